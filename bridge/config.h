@@ -1,0 +1,106 @@
+/* config: the configuration: one struct, one table of options, one strict reader.
+ * May use: inih (config.c only), the codecs' option types.
+ * May not: start anything.
+ *
+ * The table in options.c is the source: the reader, the sample ini, --help and the man page come from it.
+ * Durations are kept in milliseconds, sizes in bytes. */
+#ifndef T2M_CONFIG_H
+#define T2M_CONFIG_H
+
+#include "codec.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define CONFIG_DEFAULT_FILE "/etc/tracker2mqtt/tracker2mqtt.ini"
+#define CONFIG_ENDPOINTS_MAX 16
+
+struct endpoint {
+	struct sockaddr_storage addr;
+	socklen_t len;
+};
+
+struct endpoints {
+	unsigned count;
+	struct endpoint item[CONFIG_ENDPOINTS_MAX];
+};
+
+struct config {
+	struct {
+		struct endpoints tcp, udp;
+		int64_t max_connections;
+		int64_t first_frame_timeout, idle_timeout, udp_timeout;
+	} listen;
+	struct {
+		char *host, *client_id, *username, *password, *password_file;
+		int64_t port, version, keepalive, inflight, connect_timeout;
+	} mqtt;
+	struct {
+		char *prefix, *instance;
+		int64_t format, channel_id, stats_interval;
+		bool retain, raw, unknown;
+	} publish;
+	struct {
+		bool enabled;
+		int64_t gap;
+	} commands;
+	struct {
+		int64_t size;
+	} outbox;
+	struct {
+		int64_t ack;
+	} h02;
+	struct {
+		int64_t level;
+	} log;
+};
+
+enum option_type {
+	OPTION_TEXT = 0,
+	OPTION_NAME,  /* letters, digits, . _ - */
+	OPTION_TOPIC, /* topic levels without wildcards */
+	OPTION_BOOLEAN,
+	OPTION_INTEGER,
+	OPTION_DURATION,
+	OPTION_SIZE,
+	OPTION_CHOICE,
+	OPTION_ENDPOINTS,
+};
+
+enum { OPTION_SECRET = 1, OPTION_RELOAD = 2, OPTION_NOT_EMPTY = 4 };
+
+struct config_option {
+	const char *section, *key;
+	enum option_type type;
+	unsigned flags;
+	size_t offset;
+	const char *standard; /* the default, as text */
+	int64_t min, max;     /* INTEGER, DURATION (ms), SIZE (bytes); TEXT: longest */
+	const char *const *choices;
+	const char *help;
+};
+
+extern const struct config_option option_table[];
+extern const size_t option_count;
+
+/* All defaults. Never fails. */
+void config_init(struct config *config);
+void config_free(struct config *config);
+
+/* Reads a file over the defaults, then the environment (TRACKER2MQTT_<SECTION>_<KEY>). Writes one line
+ * for each fault to `errors`. Returns the number of faults. `path` NULL: no file. */
+unsigned config_load(struct config *config, const char *path, FILE *errors);
+
+/* Takes from `fresh` what may change while running; logs the name of every other change. */
+void config_apply(struct config *config, const struct config *fresh);
+
+/* Sets one option from text. false: `why` says what is wrong and what is allowed. */
+bool option_set(struct config *config, const struct config_option *option, const char *text, char *why, size_t size);
+const struct config_option *option_find(const char *section, const char *key);
+
+/* "no value" aside, in words: "5s to 1h", "always, interval or never". */
+void option_allowed(const struct config_option *option, char *buf, size_t size);
+/* The complete sample ini. */
+void options_print(FILE *out);
+
+#endif

@@ -1,0 +1,200 @@
+/* conn_out: what goes out to units: answers after storing, commands alone in their segment.
+ * May use: libev, conn. May not: parse, know MQTT. */
+#include "conn_private.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#define OUT_MAX (64 * 1024) /* a unit that takes nothing is closed at so much */
+
+enum sent { SENT_ALL, SENT_LATER, SENT_NEVER };
+
+void conn_answer(struct conn *conn, struct span frame)
+{
+	size_t need = frame.len + (conn->udp ? 2 : 0);
+	if (frame.len > UINT16_MAX || conn->out_len + need > OUT_MAX)
+		return; /* it does not read; conns_flush will find out */
+	if (conn->out_len + need > conn->out_cap) {
+		uint32_t cap = conn->out_cap ? conn->out_cap : 64;
+		while (cap < conn->out_len + need)
+			cap *= 2;
+		uint8_t *bigger = realloc(conn->out, cap);
+		if (bigger == NULL)
+			return; /* not acknowledged: the unit sends again */
+		conn->out = bigger;
+		conn->out_cap = cap;
+	}
+	struct writer w = writer_of(conn->out + conn->out_len, need);
+	if (conn->udp)
+		writer_u16(&w, (uint16_t)frame.len);
+	writer_span_put(&w, frame);
+	conn->out_len += (uint32_t)need;
+	stats_add(conn->conns->stats, STAT_ACKS, 1);
+	conn_want_work(conn);
+}
+
+bool conn_command(struct conn *conn, struct session *session, struct span frame,
+	conn_sent *sent, void *ctx, uint64_t id)
+{
+	struct outgoing *o = malloc(sizeof(*o) + frame.len);
+	if (o == NULL)
+		return false;
+	*o = (struct outgoing){.session = session, .sent = sent, .ctx = ctx, .id = id, .len = frame.len};
+	memcpy(o->bytes, frame.ptr, frame.len);
+	LL_APPEND(conn->commands, o);
+	conn_want_work(conn);
+	return true;
+}
+
+static void command_ends(struct conn *conn, struct outgoing *o, bool ok)
+{
+	LL_DELETE(conn->commands, o);
+	o->sent(o->ctx, o->id, ok, conns_now_ms(conn->conns));
+	free(o);
+}
+
+void conn_forget(struct conn *conn, struct session *session)
+{
+	struct outgoing *o, *next;
+	LL_FOREACH_SAFE(conn->commands, o, next)
+		if (session == NULL || o->session == session)
+			command_ends(conn, o, false);
+}
+
+/* One send: a segment, or a datagram. */
+static enum sent send_bytes(struct conn *conn, const uint8_t *bytes, size_t len, size_t *gone)
+{
+	ssize_t n;
+	const union address *a = &conn->peer.addr;
+	socklen_t size = a->any.sa_family == AF_INET6 ? sizeof(a->in6) : sizeof(a->in4);
+	if (conn->udp)
+		n = sendto(conn->peer.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT, &a->any, size);
+	else
+		n = send(conn->peer.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	*gone = n > 0 ? (size_t)n : 0;
+	stats_add(conn->conns->stats, STAT_BYTES_OUT, *gone);
+	if (n == (ssize_t)len)
+		return SENT_ALL;
+	if (n >= 0 || errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+		return SENT_LATER;
+	return conn->udp ? SENT_ALL : SENT_NEVER; /* a datagram may get lost */
+}
+
+static void drop_out(struct conn *conn, size_t n)
+{
+	conn->out_len -= (uint32_t)n;
+	conn->out_safe -= (uint32_t)n;
+	if (conn->out_len > 0) {
+		memmove(conn->out, conn->out + n, conn->out_len);
+		return;
+	}
+	free(conn->out);
+	conn->out = NULL;
+	conn->out_cap = 0;
+}
+
+static enum sent send_answers(struct conn *conn)
+{
+	enum sent sent = SENT_ALL;
+	size_t gone = 0, at = 0;
+	if (!conn->udp && conn->out_safe > 0) {
+		sent = send_bytes(conn, conn->out, conn->out_safe, &gone);
+		at = gone;
+	}
+	while (conn->udp && at < conn->out_safe && sent == SENT_ALL) {
+		size_t len = (size_t)conn->out[at] << 8 | conn->out[at + 1];
+		sent = send_bytes(conn, conn->out + at + 2, len, &gone);
+		at += sent == SENT_ALL ? 2 + len : 0;
+	}
+	if (at > 0)
+		drop_out(conn, at);
+	return sent;
+}
+
+/* Does the kernel still hold bytes that a command would share a segment with? */
+static bool kernel_holds(const struct conn *conn)
+{
+	int unsent = 0;
+	return !conn->udp && ioctl(conn->peer.fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
+}
+
+/* When should the conn be looked at again? 0: not by itself. */
+static int64_t work(struct conn *conn, bool stored, int64_t now)
+{
+	int64_t gap = conn->conns->config->commands.gap;
+	if (stored)
+		conn->out_safe = conn->out_len;
+	if (conn->out_safe > 0 && now >= conn->answers_from_ms) {
+		enum sent sent = send_answers(conn);
+		conn->commands_from_ms = now + gap;
+		if (sent == SENT_NEVER)
+			return -1;
+		if (sent == SENT_LATER && !conn->udp) {
+			conn_listen(conn, true);
+			return 0;
+		}
+	}
+	if (conn->out_safe > 0)
+		return conn->answers_from_ms > now ? conn->answers_from_ms : now + 10;
+	if (conn->out_len > 0) /* not stored yet */
+		return now + 10;
+	if (conn->commands == NULL)
+		return 0;
+	if (now < conn->commands_from_ms || kernel_holds(conn))
+		return conn->commands_from_ms > now ? conn->commands_from_ms : now + 10;
+	size_t gone;
+	struct outgoing *o = conn->commands;
+	enum sent sent = send_bytes(conn, o->bytes, o->len, &gone);
+	if (sent == SENT_LATER && gone == 0)
+		return now + 10;
+	if (sent != SENT_ALL) /* half a command in a full socket */
+		return -1;
+	conn->answers_from_ms = conn->commands_from_ms = now + gap;
+	command_ends(conn, o, true);
+	return conn->commands != NULL ? conn->commands_from_ms : 0;
+}
+
+void conns_flush(struct conns *c, bool stored)
+{
+	struct conn *conn, *next;
+	int64_t now = (int64_t)(ev_time() * 1000), due = 0;
+	DL_FOREACH_SAFE2(c->work, conn, next, work.next)
+	{
+		int64_t again = work(conn, stored, now);
+		if (again < 0) {
+			conn_close(conn, "connection broken");
+		} else if (again > 0) {
+			due = due == 0 || again < due ? again : due;
+		} else {
+			conn_leave_work(conn);
+			if (conn->ended && conn->out_len == 0)
+				conn_close(conn, "closed by the unit");
+		}
+	}
+	ev_timer_stop(c->loop, &c->pace);
+	if (due > 0) {
+		ev_timer_set(&c->pace, (double)(due > now ? due - now : 1) / 1000.0, 0.);
+		ev_timer_start(c->loop, &c->pace);
+	}
+}
+
+static void on_pace(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events; /* it only wakes the loop: conns_flush follows */
+}
+
+void conns_out_open(struct conns *c)
+{
+	ev_timer_init(&c->pace, on_pace, 1., 0.);
+}
+
+void conns_out_close(struct conns *c)
+{
+	ev_timer_stop(c->loop, &c->pace);
+}

@@ -1,0 +1,234 @@
+/* main: flags, configuration, the parts and how they are joined, signals.
+ * May use: everything. May not: hold any logic of its own. */
+#include "config.h"
+#include "conn.h"
+#include "downlink.h"
+#include "listener.h"
+#include "log.h"
+#include "mqtt.h"
+#include "outbox.h"
+#include "print.h"
+#include "session.h"
+#include "topic.h"
+#include "uplink.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STOP_SECONDS 5.0
+
+struct bridge {
+	struct ev_loop *loop;
+	const char *path;
+	struct config config;
+	struct codec_options codec_options;
+	struct stats stats;
+	struct outbox *outbox;
+	struct sessions *sessions;
+	struct uplink *uplink;
+	struct conns *conns;
+	struct listeners *listeners;
+	struct downlink *downlink;
+	struct mqtt *mqtt;
+	ev_prepare before_sleep;
+	ev_timer stats_timer, stop_timer;
+	ev_signal term, interrupt, hangup;
+	ev_tstamp started;
+	bool stopping;
+};
+
+static void use_config(struct bridge *b)
+{
+	log_open((enum log_level)b->config.log.level);
+	b->codec_options.h02_ack = (enum h02_ack)b->config.h02.ack;
+	ev_timer_stop(b->loop, &b->stats_timer);
+	double every = (double)b->config.publish.stats_interval / 1000.0;
+	ev_timer_set(&b->stats_timer, b->started == 0 ? 1. : every, every);
+	ev_timer_start(b->loop, &b->stats_timer);
+}
+
+/* Once per turn of the loop: first the disk, then the units, then the broker. */
+static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	(void)events;
+	struct bridge *b = prepare->data;
+	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
+		conns_resume(b->conns);
+		listeners_resume(b->listeners);
+	}
+	bool stored = outbox_sync(b->outbox);
+	conns_flush(b->conns, stored);
+	mqtt_kick(b->mqtt);
+	if (b->stopping && (outbox_count(b->outbox) == 0 || !mqtt_connected(b->mqtt)))
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct bridge *b = timer->data;
+	uint8_t buf[4096];
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct emitter e = emitter_of(&emit_json, &w);
+	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(ev_now(loop) - b->started));
+	stats_set(&b->stats, STAT_PENDING, outbox_count(b->outbox));
+	stats_set(&b->stats, STAT_PENDING_BYTES, outbox_bytes(b->outbox));
+	stats_emit(&b->stats, &e);
+	struct topic topic = topic_bridge(b->config.publish.prefix, b->config.publish.instance, "stats");
+	mqtt_publish_now(b->mqtt, topic.text, writer_span(&w), true);
+}
+
+static void on_stop_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct bridge *b = timer->data;
+	log_warning("stopping with %zu messages that the broker has not taken", outbox_count(b->outbox));
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_stop(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)events;
+	struct bridge *b = signal->data;
+	if (b->stopping)
+		return;
+	log_notice("stopping");
+	b->stopping = true;
+	listeners_stop(b->listeners);
+	conns_flush(b->conns, outbox_sync(b->outbox));
+	conns_close_all(b->conns, "the bridge stops");
+	ev_timer_init(&b->stop_timer, on_stop_timeout, STOP_SECONDS, 0.);
+	b->stop_timer.data = b;
+	ev_timer_start(loop, &b->stop_timer);
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)loop;
+	(void)events;
+	struct bridge *b = signal->data;
+	struct config fresh;
+	config_init(&fresh);
+	if (config_load(&fresh, b->path, stderr) == 0)
+		config_apply(&b->config, &fresh);
+	else
+		log_error("reload: the configuration has faults; nothing is changed");
+	config_free(&fresh);
+	use_config(b);
+}
+
+static void on_message(void *ctx, const struct mqtt_message *m)
+{
+	struct bridge *b = ctx;
+	downlink_message(b->downlink, m->topic, m->payload, m->retain, (int64_t)(ev_now(b->loop) * 1000));
+}
+
+static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, int64_t now_ms)
+{
+	(void)ctx;
+	(void)now_ms;
+	log_info("unit %s answers %s", session->unit.ident, log_bytes(reply->frame).text);
+}
+
+static bool open_parts(struct bridge *b, char *why, size_t size)
+{
+	const struct config *c = &b->config;
+	snprintf(why, size, "no memory");
+	b->outbox = outbox_open((size_t)c->outbox.size, why, size);
+	b->sessions = sessions_open(&b->codec_options, (size_t)c->listen.max_connections, &b->stats);
+	if (b->outbox == NULL || b->sessions == NULL)
+		return false;
+	b->uplink = uplink_open(c, b->outbox, &b->stats);
+	b->conns = conns_open(b->loop, c, b->sessions, &b->stats);
+	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
+	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
+		return false;
+	const struct session_ops ops = {b->uplink, uplink_room, uplink_record, on_reply, uplink_online,
+		uplink_offline, uplink_frame, uplink_unknown};
+	sessions_set_ops(b->sessions, &ops);
+	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
+	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
+	const struct mqtt_ops mqtt_ops = {b, on_message};
+	b->mqtt = mqtt_open(b->loop, c, &mqtt_ops, c->commands.enabled ? commands.text : NULL, status.text, b->outbox,
+		&b->stats);
+	if (b->mqtt == NULL)
+		return false;
+	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
+	return b->listeners != NULL;
+}
+
+static void close_parts(struct bridge *b)
+{
+	if (b->listeners != NULL)
+		listeners_stop(b->listeners);
+	if (b->conns != NULL)
+		conns_free(b->conns);
+	if (b->listeners != NULL)
+		listeners_free(b->listeners);
+	if (b->mqtt != NULL)
+		mqtt_free(b->mqtt);
+	if (b->downlink != NULL)
+		downlink_free(b->downlink);
+	if (b->uplink != NULL)
+		uplink_free(b->uplink);
+	if (b->sessions != NULL)
+		sessions_free(b->sessions);
+	if (b->outbox != NULL)
+		outbox_close(b->outbox);
+}
+
+static void watch_signals(struct bridge *b)
+{
+	signal(SIGPIPE, SIG_IGN);
+	ev_signal_init(&b->term, on_stop, SIGTERM);
+	ev_signal_init(&b->interrupt, on_stop, SIGINT);
+	ev_signal_init(&b->hangup, on_hangup, SIGHUP);
+	b->term.data = b->interrupt.data = b->hangup.data = b;
+	ev_signal_start(b->loop, &b->term);
+	ev_signal_start(b->loop, &b->interrupt);
+	ev_signal_start(b->loop, &b->hangup);
+}
+
+static int run(struct bridge *b)
+{
+	char why[400];
+	b->loop = ev_default_loop(EVFLAG_AUTO);
+	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
+	ev_prepare_init(&b->before_sleep, before_sleep);
+	b->stats_timer.data = b->before_sleep.data = b;
+	use_config(b);
+	b->started = ev_now(b->loop);
+	watch_signals(b);
+	if (!open_parts(b, why, sizeof(why))) {
+		log_error("cannot start: %s", why);
+		close_parts(b);
+		return 2;
+	}
+	ev_prepare_start(b->loop, &b->before_sleep);
+	mqtt_start(b->mqtt);
+	ev_run(b->loop, 0);
+	close_parts(b);
+	log_notice("stopped");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct bridge bridge;
+	struct arguments args;
+	int rc = arguments_read(argc, argv, &args);
+	if (rc >= 0)
+		return rc;
+	config_init(&bridge.config);
+	bridge.path = args.path;
+	unsigned faults = config_load(&bridge.config, args.path, stderr);
+	if (faults > 0)
+		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults, faults == 1 ? "" : "s");
+	else if (args.test)
+		fprintf(stderr, "%s: the configuration is fine\n", args.path ? args.path : "built-in defaults");
+	rc = faults > 0 ? 1 : args.test ? 0 : run(&bridge);
+	config_free(&bridge.config);
+	return rc;
+}

@@ -1,0 +1,440 @@
+/* mqtt: see mqtt.h. The connection; what goes over it is in the second half. */
+#include "mqtt.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define BACKOFF_FIRST 0.5
+#define BACKOFF_MOST 10.0
+
+enum attempt_state { ATTEMPT_RUNNING = 0, ATTEMPT_ENDED, ATTEMPT_ABANDONED };
+
+/* One call of mosquitto_connect in its thread. Whoever comes second frees it. */
+struct attempt {
+	struct mosquitto *client;
+	struct mqtt *mqtt;
+	char *host;
+	int port, keepalive, rc, error;
+	atomic_int state;
+};
+
+struct mqtt {
+	struct ev_loop *loop;
+	const struct config *config;
+	struct mqtt_ops ops;
+	struct outbox *outbox;
+	struct stats *stats;
+	char *subscribe, *status_topic;
+	struct mosquitto *client; /* ours alone, while no attempt runs */
+	struct attempt *attempt;
+	ev_async attempt_ended;
+	ev_io io;
+	ev_timer retry, timeout, misc;
+	double backoff;
+	bool connected, broken, stopping, told;
+	unsigned window, inflight;
+	uint64_t cursor;         /* last number given to the client */
+	uint64_t by_mid[65536];  /* number of each message on its way, 0 = none */
+	mosquitto_property *content[2];
+};
+
+static void connect_later(struct mqtt *m);
+
+/* --- the connection --- */
+
+static void watch(struct mqtt *m)
+{
+	int fd = m->client != NULL && !m->broken ? mosquitto_socket(m->client) : -1;
+	int events = fd < 0 ? 0 : EV_READ | (mosquitto_want_write(m->client) ? EV_WRITE : 0);
+	if (ev_is_active(&m->io) && m->io.fd == fd && (m->io.events & (EV_READ | EV_WRITE)) == events)
+		return;
+	ev_io_stop(m->loop, &m->io);
+	if (events != 0) {
+		ev_io_set(&m->io, fd, events);
+		ev_io_start(m->loop, &m->io);
+	}
+}
+
+static void drop_client(struct mqtt *m)
+{
+	ev_io_stop(m->loop, &m->io);
+	ev_timer_stop(m->loop, &m->misc);
+	ev_timer_stop(m->loop, &m->timeout);
+	if (m->client != NULL)
+		mosquitto_destroy(m->client);
+	m->client = NULL;
+	m->connected = m->broken = false;
+	m->inflight = 0;
+	m->cursor = 0; /* what was on its way goes out again */
+	memset(m->by_mid, 0, sizeof(m->by_mid));
+	stats_set(m->stats, STAT_MQTT_INFLIGHT, 0);
+}
+
+static void lost(struct mqtt *m, const char *why)
+{
+	if (m->connected || !m->told)
+		log_warning("broker %s:%d: %s; trying again", m->config->mqtt.host, (int)m->config->mqtt.port, why);
+	else
+		log_info("broker %s:%d: %s", m->config->mqtt.host, (int)m->config->mqtt.port, why);
+	m->told = true;
+	drop_client(m);
+	if (!m->stopping)
+		connect_later(m);
+}
+
+/* After each call of the library. */
+static void after(struct mqtt *m, int rc)
+{
+	if (m->client == NULL)
+		return;
+	if (rc != MOSQ_ERR_SUCCESS || m->broken) {
+		bool system = rc == MOSQ_ERR_ERRNO;
+		lost(m, rc == MOSQ_ERR_SUCCESS ? "connection lost" : system ? strerror(errno) : mosquitto_strerror(rc));
+		return;
+	}
+	watch(m);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	struct mqtt *m = io->data;
+	int rc = MOSQ_ERR_SUCCESS;
+	if (events & EV_READ)
+		rc = mosquitto_loop_read(m->client, 1);
+	if (rc == MOSQ_ERR_SUCCESS && !m->broken && (events & EV_WRITE))
+		rc = mosquitto_loop_write(m->client, 1);
+	after(m, rc);
+}
+
+static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	struct mqtt *m = timer->data;
+	after(m, mosquitto_loop_misc(m->client));
+}
+
+static void free_attempt(struct attempt *a)
+{
+	free(a->host);
+	free(a);
+}
+
+static void *run_attempt(void *arg)
+{
+	struct attempt *a = arg;
+	a->rc = mosquitto_connect_bind_v5(a->client, a->host, a->port, a->keepalive, NULL, NULL);
+	a->error = errno;
+	if (atomic_exchange(&a->state, ATTEMPT_ENDED) == ATTEMPT_ABANDONED) {
+		mosquitto_destroy(a->client);
+		free_attempt(a);
+	} else {
+		ev_async_send(a->mqtt->loop, &a->mqtt->attempt_ended);
+	}
+	return NULL;
+}
+
+static void abandon_attempt(struct mqtt *m)
+{
+	struct attempt *a = m->attempt;
+	m->attempt = NULL;
+	if (a == NULL || atomic_exchange(&a->state, ATTEMPT_ABANDONED) != ATTEMPT_ENDED)
+		return;
+	mosquitto_destroy(a->client);
+	free_attempt(a);
+}
+
+static void on_attempt_ended(struct ev_loop *loop, ev_async *async, int events)
+{
+	(void)loop;
+	(void)events;
+	struct mqtt *m = async->data;
+	struct attempt *a = m->attempt;
+	if (a == NULL || atomic_load(&a->state) != ATTEMPT_ENDED)
+		return;
+	m->attempt = NULL;
+	m->client = a->client;
+	int rc = a->rc, error = a->error;
+	free_attempt(a);
+	if (rc != MOSQ_ERR_SUCCESS) {
+		lost(m, rc == MOSQ_ERR_ERRNO ? strerror(error) : mosquitto_strerror(rc));
+		return;
+	}
+	ev_timer_start(m->loop, &m->misc);
+	after(m, MOSQ_ERR_SUCCESS);
+}
+
+static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	struct mqtt *m = timer->data;
+	if (m->attempt != NULL)
+		abandon_attempt(m);
+	lost(m, "no answer in time");
+}
+
+/* --- what the library tells --- */
+
+static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, const mosquitto_property *props)
+{
+	struct mqtt *m = ctx;
+	(void)flags;
+	if (rc != 0) {
+		log_error("broker %s:%d refuses: %s", m->config->mqtt.host, (int)m->config->mqtt.port,
+			m->config->mqtt.version == 5 ? mosquitto_reason_string(rc) : mosquitto_connack_string(rc));
+		m->broken = true;
+		return;
+	}
+	uint16_t receive_maximum = UINT16_MAX;
+	mosquitto_property_read_int16(props, MQTT_PROP_RECEIVE_MAXIMUM, &receive_maximum, false);
+	m->window = (unsigned)m->config->mqtt.inflight;
+	if (receive_maximum < m->window)
+		m->window = receive_maximum;
+	m->connected = true;
+	m->told = false;
+	m->backoff = BACKOFF_FIRST;
+	ev_timer_stop(m->loop, &m->timeout);
+	stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
+	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port, m->window);
+	if (m->subscribe != NULL) /* retained as published: a retained command must be told from others */
+		mosquitto_subscribe_v5(client, NULL, m->subscribe, 1, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
+	mosquitto_publish_v5(client, NULL, m->status_topic, 6, "online", 1, true, NULL);
+}
+
+static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mosquitto_property *props)
+{
+	struct mqtt *m = ctx;
+	(void)client;
+	(void)rc;
+	(void)props;
+	m->broken = true; /* the socket is closed already; the caller of the library cleans up */
+}
+
+static void on_publish(struct mosquitto *client, void *ctx, int mid, int reason, const mosquitto_property *props)
+{
+	struct mqtt *m = ctx;
+	(void)client;
+	(void)props;
+	uint64_t seqnum = m->by_mid[mid & 0xffff];
+	if (seqnum == 0)
+		return;
+	if (reason >= 0x80)
+		log_error("the broker refuses a message: %s", mosquitto_reason_string(reason));
+	m->by_mid[mid & 0xffff] = 0;
+	stats_set(m->stats, STAT_MQTT_INFLIGHT, --m->inflight);
+	stats_add(m->stats, STAT_PUBLISHED, 1);
+	outbox_done(m->outbox, seqnum);
+}
+
+static void on_message(struct mosquitto *client, void *ctx, const struct mosquitto_message *msg,
+	const mosquitto_property *props)
+{
+	struct mqtt *m = ctx;
+	(void)client;
+	(void)props;
+	struct mqtt_message message = {
+		.topic = span_text(msg->topic),
+		.payload = span_of(msg->payload, (size_t)msg->payloadlen),
+		.retain = msg->retain,
+	};
+	m->ops.message(m->ops.ctx, &message);
+}
+
+static void on_log(struct mosquitto *client, void *ctx, int level, const char *text)
+{
+	(void)client;
+	(void)ctx;
+	if (level == MOSQ_LOG_ERR || level == MOSQ_LOG_WARNING)
+		log_debug("libmosquitto: %s", text);
+}
+
+/* --- connecting --- */
+
+static struct mosquitto *new_client(struct mqtt *m)
+{
+	const struct config *c = m->config;
+	char id[200];
+	snprintf(id, sizeof(id), "tracker2mqtt-%s", c->publish.instance);
+	struct mosquitto *client = mosquitto_new(*c->mqtt.client_id ? c->mqtt.client_id : id, true, m);
+	if (client == NULL)
+		return NULL;
+	mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION,
+		c->mqtt.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
+	mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, (int)c->mqtt.inflight);
+	mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
+	mosquitto_will_set(client, m->status_topic, 7, "offline", 1, true);
+	if (*c->mqtt.username)
+		mosquitto_username_pw_set(client, c->mqtt.username, *c->mqtt.password ? c->mqtt.password : NULL);
+	mosquitto_connect_v5_callback_set(client, on_connect);
+	mosquitto_disconnect_v5_callback_set(client, on_disconnect);
+	mosquitto_publish_v5_callback_set(client, on_publish);
+	mosquitto_message_v5_callback_set(client, on_message);
+	mosquitto_log_callback_set(client, on_log);
+	return client;
+}
+
+static bool start_attempt(struct mqtt *m)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return false;
+	a->mqtt = m;
+	a->host = strdup(m->config->mqtt.host);
+	a->port = (int)m->config->mqtt.port;
+	a->keepalive = (int)(m->config->mqtt.keepalive / 1000);
+	a->client = new_client(m);
+	pthread_t thread;
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	bool ok = a->host != NULL && a->client != NULL && pthread_create(&thread, &attr, run_attempt, a) == 0;
+	pthread_attr_destroy(&attr);
+	if (ok) {
+		m->attempt = a;
+		return true;
+	}
+	if (a->client != NULL)
+		mosquitto_destroy(a->client);
+	free_attempt(a);
+	return false;
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	struct mqtt *m = timer->data;
+	if (!start_attempt(m)) {
+		lost(m, "no memory or thread for a connection");
+		return;
+	}
+	ev_timer_set(&m->timeout, (double)m->config->mqtt.connect_timeout / 1000.0, 0.);
+	ev_timer_start(m->loop, &m->timeout);
+}
+
+static void connect_later(struct mqtt *m)
+{
+	double jitter = 0.8 + 0.4 * ((double)random() / (double)RAND_MAX);
+	ev_timer_set(&m->retry, m->backoff * jitter, 0.);
+	ev_timer_start(m->loop, &m->retry);
+	m->backoff = m->backoff * 2 < BACKOFF_MOST ? m->backoff * 2 : BACKOFF_MOST;
+}
+
+struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const struct mqtt_ops *ops,
+	const char *subscribe, const char *status_topic, struct outbox *outbox, struct stats *stats)
+{
+	struct mqtt *m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return NULL;
+	mosquitto_lib_init();
+	m->loop = loop;
+	m->config = config;
+	m->ops = *ops;
+	m->outbox = outbox;
+	m->stats = stats;
+	m->backoff = BACKOFF_FIRST;
+	m->subscribe = subscribe != NULL ? strdup(subscribe) : NULL;
+	m->status_topic = strdup(status_topic);
+	if (config->mqtt.version == 5) {
+		const struct emit_format *formats[] = {[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
+		for (size_t i = 0; i < 2; i++)
+			mosquitto_property_add_string(&m->content[i], MQTT_PROP_CONTENT_TYPE, formats[i]->content_type);
+	}
+	ev_async_init(&m->attempt_ended, on_attempt_ended);
+	ev_init(&m->io, on_io);
+	ev_init(&m->retry, on_retry);
+	ev_init(&m->timeout, on_timeout);
+	ev_timer_init(&m->misc, on_misc, 1., 1.);
+	m->attempt_ended.data = m->io.data = m->retry.data = m->timeout.data = m->misc.data = m;
+	ev_async_start(loop, &m->attempt_ended);
+	return m;
+}
+
+void mqtt_start(struct mqtt *m)
+{
+	ev_timer_set(&m->retry, 0., 0.);
+	ev_timer_start(m->loop, &m->retry);
+}
+
+/* --- publishing --- */
+
+void mqtt_kick(struct mqtt *m)
+{
+	struct outbox_message msg;
+	char topic[256];
+	while (m->connected && !m->broken && m->inflight < m->window && outbox_next(m->outbox, m->cursor, &msg)) {
+		int mid = 0;
+		if (msg.topic.len >= sizeof(topic))
+			msg.topic.len = sizeof(topic) - 1;
+		memcpy(topic, msg.topic.ptr, msg.topic.len);
+		topic[msg.topic.len] = '\0';
+		int rc = mosquitto_publish_v5(m->client, &mid, topic, (int)msg.payload.len, msg.payload.ptr, 1,
+			msg.retain, m->content[msg.content]);
+		if (rc == MOSQ_ERR_PAYLOAD_SIZE || rc == MOSQ_ERR_OVERSIZE_PACKET || rc == MOSQ_ERR_INVAL ||
+			rc == MOSQ_ERR_MALFORMED_UTF8) {
+			log_error("message %llu for %s can never be published and is dropped: %s",
+				(unsigned long long)msg.seqnum, topic, mosquitto_strerror(rc));
+			m->cursor = msg.seqnum;
+			outbox_done(m->outbox, msg.seqnum);
+			continue;
+		}
+		if (rc != MOSQ_ERR_SUCCESS) {
+			after(m, rc);
+			return;
+		}
+		m->cursor = msg.seqnum;
+		m->by_mid[mid & 0xffff] = msg.seqnum;
+		stats_set(m->stats, STAT_MQTT_INFLIGHT, ++m->inflight);
+	}
+	if (m->connected)
+		after(m, MOSQ_ERR_SUCCESS);
+}
+
+void mqtt_publish_now(struct mqtt *m, const char *topic, struct span payload, bool retain)
+{
+	if (!m->connected || m->broken)
+		return;
+	after(m, mosquitto_publish_v5(m->client, NULL, topic, (int)payload.len, payload.ptr, 0, retain,
+		m->content[CONTENT_JSON]));
+}
+
+bool mqtt_connected(const struct mqtt *m)
+{
+	return m->connected && !m->broken;
+}
+
+void mqtt_stop(struct mqtt *m)
+{
+	m->stopping = true;
+	ev_timer_stop(m->loop, &m->retry);
+	abandon_attempt(m);
+	if (mqtt_connected(m)) {
+		mosquitto_publish_v5(m->client, NULL, m->status_topic, 7, "offline", 1, true, NULL);
+		mosquitto_disconnect_v5(m->client, 0, NULL);
+		for (int i = 0; i < 100 && mosquitto_want_write(m->client); i++)
+			if (mosquitto_loop_write(m->client, 1) != MOSQ_ERR_SUCCESS)
+				break;
+	}
+	drop_client(m);
+}
+
+void mqtt_free(struct mqtt *m)
+{
+	mqtt_stop(m);
+	ev_async_stop(m->loop, &m->attempt_ended);
+	for (size_t i = 0; i < 2; i++)
+		mosquitto_property_free_all(&m->content[i]);
+	free(m->subscribe);
+	free(m->status_topic);
+	free(m);
+	mosquitto_lib_cleanup();
+}

@@ -1,0 +1,42 @@
+/* mqtt: libmosquitto on the libev loop: connect, back off, publish from the outbox, done on PUBACK, subscribe.
+ * May use: libmosquitto, libev, outbox. May not: know units or frames.
+ *
+ * Connecting (name resolution, TCP) runs in a short-lived thread, so the loop never waits. Each attempt has a
+ * client of its own: what was on its way when a connection broke is published again from the outbox. */
+#ifndef T2M_MQTT_H
+#define T2M_MQTT_H
+
+#include "config.h"
+#include "outbox.h"
+#include "stats.h"
+
+#include <ev.h>
+
+struct mqtt;
+
+struct mqtt_message {
+	struct span topic, payload;
+	bool retain;
+};
+
+struct mqtt_ops {
+	void *ctx;
+	void (*message)(void *ctx, const struct mqtt_message *message);
+};
+
+/* `subscribe` NULL: nothing. `status_topic`: online and offline, retained, and the will. All are copied. */
+struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const struct mqtt_ops *ops,
+	const char *subscribe, const char *status_topic, struct outbox *outbox, struct stats *stats);
+void mqtt_start(struct mqtt *mqtt);
+
+/* Publishes what fits into the window. Once per turn of the loop. */
+void mqtt_kick(struct mqtt *mqtt);
+/* QoS 0, only while connected. */
+void mqtt_publish_now(struct mqtt *mqtt, const char *topic, struct span payload, bool retain);
+bool mqtt_connected(const struct mqtt *mqtt);
+
+/* Says `offline` and disconnects. */
+void mqtt_stop(struct mqtt *mqtt);
+void mqtt_free(struct mqtt *mqtt);
+
+#endif

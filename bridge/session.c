@@ -1,0 +1,270 @@
+/* session: see session.h. */
+#include "session.h"
+
+#include "log.h"
+#include "topic.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+struct sessions {
+	struct session *by_ident; /* hash: units on line, and remembered ones */
+	struct session *gone;     /* off line, the longest first */
+	size_t gone_count, max_gone, online;
+	uint64_t number;
+	const struct codec_options *options;
+	struct session_ops ops;
+	struct stats *stats;
+	struct telemetry scratch;
+	/* of the session_input at hand */
+	struct conn *conn;
+	int64_t now_ms;
+	struct span frame; /* the one being decoded, until it is shown */
+};
+
+struct sessions *sessions_open(const struct codec_options *options, size_t max_offline, struct stats *stats)
+{
+	struct sessions *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->options = options;
+	s->max_gone = max_offline;
+	s->stats = stats;
+	return s;
+}
+
+void sessions_set_ops(struct sessions *s, const struct session_ops *ops)
+{
+	s->ops = *ops;
+}
+
+static void forget(struct sessions *s, struct session *session)
+{
+	HASH_DEL(s->by_ident, session);
+	free(session);
+}
+
+void sessions_free(struct sessions *s)
+{
+	struct session *session, *next;
+	HASH_ITER(hh, s->by_ident, session, next)
+		forget(s, session);
+	free(s);
+}
+
+static struct session *find(struct sessions *s, struct span ident)
+{
+	struct session *session = NULL;
+	HASH_FIND(hh, s->by_ident, ident.ptr, (unsigned)ident.len, session);
+	return session;
+}
+
+struct session *session_find(struct sessions *s, struct span ident)
+{
+	struct session *session = find(s, ident);
+	return session != NULL && session->conn != NULL ? session : NULL;
+}
+
+/* --- on line, off line --- */
+
+static void leave_conn(struct session *session)
+{
+	struct conn *conn = session->conn;
+	LL_DELETE2(conn->sessions, session, next_here);
+	if (conn->stream.link.unit == &session->unit)
+		conn->stream.link.unit = conn->sessions ? &conn->sessions->unit : NULL;
+	session->conn = NULL;
+}
+
+static void now_offline(struct sessions *s, struct session *session, const char *reason, int64_t now_ms)
+{
+	stats_set(s->stats, STAT_UNITS, --s->online);
+	DL_APPEND(s->gone, session);
+	s->gone_count++;
+	s->ops.offline(s->ops.ctx, session, reason, now_ms);
+	if (s->gone_count > s->max_gone) {
+		struct session *oldest = s->gone;
+		DL_DELETE(s->gone, oldest);
+		s->gone_count--;
+		forget(s, oldest);
+	}
+}
+
+/* The unit speaks on another connection now: the old one has nothing more to say for it. */
+static void take_over(struct sessions *s, struct session *session)
+{
+	struct conn *old = session->conn;
+	char peer[CONN_PEER_MAX];
+	conn_peer(old, peer);
+	log_info("unit %s: taken over from %s", session->unit.ident, peer);
+	leave_conn(session);
+	conn_forget(old, session);
+	stats_add(s->stats, STAT_TAKEOVERS, 1);
+	if (old->sessions == NULL)
+		conn_close(old, "taken over by a newer connection");
+}
+
+static struct session *new_session(struct sessions *s, struct span ident)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	if (session == NULL)
+		return NULL;
+	memcpy(session->unit.ident, ident.ptr, ident.len);
+	HASH_ADD(hh, s->by_ident, unit.ident, (unsigned)ident.len, session);
+	return session;
+}
+
+/* codec_sink.identify */
+static struct codec_unit *on_identify(void *ctx, struct span ident)
+{
+	struct sessions *s = ctx;
+	struct conn *conn = s->conn;
+	if (!topic_ident_ok(ident))
+		return NULL;
+	struct session *session = find(s, ident);
+	if (session != NULL && session->conn == conn)
+		return &session->unit;
+	if (session == NULL)
+		session = new_session(s, ident);
+	if (session == NULL)
+		return NULL;
+	if (session->conn != NULL) {
+		take_over(s, session);
+	} else {
+		if (session->prev != NULL) { /* remembered */
+			DL_DELETE(s->gone, session);
+			s->gone_count--;
+			session->prev = session->next = NULL;
+		}
+		stats_set(s->stats, STAT_UNITS, ++s->online);
+	}
+	memset(session->unit.priv, 0, sizeof(session->unit.priv));
+	session->unit.options = s->options;
+	session->conn = conn;
+	session->codec = conn->stream.codec;
+	session->number = ++s->number;
+	session->since_ms = s->now_ms;
+	LL_PREPEND2(conn->sessions, session, next_here);
+	conn_identified(conn);
+	s->ops.online(s->ops.ctx, session, s->now_ms);
+	return &session->unit;
+}
+
+void session_conn_ended(struct sessions *s, struct conn *conn, const char *reason, int64_t now_ms)
+{
+	char peer[CONN_PEER_MAX];
+	conn_peer(conn, peer);
+	if (conn->stream.codec == NULL && conn->in_len > 0) {
+		stats_add(s->stats, STAT_UNKNOWN, 1);
+		s->ops.unknown(s->ops.ctx, conn, span_of(conn->in, conn->in_len));
+	}
+	while (conn->sessions != NULL) {
+		struct session *session = conn->sessions;
+		leave_conn(session);
+		log_info("unit %s off line: %s (%s)", session->unit.ident, reason, peer);
+		now_offline(s, session, reason, now_ms);
+	}
+}
+
+/* --- frames --- */
+
+static struct session *of_unit(struct codec_unit *unit)
+{
+	return unit ? (struct session *)(void *)((char *)unit - offsetof(struct session, unit)) : NULL;
+}
+
+static struct session *current(struct sessions *s)
+{
+	return of_unit(s->conn->stream.link.unit);
+}
+
+static bool on_record(void *ctx, struct telemetry *t)
+{
+	struct sessions *s = ctx;
+	return s->ops.record(s->ops.ctx, current(s), t, s->now_ms);
+}
+
+static void on_reply(void *ctx, const struct command_reply *reply)
+{
+	struct sessions *s = ctx;
+	s->ops.reply(s->ops.ctx, current(s), reply, s->now_ms);
+}
+
+/* Shows the frame at hand, before what answers it. */
+static void show(struct sessions *s, const char *error)
+{
+	if (s->frame.len > 0)
+		s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
+	s->frame.len = 0;
+}
+
+static void on_send(void *ctx, struct span frame)
+{
+	struct sessions *s = ctx;
+	show(s, NULL);
+	conn_answer(s->conn, frame);
+	s->ops.frame(s->ops.ctx, current(s), false, frame, NULL);
+}
+
+static void failed(struct sessions *s, enum codec_status status)
+{
+	struct conn *conn = s->conn;
+	const char *why = codec_status_names[status];
+	s->stats->rejected[status]++;
+	enum log_level level = conn->told ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE;
+	if (log_wants(level)) {
+		char peer[CONN_PEER_MAX];
+		conn_peer(conn, peer);
+		log_line(level, "frame from %s (%s) rejected: %s: %s%s", peer,
+			current(s) ? current(s)->unit.ident : "not identified", why, log_bytes(s->frame).text,
+			conn->told ? "" : "; more from this connection only at level debug");
+	}
+	conn->told = true;
+	show(s, why);
+}
+
+size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, int32_t quiet_ms, int64_t now_ms,
+	bool *stalled)
+{
+	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_send};
+	size_t used = 0;
+	s->conn = conn;
+	s->now_ms = now_ms;
+	conn->stream.link.now_ms = now_ms;
+	conn->stream.link.quiet_ms = quiet_ms;
+	while (used < bytes.len) {
+		struct frame f;
+		struct span in = span_after(bytes, used);
+		*stalled = !s->ops.room(s->ops.ctx);
+		if (*stalled)
+			return used;
+		enum codec_status status = codec_next(&conn->stream, in, &f);
+		if (conn->stream.codec == NULL)
+			return used; /* kept, to be shown when nobody ever recognises it */
+		stats_add(s->stats, STAT_NOISE, f.skip);
+		used += f.skip;
+		if (status == CODEC_MORE || status == CODEC_NOT_MINE)
+			return used;
+		used += f.len;
+		stats_add(s->stats, STAT_FRAMES, 1);
+		s->frame = span_of(in.ptr + f.skip, f.len);
+		if (status == CODEC_OK)
+			status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+		if (status != CODEC_OK)
+			failed(s, status);
+		else
+			show(s, NULL);
+	}
+	return used;
+}
+
+bool session_command(struct sessions *s, struct session *session, const struct command *command,
+	struct writer *out, struct command_token *token, conn_sent *sent, void *ctx, uint64_t id,
+	int64_t now_ms)
+{
+	struct codec_link link = {.now_ms = now_ms, .unit = &session->unit};
+	if (session->codec->encode(&link, command, out, token) != CODEC_OK)
+		return false;
+	s->ops.frame(s->ops.ctx, session, false, writer_span(out), NULL);
+	return conn_command(session->conn, session, writer_span(out), sent, ctx, id);
+}

@@ -1,0 +1,62 @@
+/* session: one unit on its connection: recognise, frame, decode; ident -> session.
+ * May use: codec, conn's few calls. May not: know MQTT, the disk, the clock (`now_ms` is an argument).
+ *
+ * The newest session of an ident wins. Several units may share one connection. What is remembered of a unit
+ * (newest position, alarms) outlives its connection, for a bounded number of units. */
+#ifndef T2M_SESSION_H
+#define T2M_SESSION_H
+
+#include "codec.h"
+#include "conn.h"
+#include "stats.h"
+
+struct session {
+	struct codec_unit unit;
+	struct conn *conn; /* NULL: off line */
+	struct session *next_here; /* units that share the connection */
+	const struct codec *codec;
+	uint64_t number; /* counts sessions since the start */
+	int64_t since_ms;
+	int64_t newest_ms;          /* time of the newest dated position */
+	uint64_t alarms[TM_WORDS];  /* as the last record that carried them had them */
+	struct session *prev, *next; /* off-line ones, the longest first */
+	UT_hash_handle hh;
+};
+
+/* Upward calls; main fills them in. */
+struct session_ops {
+	void *ctx;
+	/* Is there room for what one frame gives? */
+	bool (*room)(void *ctx);
+	bool (*record)(void *ctx, struct session *session, struct telemetry *t, int64_t now_ms);
+	void (*reply)(void *ctx, struct session *session, const struct command_reply *reply, int64_t now_ms);
+	void (*online)(void *ctx, struct session *session, int64_t now_ms);
+	void (*offline)(void *ctx, struct session *session, const char *reason, int64_t now_ms);
+	/* Every frame, for those who want to see it; session may be NULL, error is NULL when it is fine. */
+	void (*frame)(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
+	/* A connection that nobody recognised ends. */
+	void (*unknown)(void *ctx, const struct conn *conn, struct span head);
+};
+
+struct sessions;
+
+struct sessions *sessions_open(const struct codec_options *options, size_t max_offline, struct stats *stats);
+void sessions_set_ops(struct sessions *sessions, const struct session_ops *ops);
+void sessions_free(struct sessions *sessions);
+
+/* Works on the bytes at hand; returns how many are used up. `stalled`: stopped for want of room. */
+size_t session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
+	int64_t now_ms, bool *stalled);
+
+/* The connection ends: all its units are off line. */
+void session_conn_ended(struct sessions *sessions, struct conn *conn, const char *reason, int64_t now_ms);
+
+/* The unit on line with this ident, or NULL. */
+struct session *session_find(struct sessions *sessions, struct span ident);
+
+/* Encodes a checked command and queues it; false: it does not fit. */
+bool session_command(struct sessions *sessions, struct session *session, const struct command *command,
+	struct writer *out, struct command_token *token, conn_sent *sent, void *ctx, uint64_t id,
+	int64_t now_ms);
+
+#endif

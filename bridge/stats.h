@@ -1,0 +1,57 @@
+/* stats: named counters, counted where things happen, published as one JSON map.
+ * May use: emit, the codecs' status names. May not: know where the numbers come from. */
+#ifndef T2M_STATS_H
+#define T2M_STATS_H
+
+#include "codec.h"
+
+enum counter {
+	STAT_UPTIME = 0, /* gauge: seconds */
+	STAT_ACCEPTED,
+	STAT_CONN_REFUSED,
+	STAT_CONNECTIONS, /* gauge */
+	STAT_UNITS,       /* gauge: units on line */
+	STAT_TAKEOVERS,
+	STAT_BYTES_IN,
+	STAT_BYTES_OUT,
+	STAT_NOISE,
+	STAT_UNKNOWN,
+	STAT_FRAMES,
+	STAT_RECORDS,
+	STAT_ALARMS,
+	STAT_ACKS,
+	STAT_COMMANDS,
+	STAT_COMMANDS_SENT,
+	STAT_COMMANDS_OFFLINE,
+	STAT_COMMANDS_REJECTED,
+	STAT_PENDING, /* gauge: messages in the outbox */
+	STAT_PENDING_BYTES,
+	STAT_STALLED, /* gauge: 1 while reading from units pauses */
+	STAT_PUBLISHED,
+	STAT_MQTT_CONNECTS,
+	STAT_MQTT_INFLIGHT, /* gauge */
+	/* must stay last */
+	STAT_COUNT
+};
+
+extern const char *const stat_names[STAT_COUNT];
+
+struct stats {
+	uint64_t count[STAT_COUNT];
+	uint64_t rejected[CODEC_STATUS_COUNT]; /* frames, by reason */
+};
+
+static inline void stats_add(struct stats *stats, enum counter counter, uint64_t n)
+{
+	stats->count[counter] += n;
+}
+
+static inline void stats_set(struct stats *stats, enum counter counter, uint64_t n)
+{
+	stats->count[counter] = n;
+}
+
+/* One flat map of all counters. */
+void stats_emit(const struct stats *stats, struct emitter *e);
+
+#endif

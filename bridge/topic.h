@@ -1,0 +1,27 @@
+/* topic: writing and reading topic names.
+ * May use: bytes. May not: know MQTT.
+ *
+ * <prefix>/<ident>/<leaf> for a unit, <prefix>/bridge/<instance>/<leaf> for the bridge. An ident is 1 to 20
+ * digits or letters, so it can never hold a level or a wildcard. */
+#ifndef T2M_TOPIC_H
+#define T2M_TOPIC_H
+
+#include "bytes.h"
+
+#define TOPIC_MAX 256
+
+struct topic {
+	char text[TOPIC_MAX];
+	size_t len;
+};
+
+/* The ident must be topic_ident_ok, the prefix and instance as the configuration allows them. */
+struct topic topic_unit(const char *prefix, const char *ident, const char *leaf);
+struct topic topic_bridge(const char *prefix, const char *instance, const char *leaf);
+
+bool topic_ident_ok(struct span ident);
+
+/* Reads <prefix>/<ident>/cmd; false when it is no such topic or the ident is not allowed. */
+bool topic_parse_command(const char *prefix, struct span topic, struct span *ident);
+
+#endif

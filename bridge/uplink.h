@@ -1,0 +1,26 @@
+/* uplink: what units say -> topic and payload -> outbox.
+ * May use: session (reading), outbox, topic, emit. May not: know sockets or MQTT. */
+#ifndef T2M_UPLINK_H
+#define T2M_UPLINK_H
+
+#include "config.h"
+#include "outbox.h"
+#include "session.h"
+
+struct uplink;
+
+struct uplink *uplink_open(const struct config *config, struct outbox *outbox, struct stats *stats);
+void uplink_free(struct uplink *uplink);
+
+/* The session_ops of the same names; ctx is the uplink. */
+bool uplink_room(void *ctx);
+bool uplink_record(void *ctx, struct session *session, struct telemetry *t, int64_t now_ms);
+void uplink_online(void *ctx, struct session *session, int64_t now_ms);
+void uplink_offline(void *ctx, struct session *session, const char *reason, int64_t now_ms);
+void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
+void uplink_unknown(void *ctx, const struct conn *conn, struct span head);
+
+/* A JSON document made by others, to <prefix>/<ident>/<leaf>. */
+bool uplink_document(struct uplink *uplink, const char *ident, const char *leaf, struct span json);
+
+#endif

@@ -1,0 +1,212 @@
+/* bytes: spans, a bounds-checked reader and a bounds-checked writer.
+ * May use: stdint, stdbool, stddef, string.
+ * May not: allocate, print, know any protocol.
+ *
+ * Errors are sticky: a read past the end gives 0 and sets `.bad`, a write past the end writes nothing
+ * and sets `.full`. Ask once, at the end. Multi-byte numbers are big endian. */
+#ifndef T2M_BYTES_H
+#define T2M_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Bytes owned by somebody else. `ptr` may be NULL only when `len` is 0. */
+struct span {
+	const uint8_t *ptr;
+	size_t len;
+};
+
+static inline struct span span_of(const void *ptr, size_t len)
+{
+	return (struct span){.ptr = ptr, .len = len};
+}
+
+static inline struct span span_text(const char *text)
+{
+	return span_of(text, strlen(text));
+}
+
+static inline bool span_is(struct span s, const char *text)
+{
+	size_t len = strlen(text);
+	return s.len == len && (len == 0 || memcmp(s.ptr, text, len) == 0);
+}
+
+/* What is left behind the first `n` bytes; empty when there are fewer. */
+static inline struct span span_after(struct span s, size_t n)
+{
+	if (n >= s.len)
+		return span_of(NULL, 0);
+	return span_of(s.ptr + n, s.len - n);
+}
+
+static inline bool byte_is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool byte_is_alnum(uint8_t c)
+{
+	return byte_is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* The value of a hex digit, or -1. */
+static inline int byte_hex(uint8_t c)
+{
+	if (byte_is_digit(c))
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+static inline bool byte_is_bcd(uint8_t c)
+{
+	return (c >> 4) <= 9 && (c & 15) <= 9;
+}
+
+static inline bool span_all(struct span s, bool (*test)(uint8_t))
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!test(s.ptr[i]))
+			return false;
+	return true;
+}
+
+struct reader {
+	struct span in;
+	size_t pos;
+	bool bad;
+};
+
+static inline struct reader reader_of(struct span in)
+{
+	return (struct reader){.in = in};
+}
+
+static inline size_t reader_left(const struct reader *r)
+{
+	return r->bad ? 0 : r->in.len - r->pos;
+}
+
+/* The next `n` bytes; an empty span, and `.bad`, when there are fewer. */
+static inline struct span reader_take(struct reader *r, size_t n)
+{
+	if (r->bad || n > r->in.len - r->pos) {
+		r->bad = true;
+		return span_of(NULL, 0);
+	}
+	struct span s = span_of(n > 0 ? r->in.ptr + r->pos : NULL, n);
+	r->pos += n;
+	return s;
+}
+
+static inline uint32_t reader_uint(struct reader *r, size_t bytes)
+{
+	struct span s = reader_take(r, bytes);
+	uint32_t v = 0;
+	for (size_t i = 0; i < s.len; i++)
+		v = v << 8 | s.ptr[i];
+	return v;
+}
+
+static inline uint8_t reader_u8(struct reader *r)
+{
+	return (uint8_t)reader_uint(r, 1);
+}
+
+static inline uint16_t reader_u16(struct reader *r)
+{
+	return (uint16_t)reader_uint(r, 2);
+}
+
+static inline uint32_t reader_u32(struct reader *r)
+{
+	return reader_uint(r, 4);
+}
+
+struct writer {
+	uint8_t *ptr;
+	size_t cap, len;
+	bool full;
+};
+
+static inline struct writer writer_of(void *ptr, size_t cap)
+{
+	return (struct writer){.ptr = ptr, .cap = cap};
+}
+
+static inline struct span writer_span(const struct writer *w)
+{
+	return span_of(w->ptr, w->len);
+}
+
+static inline void writer_bytes(struct writer *w, const void *ptr, size_t len)
+{
+	if (w->full || len > w->cap - w->len) {
+		w->full = true;
+		return;
+	}
+	if (len > 0)
+		memcpy(w->ptr + w->len, ptr, len);
+	w->len += len;
+}
+
+static inline void writer_u8(struct writer *w, uint8_t byte)
+{
+	if (w->full || w->len >= w->cap) {
+		w->full = true;
+		return;
+	}
+	w->ptr[w->len++] = byte;
+}
+
+static inline void writer_u16(struct writer *w, uint16_t v)
+{
+	writer_u8(w, (uint8_t)(v >> 8));
+	writer_u8(w, (uint8_t)v);
+}
+
+static inline void writer_u32(struct writer *w, uint32_t v)
+{
+	writer_u16(w, (uint16_t)(v >> 16));
+	writer_u16(w, (uint16_t)v);
+}
+
+static inline void writer_span_put(struct writer *w, struct span s)
+{
+	writer_bytes(w, s.ptr, s.len);
+}
+
+static inline void writer_text(struct writer *w, const char *text)
+{
+	writer_bytes(w, text, strlen(text));
+}
+
+/* An unsigned decimal number with at least `digits` digits. */
+static inline void writer_decimal(struct writer *w, uint64_t v, unsigned digits)
+{
+	uint8_t buf[20];
+	unsigned n = 0;
+	do {
+		buf[sizeof(buf) - ++n] = (uint8_t)('0' + v % 10);
+		v /= 10;
+	} while (v > 0 || (n < digits && n < sizeof(buf)));
+	writer_bytes(w, buf + sizeof(buf) - n, n);
+}
+
+/* Each byte as two upper-case hex digits. */
+static inline void writer_hex(struct writer *w, struct span s)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	for (size_t i = 0; i < s.len; i++) {
+		writer_u8(w, (uint8_t)digits[s.ptr[i] >> 4]);
+		writer_u8(w, (uint8_t)digits[s.ptr[i] & 15]);
+	}
+}
+
+#endif

@@ -1,0 +1,126 @@
+/* codec: the contract between the protocols and the bridge.
+ * May use: bytes, telemetry, command.
+ * May not: wait, store, talk, log, allocate or ask the time.
+ *
+ * A codec turns bytes into records and commands into bytes. The bridge keeps the memory (struct
+ * codec_unit, struct codec_link), gives the time, and is called back through struct codec_sink. A new
+ * protocol is one file that ends in a `const struct codec`, and one line in codecs.c.
+ *
+ * Lifetimes: every span given to a callback points into the frame, into the telemetry or into a
+ * literal, and is valid until `decode` returns; whoever keeps it copies it. */
+#ifndef T2M_CODEC_H
+#define T2M_CODEC_H
+
+#include "bytes.h"
+#include "command.h"
+#include "telemetry.h"
+
+/* What became of some bytes. A value is also the index of its counter and of its name. */
+enum codec_status {
+	CODEC_OK = 0,
+	CODEC_MORE,     /* not an error: the frame is not whole yet */
+	CODEC_NOT_MINE, /* not a frame of this codec */
+	CODEC_OVERSIZE,
+	CODEC_NO_TERMINATOR,
+	CODEC_TRUNCATED,
+	CODEC_BAD_ID,
+	CODEC_NO_IDENT,
+	CODEC_NO_TYPE,
+	CODEC_BAD_FIELDS,
+	CODEC_BAD_BCD,
+	CODEC_BAD_LATITUDE,
+	CODEC_BAD_LONGITUDE,
+	CODEC_NO_ROOM, /* encode: the command does not fit the writer */
+	CODEC_REFUSED, /* the bridge does not admit this unit */
+	/* must stay last */
+	CODEC_STATUS_COUNT
+};
+
+/* "ok", "more", … "bad-latitude", for counters, logs and topics. */
+extern const char *const codec_status_names[CODEC_STATUS_COUNT];
+
+#define CODEC_IDENT_MAX 20
+
+enum h02_ack { H02_ACK_AUTO = 0, H02_ACK_V4, H02_ACK_R12, H02_ACK_OFF };
+
+/* What the configuration says to the codecs; may differ from unit to unit. */
+struct codec_options {
+	enum h02_ack h02_ack;
+};
+
+/* What is remembered of one unit while it is connected. */
+struct codec_unit {
+	char ident[CODEC_IDENT_MAX + 1];
+	const struct codec_options *options;
+	uint8_t priv[32]; /* the codec's own; all zero at first */
+};
+
+#define CODEC_QUIET_SHORT_MS 300 /* a frame that may be whole is whole */
+#define CODEC_QUIET_LONG_MS 3000 /* what is torn stays torn */
+#define CODEC_QUIET_FINAL INT32_MAX /* end of the datagram or connection */
+
+/* What is remembered of one connection between frames. */
+struct codec_link {
+	int64_t now_ms;          /* Unix time in ms, set before each call */
+	int32_t quiet_ms;        /* for how long the peer has been silent behind these bytes */
+	struct codec_unit *unit; /* the last one identified, or NULL */
+	uint8_t priv[8];         /* the codec's own; all zero at first */
+};
+
+struct codec_sink {
+	void *ctx;
+	/* The unit that speaks: 1 to CODEC_IDENT_MAX digits or letters. NULL: not admitted. */
+	struct codec_unit *(*identify)(void *ctx, struct span ident);
+	/* true: taken, will be stored before anything given to `send` leaves. */
+	bool (*record)(void *ctx, struct telemetry *t);
+	/* The unit answered a command (the record of the same frame comes besides). */
+	void (*reply)(void *ctx, const struct command_reply *reply);
+	/* A protocol acknowledgement, to leave after the records are stored. */
+	void (*send)(void *ctx, struct span frame);
+};
+
+struct frame {
+	size_t skip; /* noise before the frame */
+	size_t len;
+};
+
+struct codec {
+	const char *name;  /* protocol.id */
+	const char *title; /* for people */
+	size_t max_frame;  /* most bytes that `frame` ever asks to keep */
+	size_t max_command;
+	/* Does a frame of this codec start at the head? OK, MORE (cannot tell yet) or NOT_MINE. */
+	enum codec_status (*sniff)(struct span head);
+	/* Finds the next frame. OK: drop skip, decode len. MORE: drop skip, keep the rest (at most
+	 * max_frame) until more comes or quiet_ms grows. Else: drop skip + len, count, go on. */
+	enum codec_status (*frame)(struct codec_link *link, struct span in, struct frame *out);
+	/* OK, or why there is no record. Never fails for want of memory. `scratch` is for the record. */
+	enum codec_status (*decode)(struct codec_link *link, struct span frame,
+				    struct telemetry *scratch, const struct codec_sink *sink);
+	/* The bytes of a command for link->unit, checked by command_check; NO_ROOM when it does not fit. */
+	enum codec_status (*encode)(struct codec_link *link, const struct command *command,
+				    struct writer *out, struct command_token *token);
+};
+
+/* All protocols; ends with NULL. */
+extern const struct codec *const codecs[];
+
+const struct codec *codec_find(const char *name);
+
+/* One connection or datagram as a stream of frames: recognise, frame, decode. */
+struct codec_stream {
+	const struct codec *codec; /* pinned by the first recognised frame, for life */
+	struct codec_link link;
+};
+
+/* Finds the next frame in the bytes at hand. OK: give out->len bytes behind out->skip to codec_decode. MORE:
+ * drop out->skip and keep the rest. NOT_MINE: at the end of a stream that was never recognised; drop all.
+ * Else an error: the bytes are no frame, and why. After OK and errors drop skip + len and call again.
+ * While stream->codec is NULL, out->skip is noise that no codec knows. */
+enum codec_status codec_next(struct codec_stream *stream, struct span in, struct frame *out);
+
+/* OK, or why the frame gives no record. `scratch` holds the record meanwhile. */
+enum codec_status codec_decode(struct codec_stream *stream, struct span frame, struct telemetry *scratch,
+	const struct codec_sink *sink);
+
+#endif

@@ -1,0 +1,79 @@
+/* codecs: the protocol table, and the steps that all protocols share.
+ * May use: codec. May not: look inside a frame. */
+#include "codec.h"
+
+extern const struct codec codec_h02;
+
+const struct codec *const codecs[] = {
+	&codec_h02,
+	NULL,
+};
+
+const char *const codec_status_names[CODEC_STATUS_COUNT] = {
+	[CODEC_OK] = "ok",
+	[CODEC_MORE] = "more",
+	[CODEC_NOT_MINE] = "unknown",
+	[CODEC_OVERSIZE] = "oversize",
+	[CODEC_NO_TERMINATOR] = "no-terminator",
+	[CODEC_TRUNCATED] = "truncated",
+	[CODEC_BAD_ID] = "bad-id",
+	[CODEC_NO_IDENT] = "no-ident",
+	[CODEC_NO_TYPE] = "no-type",
+	[CODEC_BAD_FIELDS] = "bad-fields",
+	[CODEC_BAD_BCD] = "bad-bcd",
+	[CODEC_BAD_LATITUDE] = "bad-latitude",
+	[CODEC_BAD_LONGITUDE] = "bad-longitude",
+	[CODEC_NO_ROOM] = "no-room",
+	[CODEC_REFUSED] = "refused",
+};
+
+const struct codec *codec_find(const char *name)
+{
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		if (strcmp((*c)->name, name) == 0)
+			return *c;
+	return NULL;
+}
+
+/* Finds the first place where a codec recognises its own. OK pins it; MORE: cannot tell yet. */
+static enum codec_status recognise(struct codec_stream *stream, struct span in, size_t *skip)
+{
+	for (*skip = 0; *skip < in.len; ++*skip) {
+		bool unsure = false;
+		for (const struct codec *const *c = codecs; *c != NULL; c++) {
+			enum codec_status status = (*c)->sniff(span_after(in, *skip));
+			if (status == CODEC_OK) {
+				stream->codec = *c;
+				return CODEC_OK;
+			}
+			unsure |= status == CODEC_MORE;
+		}
+		if (unsure && stream->link.quiet_ms != CODEC_QUIET_FINAL)
+			return CODEC_MORE;
+	}
+	return stream->link.quiet_ms == CODEC_QUIET_FINAL ? CODEC_NOT_MINE : CODEC_MORE;
+}
+
+enum codec_status codec_next(struct codec_stream *stream, struct span in, struct frame *out)
+{
+	size_t noise = 0;
+	*out = (struct frame){0};
+	if (in.len == 0)
+		return CODEC_MORE;
+	if (stream->codec == NULL) {
+		enum codec_status status = recognise(stream, in, &noise);
+		if (status != CODEC_OK) {
+			out->skip = noise;
+			return status;
+		}
+	}
+	enum codec_status status = stream->codec->frame(&stream->link, span_after(in, noise), out);
+	out->skip += noise;
+	return status;
+}
+
+enum codec_status codec_decode(struct codec_stream *stream, struct span frame, struct telemetry *scratch,
+	const struct codec_sink *sink)
+{
+	return stream->codec->decode(&stream->link, frame, scratch, sink);
+}

@@ -1,0 +1,230 @@
+/* h02: H02 / SinoTrack / "TQ", text and binary, mixed on one connection: framing and shared meaning.
+ * May use: codec, h02. May not: allocate, log, ask the time.
+ *
+ *   text     *XX,<id>,<type>[,<field>]...#
+ *             XX maker code, id 1 to 20 digits or empty, at most 1024 bytes
+ *   binary   $ II II II II II hh mm ss DD MM YY ...   5 bytes of BCD id, BCD time and date, 32 to 54 bytes
+ *   binary   X OO OO OO OO OO hh mm ss DD MM YY ...   odometer instead of the id, 32 bytes
+ *
+ * Neither form has a length or a check code. A text frame ends at `#`; a binary one where the next frame
+ * starts, or where the peer falls silent at a known length. Everything else between frames is noise. */
+#include "h02.h"
+
+/* --- tables --- */
+
+/* Status word, negative logic: a 0 bit is active. TM_FIELD_COUNT: handled by code. */
+static const struct {
+	uint8_t bit;
+	uint16_t field;
+	bool active_high;
+} status_bits[] = {
+	{31, TM_LOW_SENSOR_1, false},
+	{30, TM_HIGH_SENSOR_2, false},
+	{29, TM_HIGH_SENSOR_1, false},
+	{28, TM_BATTERY_DISCONNECTED, false},
+	{27, TM_ENGINE_BLOCKED, false},
+	{26, TM_BUFFERED, false},
+	{25, TM_DISPLACEMENT_ALARM, false},
+	{24, TM_TEMPERATURE_ALARM, false},
+	{23, TM_LOW_SENSOR_2, false},
+	{22, TM_GPS_ANTENNA_SHORT, false},
+	{21, TM_GPS_ANTENNA_OPEN, false},
+	{20, TM_POWER_REMOVED, false},
+	{19, TM_BACKUP_BATTERY, false},
+	{18, TM_STATE_BIT_18, false},
+	{17, TM_VIBRATION_ALARM, false},
+	{16, TM_GPS_FAULT, false},
+	{15, TM_OVERSPEEDING_STATUS, false},
+	{14, TM_USER_STATUS, false},
+	{13, TM_ENGINE_RUNNING, false},
+	{12, TM_VEHICLE_BATTERY_BAD, false},
+	{11, TM_SUPPLY_LOW, false},
+	{10, TM_IGNITION, true},
+	{9, TM_DEFENSE_ACTIVE, false},
+	{8, TM_DOOR_OPEN, false},
+	{7, TM_GEOFENCE_OUT_ALARM, false},
+	{4, TM_GEOFENCE_IN_ALARM, false},
+	{3, TM_ILLEGAL_IGNITION_ALARM, false},
+	{2, TM_OVERSPEEDING_EVENT, false},
+	{1, TM_SOS_ALARM, false},
+	{0, TM_THEFT_ALARM, false},
+};
+
+/* --- framing --- */
+
+enum codec_status h02_text_start(struct span in)
+{
+	if (in.len == 0 || in.ptr[0] != '*')
+		return CODEC_NOT_MINE;
+	for (size_t i = 1; i < 4; i++) {
+		if (i == in.len)
+			return CODEC_MORE;
+		if (i == 3 ? in.ptr[i] != ',' : !byte_is_alnum(in.ptr[i]))
+			return CODEC_NOT_MINE;
+	}
+	return CODEC_OK;
+}
+
+/* A start inside of another frame must be sure: `*XX,` and a digit, or a binary head. */
+static bool starts_inside(struct span in)
+{
+	if (in.ptr[0] == '*')
+		return in.len > 4 && byte_is_digit(in.ptr[4]) && h02_text_start(in) == CODEC_OK;
+	return in.ptr[0] == '$' && h02_binary_start(in) == H02_START_YES;
+}
+
+static enum codec_status text_frame(const struct codec_link *link, struct span in, size_t *len)
+{
+	size_t end = in.len < H02_TEXT_MAX ? in.len : H02_TEXT_MAX;
+	for (size_t i = 1; i < end; i++) {
+		uint8_t c = in.ptr[i];
+		if (c == '#') {
+			*len = i + 1;
+			return CODEC_OK;
+		}
+		if ((c == '*' || c == '$') && starts_inside(span_after(in, i))) {
+			*len = i;
+			return CODEC_NO_TERMINATOR;
+		}
+	}
+	*len = end;
+	if (in.len >= H02_TEXT_MAX)
+		return CODEC_OVERSIZE;
+	return link->quiet_ms == CODEC_QUIET_FINAL ? CODEC_NO_TERMINATOR : CODEC_MORE;
+}
+
+static enum codec_status h02_sniff(struct span head)
+{
+	enum codec_status status = h02_text_start(head);
+	if (status != CODEC_NOT_MINE)
+		return status;
+	switch (h02_binary_start(head)) {
+	case H02_START_YES:
+		return CODEC_OK;
+	case H02_START_MORE:
+		return CODEC_MORE;
+	case H02_START_WEAK:
+	case H02_START_NO:
+		return CODEC_NOT_MINE;
+	}
+	return CODEC_NOT_MINE;
+}
+
+static enum codec_status h02_frame(struct codec_link *link, struct span in, struct frame *out)
+{
+	bool final = link->quiet_ms == CODEC_QUIET_FINAL;
+	for (out->skip = 0; out->skip < in.len; out->skip++) {
+		struct span head = span_after(in, out->skip);
+		enum codec_status text = h02_text_start(head);
+		enum h02_start binary = h02_binary_start(head);
+		if (text == CODEC_OK)
+			return text_frame(link, head, &out->len);
+		enum codec_status doubt = CODEC_OK;
+		if (binary == H02_START_WEAK)
+			doubt = h02_binary_doubt(link, head);
+		if (doubt == CODEC_MORE)
+			return CODEC_MORE;
+		if (doubt == CODEC_NOT_MINE)
+			continue;
+		if (binary == H02_START_WEAK || binary == H02_START_YES)
+			return h02_binary_frame(link, head, &out->len);
+		if (text != CODEC_MORE && binary != H02_START_MORE)
+			continue;
+		if (!final)
+			return CODEC_MORE;
+		if (binary == H02_START_MORE && head.len > 1) {
+			out->len = head.len;
+			return CODEC_TRUNCATED;
+		}
+	}
+	return CODEC_MORE;
+}
+
+static enum codec_status h02_decode(struct codec_link *link, struct span frame, struct telemetry *scratch,
+				    const struct codec_sink *sink)
+{
+	telemetry_reset(scratch);
+	if (frame.ptr[0] == '*')
+		return h02_text_decode(link, frame, scratch, sink);
+	return h02_binary_decode(link, frame, scratch, sink);
+}
+
+/* --- meaning that text and binary share --- */
+
+void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits)
+{
+	struct writer w = telemetry_scratch(t);
+	uint8_t raw[4] = {(uint8_t)(word >> 24), (uint8_t)(word >> 16), (uint8_t)(word >> 8), (uint8_t)word};
+	writer_hex(&w, span_of(raw, sizeof(raw)));
+	telemetry_set_scratch(t, TM_VEHICLE_STATE, &w);
+	telemetry_set(t, TM_VEHICLE_STATE_BITMASK, word);
+	for (size_t i = 0; i < sizeof(status_bits) / sizeof(status_bits[0]); i++) {
+		bool set = word >> status_bits[i].bit & 1;
+		telemetry_set(t, (enum telemetry_field)status_bits[i].field, set == status_bits[i].active_high);
+	}
+	bool bit6 = !(word >> 6 & 1), bit5 = !(word >> 5 & 1);
+	if (low_battery_bits) {
+		telemetry_set(t, TM_BATTERY_LOW_ALARM, bit6 || bit5);
+	} else {
+		telemetry_set(t, TM_ANTENNA_SHORT_ALARM, bit6);
+		telemetry_set(t, TM_ANTENNA_OPEN_ALARM, bit5);
+	}
+	const uint32_t power = 1u << 28 | 1u << 20 | 1u << 19;
+	telemetry_set(t, TM_POWER_CUT_ALARM, (word & power) != power);
+}
+
+void h02_set_battery_code(struct telemetry *t, unsigned code)
+{
+	static const uint8_t steps[] = {0, 0, 10, 20, 60, 80, 100};
+	if (code >= 0xf1 && code <= 0xf6)
+		code -= 0xf0; /* charging */
+	if (code >= 1 && code <= 6)
+		telemetry_set(t, TM_BATTERY_LEVEL, steps[code]);
+	else if (code >= 7 && code <= 100)
+		telemetry_set(t, TM_BATTERY_LEVEL, code);
+}
+
+void h02_set_csq(struct telemetry *t, int64_t csq)
+{
+	if (csq >= 0 && csq <= 31)
+		telemetry_set(t, TM_GSM_LEVEL, (csq * 200 + 31) / 62);
+}
+
+void h02_set_time(struct telemetry *t, const struct calendar *c)
+{
+	int64_t unix_s;
+	if (calendar_unix(c, &unix_s))
+		telemetry_set(t, TM_TIMESTAMP, unix_s * 1000);
+}
+
+enum codec_status h02_set_position(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude)
+{
+	const struct param *lat = &telemetry_params[TM_LATITUDE], *lon = &telemetry_params[TM_LONGITUDE];
+	bool bad_lat = latitude > lat->max || latitude < lat->min;
+	bool bad_lon = longitude > lon->max || longitude < lon->min;
+	if (valid && bad_lat)
+		return CODEC_BAD_LATITUDE;
+	if (valid && bad_lon)
+		return CODEC_BAD_LONGITUDE;
+	if (bad_lat)
+		telemetry_reject(t, TM_LATITUDE);
+	if (bad_lon)
+		telemetry_reject(t, TM_LONGITUDE);
+	bool nowhere = !valid && latitude == 0 && longitude == 0; /* R-NULL */
+	if (bad_lat || bad_lon || nowhere)
+		return CODEC_OK;
+	telemetry_set(t, TM_LATITUDE, latitude);
+	telemetry_set(t, TM_LONGITUDE, longitude);
+	return CODEC_OK;
+}
+
+const struct codec codec_h02 = {
+	.name = "h02",
+	.title = "H02 / SinoTrack, text and binary",
+	.max_frame = H02_TEXT_MAX,
+	.max_command = 900,
+	.sniff = h02_sniff,
+	.frame = h02_frame,
+	.decode = h02_decode,
+	.encode = h02_encode,
+};

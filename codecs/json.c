@@ -1,0 +1,156 @@
+/* json: the JSON emitter.
+ * May use: emit, bytes.
+ * May not: know any field name, allocate, print. */
+#include "emit.h"
+
+size_t emit_utf8_length(struct span s)
+{
+	if (s.len == 0)
+		return 0;
+	uint8_t c = s.ptr[0];
+	if (c < 0x80)
+		return 1;
+	size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	if (c < 0xc2 || c > 0xf4 || s.len < n)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s.ptr[i] & 0xc0) != 0x80)
+			return 0;
+	uint8_t d = s.ptr[1];
+	bool overlong = (c == 0xe0 && d < 0xa0) || (c == 0xf0 && d < 0x90);
+	bool outside = (c == 0xed && d > 0x9f) || (c == 0xf4 && d > 0x8f);
+	return overlong || outside ? 0 : n;
+}
+
+static void before_value(struct emitter *e)
+{
+	if (e->after_key) {
+		writer_u8(e->out, ':');
+		e->after_key = false;
+		return;
+	}
+	uint32_t bit = 1u << e->depth;
+	if (e->not_first & bit)
+		writer_u8(e->out, ',');
+	e->not_first |= bit;
+}
+
+static void open(struct emitter *e, bool map)
+{
+	before_value(e);
+	writer_u8(e->out, map ? '{' : '[');
+	uint32_t bit = 1u << ++e->depth;
+	e->not_first &= ~bit;
+	e->open_map = map ? e->open_map | bit : e->open_map & ~bit;
+}
+
+static void json_map(struct emitter *e, unsigned pairs)
+{
+	(void)pairs;
+	open(e, true);
+}
+
+static void json_array(struct emitter *e, unsigned items)
+{
+	(void)items;
+	open(e, false);
+}
+
+static void json_end(struct emitter *e)
+{
+	writer_u8(e->out, e->open_map & (1u << e->depth) ? '}' : ']');
+	e->depth--;
+}
+
+static void json_boolean(struct emitter *e, bool v)
+{
+	before_value(e);
+	writer_text(e->out, v ? "true" : "false");
+}
+
+static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
+{
+	before_value(e);
+	uint64_t v = (uint64_t)number;
+	if (number < 0) {
+		writer_u8(e->out, '-');
+		v = 0 - v;
+	}
+	while (decimals > 0 && v % 10 == 0) {
+		v /= 10;
+		decimals--;
+	}
+	uint64_t scale = 1;
+	for (unsigned i = 0; i < decimals; i++)
+		scale *= 10;
+	writer_decimal(e->out, v / scale, 1);
+	if (decimals > 0) {
+		writer_u8(e->out, '.');
+		writer_decimal(e->out, v % scale, decimals);
+	}
+}
+
+static void escape(struct writer *w, uint8_t c)
+{
+	static const char digits[] = "0123456789abcdef";
+	switch (c) {
+	case '"':
+		writer_text(w, "\\\"");
+		return;
+	case '\\':
+		writer_text(w, "\\\\");
+		return;
+	case '\n':
+		writer_text(w, "\\n");
+		return;
+	case '\r':
+		writer_text(w, "\\r");
+		return;
+	case '\t':
+		writer_text(w, "\\t");
+		return;
+	}
+	writer_text(w, "\\u00");
+	writer_u8(w, (uint8_t)digits[c >> 4]);
+	writer_u8(w, (uint8_t)digits[c & 15]);
+}
+
+static bool is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void json_text(struct emitter *e, struct span text)
+{
+	before_value(e);
+	writer_u8(e->out, '"');
+	size_t i = 0;
+	while (i < text.len) {
+		size_t run = i;
+		while (run < text.len && is_plain(text.ptr[run]))
+			run++;
+		writer_bytes(e->out, text.ptr + i, run - i);
+		i = run;
+		if (i == text.len)
+			break;
+		size_t n = emit_utf8_length(span_after(text, i));
+		if (n > 1) {
+			writer_bytes(e->out, text.ptr + i, n);
+			i += n;
+		} else {
+			escape(e->out, text.ptr[i++]);
+		}
+	}
+	writer_u8(e->out, '"');
+}
+
+const struct emit_format emit_json = {
+	.name = "json",
+	.content_type = "application/json",
+	.map = json_map,
+	.array = json_array,
+	.end = json_end,
+	.boolean = json_boolean,
+	.fixed = json_fixed,
+	.text = json_text,
+};

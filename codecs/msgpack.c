@@ -1,0 +1,105 @@
+/* msgpack: the MessagePack emitter, over msgpack-c's packer (its unpacker is never used here).
+ * May use: emit, bytes, msgpack-c.
+ * May not: know any field name, allocate, print. */
+#include "emit.h"
+
+#include <msgpack.h>
+
+static int write_out(void *data, const char *buf, size_t len)
+{
+	writer_bytes(data, buf, len);
+	return 0;
+}
+
+static msgpack_packer packer(struct emitter *e)
+{
+	msgpack_packer pk;
+	msgpack_packer_init(&pk, e->out, write_out);
+	e->after_key = false;
+	return pk;
+}
+
+static void pack_map(struct emitter *e, unsigned pairs)
+{
+	msgpack_packer pk = packer(e);
+	msgpack_pack_map(&pk, pairs);
+}
+
+static void pack_array(struct emitter *e, unsigned items)
+{
+	msgpack_packer pk = packer(e);
+	msgpack_pack_array(&pk, items);
+}
+
+static void pack_end(struct emitter *e)
+{
+	(void)e;
+}
+
+static void pack_boolean(struct emitter *e, bool v)
+{
+	msgpack_packer pk = packer(e);
+	if (v)
+		msgpack_pack_true(&pk);
+	else
+		msgpack_pack_false(&pk);
+}
+
+static void pack_fixed(struct emitter *e, int64_t number, unsigned decimals)
+{
+	msgpack_packer pk = packer(e);
+	int64_t scale = 1;
+	for (unsigned i = 0; i < decimals; i++)
+		scale *= 10;
+	if (number % scale == 0)
+		msgpack_pack_int64(&pk, number / scale);
+	else
+		msgpack_pack_double(&pk, (double)number / (double)scale);
+}
+
+static void pack_text(struct emitter *e, struct span text)
+{
+	msgpack_packer pk = packer(e);
+	size_t len = 0;
+	for (size_t i = 0; i < text.len;) {
+		size_t n = emit_utf8_length(span_after(text, i));
+		len += n > 0 ? n : 2;
+		i += n > 0 ? n : 1;
+	}
+	msgpack_pack_str(&pk, len);
+	if (len == text.len) {
+		writer_span_put(e->out, text);
+		return;
+	}
+	for (size_t i = 0; i < text.len;) {
+		size_t n = emit_utf8_length(span_after(text, i));
+		if (n > 0) {
+			writer_bytes(e->out, text.ptr + i, n);
+			i += n;
+			continue;
+		}
+		writer_u8(e->out, (uint8_t)(0xc0 | text.ptr[i] >> 6));
+		writer_u8(e->out, (uint8_t)(0x80 | (text.ptr[i] & 0x3f)));
+		i++;
+	}
+}
+
+const struct emit_format emit_msgpack = {
+	.name = "msgpack",
+	.content_type = "application/msgpack",
+	.map = pack_map,
+	.array = pack_array,
+	.end = pack_end,
+	.boolean = pack_boolean,
+	.fixed = pack_fixed,
+	.text = pack_text,
+};
+
+const struct emit_format *emit_format_find(const char *name)
+{
+	static const struct emit_format *const formats[] = {&emit_json, &emit_msgpack};
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (strcmp(formats[i]->name, name) == 0)
+			return formats[i];
+	return NULL;
+}

@@ -1,0 +1,199 @@
+/* telemetry: the record and its table; see telemetry.h. */
+#include "telemetry.h"
+
+const struct param telemetry_params[TM_FIELD_COUNT] = {
+#define FIELD(name, key_, type_, decimals_, min_, max_, unit_, help_)                                  \
+	[TM_##name] = {key_, PARAM_##type_, decimals_, min_, max_, unit_, help_},
+#include "telemetry_fields.h"
+#undef FIELD
+};
+
+const char *const param_type_names[] = {
+	[PARAM_INTEGER] = "number",
+	[PARAM_TEXT] = "string",
+	[PARAM_BOOLEAN] = "boolean",
+	[PARAM_ALARM] = "boolean, alarm",
+};
+
+static void bit_set(uint64_t *map, enum telemetry_field field)
+{
+	map[field / 64] |= UINT64_C(1) << (field % 64);
+}
+
+static bool bit_test(const uint64_t *map, enum telemetry_field field)
+{
+	return map[field / 64] >> (field % 64) & 1;
+}
+
+static unsigned bit_count(const uint64_t *map)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < TM_WORDS; i++)
+		n += (unsigned)__builtin_popcountll(map[i]);
+	return n;
+}
+
+void telemetry_reset(struct telemetry *t)
+{
+	memset(t->present, 0, sizeof(t->present));
+	memset(t->rejected, 0, sizeof(t->rejected));
+	memset(t->alarms, 0, sizeof(t->alarms));
+	t->cell_count = 0;
+	t->scratch_len = 0;
+}
+
+void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number)
+{
+	const struct param *p = &telemetry_params[field];
+	if (number < p->min || number > p->max) {
+		bit_set(t->rejected, field);
+		return;
+	}
+	t->value[field].number = number;
+	bit_set(t->present, field);
+}
+
+void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
+{
+	const struct param *p = &telemetry_params[field];
+	if (text.len == 0)
+		return;
+	if ((int64_t)text.len < p->min || (int64_t)text.len > p->max) {
+		bit_set(t->rejected, field);
+		return;
+	}
+	t->value[field].text = text;
+	bit_set(t->present, field);
+}
+
+struct writer telemetry_scratch(struct telemetry *t)
+{
+	return writer_of(t->scratch + t->scratch_len, sizeof(t->scratch) - t->scratch_len);
+}
+
+void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w)
+{
+	if (w->full) {
+		bit_set(t->rejected, field);
+		return;
+	}
+	t->scratch_len += w->len;
+	telemetry_set_text(t, field, writer_span(w));
+}
+
+void telemetry_reject(struct telemetry *t, enum telemetry_field field)
+{
+	bit_set(t->rejected, field);
+}
+
+bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
+{
+	return bit_test(t->present, field);
+}
+
+int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
+{
+	return telemetry_has(t, field) ? t->value[field].number : 0;
+}
+
+void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell)
+{
+	if (t->cell_count < TM_CELLS_MAX)
+		t->cells[t->cell_count++] = cell;
+}
+
+bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
+{
+	bool raised = false;
+	for (size_t w = 0; w < TM_WORDS; w++) {
+		for (uint64_t bits = t->present[w]; bits != 0; bits &= bits - 1) {
+			unsigned b = (unsigned)__builtin_ctzll(bits);
+			uint64_t bit = UINT64_C(1) << b;
+			size_t field = w * 64 + b;
+			if (telemetry_params[field].type != PARAM_ALARM)
+				continue;
+			if (t->value[field].number == 0) {
+				before[w] &= ~bit;
+			} else if (!(before[w] & bit)) {
+				before[w] |= bit;
+				t->alarms[w] |= bit;
+				raised = true;
+			}
+		}
+	}
+	return raised;
+}
+
+static void emit_keys(struct emitter *e, const char *name, const uint64_t *map)
+{
+	unsigned n = bit_count(map);
+	if (n == 0)
+		return;
+	emit_key(e, name);
+	emit_array(e, n);
+	for (size_t field = 0; field < TM_FIELD_COUNT; field++)
+		if (bit_test(map, (enum telemetry_field)field))
+			emit_text(e, span_text(telemetry_params[field].key));
+	emit_end(e);
+}
+
+static void emit_numbered(struct emitter *e, const char *key, unsigned n, int64_t number)
+{
+	char buf[40];
+	struct writer w = writer_of(buf, sizeof(buf) - 1);
+	writer_text(&w, key);
+	writer_u8(&w, '.');
+	writer_decimal(&w, n, 1);
+	buf[w.len] = '\0';
+	emit_pair_integer(e, buf, number);
+}
+
+static unsigned cell_pairs(const struct telemetry_cell *c)
+{
+	return (unsigned)(c->lac != 0) + (unsigned)(c->cellid != 0) + (unsigned)c->has_dbm;
+}
+
+static void emit_cell(struct emitter *e, unsigned n, const struct telemetry_cell *c)
+{
+	if (c->lac != 0)
+		emit_numbered(e, telemetry_params[TM_GSM_LAC].key, n, c->lac);
+	if (c->cellid != 0)
+		emit_numbered(e, telemetry_params[TM_GSM_CELLID].key, n, c->cellid);
+	if (c->has_dbm)
+		emit_numbered(e, telemetry_params[TM_GSM_DBM].key, n, c->dbm);
+}
+
+static void emit_field(const struct telemetry *t, struct emitter *e, size_t field)
+{
+	const struct param *p = &telemetry_params[field];
+	emit_key(e, p->key);
+	switch (p->type) {
+	case PARAM_INTEGER:
+		emit_fixed(e, t->value[field].number, p->decimals);
+		break;
+	case PARAM_TEXT:
+		emit_text(e, t->value[field].text);
+		break;
+	case PARAM_BOOLEAN:
+	case PARAM_ALARM:
+		emit_boolean(e, t->value[field].number != 0);
+		break;
+	}
+}
+
+void telemetry_emit(const struct telemetry *t, struct emitter *e)
+{
+	unsigned pairs = bit_count(t->present);
+	pairs += (bit_count(t->rejected) > 0 ? 1u : 0u) + (bit_count(t->alarms) > 0 ? 1u : 0u);
+	for (unsigned i = 0; i < t->cell_count; i++)
+		pairs += cell_pairs(&t->cells[i]);
+	emit_map(e, pairs);
+	for (size_t w = 0; w < TM_WORDS; w++)
+		for (uint64_t bits = t->present[w]; bits != 0; bits &= bits - 1)
+			emit_field(t, e, w * 64 + (unsigned)__builtin_ctzll(bits));
+	for (unsigned i = 0; i < t->cell_count; i++)
+		emit_cell(e, i + 1, &t->cells[i]);
+	emit_keys(e, "rejected", t->rejected);
+	emit_keys(e, "alarms", t->alarms);
+	emit_end(e);
+}

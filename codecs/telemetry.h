@@ -1,0 +1,89 @@
+/* telemetry: one record, the parameter table, and the one walk that writes a record.
+ * May use: bytes, emit.
+ * May not: know any protocol, allocate, ask the time.
+ *
+ * Numbers are integers with the scale of the table ("decimals"); texts are spans that stay valid until
+ * `decode` returns. What is absent has no presence bit; there is no other way to say absent. */
+#ifndef T2M_TELEMETRY_H
+#define T2M_TELEMETRY_H
+
+#include "bytes.h"
+#include "emit.h"
+
+enum telemetry_field {
+#define FIELD(name, ...) TM_##name,
+#include "telemetry_fields.h"
+#undef FIELD
+	/* must stay last */
+	TM_FIELD_COUNT
+};
+
+enum param_type {
+	PARAM_INTEGER = 0,
+	PARAM_TEXT, /* min and max are lengths in bytes */
+	PARAM_BOOLEAN,
+	PARAM_ALARM, /* a boolean that raises an alarm when it becomes true */
+};
+
+struct param {
+	const char *key;
+	enum param_type type;
+	uint8_t decimals;
+	int64_t min, max;
+	const char *unit, *help;
+};
+
+extern const struct param telemetry_params[TM_FIELD_COUNT];
+extern const char *const param_type_names[];
+
+#define TM_WORDS ((TM_FIELD_COUNT + 63) / 64)
+#define TM_CELLS_MAX 176 /* as many as fit into the largest H02 text frame */
+
+struct telemetry_cell { /* a neighbour cell; 0 = absent, for each of them */
+	uint32_t lac, cellid;
+	int16_t dbm;
+	bool has_dbm;
+};
+
+struct telemetry {
+	uint64_t present[TM_WORDS];
+	uint64_t rejected[TM_WORDS]; /* carried by the frame, but out of range: left out */
+	uint64_t alarms[TM_WORDS];   /* newly raised; set by the bridge for the alarm topic */
+	union {
+		int64_t number;
+		struct span text;
+	} value[TM_FIELD_COUNT];
+	unsigned cell_count;
+	struct telemetry_cell cells[TM_CELLS_MAX];
+	size_t scratch_len;
+	uint8_t scratch[1280];
+};
+
+void telemetry_reset(struct telemetry *t);
+
+/* Sets a number or boolean. Out of the table's range: not set, but marked as rejected. */
+void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number);
+
+/* Sets a text; an empty one is absent, a too long one is rejected. The bytes are not copied. */
+void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text);
+
+/* Room for a text that is not in the frame as it is: write, then telemetry_set_scratch. */
+struct writer telemetry_scratch(struct telemetry *t);
+void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w);
+
+void telemetry_reject(struct telemetry *t, enum telemetry_field field);
+bool telemetry_has(const struct telemetry *t, enum telemetry_field field);
+/* 0 when absent. */
+int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field);
+
+/* The next neighbour cell; one more than TM_CELLS_MAX is ignored (no frame can hold it). */
+void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell);
+
+/* Finds alarms that are true here and were not in `before`; sets t->alarms; updates `before` by the
+ * alarms that this record carries. True when there is a new one. */
+bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS]);
+
+/* Writes the record as one map. */
+void telemetry_emit(const struct telemetry *t, struct emitter *e);
+
+#endif

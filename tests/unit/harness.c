@@ -1,0 +1,281 @@
+/* harness: see harness.h. */
+#include "harness.h"
+
+#include <math.h>
+#include <msgpack.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct span from_hex(const char *hex)
+{
+	size_t n = strlen(hex) / 2;
+	uint8_t *bytes = malloc(n + 1);
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (uint8_t)(byte_hex((uint8_t)hex[2 * i]) << 4 | byte_hex((uint8_t)hex[2 * i + 1]));
+	return span_of(bytes, n);
+}
+
+static struct vector vector_of(cJSON *row, const char *file)
+{
+	struct vector v = {.row = row, .file = strdup(file)};
+	v.name = cJSON_GetObjectItemCaseSensitive(row, "name")->valuestring;
+	const cJSON *ident = cJSON_GetObjectItemCaseSensitive(row, "ident");
+	if (ident != NULL)
+		v.ident = span_text(ident->valuestring);
+	const cJSON *segments = cJSON_GetObjectItemCaseSensitive(row, "segments");
+	const cJSON *hex = cJSON_GetObjectItemCaseSensitive(row, "hex");
+	v.segments = segments != NULL ? (unsigned)cJSON_GetArraySize(segments) : 1;
+	v.segment = calloc(v.segments, sizeof(*v.segment));
+	for (unsigned i = 0; i < v.segments; i++)
+		v.segment[i] = from_hex((segments ? cJSON_GetArrayItem(segments, (int)i) : hex)->valuestring);
+	return v;
+}
+
+struct vectors vectors_load(const char *file)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s", VECTORS_DIR, file);
+	FILE *f = fopen(path, "r");
+	if (f == NULL)
+		fail_msg("cannot open %s", path);
+	struct vectors v = {0};
+	char *line = NULL;
+	size_t cap = 0;
+	while (getline(&line, &cap, f) > 0) {
+		cJSON *row = cJSON_Parse(line);
+		if (row == NULL)
+			fail_msg("%s: row %zu is not JSON", path, v.count + 1);
+		v.item = realloc(v.item, (v.count + 1) * sizeof(*v.item));
+		v.item[v.count++] = vector_of(row, file);
+	}
+	free(line);
+	fclose(f);
+	if (v.count == 0)
+		fail_msg("%s is empty", path);
+	return v;
+}
+
+void vectors_free(struct vectors *v)
+{
+	for (size_t i = 0; i < v->count; i++) {
+		for (unsigned k = 0; k < v->item[i].segments; k++)
+			free((void *)(uintptr_t)v->item[i].segment[k].ptr);
+		free(v->item[i].segment);
+		free(v->item[i].file);
+		cJSON_Delete(v->item[i].row);
+	}
+	free(v->item);
+}
+
+static struct codec_unit *on_identify(void *ctx, struct span ident)
+{
+	struct player *p = ctx;
+	struct collected *got = &p->got;
+	for (size_t i = 0; i < got->unit_count; i++)
+		if (span_is(ident, got->units[i].ident))
+			return &got->units[i];
+	assert_true(ident.len >= 1 && ident.len <= CODEC_IDENT_MAX);
+	assert_true(span_all(ident, byte_is_alnum));
+	assert_true(got->unit_count < 16);
+	struct codec_unit *unit = &got->units[got->unit_count++];
+	memcpy(unit->ident, ident.ptr, ident.len);
+	unit->options = &got->options;
+	return unit;
+}
+
+static bool on_record(void *ctx, struct telemetry *t)
+{
+	struct collected *got = &((struct player *)ctx)->got;
+	static uint8_t buf[65536];
+	assert_true(got->records < 512);
+	struct writer w = writer_of(buf, sizeof(buf) - 1);
+	struct emitter e = emitter_of(&emit_json, &w);
+	telemetry_emit(t, &e);
+	assert_false(w.full);
+	buf[w.len] = '\0';
+	got->json[got->records] = strdup((char *)buf);
+	w = writer_of(buf, sizeof(buf));
+	e = emitter_of(&emit_msgpack, &w);
+	telemetry_emit(t, &e);
+	assert_false(w.full);
+	got->packed[got->records].ptr = memcpy(malloc(w.len), buf, w.len);
+	got->packed[got->records++].len = w.len;
+	return true;
+}
+
+static void on_reply(void *ctx, const struct command_reply *reply)
+{
+	(void)reply;
+	((struct player *)ctx)->got.replies++;
+}
+
+static void on_send(void *ctx, struct span frame)
+{
+	struct collected *got = &((struct player *)ctx)->got;
+	assert_true(got->sends < 512);
+	got->sent[got->sends++] = strndup((const char *)frame.ptr, frame.len);
+}
+
+struct player *player_new(struct span ident)
+{
+	struct player *p = calloc(1, sizeof(*p));
+	p->stream.link.now_ms = TEST_NOW_MS;
+	p->sink = (struct codec_sink){p, on_identify, on_record, on_reply, on_send};
+	if (ident.len > 0)
+		p->stream.link.unit = on_identify(p, ident);
+	return p;
+}
+
+void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
+{
+	assert_true(p->len + bytes.len <= sizeof(p->buf));
+	if (bytes.len > 0)
+		memcpy(p->buf + p->len, bytes.ptr, bytes.len);
+	p->len += bytes.len;
+	p->stream.link.quiet_ms = quiet_ms;
+	size_t at = 0;
+	for (;;) {
+		struct frame frame;
+		struct span in = span_of(p->buf + at, p->len - at);
+		enum codec_status status = codec_next(&p->stream, in, &frame);
+		if (status == CODEC_OK)
+			status = codec_decode(&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
+		assert_true(frame.skip + frame.len <= in.len || status == CODEC_MORE);
+		p->got.by_status[status]++;
+		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
+			at += frame.skip;
+			break;
+		}
+		assert_true(frame.skip + frame.len > 0);
+		p->got.errors += status != CODEC_OK;
+		at += frame.skip + frame.len;
+	}
+	memmove(p->buf, p->buf + at, p->len - at);
+	p->len -= at;
+	if (p->len > p->most_kept)
+		p->most_kept = p->len;
+	if (p->stream.codec != NULL)
+		assert_true(p->len <= p->stream.codec->max_frame);
+}
+
+void player_free(struct player *p)
+{
+	for (size_t i = 0; i < p->got.records; i++) {
+		free(p->got.json[i]);
+		free(p->got.packed[i].ptr);
+	}
+	for (size_t i = 0; i < p->got.sends; i++)
+		free(p->got.sent[i]);
+	free(p);
+}
+
+static double tolerance(const char *key)
+{
+	if (strcmp(key, "position.latitude") == 0 || strcmp(key, "position.longitude") == 0)
+		return 1e-6;
+	if (strcmp(key, "position.speed") == 0 || strcmp(key, "vehicle.mileage") == 0)
+		return 1e-3 + 1e-9;
+	return strstr(key, "voltage") != NULL ? 1e-2 + 1e-9 : 0;
+}
+
+static bool same_value(const cJSON *a, const cJSON *b, double within)
+{
+	if (cJSON_IsNumber(a) && cJSON_IsNumber(b))
+		return fabs(a->valuedouble - b->valuedouble) <= within;
+	return cJSON_Compare(a, b, true);
+}
+
+static bool may_be_added(const char *key)
+{
+	return strncmp(key, "custom.", 7) == 0 || strcmp(key, "rejected") == 0;
+}
+
+static void expect_record(const char *json, const cJSON *want, const char *what)
+{
+	cJSON *got = cJSON_Parse(json);
+	if (got == NULL)
+		fail_msg("%s: not JSON: %s", what, json);
+	for (const cJSON *w = want->child; w != NULL; w = w->next) {
+		const cJSON *g = cJSON_GetObjectItemCaseSensitive(got, w->string);
+		if (g == NULL || !same_value(w, g, tolerance(w->string)))
+			fail_msg("%s: %s: want %s, got %s\n%s", what, w->string, cJSON_PrintUnformatted(w),
+				g ? cJSON_PrintUnformatted(g) : "nothing", json);
+	}
+	for (const cJSON *g = got->child; g != NULL; g = g->next) {
+		if (!may_be_added(g->string) && !cJSON_GetObjectItemCaseSensitive(want, g->string))
+			fail_msg("%s: %s was not expected: %s", what, g->string, json);
+		for (const cJSON *h = g->next; h != NULL; h = h->next)
+			if (strcmp(g->string, h->string) == 0)
+				fail_msg("%s: %s is there twice: %s", what, g->string, json);
+	}
+	cJSON_Delete(got);
+}
+
+void expect_records(const struct player *p, const cJSON *records, const char *what)
+{
+	size_t want = (size_t)cJSON_GetArraySize(records);
+	if (p->got.records != want)
+		fail_msg("%s: want %zu records, got %zu (%s)", what, want, p->got.records,
+			p->got.records > 0 ? p->got.json[0] : "");
+	for (size_t i = 0; i < want; i++)
+		expect_record(p->got.json[i], cJSON_GetArrayItem(records, (int)i), what);
+}
+
+static cJSON *from_object(const msgpack_object *o)
+{
+	switch (o->type) {
+	case MSGPACK_OBJECT_BOOLEAN:
+		return cJSON_CreateBool(o->via.boolean);
+	case MSGPACK_OBJECT_POSITIVE_INTEGER:
+		return cJSON_CreateNumber((double)o->via.u64);
+	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+		return cJSON_CreateNumber((double)o->via.i64);
+	case MSGPACK_OBJECT_FLOAT64:
+		return cJSON_CreateNumber(o->via.f64);
+	case MSGPACK_OBJECT_STR: {
+		char *s = strndup(o->via.str.ptr, o->via.str.size);
+		cJSON *item = cJSON_CreateString(s);
+		free(s);
+		return item;
+	}
+	case MSGPACK_OBJECT_ARRAY: {
+		cJSON *a = cJSON_CreateArray();
+		for (uint32_t i = 0; i < o->via.array.size; i++)
+			cJSON_AddItemToArray(a, from_object(&o->via.array.ptr[i]));
+		return a;
+	}
+	case MSGPACK_OBJECT_MAP: {
+		cJSON *m = cJSON_CreateObject();
+		for (uint32_t i = 0; i < o->via.map.size; i++) {
+			const msgpack_object_kv *kv = &o->via.map.ptr[i];
+			char *key = strndup(kv->key.via.str.ptr, kv->key.via.str.size);
+			cJSON_AddItemToObject(m, key, from_object(&kv->val));
+			free(key);
+		}
+		return m;
+	}
+	default:
+		fail_msg("unexpected MessagePack type %d", (int)o->type);
+		return NULL;
+	}
+}
+
+void expect_same_formats(const struct player *p, const char *what)
+{
+	for (size_t i = 0; i < p->got.records; i++) {
+		msgpack_unpacked u;
+		msgpack_unpacked_init(&u);
+		size_t off = 0;
+		msgpack_unpack_return rc =
+			msgpack_unpack_next(&u, (char *)p->got.packed[i].ptr, p->got.packed[i].len, &off);
+		if (rc != MSGPACK_UNPACK_SUCCESS || off != p->got.packed[i].len)
+			fail_msg("%s: MessagePack is cut or has a rest (%zu of %zu bytes)", what, off,
+				p->got.packed[i].len);
+		cJSON *a = from_object(&u.data), *b = cJSON_Parse(p->got.json[i]);
+		if (!cJSON_Compare(a, b, true))
+			fail_msg("%s: formats differ: %s and %s", what, cJSON_PrintUnformatted(a), p->got.json[i]);
+		cJSON_Delete(a);
+		cJSON_Delete(b);
+		msgpack_unpacked_destroy(&u);
+	}
+}
