@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define ACCEPT_BURST 64
@@ -123,6 +124,24 @@ static bool open_all(struct listeners *all, const struct endpoints *endpoints, b
 	return true;
 }
 
+/* As many descriptors as the configured connections need, as far as the system lets us. */
+static void raise_descriptor_limit(int64_t connections)
+{
+	struct rlimit limit;
+	rlim_t want = (rlim_t)connections + 64;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
+		return;
+	rlim_t hard = limit.rlim_max;
+	limit.rlim_cur = want;
+	limit.rlim_max = hard > want ? hard : want;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return; /* root */
+	limit.rlim_cur = limit.rlim_max = hard;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	log_warning("the system allows %llu descriptors; that is fewer than max_connections = %lld",
+		(unsigned long long)hard, (long long)connections);
+}
+
 struct listeners *listeners_open(struct ev_loop *loop, const struct config *config, struct conns *conns, char *why,
 	size_t size)
 {
@@ -131,6 +150,7 @@ struct listeners *listeners_open(struct ev_loop *loop, const struct config *conf
 		snprintf(why, size, "no memory for the listeners");
 		return NULL;
 	}
+	raise_descriptor_limit(config->listen.max_connections);
 	all->loop = loop;
 	all->conns = conns;
 	ev_init(&all->pause, on_pause_end);
