@@ -19,8 +19,8 @@ struct reading {
 	const char *path;
 	FILE *in, *errors;
 	unsigned line, faults;
-	bool comment_behind;  /* the line at hand has a ` ;` */
-	unsigned seen[64];    /* line of each option, 0 = not yet */
+	bool comment_behind; /* the line at hand has a ` ;` */
+	unsigned seen[64];   /* line of each option, 0 = not yet */
 };
 
 static void fault(struct reading *r, const char *what)
@@ -85,10 +85,12 @@ static void unknown_key(struct reading *r, const char *section, const char *key)
 	for (size_t i = 0; i < option_count; i++)
 		known_section |= strcmp(option_table[i].section, section) == 0;
 	if (known_section)
-		n = (size_t)snprintf(what, sizeof(what), "unknown option %.50s in [%s]; allowed:", key, section);
+		n = (size_t)snprintf(
+			what, sizeof(what), "unknown option %.50s in [%s]; allowed:", key, section);
 	else
 		n = (size_t)snprintf(what, sizeof(what), "%s%.50s%s; allowed:",
-			*section ? "unknown section [" : "an option must stand in a section", section, *section ? "]" : "");
+			*section ? "unknown section [" : "an option must stand in a section", section,
+			*section ? "]" : "");
 	const char *last = "";
 	for (size_t i = 0; i < option_count && n < sizeof(what); i++) {
 		const char *name = known_section ? option_table[i].key : option_table[i].section;
@@ -117,8 +119,9 @@ static int on_pair(void *user, const char *section, const char *key, const char 
 	}
 	*seen = r->line;
 	if ((option->flags & OPTION_SECRET) && r->comment_behind) {
-		snprintf(what, sizeof(what), "%s: a ';' behind a blank would start a comment and cut the value; use %s_file",
-			key, key);
+		snprintf(what, sizeof(what),
+			"%s: a ';' behind a blank would start a comment and cut the value; use %s_file", key,
+			key);
 		fault(r, what);
 	} else if (!option_set(r->config, option, value, what, sizeof(what))) {
 		fault(r, what);
@@ -155,7 +158,8 @@ static unsigned read_environment(struct config *config, FILE *errors)
 			size_t s = strlen(o->section), k = strlen(o->key);
 			bool section = strncasecmp(name, o->section, s) == 0 && name[s] == '_';
 			known_section |= section;
-			if (!section || (size_t)(value - name) != s + 1 + k || strncasecmp(name + s + 1, o->key, k) != 0)
+			if (!section || (size_t)(value - name) != s + 1 + k ||
+				strncasecmp(name + s + 1, o->key, k) != 0)
 				continue;
 			char what[600];
 			found = true;
@@ -165,7 +169,8 @@ static unsigned read_environment(struct config *config, FILE *errors)
 			faults++;
 		}
 		if (known_section && !found) {
-			fprintf(errors, "environment:%.*s: no such option; allowed: %s<SECTION>_<KEY> as in the file\n",
+			fprintf(errors,
+				"environment:%.*s: no such option; allowed: %s<SECTION>_<KEY> as in the file\n",
 				(int)(value - *e), *e, head);
 			faults++;
 		}
@@ -177,12 +182,15 @@ static unsigned check_whole(struct config *config, const char *path, FILE *error
 {
 	unsigned faults = 0;
 	if (config->listen.tcp.count + config->listen.udp.count == 0) {
-		fprintf(errors, "%s: [listen] tcp and udp are both empty; at least one address is needed\n", path);
+		fprintf(errors, "%s: [listen] tcp and udp are both empty; at least one address is needed\n",
+			path);
 		faults++;
 	}
 	if (*config->mqtt.password_file != '\0') {
 		if (*config->mqtt.password != '\0') {
-			fprintf(errors, "%s: [mqtt] password and password_file are both set; only one is allowed\n", path);
+			fprintf(errors,
+				"%s: [mqtt] password and password_file are both set; only one is allowed\n",
+				path);
 			faults++;
 		} else if (!read_password(config, errors)) {
 			faults++;

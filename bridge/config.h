@@ -95,7 +95,8 @@ unsigned config_load(struct config *config, const char *path, FILE *errors);
 void config_apply(struct config *config, const struct config *fresh);
 
 /* Sets one option from text. false: `why` says what is wrong and what is allowed. */
-bool option_set(struct config *config, const struct config_option *option, const char *text, char *why, size_t size);
+bool option_set(
+	struct config *config, const struct config_option *option, const char *text, char *why, size_t size);
 const struct config_option *option_find(const char *section, const char *key);
 
 /* "no value" aside, in words: "5s to 1h", "always, interval or never". */

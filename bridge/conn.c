@@ -27,19 +27,19 @@ static int64_t steady_ms(void)
 
 /* --- lines --- */
 
-#define LEAVE(conn, kind)                                                                                         \
-	do {                                                                                                      \
-		if ((conn)->kind.line != NULL)                                                                    \
-			DL_DELETE2(*(conn)->kind.line, conn, kind.prev, kind.next);                               \
-		(conn)->kind.line = NULL;                                                                         \
+#define LEAVE(conn, kind)                                                                                      \
+	do {                                                                                                   \
+		if ((conn)->kind.line != NULL)                                                                 \
+			DL_DELETE2(*(conn)->kind.line, conn, kind.prev, kind.next);                            \
+		(conn)->kind.line = NULL;                                                                      \
 	} while (0)
 
-#define JOIN(conn, kind, to)                                                                                      \
-	do {                                                                                                      \
-		LEAVE(conn, kind);                                                                                \
-		(conn)->kind.line = (to);                                                                         \
-		(conn)->kind.since_ms = steady_ms();                                                              \
-		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                       \
+#define JOIN(conn, kind, to)                                                                                   \
+	do {                                                                                                   \
+		LEAVE(conn, kind);                                                                             \
+		(conn)->kind.line = (to);                                                                      \
+		(conn)->kind.since_ms = steady_ms();                                                           \
+		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                    \
 	} while (0)
 
 void conn_want_work(struct conn *conn)
@@ -107,7 +107,8 @@ static void feed(struct conn *conn, size_t len, int32_t quiet_ms)
 	bool stalled = false;
 	if (conn->ended)
 		quiet_ms = CODEC_QUIET_FINAL;
-	size_t used = session_input(c->sessions, conn, span_of(c->input, len), quiet_ms, conns_now_ms(c), &stalled);
+	size_t used =
+		session_input(c->sessions, conn, span_of(c->input, len), quiet_ms, conns_now_ms(c), &stalled);
 	keep(conn, c->input + used, len - used);
 	LEAVE(conn, quiet);
 	if (stalled)
@@ -196,7 +197,8 @@ void conn_listen(struct conn *conn, bool writable)
 
 static struct conn *conn_new(struct conns *c, int fd, const union address *peer, bool udp)
 {
-	struct conn *conn = conns_count(c) < (size_t)c->config->listen.max_connections ? calloc(1, sizeof(*conn)) : NULL;
+	struct conn *conn =
+		conns_count(c) < (size_t)c->config->listen.max_connections ? calloc(1, sizeof(*conn)) : NULL;
 	if (conn == NULL) {
 		stats_add(c->stats, STAT_CONN_REFUSED, 1);
 		return NULL;
@@ -315,8 +317,8 @@ static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- all of them --- */
 
-struct conns *conns_open(struct ev_loop *loop, const struct config *config, struct sessions *sessions,
-	struct stats *stats)
+struct conns *conns_open(
+	struct ev_loop *loop, const struct config *config, struct sessions *sessions, struct stats *stats)
 {
 	struct conns *c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -379,7 +381,8 @@ void conn_peer(const struct conn *conn, char buf[CONN_PEER_MAX])
 	char host[INET6_ADDRSTRLEN] = "";
 	const union address *a = &conn->peer.addr;
 	bool six = a->any.sa_family == AF_INET6;
-	inet_ntop(a->any.sa_family, six ? (const void *)&a->in6.sin6_addr : &a->in4.sin_addr, host, sizeof(host));
+	inet_ntop(
+		a->any.sa_family, six ? (const void *)&a->in6.sin6_addr : &a->in4.sin_addr, host, sizeof(host));
 	unsigned port = ntohs(six ? a->in6.sin6_port : a->in4.sin_port);
 	snprintf(buf, CONN_PEER_MAX, six ? "[%s]:%u" : "%s:%u", host, port);
 }

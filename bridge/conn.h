@@ -59,7 +59,7 @@ struct conn {
 	struct session *sessions; /* units that speak here */
 	uint8_t *in;              /* bytes not yet used up */
 	uint32_t in_len, in_cap;
-	uint8_t *out; /* owed; UDP: each frame behind two bytes of length */
+	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
 	uint32_t out_len, out_cap, out_safe; /* up to out_safe: what it answers is stored */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
@@ -67,8 +67,8 @@ struct conn {
 	UT_hash_handle hh; /* UDP: by peer */
 };
 
-struct conns *conns_open(struct ev_loop *loop, const struct config *config, struct sessions *sessions,
-	struct stats *stats);
+struct conns *conns_open(
+	struct ev_loop *loop, const struct config *config, struct sessions *sessions, struct stats *stats);
 /* Closes all, each with this reason. */
 void conns_close_all(struct conns *conns, const char *reason);
 void conns_free(struct conns *conns);
@@ -88,8 +88,8 @@ size_t conns_count(const struct conns *conns);
 /* For the session. */
 void conn_answer(struct conn *conn, struct span frame);
 /* false: no memory, and `sent` is not called. */
-bool conn_command(struct conn *conn, struct session *session, struct span frame,
-	conn_sent *sent, void *ctx, uint64_t id);
+bool conn_command(
+	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
 /* The session no longer speaks here; its waiting commands end as not sent. */
 void conn_forget(struct conn *conn, struct session *session);
 void conn_close(struct conn *conn, const char *reason);

@@ -37,8 +37,8 @@ void conn_answer(struct conn *conn, struct span frame)
 	conn_want_work(conn);
 }
 
-bool conn_command(struct conn *conn, struct session *session, struct span frame,
-	conn_sent *sent, void *ctx, uint64_t id)
+bool conn_command(
+	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
 {
 	struct outgoing *o = malloc(sizeof(*o) + frame.len);
 	if (o == NULL)
@@ -61,8 +61,8 @@ void conn_forget(struct conn *conn, struct session *session)
 {
 	struct outgoing *o, *next;
 	LL_FOREACH_SAFE(conn->commands, o, next)
-		if (session == NULL || o->session == session)
-			command_ends(conn, o, false);
+	if (session == NULL || o->session == session)
+		command_ends(conn, o, false);
 }
 
 /* One send: a segment, or a datagram. */

@@ -183,16 +183,17 @@ static void decode_lines(struct decoder *d, FILE *f)
 
 static int usage(FILE *out, int rc)
 {
-	fprintf(out, "tracker2mqtt-decode " T2M_VERSION ": decodes frames of GPS trackers\n\n"
-		     "usage: tracker2mqtt-decode [options] [FILE...]     (no FILE: standard input)\n\n"
-		     "  Each line is one datagram: hex, or a text frame. A record is one JSON line on stdout; what\n"
-		     "  cannot be decoded is one line on stderr: file, line, reason, byte and the frame.\n\n"
-		     "      --raw              FILE is a raw capture of one connection, not lines\n"
-		     "      --format FORMAT    json (default) or msgpack\n"
-		     "      --ident IDENT      the unit that is known from before, for frames without one\n"
-		     "  -h, --help             this text\n"
-		     "  -V, --version          version\n\n"
-		     "Exit codes: 0 all decoded, 1 some failed, or wrong usage.\n");
+	fprintf(out,
+		"tracker2mqtt-decode " T2M_VERSION ": decodes frames of GPS trackers\n\n"
+		"usage: tracker2mqtt-decode [options] [FILE...]     (no FILE: standard input)\n\n"
+		"  Each line is one datagram: hex, or a text frame. A record is one JSON line on stdout; what\n"
+		"  cannot be decoded is one line on stderr: file, line, reason, byte and the frame.\n\n"
+		"      --raw              FILE is a raw capture of one connection, not lines\n"
+		"      --format FORMAT    json (default) or msgpack\n"
+		"      --ident IDENT      the unit that is known from before, for frames without one\n"
+		"  -h, --help             this text\n"
+		"  -V, --version          version\n\n"
+		"Exit codes: 0 all decoded, 1 some failed, or wrong usage.\n");
 	return rc;
 }
 
@@ -203,9 +204,12 @@ int main(int argc, char **argv)
 	bool raw = false;
 	enum { RAW = 256, FORMAT, IDENT };
 	static const struct option longs[] = {
-		{"raw", no_argument, NULL, RAW},         {"format", required_argument, NULL, FORMAT},
-		{"ident", required_argument, NULL, IDENT}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},     {NULL, 0, NULL, 0},
+		{"raw", no_argument, NULL, RAW},
+		{"format", required_argument, NULL, FORMAT},
+		{"ident", required_argument, NULL, IDENT},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
 	};
 	d.format = &emit_json;
 	d.sink = (struct codec_sink){&d, on_identify, on_record, on_reply, on_send};
@@ -225,7 +229,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (ident != NULL && (strlen(ident) < 1 || strlen(ident) > CODEC_IDENT_MAX)) {
-		fprintf(stderr, "--ident %s is not allowed; allowed: 1 to %d characters\n", ident, CODEC_IDENT_MAX);
+		fprintf(stderr, "--ident %s is not allowed; allowed: 1 to %d characters\n", ident,
+			CODEC_IDENT_MAX);
 		return 1;
 	}
 	int count = argc - optind;
@@ -248,7 +253,8 @@ int main(int argc, char **argv)
 			fclose(f);
 	}
 	struct unit *u, *next;
-	HASH_ITER(hh, d.units, u, next) {
+	HASH_ITER(hh, d.units, u, next)
+	{
 		HASH_DEL(d.units, u);
 		free(u);
 	}

@@ -31,8 +31,8 @@ struct downlink {
 	int64_t now_ms;
 };
 
-struct downlink *downlink_open(const struct config *config, struct sessions *sessions, struct uplink *uplink,
-	struct stats *stats)
+struct downlink *downlink_open(
+	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats)
 {
 	struct downlink *d = calloc(1, sizeof(*d));
 	if (d == NULL)
@@ -48,7 +48,7 @@ void downlink_free(struct downlink *d)
 {
 	struct waiting *w, *next;
 	DL_FOREACH_SAFE(d->waiting, w, next)
-		free(w);
+	free(w);
 	free(d);
 }
 
@@ -94,7 +94,8 @@ static void answer(struct downlink *d, const struct answer *a)
 
 static void reject(struct downlink *d, const char *ident, const char *reason)
 {
-	struct answer a = {.status = "rejected", .reason = reason, .ident = ident, .word = "", .elapsed_ms = -1};
+	struct answer a = {
+		.status = "rejected", .reason = reason, .ident = ident, .word = "", .elapsed_ms = -1};
 	stats_add(d->stats, STAT_COMMANDS_REJECTED, 1);
 	answer(d, &a);
 }
@@ -104,7 +105,7 @@ static unsigned waiting_for(const struct downlink *d, const char *ident)
 	unsigned n = 0;
 	const struct waiting *w;
 	DL_FOREACH(d->waiting, w)
-		n += strcmp(w->ident, ident) == 0;
+	n += strcmp(w->ident, ident) == 0;
 	return n;
 }
 
@@ -134,8 +135,11 @@ static void on_sent(void *ctx, uint64_t id, bool ok, int64_t now_ms)
 static void send_command(struct downlink *d, const char *ident, const struct command *command)
 {
 	struct session *session = session_find(d->sessions, span_text(ident));
-	struct answer offline = {.status = "offline", .reason = "the unit is not connected", .ident = ident,
-		.word = "", .elapsed_ms = -1};
+	struct answer offline = {.status = "offline",
+		.reason = "the unit is not connected",
+		.ident = ident,
+		.word = "",
+		.elapsed_ms = -1};
 	if (session == NULL) {
 		stats_add(d->stats, STAT_COMMANDS_OFFLINE, 1);
 		answer(d, &offline);
@@ -170,7 +174,8 @@ void downlink_message(struct downlink *d, struct span topic, struct span payload
 	struct span span;
 	char ident[CODEC_IDENT_MAX + 1] = "";
 	if (!topic_parse_command(d->config->publish.prefix, topic, &span)) {
-		log_notice("command on %s ignored: the ident must be 1 to 20 letters or digits", log_bytes(topic).text);
+		log_notice("command on %s ignored: the ident must be 1 to 20 letters or digits",
+			log_bytes(topic).text);
 		return;
 	}
 	memcpy(ident, span.ptr, span.len);

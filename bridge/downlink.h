@@ -9,12 +9,12 @@
 
 struct downlink;
 
-struct downlink *downlink_open(const struct config *config, struct sessions *sessions, struct uplink *uplink,
-	struct stats *stats);
+struct downlink *downlink_open(
+	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats);
 void downlink_free(struct downlink *downlink);
 
 /* A message on <prefix>/<ident>/cmd; other topics are ignored. */
-void downlink_message(struct downlink *downlink, struct span topic, struct span payload, bool retained,
-	int64_t now_ms);
+void downlink_message(
+	struct downlink *downlink, struct span topic, struct span payload, bool retained, int64_t now_ms);
 
 #endif

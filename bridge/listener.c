@@ -68,7 +68,8 @@ static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
 		union address peer;
 		memset(&peer, 0, sizeof(peer));
 		socklen_t len = sizeof(peer);
-		ssize_t n = recvfrom(io->fd, all->datagram, sizeof(all->datagram), MSG_DONTWAIT, &peer.any, &len);
+		ssize_t n =
+			recvfrom(io->fd, all->datagram, sizeof(all->datagram), MSG_DONTWAIT, &peer.any, &len);
 		if (n < 0)
 			return;
 		if (!conns_datagram(all->conns, io->fd, &peer, span_of(all->datagram, (size_t)n))) {
@@ -116,7 +117,8 @@ static bool open_all(struct listeners *all, const struct endpoints *endpoints, b
 		memcpy(&named.peer.addr, &e->addr, e->len);
 		conn_peer(&named, text);
 		if (!open_one(all, e, udp)) {
-			snprintf(why, size, "cannot listen on %s %s: %s", udp ? "udp" : "tcp", text, strerror(errno));
+			snprintf(why, size, "cannot listen on %s %s: %s", udp ? "udp" : "tcp", text,
+				strerror(errno));
 			return false;
 		}
 		log_notice("listening on %s %s", udp ? "udp" : "tcp", text);
@@ -142,8 +144,8 @@ static void raise_descriptor_limit(int64_t connections)
 		(unsigned long long)hard, (long long)connections);
 }
 
-struct listeners *listeners_open(struct ev_loop *loop, const struct config *config, struct conns *conns, char *why,
-	size_t size)
+struct listeners *listeners_open(
+	struct ev_loop *loop, const struct config *config, struct conns *conns, char *why, size_t size)
 {
 	struct listeners *all = calloc(1, sizeof(*all));
 	if (all == NULL) {

@@ -11,8 +11,8 @@
 struct listeners;
 
 /* Binds every configured address. NULL: `why` says which one and what is wrong. */
-struct listeners *listeners_open(struct ev_loop *loop, const struct config *config, struct conns *conns, char *why,
-	size_t size);
+struct listeners *listeners_open(
+	struct ev_loop *loop, const struct config *config, struct conns *conns, char *why, size_t size);
 /* No more connections and datagrams; the sockets stay open for what is still to be sent. */
 void listeners_stop(struct listeners *listeners);
 /* After conns_resume: datagrams are read again. */

@@ -1,43 +1,13 @@
-/* main: flags, configuration, the parts and how they are joined, signals.
+/* main: flags, configuration, the turn of the loop, signals.
  * May use: everything. May not: hold any logic of its own. */
-#include "config.h"
-#include "conn.h"
-#include "downlink.h"
-#include "listener.h"
 #include "log.h"
-#include "mqtt.h"
-#include "outbox.h"
+#include "parts.h"
 #include "print.h"
-#include "session.h"
 #include "topic.h"
-#include "uplink.h"
 
-#include <getopt.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define STOP_SECONDS 5.0
-
-struct bridge {
-	struct ev_loop *loop;
-	const char *path;
-	struct config config;
-	struct codec_options codec_options;
-	struct stats stats;
-	struct outbox *outbox;
-	struct sessions *sessions;
-	struct uplink *uplink;
-	struct conns *conns;
-	struct listeners *listeners;
-	struct downlink *downlink;
-	struct mqtt *mqtt;
-	ev_prepare before_sleep;
-	ev_timer stats_timer, stop_timer;
-	ev_signal term, interrupt, hangup;
-	ev_tstamp started;
-	bool stopping;
-};
 
 static void use_config(struct bridge *b)
 {
@@ -119,66 +89,6 @@ static void on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 	use_config(b);
 }
 
-static void on_message(void *ctx, const struct mqtt_message *m)
-{
-	struct bridge *b = ctx;
-	downlink_message(b->downlink, m->topic, m->payload, m->retain, (int64_t)(ev_now(b->loop) * 1000));
-}
-
-static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, int64_t now_ms)
-{
-	(void)ctx;
-	(void)now_ms;
-	log_info("unit %s answers %s", session->unit.ident, log_bytes(reply->frame).text);
-}
-
-static bool open_parts(struct bridge *b, char *why, size_t size)
-{
-	const struct config *c = &b->config;
-	snprintf(why, size, "no memory");
-	b->outbox = outbox_open((size_t)c->outbox.size, why, size);
-	b->sessions = sessions_open(&b->codec_options, (size_t)c->listen.max_connections, &b->stats);
-	if (b->outbox == NULL || b->sessions == NULL)
-		return false;
-	b->uplink = uplink_open(c, b->outbox, &b->stats);
-	b->conns = conns_open(b->loop, c, b->sessions, &b->stats);
-	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
-	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
-		return false;
-	const struct session_ops ops = {b->uplink, uplink_room, uplink_record, on_reply, uplink_online,
-		uplink_offline, uplink_frame, uplink_unknown};
-	sessions_set_ops(b->sessions, &ops);
-	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
-	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
-	const struct mqtt_ops mqtt_ops = {b, on_message};
-	b->mqtt = mqtt_open(b->loop, c, &mqtt_ops, c->commands.enabled ? commands.text : NULL, status.text, b->outbox,
-		&b->stats);
-	if (b->mqtt == NULL)
-		return false;
-	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
-	return b->listeners != NULL;
-}
-
-static void close_parts(struct bridge *b)
-{
-	if (b->listeners != NULL)
-		listeners_stop(b->listeners);
-	if (b->conns != NULL)
-		conns_free(b->conns);
-	if (b->listeners != NULL)
-		listeners_free(b->listeners);
-	if (b->mqtt != NULL)
-		mqtt_free(b->mqtt);
-	if (b->downlink != NULL)
-		downlink_free(b->downlink);
-	if (b->uplink != NULL)
-		uplink_free(b->uplink);
-	if (b->sessions != NULL)
-		sessions_free(b->sessions);
-	if (b->outbox != NULL)
-		outbox_close(b->outbox);
-}
-
 static void watch_signals(struct bridge *b)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -201,15 +111,15 @@ static int run(struct bridge *b)
 	use_config(b);
 	b->started = ev_now(b->loop);
 	watch_signals(b);
-	if (!open_parts(b, why, sizeof(why))) {
+	if (!parts_open(b, why, sizeof(why))) {
 		log_error("cannot start: %s", why);
-		close_parts(b);
+		parts_close(b);
 		return 2;
 	}
 	ev_prepare_start(b->loop, &b->before_sleep);
 	mqtt_start(b->mqtt);
 	ev_run(b->loop, 0);
-	close_parts(b);
+	parts_close(b);
 	log_notice("stopped");
 	return 0;
 }
@@ -225,7 +135,8 @@ int main(int argc, char **argv)
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
 	if (faults > 0)
-		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults, faults == 1 ? "" : "s");
+		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
+			faults == 1 ? "" : "s");
 	else if (args.test)
 		fprintf(stderr, "%s: the configuration is fine\n", args.path ? args.path : "built-in defaults");
 	rc = faults > 0 ? 1 : args.test ? 0 : run(&bridge);

@@ -40,8 +40,8 @@ struct mqtt {
 	double backoff;
 	bool connected, broken, stopping, told;
 	unsigned window, inflight;
-	uint64_t cursor;         /* last number given to the client */
-	uint64_t by_mid[65536];  /* number of each message on its way, 0 = none */
+	uint64_t cursor;        /* last number given to the client */
+	uint64_t by_mid[65536]; /* number of each message on its way, 0 = none */
 	mosquitto_property *content[2];
 };
 
@@ -80,7 +80,8 @@ static void drop_client(struct mqtt *m)
 static void lost(struct mqtt *m, const char *why)
 {
 	if (m->connected || !m->told)
-		log_warning("broker %s:%d: %s; trying again", m->config->mqtt.host, (int)m->config->mqtt.port, why);
+		log_warning(
+			"broker %s:%d: %s; trying again", m->config->mqtt.host, (int)m->config->mqtt.port, why);
 	else
 		log_info("broker %s:%d: %s", m->config->mqtt.host, (int)m->config->mqtt.port, why);
 	m->told = true;
@@ -96,7 +97,9 @@ static void after(struct mqtt *m, int rc)
 		return;
 	if (rc != MOSQ_ERR_SUCCESS || m->broken) {
 		bool system = rc == MOSQ_ERR_ERRNO;
-		lost(m, rc == MOSQ_ERR_SUCCESS ? "connection lost" : system ? strerror(errno) : mosquitto_strerror(rc));
+		lost(m, rc == MOSQ_ERR_SUCCESS ? "connection lost"
+			: system               ? strerror(errno)
+					       : mosquitto_strerror(rc));
 		return;
 	}
 	watch(m);
@@ -190,7 +193,8 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	(void)flags;
 	if (rc != 0) {
 		log_error("broker %s:%d refuses: %s", m->config->mqtt.host, (int)m->config->mqtt.port,
-			m->config->mqtt.version == 5 ? mosquitto_reason_string(rc) : mosquitto_connack_string(rc));
+			m->config->mqtt.version == 5 ? mosquitto_reason_string(rc)
+						     : mosquitto_connack_string(rc));
 		m->broken = true;
 		return;
 	}
@@ -204,7 +208,8 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	m->backoff = BACKOFF_FIRST;
 	ev_timer_stop(m->loop, &m->timeout);
 	stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
-	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port, m->window);
+	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port,
+		m->window);
 	if (m->subscribe != NULL) /* retained as published: a retained command must be told from others */
 		mosquitto_subscribe_v5(client, NULL, m->subscribe, 1, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
 	mosquitto_publish_v5(client, NULL, m->status_topic, 6, "online", 1, true, NULL);
@@ -219,7 +224,8 @@ static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mos
 	m->broken = true; /* the socket is closed already; the caller of the library cleans up */
 }
 
-static void on_publish(struct mosquitto *client, void *ctx, int mid, int reason, const mosquitto_property *props)
+static void on_publish(
+	struct mosquitto *client, void *ctx, int mid, int reason, const mosquitto_property *props)
 {
 	struct mqtt *m = ctx;
 	(void)client;
@@ -273,7 +279,8 @@ static struct mosquitto *new_client(struct mqtt *m)
 	mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
 	mosquitto_will_set(client, m->status_topic, 7, "offline", 1, true);
 	if (*c->mqtt.username)
-		mosquitto_username_pw_set(client, c->mqtt.username, *c->mqtt.password ? c->mqtt.password : NULL);
+		mosquitto_username_pw_set(
+			client, c->mqtt.username, *c->mqtt.password ? c->mqtt.password : NULL);
 	mosquitto_connect_v5_callback_set(client, on_connect);
 	mosquitto_disconnect_v5_callback_set(client, on_disconnect);
 	mosquitto_publish_v5_callback_set(client, on_publish);
@@ -345,9 +352,11 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	m->subscribe = subscribe != NULL ? strdup(subscribe) : NULL;
 	m->status_topic = strdup(status_topic);
 	if (config->mqtt.version == 5) {
-		const struct emit_format *formats[] = {[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
+		const struct emit_format *formats[] = {
+			[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
 		for (size_t i = 0; i < 2; i++)
-			mosquitto_property_add_string(&m->content[i], MQTT_PROP_CONTENT_TYPE, formats[i]->content_type);
+			mosquitto_property_add_string(
+				&m->content[i], MQTT_PROP_CONTENT_TYPE, formats[i]->content_type);
 	}
 	ev_async_init(&m->attempt_ended, on_attempt_ended);
 	ev_init(&m->io, on_io);
@@ -371,7 +380,8 @@ void mqtt_kick(struct mqtt *m)
 {
 	struct outbox_message msg;
 	char topic[256];
-	while (m->connected && !m->broken && m->inflight < m->window && outbox_next(m->outbox, m->cursor, &msg)) {
+	while (m->connected && !m->broken && m->inflight < m->window &&
+		outbox_next(m->outbox, m->cursor, &msg)) {
 		int mid = 0;
 		if (msg.topic.len >= sizeof(topic))
 			msg.topic.len = sizeof(topic) - 1;
@@ -404,7 +414,7 @@ void mqtt_publish_now(struct mqtt *m, const char *topic, struct span payload, bo
 	if (!m->connected || m->broken)
 		return;
 	after(m, mosquitto_publish_v5(m->client, NULL, topic, (int)payload.len, payload.ptr, 0, retain,
-		m->content[CONTENT_JSON]));
+			 m->content[CONTENT_JSON]));
 }
 
 bool mqtt_connected(const struct mqtt *m)

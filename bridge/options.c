@@ -29,14 +29,15 @@ const struct config_option option_table[] = {
 		10000000, NULL, "Connections (TCP) and peers (UDP) at a time; more are refused."},
 	{"listen", "first_frame_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.first_frame_timeout), "30s",
 		SECOND, DAY, NULL, "A connection that has not sent a whole frame after this time is closed."},
-	{"listen", "idle_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.idle_timeout), "30m", SECOND, 30 * DAY,
-		NULL, "A TCP unit that has been silent for this time is closed."},
-	{"listen", "udp_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.udp_timeout), "30m", SECOND, 30 * DAY,
-		NULL, "A UDP unit that has been silent for this time is off line."},
+	{"listen", "idle_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.idle_timeout), "30m", SECOND,
+		30 * DAY, NULL, "A TCP unit that has been silent for this time is closed."},
+	{"listen", "udp_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.udp_timeout), "30m", SECOND,
+		30 * DAY, NULL, "A UDP unit that has been silent for this time is off line."},
 	{"mqtt", "host", OPTION_TEXT, OPTION_NOT_EMPTY, AT(mqtt.host), "localhost", 0, 180, NULL,
 		"Name or address of the broker."},
 	{"mqtt", "port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
-	{"mqtt", "version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL, "MQTT version: 5, or 4 for 3.1.1."},
+	{"mqtt", "version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL,
+		"MQTT version: 5, or 4 for 3.1.1."},
 	{"mqtt", "client_id", OPTION_TEXT, 0, AT(mqtt.client_id), "", 0, 180, NULL,
 		"Client id; empty: tracker2mqtt- and the instance."},
 	{"mqtt", "username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
@@ -51,7 +52,8 @@ const struct config_option option_table[] = {
 		"How long to wait for the broker's answer to a connect."},
 	{"publish", "prefix", OPTION_TOPIC, 0, AT(publish.prefix), "trackers", 0, 100, NULL,
 		"First level or levels of all topics."},
-	{"publish", "format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats, "Format of the records."},
+	{"publish", "format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats,
+		"Format of the records."},
 	{"publish", "retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
 		"Publish the newest position of each unit retained."},
 	{"publish", "raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
@@ -60,14 +62,15 @@ const struct config_option option_table[] = {
 		"Publish the first bytes of connections that no protocol recognises, at most one a second."},
 	{"publish", "instance", OPTION_NAME, 0, AT(publish.instance), "", 0, 60, NULL,
 		"Name of this bridge in topics and status; empty: the host name."},
-	{"publish", "channel_id", OPTION_INTEGER, OPTION_RELOAD, AT(publish.channel_id), "1", 0, 4294967295LL, NULL,
-		"Number of this bridge in each record (channel.id)."},
-	{"publish", "stats_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.stats_interval), "60s", SECOND, DAY,
-		NULL, "How often the counters are published."},
+	{"publish", "channel_id", OPTION_INTEGER, OPTION_RELOAD, AT(publish.channel_id), "1", 0, 4294967295LL,
+		NULL, "Number of this bridge in each record (channel.id)."},
+	{"publish", "stats_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.stats_interval), "60s", SECOND,
+		DAY, NULL, "How often the counters are published."},
 	{"commands", "enabled", OPTION_BOOLEAN, 0, AT(commands.enabled), "yes", 0, 0, NULL,
 		"Take commands from <prefix>/<ident>/cmd."},
 	{"commands", "gap", OPTION_DURATION, OPTION_RELOAD, AT(commands.gap), "200ms", 0, 60 * SECOND, NULL,
-		"Silence before and after a command on a unit's connection; units ignore what shares a segment."},
+		"Silence before and after a command on a unit's connection; units ignore what shares a "
+		"segment."},
 	{"outbox", "size", OPTION_SIZE, 0, AT(outbox.size), "1G", 1 << 20, 1LL << 40, NULL,
 		"Most bytes that wait for the broker; when full, reading from units pauses."},
 	{"h02", "ack", OPTION_CHOICE, OPTION_RELOAD, AT(h02.ack), "auto", 0, 0, h02_acks,
@@ -92,8 +95,8 @@ struct unit_name {
 	int64_t factor;
 };
 
-static const struct unit_name durations[] = {{"ms", 1}, {"s", SECOND}, {"m", 60 * SECOND}, {"h", HOUR}, {"d", DAY},
-	{NULL, 0}};
+static const struct unit_name durations[] = {
+	{"ms", 1}, {"s", SECOND}, {"m", 60 * SECOND}, {"h", HOUR}, {"d", DAY}, {NULL, 0}};
 static const struct unit_name sizes[] = {{"K", 1LL << 10}, {"M", 1LL << 20}, {"G", 1LL << 30}, {NULL, 0}};
 
 /* A whole number with one of the units behind it; a bare one only when `bare` is not 0 or it is 0. */
@@ -211,8 +214,9 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 		snprintf(buf, size, "letters, digits, . _ -, at most %" PRId64, option->max);
 		return;
 	case OPTION_TOPIC:
-		snprintf(buf, size, "topic levels without + and #, not beginning with / or $, 1 to %" PRId64
-			" characters", option->max);
+		snprintf(buf, size,
+			"topic levels without + and #, not beginning with / or $, 1 to %" PRId64 " characters",
+			option->max);
 		return;
 	case OPTION_BOOLEAN:
 		snprintf(buf, size, "yes or no");
@@ -239,8 +243,10 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 		}
 		return;
 	case OPTION_ENDPOINTS:
-		snprintf(buf, size, "address:port, comma-separated, at most %d, numeric addresses, IPv6 in brackets,"
-			" or empty", CONFIG_ENDPOINTS_MAX);
+		snprintf(buf, size,
+			"address:port, comma-separated, at most %d, numeric addresses, IPv6 in brackets,"
+			" or empty",
+			CONFIG_ENDPOINTS_MAX);
 		return;
 	}
 }
@@ -273,7 +279,7 @@ static bool parse_value(const struct config_option *option, const char *text, vo
 	case OPTION_DURATION:
 	case OPTION_SIZE: {
 		const struct unit_name *units = option->type == OPTION_DURATION ? durations
-					      : option->type == OPTION_SIZE     ? sizes
+						: option->type == OPTION_SIZE   ? sizes
 										: NULL;
 		int64_t bare = option->type == OPTION_DURATION ? 0 : 1;
 		if (!parse_number(text, units, bare, &v) || v < option->min || v > option->max)
@@ -285,7 +291,8 @@ static bool parse_value(const struct config_option *option, const char *text, vo
 	return true;
 }
 
-bool option_set(struct config *config, const struct config_option *option, const char *text, char *why, size_t size)
+bool option_set(
+	struct config *config, const struct config_option *option, const char *text, char *why, size_t size)
 {
 	if (parse_value(option, text, (char *)config + option->offset))
 		return true;
@@ -299,8 +306,10 @@ bool option_set(struct config *config, const struct config_option *option, const
 void options_print(FILE *out)
 {
 	fprintf(out, "# tracker2mqtt: the complete configuration, with its defaults.\n"
-		     "# Durations take a unit (ms s m h d), sizes may (K M G). A line begins in the first column; a ';'\n"
-		     "# behind a blank starts a comment. TRACKER2MQTT_<SECTION>_<KEY> in the environment overrides.\n");
+		     "# Durations take a unit (ms s m h d), sizes may (K M G). A line begins in the first "
+		     "column; a ';'\n"
+		     "# behind a blank starts a comment. TRACKER2MQTT_<SECTION>_<KEY> in the environment "
+		     "overrides.\n");
 	for (size_t i = 0; i < option_count; i++) {
 		const struct config_option *o = &option_table[i];
 		char allowed[256];
@@ -308,7 +317,7 @@ void options_print(FILE *out)
 			fprintf(out, "\n[%s]\n", o->section);
 		option_allowed(o, allowed, sizeof(allowed));
 		fprintf(out, "# %s\n#   %s%s\n%s =%s%s\n", o->help, allowed,
-			o->flags & OPTION_RELOAD ? "; changed by a reload" : "", o->key, *o->standard ? " " : "",
-			o->standard);
+			o->flags & OPTION_RELOAD ? "; changed by a reload" : "", o->key,
+			*o->standard ? " " : "", o->standard);
 	}
 }

@@ -48,7 +48,7 @@ void sessions_free(struct sessions *s)
 {
 	struct session *session, *next;
 	HASH_ITER(hh, s->by_ident, session, next)
-		forget(s, session);
+	forget(s, session);
 	free(s);
 }
 

@@ -12,13 +12,13 @@
 
 struct session {
 	struct codec_unit unit;
-	struct conn *conn; /* NULL: off line */
+	struct conn *conn;         /* NULL: off line */
 	struct session *next_here; /* units that share the connection */
 	const struct codec *codec;
 	uint64_t number; /* counts sessions since the start */
 	int64_t since_ms;
-	int64_t newest_ms;          /* time of the newest dated position */
-	uint64_t alarms[TM_WORDS];  /* as the last record that carried them had them */
+	int64_t newest_ms;           /* time of the newest dated position */
+	uint64_t alarms[TM_WORDS];   /* as the last record that carried them had them */
 	struct session *prev, *next; /* off-line ones, the longest first */
 	UT_hash_handle hh;
 };

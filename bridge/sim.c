@@ -15,12 +15,11 @@ const struct sim_protocol *const sim_protocols[] = {&sim_h02, &sim_h02_binary, &
 
 static int usage(FILE *out, int rc)
 {
-	fprintf(out,
-		"tracker2mqtt-sim " T2M_VERSION ": simulated GPS trackers\n\n"
-		"usage: tracker2mqtt-sim [options]\n\n"
-		"  -s, --server HOST:PORT   the bridge (127.0.0.1:8888)\n"
-		"  -n, --units N            units, 1 to 20000 (3)\n"
-		"  -p, --protocol NAME      ");
+	fprintf(out, "tracker2mqtt-sim " T2M_VERSION ": simulated GPS trackers\n\n"
+		     "usage: tracker2mqtt-sim [options]\n\n"
+		     "  -s, --server HOST:PORT   the bridge (127.0.0.1:8888)\n"
+		     "  -n, --units N            units, 1 to 20000 (3)\n"
+		     "  -p, --protocol NAME      ");
 	for (size_t i = 0; sim_protocols[i] != NULL; i++)
 		fprintf(out, "%s%s", i > 0 ? ", " : "", sim_protocols[i]->name);
 	fprintf(out,
@@ -38,7 +37,8 @@ static int usage(FILE *out, int rc)
 		"      --record FILE        write `ident timestamp` of each acknowledged report\n"
 		"  -h, --help               this text\n"
 		"  -V, --version            version\n\n"
-		"Ends by itself when --reports are all acknowledged or the duration is over, and prints what happened.\n"
+		"Ends by itself when --reports are all acknowledged or the duration is over, and prints what "
+		"happened.\n"
 		"Exit codes: 0 every report acknowledged, 1 wrong usage, 3 some reports not acknowledged.\n");
 	return rc;
 }
@@ -167,7 +167,8 @@ static void run(struct sim *s, const struct settings *x)
 	for (unsigned i = 0; i < s->units; i++) {
 		struct sim_unit *u = &s->unit[i];
 		u->sim = s;
-		snprintf(u->ident, sizeof(u->ident), "%010llu", (unsigned long long)(x->ident + i) % 10000000000ULL);
+		snprintf(u->ident, sizeof(u->ident), "%010llu",
+			(unsigned long long)(x->ident + i) % 10000000000ULL);
 		sim_unit_start(u, s->interval * i / s->units);
 	}
 	ev_run(s->loop, 0);
@@ -176,18 +177,31 @@ static void run(struct sim *s, const struct settings *x)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"server", required_argument, NULL, 's'},   {"units", required_argument, NULL, 'n'},
-		{"protocol", required_argument, NULL, 'p'}, {"transport", required_argument, NULL, 't'},
-		{"interval", required_argument, NULL, 'i'}, {"reports", required_argument, NULL, 'r'},
-		{"duration", required_argument, NULL, 'd'}, {"ident", required_argument, NULL, 1},
-		{"alarm-every", required_argument, NULL, 2}, {"position", required_argument, NULL, 3},
-		{"silent", no_argument, NULL, 4},           {"ack-timeout", required_argument, NULL, 5},
-		{"reconnect", required_argument, NULL, 6},  {"record", required_argument, NULL, 7},
-		{"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'V'},
+		{"server", required_argument, NULL, 's'},
+		{"units", required_argument, NULL, 'n'},
+		{"protocol", required_argument, NULL, 'p'},
+		{"transport", required_argument, NULL, 't'},
+		{"interval", required_argument, NULL, 'i'},
+		{"reports", required_argument, NULL, 'r'},
+		{"duration", required_argument, NULL, 'd'},
+		{"ident", required_argument, NULL, 1},
+		{"alarm-every", required_argument, NULL, 2},
+		{"position", required_argument, NULL, 3},
+		{"silent", no_argument, NULL, 4},
+		{"ack-timeout", required_argument, NULL, 5},
+		{"reconnect", required_argument, NULL, 6},
+		{"record", required_argument, NULL, 7},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	struct sim s = {.units = 3, .protocol = &sim_h02, .interval = 10, .reconnect = 1, .ack_timeout = 15,
-		.latitude = 50.0755, .longitude = 14.4378};
+	struct sim s = {.units = 3,
+		.protocol = &sim_h02,
+		.interval = 10,
+		.reconnect = 1,
+		.ack_timeout = 15,
+		.latitude = 50.0755,
+		.longitude = 14.4378};
 	struct settings x = {.ident = 9170000001, .server = "127.0.0.1:8888"};
 	int at = 0;
 	for (int c; (c = getopt_long(argc, argv, "s:n:p:t:i:r:d:hV", longs, &at)) != -1;) {
@@ -203,7 +217,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc || !resolve(&s, x.server)) {
-		fprintf(stderr, "server %s is not HOST:PORT, or unknown\n", optind < argc ? argv[optind] : x.server);
+		fprintf(stderr, "server %s is not HOST:PORT, or unknown\n",
+			optind < argc ? argv[optind] : x.server);
 		return 1;
 	}
 	if (x.record != NULL && (s.record = fopen(x.record, "w")) == NULL) {
@@ -228,7 +243,8 @@ int main(int argc, char **argv)
 	free(s.unit);
 	if (s.record != NULL)
 		fclose(s.record);
-	printf("units %u made %llu sent %llu acknowledged %llu pending %llu dropped %llu commands %llu answered %llu "
+	printf("units %u made %llu sent %llu acknowledged %llu pending %llu dropped %llu commands %llu "
+	       "answered %llu "
 	       "connects %llu lost %llu\n",
 		s.units, (unsigned long long)s.counts.made, (unsigned long long)s.counts.sent,
 		(unsigned long long)s.counts.acknowledged, (unsigned long long)pending,

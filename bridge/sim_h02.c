@@ -14,7 +14,8 @@ static uint32_t status_word(const struct sim_unit *u, const struct report *r)
 	return word;
 }
 
-static void put_coordinate(struct writer *w, int64_t value, unsigned degree_digits, char positive, char negative)
+static void put_coordinate(
+	struct writer *w, int64_t value, unsigned degree_digits, char positive, char negative)
 {
 	uint64_t v = (uint64_t)llabs(value);
 	uint64_t minutes = (v % 10000000 * 60 + 500) / 1000; /* 1/10000 */
@@ -110,8 +111,8 @@ static size_t binary_report(struct sim_unit *u, const struct report *r, uint8_t 
 	out[0] = '$';
 	for (unsigned i = 0; i < 10; i++)
 		out[1 + i / 2] |= (uint8_t)((u->ident[i] - '0') << (i % 2 == 0 ? 4 : 0));
-	const uint8_t clock[6] = {bcd(c.hour), bcd(c.minute), bcd(c.second), bcd(c.day), bcd(c.month),
-		bcd(c.year % 100)};
+	const uint8_t clock[6] = {
+		bcd(c.hour), bcd(c.minute), bcd(c.second), bcd(c.day), bcd(c.month), bcd(c.year % 100)};
 	memcpy(out + 6, clock, 6);
 	put_bcd(out, 24, 8, packed(p.latitude));
 	out[16] = 6;

@@ -177,7 +177,8 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 static void take_input(struct sim_unit *u)
 {
 	size_t used = 0, n;
-	while (used < u->in_len && (n = u->sim->protocol->input(u, span_of(u->in + used, u->in_len - used))) > 0) {
+	while (used < u->in_len &&
+		(n = u->sim->protocol->input(u, span_of(u->in + used, u->in_len - used))) > 0) {
 		if (!u->connected)
 			return;
 		used += n;
@@ -243,7 +244,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 static void connect_now(struct sim_unit *u)
 {
 	struct sim *s = u->sim;
-	u->fd = socket(s->server.ss_family, (s->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	u->fd = socket(
+		s->server.ss_family, (s->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (u->fd < 0) {
 		lost(u);
 		return;

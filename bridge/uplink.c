@@ -43,8 +43,8 @@ bool uplink_room(void *ctx)
 	return outbox_room(((struct uplink *)ctx)->outbox);
 }
 
-static bool put(struct uplink *u, const struct topic *topic, const struct writer *w, enum content content,
-	bool retain)
+static bool put(
+	struct uplink *u, const struct topic *topic, const struct writer *w, enum content content, bool retain)
 {
 	struct outbox_message m = {
 		.topic = span_of(topic->text, topic->len),
@@ -53,7 +53,8 @@ static bool put(struct uplink *u, const struct topic *topic, const struct writer
 		.retain = retain,
 	};
 	if (w->full) {
-		log_error("a message for %s is larger than %zu bytes and is lost", topic->text, sizeof(u->payload));
+		log_error("a message for %s is larger than %zu bytes and is lost", topic->text,
+			sizeof(u->payload));
 		return false;
 	}
 	return outbox_put(u->outbox, &m) != 0;
@@ -68,8 +69,8 @@ bool uplink_document(struct uplink *u, const char *ident, const char *leaf, stru
 
 /* --- records --- */
 
-static void complete(struct uplink *u, const struct session *session, struct telemetry *t, const char *peer,
-	int64_t now_ms)
+static void complete(
+	struct uplink *u, const struct session *session, struct telemetry *t, const char *peer, int64_t now_ms)
 {
 	telemetry_set_text(t, TM_PROTOCOL_ID, span_text(session->codec->name));
 	telemetry_set_text(t, TM_PEER, span_text(peer));
@@ -94,8 +95,8 @@ static bool is_newest(struct session *session, const struct telemetry *t)
 	return true;
 }
 
-static bool put_record(struct uplink *u, const struct session *session, const struct telemetry *t, const char *leaf,
-	bool retain)
+static bool put_record(struct uplink *u, const struct session *session, const struct telemetry *t,
+	const char *leaf, bool retain)
 {
 	struct topic topic = topic_unit(u->config->publish.prefix, session->unit.ident, leaf);
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
@@ -124,8 +125,8 @@ bool uplink_record(void *ctx, struct session *session, struct telemetry *t, int6
 
 /* --- what is not a record --- */
 
-static void put_status(struct uplink *u, const struct session *session, bool online, const char *reason,
-	int64_t since_ms)
+static void put_status(
+	struct uplink *u, const struct session *session, bool online, const char *reason, int64_t since_ms)
 {
 	char peer[CONN_PEER_MAX];
 	struct topic topic = topic_unit(u->config->publish.prefix, session->unit.ident, "status");

@@ -55,8 +55,8 @@ struct codec_unit {
 	uint8_t priv[32]; /* the codec's own; all zero at first */
 };
 
-#define CODEC_QUIET_SHORT_MS 300 /* a frame that may be whole is whole */
-#define CODEC_QUIET_LONG_MS 3000 /* what is torn stays torn */
+#define CODEC_QUIET_SHORT_MS 300    /* a frame that may be whole is whole */
+#define CODEC_QUIET_LONG_MS 3000    /* what is torn stays torn */
 #define CODEC_QUIET_FINAL INT32_MAX /* end of the datagram or connection */
 
 /* What is remembered of one connection between frames. */
@@ -95,11 +95,11 @@ struct codec {
 	 * max_frame) until more comes or quiet_ms grows. Else: drop skip + len, count, go on. */
 	enum codec_status (*frame)(struct codec_link *link, struct span in, struct frame *out);
 	/* OK, or why there is no record. Never fails for want of memory. `scratch` is for the record. */
-	enum codec_status (*decode)(struct codec_link *link, struct span frame,
-				    struct telemetry *scratch, const struct codec_sink *sink);
+	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
+		const struct codec_sink *sink);
 	/* The bytes of a command for link->unit, checked by command_check; NO_ROOM when it does not fit. */
-	enum codec_status (*encode)(struct codec_link *link, const struct command *command,
-				    struct writer *out, struct command_token *token);
+	enum codec_status (*encode)(struct codec_link *link, const struct command *command, struct writer *out,
+		struct command_token *token);
 };
 
 /* All protocols; ends with NULL. */

@@ -103,7 +103,8 @@ static enum codec_status h02_sniff(struct span head)
 		return CODEC_OK;
 	case H02_START_MORE:
 		return CODEC_MORE;
-	case H02_START_WEAK:
+	case H02_START_WEAK: /* one with a damaged id; a shorter one is no evidence */
+		return head.len < H02_BINARY_MIN ? CODEC_MORE : h02_binary_sniff(head);
 	case H02_START_NO:
 		return CODEC_NOT_MINE;
 	}
@@ -140,8 +141,8 @@ static enum codec_status h02_frame(struct codec_link *link, struct span in, stru
 	return CODEC_MORE;
 }
 
-static enum codec_status h02_decode(struct codec_link *link, struct span frame, struct telemetry *scratch,
-				    const struct codec_sink *sink)
+static enum codec_status h02_decode(
+	struct codec_link *link, struct span frame, struct telemetry *scratch, const struct codec_sink *sink)
 {
 	telemetry_reset(scratch);
 	if (frame.ptr[0] == '*')

@@ -6,7 +6,7 @@
 #include "calendar.h"
 #include "codec.h"
 
-#define H02_TEXT_MAX 1024  /* R-MAXTEXT, including `*` and `#` */
+#define H02_TEXT_MAX 1024 /* R-MAXTEXT, including `*` and `#` */
 #define H02_BINARY_MIN 32
 #define H02_BINARY_MAX 64 /* the longest frame of unknown layout */
 
@@ -30,22 +30,25 @@ enum codec_status h02_text_start(struct span in);
 enum h02_start { H02_START_NO = 0, H02_START_MORE, H02_START_WEAK, H02_START_YES };
 enum h02_start h02_binary_start(struct span in);
 
+/* Is a WEAK start, with a whole frame in sight, enough to recognise the protocol? OK or NOT_MINE. */
+enum codec_status h02_binary_sniff(struct span in);
+
 /* Is a WEAK start a frame? OK, MORE (not in sight yet) or NOT_MINE (noise). */
 enum codec_status h02_binary_doubt(const struct codec_link *link, struct span in);
 
 /* Frames the binary frame at the head (its start is WEAK or YES). */
 enum codec_status h02_binary_frame(struct codec_link *link, struct span in, size_t *len);
 
-enum codec_status h02_text_decode(struct codec_link *link, struct span frame, struct telemetry *t,
-				  const struct codec_sink *sink);
-enum codec_status h02_binary_decode(struct codec_link *link, struct span frame, struct telemetry *t,
-				    const struct codec_sink *sink);
+enum codec_status h02_text_decode(
+	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink);
+enum codec_status h02_binary_decode(
+	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink);
 
 /* Hands the record over and, once it is taken, the answer in the form that suits the options. */
 enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struct span type,
-			     enum h02_answer form, const struct codec_sink *sink);
+	enum h02_answer form, const struct codec_sink *sink);
 enum codec_status h02_encode(struct codec_link *link, const struct command *command, struct writer *out,
-			     struct command_token *token);
+	struct command_token *token);
 
 /* Pieces of meaning that text and binary share. */
 void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits);

@@ -34,7 +34,8 @@ static int bcd(uint8_t c)
 
 static bool plausible_time(struct span in, size_t at)
 {
-	return all_bcd(in, at, 3) && bcd(in.ptr[at]) < 24 && bcd(in.ptr[at + 1]) < 60 && bcd(in.ptr[at + 2]) < 60;
+	return all_bcd(in, at, 3) && bcd(in.ptr[at]) < 24 && bcd(in.ptr[at + 1]) < 60 &&
+	       bcd(in.ptr[at + 2]) < 60;
 }
 
 static bool plausible_clock(struct span in, size_t at)
@@ -122,8 +123,11 @@ static bool length_allowed(struct span in, size_t len)
 /* The smallest known length behind which the stream makes sense; 0 when none does. */
 static size_t best_length(const struct codec_link *link, struct span in, enum behind *best)
 {
-	static const uint8_t rank[] = {
-		[BEHIND_OTHER] = 0, [BEHIND_UNSURE] = 1, [BEHIND_NEWLINE] = 2, [BEHIND_END] = 3, [BEHIND_START] = 4};
+	static const uint8_t rank[] = {[BEHIND_OTHER] = 0,
+		[BEHIND_UNSURE] = 1,
+		[BEHIND_NEWLINE] = 2,
+		[BEHIND_END] = 3,
+		[BEHIND_START] = 4};
 	size_t found = 0;
 	*best = BEHIND_OTHER;
 	for (size_t i = 0; i < sizeof(lengths); i++) {
@@ -154,6 +158,12 @@ static size_t next_start(struct span in, size_t from, size_t to, bool text_only)
 			return i;
 	}
 	return 0;
+}
+
+enum codec_status h02_binary_sniff(struct span in)
+{
+	bool sure = plausible_clock(in, 6) && next_start(in, 1, H02_BINARY_MIN, false) == 0;
+	return sure ? CODEC_OK : CODEC_NOT_MINE;
 }
 
 /* A weak start is none when a sure one comes before its end. */
@@ -232,11 +242,11 @@ static enum codec_status decode_head(struct telemetry *t, struct span in, bool b
 {
 	int64_t lat, lon, knots, course;
 	if (!bcd_number(in, 24, 8, &lat) || !bcd_number(in, 34, 9, &lon) || !bcd_number(in, 44, 3, &knots) ||
-	    !bcd_number(in, 47, 3, &course))
+		!bcd_number(in, 47, 3, &course))
 		return CODEC_BAD_BCD;
 	if (all_bcd(in, 6, 6)) {
-		struct calendar c = {2000 + bcd(in.ptr[11]), bcd(in.ptr[10]), bcd(in.ptr[9]),
-				     bcd(in.ptr[6]),         bcd(in.ptr[7]),  bcd(in.ptr[8])};
+		struct calendar c = {2000 + bcd(in.ptr[11]), bcd(in.ptr[10]), bcd(in.ptr[9]), bcd(in.ptr[6]),
+			bcd(in.ptr[7]), bcd(in.ptr[8])};
 		h02_set_time(t, &c);
 	}
 	uint8_t flags = in.ptr[21] & 15;
@@ -326,7 +336,8 @@ static void decode_54(struct telemetry *t, struct span in)
 		uint8_t level = reader_u8(&r);
 		bool has_dbm = level < 64 && (lac != 0 || cellid != 0);
 		if (i > 0) {
-			telemetry_add_cell(t, (struct telemetry_cell){lac, cellid, (int16_t)(level - 110), has_dbm});
+			telemetry_add_cell(
+				t, (struct telemetry_cell){lac, cellid, (int16_t)(level - 110), has_dbm});
 			continue;
 		}
 		set_cell(t, mcc, mnc, lac, cellid);
@@ -366,8 +377,8 @@ static enum codec_status decode_x(struct telemetry *t, struct span in)
 	return CODEC_OK;
 }
 
-enum codec_status h02_binary_decode(struct codec_link *link, struct span frame, struct telemetry *t,
-				    const struct codec_sink *sink)
+enum codec_status h02_binary_decode(
+	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
 	bool odometer = frame.ptr[0] == 'X';
 	bool wide = frame.len == LONG_ID_LENGTH && length_allowed(frame, LONG_ID_LENGTH);

@@ -45,7 +45,7 @@ static enum h02_answer choose(enum h02_ack ack, enum h02_answer form)
 }
 
 enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struct span type,
-			     enum h02_answer form, const struct codec_sink *sink)
+	enum h02_answer form, const struct codec_sink *sink)
 {
 	if (!sink->record(sink->ctx, t))
 		return CODEC_REFUSED;
@@ -82,8 +82,8 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 	return CODEC_OK;
 }
 
-enum codec_status h02_encode(struct codec_link *link, const struct command *command, struct writer *out,
-			     struct command_token *token)
+enum codec_status h02_encode(
+	struct codec_link *link, const struct command *command, struct writer *out, struct command_token *token)
 {
 	put_head(out, link->unit);
 	writer_span_put(out, command->text);

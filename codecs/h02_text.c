@@ -75,8 +75,8 @@ bool h02_clock(struct h02_text *x, struct span time, struct span date)
 		return false;
 	if (time.len == 0 || date.len == 0)
 		return true;
-	struct calendar c = {2000 + two(date, 4), two(date, 2), two(date, 0),
-			     two(time, 0),        two(time, 2), two(time, 4)};
+	struct calendar c = {
+		2000 + two(date, 4), two(date, 2), two(date, 0), two(time, 0), two(time, 2), two(time, 4)};
 	h02_set_time(x->t, &c);
 	return true;
 }
@@ -212,8 +212,8 @@ static enum codec_status take(struct h02_text *x, enum h02_answer *answer)
 	return take_generic(x);
 }
 
-static enum codec_status identify(struct h02_text *x, struct codec_link *link, struct span frame,
-				  const struct codec_sink *sink)
+static enum codec_status identify(
+	struct h02_text *x, struct codec_link *link, struct span frame, const struct codec_sink *sink)
 {
 	struct span id = h02_field(x, 0);
 	if (id.len > 0) {
@@ -229,8 +229,8 @@ static enum codec_status identify(struct h02_text *x, struct codec_link *link, s
 	return CODEC_OK;
 }
 
-enum codec_status h02_text_decode(struct codec_link *link, struct span frame, struct telemetry *t,
-				  const struct codec_sink *sink)
+enum codec_status h02_text_decode(
+	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
 	struct h02_text x; /* its large arrays are not worth clearing */
 	x.t = t;

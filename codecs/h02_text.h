@@ -1,4 +1,4 @@
-/* h02_text: what the two files of the text half share.
+/* h02_text: what the files of the text half share.
  * May use: h02. May not: be included outside of codecs/h02_text*.c. */
 #ifndef T2M_H02_TEXT_H
 #define T2M_H02_TEXT_H
@@ -38,6 +38,13 @@ enum codec_status h02_confirmation(struct h02_text *x);
 enum codec_status h02_nbr(struct h02_text *x);
 enum codec_status h02_cell_report(struct h02_text *x);
 enum codec_status h02_vp1(struct h02_text *x);
+
+/* Sets a parameter from a field; false: it is no such number. */
+bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div);
+bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s);
+void h02_put_battery(struct h02_text *x, struct span s);
+/* The serving cell (n = 0) or a neighbour, with an optional level; 0 is unknown. */
+void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm);
 
 /* Fields behind the status word (h02.md 3.5), from `at` to the end. */
 void h02_tail(struct h02_text *x, size_t at);

@@ -1,8 +1,7 @@
-/* h02_text_layout: the field layouts of H02 text: position block, confirmation, cell reports, tails.
+/* h02_text_layout: the field layouts of H02 text: position block, confirmation, cell reports.
  * May use: codec, h02. May not: allocate, log, ask the time.
  *
- *   block     HHMMSS, S, lat, N|S, lon, E|W, knots, course, [battery code,] DDMMYY, status [, tail...]
- *   tail      [mcc, mnc, lac, cellid [, more by their number]] */
+ *   block     HHMMSS, S, lat, N|S, lon, E|W, knots, course, [battery code,] DDMMYY, status [, tail...] */
 #include "h02_number.h"
 #include "h02_text.h"
 
@@ -11,36 +10,6 @@
 static bool is_digits(struct span s, size_t min, size_t max)
 {
 	return s.len >= min && s.len <= max && span_all(s, byte_is_digit);
-}
-
-static bool has_point(struct span s)
-{
-	return s.len > 0 && memchr(s.ptr, '.', s.len) != NULL;
-}
-
-static bool set_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div)
-{
-	struct h02_decimal d;
-	if (!h02_decimal(s, false, &d))
-		return false;
-	telemetry_set(x->t, field, h02_scaled(d, mul, div, telemetry_params[field].decimals));
-	return true;
-}
-
-static bool set_whole(struct h02_text *x, enum telemetry_field field, struct span s)
-{
-	int64_t v;
-	if (!h02_whole(s, false, &v))
-		return false;
-	telemetry_set(x->t, field, v);
-	return true;
-}
-
-static void set_battery_code(struct h02_text *x, struct span s)
-{
-	int64_t code;
-	if (h02_whole(s, false, &code) && code <= 255)
-		h02_set_battery_code(x->t, (unsigned)code);
 }
 
 /* 0 to 63 is RXLEV, a negative number is dBm, anything else is unknown. */
@@ -53,61 +22,6 @@ static bool level_dbm(int64_t level, int16_t *dbm)
 }
 
 /* --- cells --- */
-
-static void set_cell(struct h02_text *x, int64_t mcc, int64_t mnc, int64_t lac, int64_t cellid)
-{
-	if (mcc < 200 || mcc > 799)
-		return;
-	telemetry_set(x->t, TM_GSM_MCC, mcc);
-	telemetry_set(x->t, TM_GSM_MNC, mnc);
-	if (lac != 0)
-		telemetry_set(x->t, TM_GSM_LAC, lac);
-	if (cellid != 0)
-		telemetry_set(x->t, TM_GSM_CELLID, cellid);
-}
-
-/* R-CELLBASE. Returns false when the rest of the tail is not to be read (hexadecimal units). */
-static bool tail_cell(struct h02_text *x, size_t at)
-{
-	struct span f[4];
-	for (size_t i = 0; i < 4; i++)
-		f[i] = h02_field(x, at + i);
-	int64_t mcc, mnc, lac, cellid;
-	bool network = h02_whole(f[0], false, &mcc) && h02_whole(f[1], false, &mnc) && mcc >= 200 && mcc <= 799;
-	if (network && h02_whole(f[2], false, &lac) && h02_whole(f[3], false, &cellid)) {
-		set_cell(x, mcc, mnc, lac, cellid);
-		return true;
-	}
-	bool letter = f[2].len >= 5 && !span_all(f[2], byte_is_digit);
-	if (network && letter && !x->long_id && h02_hex(f[2], &cellid) && h02_whole(f[3], false, &lac)) {
-		set_cell(x, mcc, mnc, lac, cellid);
-		return true;
-	}
-	bool hex = h02_hex(f[0], &mcc) && h02_hex(f[1], &mnc) && h02_hex(f[2], &lac) && h02_hex(f[3], &cellid);
-	if (!hex || mcc < 200 || mcc > 799)
-		return true;
-	set_cell(x, mcc, mnc, lac, cellid);
-	return false;
-}
-
-/* The serving cell, or the n-th neighbour, with an optional level. */
-static void add_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm)
-{
-	if (n > 0) {
-		struct telemetry_cell cell = {(uint32_t)lac, (uint32_t)cellid, dbm, has_dbm};
-		if (lac > UINT32_MAX || cellid > UINT32_MAX)
-			telemetry_reject(x->t, TM_GSM_CELLID);
-		else
-			telemetry_add_cell(x->t, cell);
-		return;
-	}
-	if (lac != 0)
-		telemetry_set(x->t, TM_GSM_LAC, lac);
-	if (cellid != 0)
-		telemetry_set(x->t, TM_GSM_CELLID, cellid);
-	if (has_dbm)
-		telemetry_set(x->t, TM_GSM_DBM, dbm);
-}
 
 static void set_network(struct h02_text *x, int64_t mcc, int64_t mnc)
 {
@@ -138,10 +52,10 @@ enum codec_status h02_nbr(struct h02_text *x)
 				return CODEC_BAD_FIELDS;
 		int16_t dbm = 0;
 		bool has_dbm = level_dbm(cell[2], &dbm);
-		add_cell(x, i, cell[0], cell[1], has_dbm, dbm);
+		h02_put_cell(x, i, cell[0], cell[1], has_dbm, dbm);
 	}
 	h02_status_field(x, h02_field(x, date + 1));
-	set_battery_code(x, h02_field(x, date + 2));
+	h02_put_battery(x, h02_field(x, date + 2));
 	return CODEC_OK;
 }
 
@@ -150,8 +64,8 @@ enum codec_status h02_cell_report(struct h02_text *x)
 {
 	struct span network = x->field[3];
 	int64_t mcc, mnc, n, lac, cellid, level;
-	if (!h02_whole(span_of(network.ptr, 3), false, &mcc) || !h02_whole(span_after(network, 3), false, &mnc) ||
-	    !h02_whole(h02_field(x, 4), false, &n))
+	if (!h02_whole(span_of(network.ptr, 3), false, &mcc) ||
+		!h02_whole(span_after(network, 3), false, &mnc) || !h02_whole(h02_field(x, 4), false, &n))
 		return CODEC_BAD_FIELDS;
 	if (n > TM_CELLS_MAX || x->count < 5 + 4 * (size_t)n + 4)
 		return CODEC_BAD_FIELDS;
@@ -162,10 +76,10 @@ enum codec_status h02_cell_report(struct h02_text *x)
 	for (int64_t i = 0; i < n; i++) {
 		const struct span *f = &x->field[5 + 4 * (size_t)i];
 		if (!h02_whole(f[0], false, &lac) || !h02_whole(f[1], false, &cellid) ||
-		    !h02_whole(f[2], true, &level) || (f[3].len > 0 && !h02_whole(f[3], true, &level)))
+			!h02_whole(f[2], true, &level) || (f[3].len > 0 && !h02_whole(f[3], true, &level)))
 			return CODEC_BAD_FIELDS;
 		bool has_dbm = f[3].len > 0 && level < 0 && level >= -200;
-		add_cell(x, i, lac, cellid, has_dbm, (int16_t)(has_dbm ? level : 0));
+		h02_put_cell(x, i, lac, cellid, has_dbm, (int16_t)(has_dbm ? level : 0));
 	}
 	telemetry_set_text(x->t, TM_BATTERY_RAW, x->field[at]);
 	telemetry_set_text(x->t, TM_REBOOT_INFO, x->field[at + 1]);
@@ -199,7 +113,7 @@ static enum codec_status vp1_cells(struct h02_text *x)
 		bool has_dbm = k == 3 && level_dbm(v[2], &dbm);
 		if (k < 2)
 			return CODEC_BAD_FIELDS;
-		add_cell(x, (int64_t)n++, v[0], v[1], has_dbm, dbm);
+		h02_put_cell(x, (int64_t)n++, v[0], v[1], has_dbm, dbm);
 		k = 0;
 	}
 	return CODEC_OK;
@@ -248,12 +162,13 @@ static enum codec_status take_place(struct h02_text *x, size_t at)
 	int ns = hemisphere(h02_field(x, at + 2), 'N', 'S'), ew = hemisphere(h02_field(x, at + 4), 'E', 'W');
 	struct h02_decimal knots, course;
 	if (!p.known || ns == 2 || ew == 2 || !h02_decimal(h02_field(x, at + 5), true, &knots) ||
-	    !h02_decimal(h02_field(x, at + 6), true, &course))
+		!h02_decimal(h02_field(x, at + 6), true, &course))
 		return CODEC_BAD_FIELDS;
 	if (p.valid && (lat.len == 0 || lon.len == 0 || ns == 0 || ew == 0))
 		return CODEC_BAD_FIELDS;
 	int64_t latitude = 0, longitude = 0;
-	if ((lat.len > 0 && !h02_coordinate(lat, &latitude)) || (lon.len > 0 && !h02_coordinate(lon, &longitude)))
+	if ((lat.len > 0 && !h02_coordinate(lat, &latitude)) ||
+		(lon.len > 0 && !h02_coordinate(lon, &longitude)))
 		return CODEC_BAD_FIELDS;
 	telemetry_set(x->t, TM_POSITION_VALID, p.valid);
 	telemetry_set(x->t, TM_SPEED, h02_scaled(knots, 1852, 1000, 3));
@@ -314,7 +229,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 	if (status != CODEC_OK)
 		return status;
 	if (battery)
-		set_battery_code(x, x->field[d - 1]);
+		h02_put_battery(x, x->field[d - 1]);
 	if (glued.len > 0) {
 		if (!h02_status_field(x, glued))
 			return CODEC_BAD_FIELDS;
@@ -335,13 +250,14 @@ static bool block_starts(const struct h02_text *x, size_t at)
 	bool letter = flag.len == 1 && read_validity(flag).known && !byte_is_digit(flag.ptr[0]);
 	if (!letter && (flag.len > 0 || time.len == 0))
 		return false;
-	return hemisphere(h02_field(x, at + 3), 'N', 'S') != 2 && hemisphere(h02_field(x, at + 5), 'E', 'W') != 2;
+	return hemisphere(h02_field(x, at + 3), 'N', 'S') != 2 &&
+	       hemisphere(h02_field(x, at + 5), 'E', 'W') != 2;
 }
 
 /* S32 answers with the odometer in units of 1852/3600 m. */
 static void take_mileage(struct h02_text *x, struct span counts)
 {
-	set_decimal(x, TM_MILEAGE, counts, 1852, 3600 * 1000);
+	h02_put_decimal(x, TM_MILEAGE, counts, 1852, 3600 * 1000);
 }
 
 /* R-V4: <CMD>[,<values>],<hhmmss>,<position block> */
@@ -372,113 +288,4 @@ enum codec_status h02_confirmation(struct h02_text *x)
 	if (telemetry_has(x->t, TM_COMMAND_REPLY))
 		x->reply.result = x->t->value[TM_COMMAND_REPLY].text;
 	return found ? h02_block(x, block) : CODEC_OK;
-}
-
-/* --- tails --- */
-
-/* odometer m, temperature, fuel, altitude m, lac hex, cell hex */
-static bool odometer_tail(struct h02_text *x, size_t at)
-{
-	struct span fuel = h02_field(x, at + 2);
-	struct h02_decimal d;
-	int64_t lac, cellid, altitude;
-	if (!has_point(fuel) || !h02_decimal(fuel, false, &d))
-		return false;
-	set_decimal(x, TM_MILEAGE, h02_field(x, at), 1, 1000);
-	set_decimal(x, TM_TEMPERATURE, h02_field(x, at + 1), 1, 1);
-	set_decimal(x, TM_FUEL, fuel, 1, 1);
-	if (h02_whole(h02_field(x, at + 3), true, &altitude))
-		telemetry_set(x->t, TM_ALTITUDE, altitude);
-	if (h02_hex(h02_field(x, at + 4), &lac) && h02_hex(h02_field(x, at + 5), &cellid))
-		add_cell(x, 0, lac, cellid, false, 0);
-	return true;
-}
-
-/* satellites, CSQ [, external volts x 10 [, battery percent]] from `at` on */
-static void radio_tail(struct h02_text *x, size_t at)
-{
-	int64_t v;
-	if (!set_whole(x, TM_SATELLITES, h02_field(x, at)))
-		return;
-	if (!h02_whole(h02_field(x, at + 1), false, &v))
-		return;
-	h02_set_csq(x->t, v);
-	struct span volts = h02_field(x, at + 2);
-	if (h02_whole(volts, false, &v) && v != 0)
-		set_decimal(x, TM_EXTERNAL_VOLTAGE, volts, 1, 10);
-	set_whole(x, TM_BATTERY_LEVEL, h02_field(x, at + 3));
-}
-
-/* external volts, CSQ, satellites, battery volts */
-static void volts_tail(struct h02_text *x, size_t at)
-{
-	int64_t csq;
-	if (!set_decimal(x, TM_EXTERNAL_VOLTAGE, h02_field(x, at), 1, 1) ||
-	    !h02_whole(h02_field(x, at + 1), false, &csq))
-		return;
-	h02_set_csq(x->t, csq);
-	if (set_whole(x, TM_SATELLITES, h02_field(x, at + 2)))
-		set_decimal(x, TM_BATTERY_VOLTAGE, h02_field(x, at + 3), 1, 1);
-}
-
-static void access_points(struct h02_text *x, size_t at)
-{
-	for (size_t i = 0; i < 3; i++) {
-		int64_t rssi;
-		size_t step = i * (TM_WIFI_2_BSSID - TM_WIFI_1_BSSID);
-		telemetry_set_text(x->t, (enum telemetry_field)(TM_WIFI_1_BSSID + step), h02_field(x, at + 2 * i));
-		if (h02_hex(h02_field(x, at + 2 * i + 1), &rssi))
-			telemetry_set(x->t, (enum telemetry_field)(TM_WIFI_1_DBM + step), rssi - 110);
-	}
-}
-
-/* V5: odometer m [, external volts x 10]; V6: ICCID [, battery code]. False: not such a type. */
-static bool typed_tail(struct h02_text *x, size_t at, size_t n)
-{
-	struct span first = h02_field(x, at), second = h02_field(x, at + 1);
-	if (span_is(x->type, "V5") && (n == 5 || n == 6)) {
-		int64_t v;
-		if (h02_whole(first, false, &v) && set_decimal(x, TM_MILEAGE, first, 1, 1000) &&
-		    h02_whole(second, false, &v) && v != 0)
-			set_decimal(x, TM_EXTERNAL_VOLTAGE, second, 1, 10);
-		return true;
-	}
-	if (!span_is(x->type, "V6") || (n != 5 && n != 6))
-		return false;
-	h02_iccid(x, first);
-	set_battery_code(x, second);
-	return true;
-}
-
-void h02_tail(struct h02_text *x, size_t at)
-{
-	size_t n = x->count > at ? x->count - at : 0;
-	if (n > 0 && h02_field(x, at + n - 1).len == 0)
-		n--; /* a trailing comma */
-	if (n == 0)
-		return;
-	if (n == 6 && odometer_tail(x, at))
-		return;
-	bool known = n >= 4 && (n <= 8 || n == 14);
-	if (!known) {
-		h02_join(x, TM_TAIL, at, at + n);
-		return;
-	}
-	if (!tail_cell(x, at) || n == 4)
-		return;
-	struct span fifth = h02_field(x, at + 4);
-	if (typed_tail(x, at + 4, n))
-		return;
-	if (n == 5 && has_point(fifth)) {
-		set_decimal(x, TM_EXTERNAL_VOLTAGE, fifth, 1, 1);
-	} else if (n == 5) {
-		set_battery_code(x, fifth);
-	} else if (n == 14) {
-		access_points(x, at + 4);
-		radio_tail(x, at + 10);
-	} else if (n == 8 && has_point(fifth)) {
-		volts_tail(x, at + 4);
-	} else {
-		radio_tail(x, at + 4);
-	}
 }

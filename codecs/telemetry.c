@@ -2,7 +2,7 @@
 #include "telemetry.h"
 
 const struct param telemetry_params[TM_FIELD_COUNT] = {
-#define FIELD(name, key_, type_, decimals_, min_, max_, unit_, help_)                                  \
+#define FIELD(name, key_, type_, decimals_, min_, max_, unit_, help_)                                          \
 	[TM_##name] = {key_, PARAM_##type_, decimals_, min_, max_, unit_, help_},
 #include "telemetry_fields.h"
 #undef FIELD

@@ -139,7 +139,8 @@ void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 		struct span in = span_of(p->buf + at, p->len - at);
 		enum codec_status status = codec_next(&p->stream, in, &frame);
 		if (status == CODEC_OK)
-			status = codec_decode(&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
+			status = codec_decode(
+				&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
 		assert_true(frame.skip + frame.len <= in.len || status == CODEC_MORE);
 		p->got.by_status[status]++;
 		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
@@ -273,7 +274,8 @@ void expect_same_formats(const struct player *p, const char *what)
 				p->got.packed[i].len);
 		cJSON *a = from_object(&u.data), *b = cJSON_Parse(p->got.json[i]);
 		if (!cJSON_Compare(a, b, true))
-			fail_msg("%s: formats differ: %s and %s", what, cJSON_PrintUnformatted(a), p->got.json[i]);
+			fail_msg("%s: formats differ: %s and %s", what, cJSON_PrintUnformatted(a),
+				p->got.json[i]);
 		cJSON_Delete(a);
 		cJSON_Delete(b);
 		msgpack_unpacked_destroy(&u);

@@ -89,8 +89,9 @@ static void glued(const struct vector *v)
 	player_feed(single, v->segment[0], CODEC_QUIET_FINAL);
 	const char *codec = single->stream.codec->name;
 	player_free(single);
-	before = strcmp(codec, "h02") == 0 ? span_text("*HQ,123456789012345678,HTBT#")
-					   : span_of("\x7e\x00\x02\x00\x00\x01\x39\x12\x34\x56\x78\x00\x02\x30\x7e", 15);
+	before = strcmp(codec, "h02") == 0
+			 ? span_text("*HQ,123456789012345678,HTBT#")
+			 : span_of("\x7e\x00\x02\x00\x00\x01\x39\x12\x34\x56\x78\x00\x02\x30\x7e", 15);
 	struct player *p = player_new(v->ident);
 	player_feed(p, before, 0);
 	struct codec_unit *bound = v->ident.len > 0 ? &p->got.units[0] : NULL;
@@ -153,7 +154,8 @@ static void truncated(const struct vector *v)
 			if (status == CODEC_MORE || status == CODEC_NOT_MINE)
 				break;
 			if (status == CODEC_OK)
-				codec_decode(&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
+				codec_decode(&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch,
+					&p->sink);
 			in = span_after(in, frame.skip + frame.len);
 		}
 		player_free(p);
@@ -256,10 +258,14 @@ static void test_every_codec_has_vectors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),      cmocka_unit_test(test_datagrams),
-		cmocka_unit_test(test_byte_by_byte), cmocka_unit_test(test_cut_in_two),
-		cmocka_unit_test(test_glued),      cmocka_unit_test(test_noise),
-		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_bit_flips),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_datagrams),
+		cmocka_unit_test(test_byte_by_byte),
+		cmocka_unit_test(test_cut_in_two),
+		cmocka_unit_test(test_glued),
+		cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_bit_flips),
 		cmocka_unit_test(test_every_codec_has_vectors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

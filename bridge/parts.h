@@ -1,0 +1,39 @@
+/* parts: the rooms of the bridge and how they are joined.
+ * May use: everything. May not: hold any logic of its own. */
+#ifndef T2M_PARTS_H
+#define T2M_PARTS_H
+
+#include "config.h"
+#include "conn.h"
+#include "downlink.h"
+#include "listener.h"
+#include "mqtt.h"
+#include "outbox.h"
+#include "session.h"
+#include "uplink.h"
+
+struct bridge {
+	struct ev_loop *loop;
+	const char *path;
+	struct config config;
+	struct codec_options codec_options;
+	struct stats stats;
+	struct outbox *outbox;
+	struct sessions *sessions;
+	struct uplink *uplink;
+	struct conns *conns;
+	struct listeners *listeners;
+	struct downlink *downlink;
+	struct mqtt *mqtt;
+	ev_prepare before_sleep;
+	ev_timer stats_timer, stop_timer;
+	ev_signal term, interrupt, hangup;
+	ev_tstamp started;
+	bool stopping;
+};
+
+/* Opens every part, the listeners last. False: `why`; parts_close is still due. */
+bool parts_open(struct bridge *bridge, char *why, size_t size);
+void parts_close(struct bridge *bridge);
+
+#endif
