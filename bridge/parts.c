@@ -36,8 +36,8 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	const struct mqtt_ops mqtt_ops = {b, on_message};
-	b->mqtt = mqtt_open(b->loop, c, &mqtt_ops, c->commands.enabled ? commands.text : NULL, status.text, b->outbox,
-		&b->stats);
+	b->mqtt = mqtt_open(b->loop, c, &mqtt_ops, c->commands.enabled ? commands.text : NULL, status.text,
+		b->outbox, &b->stats);
 	if (b->mqtt == NULL)
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);

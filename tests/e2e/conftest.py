@@ -1,0 +1,286 @@
+"""What the whole-program tests share: a private mosquitto, the bridge, a subscriber, units."""
+
+import json
+import os
+import pathlib
+import queue
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import msgpack
+import paho.mqtt.client as paho
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("T2M_BUILD", ROOT / "build"))
+PATIENCE = 30  # seconds; a limit, never a measure
+
+
+def free_port():
+    """A port that is free for TCP and UDP, on IPv4 and IPv6."""
+    while True:
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def wait_for(condition, what, patience=PATIENCE):
+    end = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {patience} s for {what}"
+        time.sleep(0.01)
+
+
+def stop(process, sig=signal.SIGTERM):
+    if process.poll() is None:
+        process.send_signal(sig)
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+class Broker:
+    def __init__(self, directory, extra=""):
+        self.port = free_port()
+        self.directory = directory
+        self.config = directory / "mosquitto.conf"
+        user = f"user {os.environ.get('USER', 'root')}\n" if os.geteuid() == 0 else ""
+        if os.geteuid() == 0:
+            user = "user root\n"
+        self.config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\n"
+            f"max_queued_messages 1000000\npersistence true\npersistence_location {directory}/\n{user}{extra}"
+        )
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.log = open(self.directory / "mosquitto.log", "ab")
+        self.process = subprocess.Popen(["mosquitto", "-c", self.config], stdout=self.log, stderr=self.log)
+
+        def answers():
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return True
+            except OSError:
+                return False
+
+        wait_for(answers, "mosquitto")
+
+    def stop(self, sig=signal.SIGTERM):
+        stop(self.process, sig)
+        self.log.close()
+
+
+class Message:
+    def __init__(self, m):
+        self.topic, self.payload, self.retain = m.topic, m.payload, bool(m.retain)
+        self.properties = getattr(m, "properties", None)
+
+    @property
+    def record(self):
+        content = getattr(self.properties, "ContentType", "")
+        if content == "application/msgpack":
+            return msgpack.unpackb(self.payload, raw=False)
+        return json.loads(self.payload)
+
+    def __repr__(self):
+        return f"{self.topic} {self.payload[:200]!r}"
+
+
+class Subscriber:
+    """Collects everything below a topic, in order."""
+
+    def __init__(self, port, topic="trackers/#", client_id="", clean=True):
+        self.messages = []
+        self.new = threading.Condition()
+        self.client = paho.Client(client_id, protocol=paho.MQTTv5)
+        self.client.on_message = self._on_message
+        ready = threading.Event()
+        self.client.on_connect = lambda c, *a: c.subscribe(topic, options=paho.SubscribeOptions(
+            qos=1, retainAsPublished=True))
+        self.client.on_subscribe = lambda *a: ready.set()
+        self.client.connect("127.0.0.1", port, clean_start=clean)
+        self.client.loop_start()
+        assert ready.wait(PATIENCE)
+
+    def _on_message(self, client, userdata, message):
+        with self.new:
+            self.messages.append(Message(message))
+            self.new.notify_all()
+
+    def wait(self, condition, what, count=1, patience=PATIENCE):
+        """The messages that satisfy the condition, once there are `count`."""
+        end = time.monotonic() + patience
+        with self.new:
+            while True:
+                found = [m for m in self.messages if condition(m)]
+                if len(found) >= count:
+                    return found
+                left = end - time.monotonic()
+                assert left > 0, f"waited for {count} x {what}, got {found}; all: {self.messages[-20:]}"
+                self.new.wait(left)
+
+    def on(self, topic, count=1, where=lambda m: True):
+        return self.wait(lambda m: m.topic == topic and where(m), topic, count)
+
+    def now(self, condition):
+        with self.new:
+            return [m for m in self.messages if condition(m)]
+
+    def publish(self, topic, payload, qos=1, retain=False, properties=None):
+        self.client.publish(topic, payload, qos, retain, properties).wait_for_publish()
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Bridge:
+    def __init__(self, directory, mqtt_port, options=None, environment=None, ipv6=False):
+        self.port = free_port()
+        self.directory = directory
+        self.log_path = directory / "bridge.log"
+        self.environment = environment or {}
+        sections = {
+            "listen": {"tcp": f"127.0.0.1:{self.port}", "udp": f"127.0.0.1:{self.port}"},
+            "mqtt": {"host": "127.0.0.1", "port": mqtt_port},
+            "publish": {"instance": "test", "stats_interval": "1s"},
+        }
+        if ipv6:
+            for key in ("tcp", "udp"):
+                sections["listen"][key] += f",[::1]:{self.port}"
+        for section, values in (options or {}).items():
+            sections.setdefault(section, {}).update(values)
+        self.sections = sections
+        self.path = directory / "bridge.ini"
+        self.write()
+        self.process = None
+        self.start()
+
+    def write(self):
+        self.path.write_text("".join(
+            f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in values.items())
+            for section, values in self.sections.items()))
+
+    def start(self):
+        self.log_file = open(self.log_path, "ab")
+        self.log_start = self.log_file.tell()
+        self.process = subprocess.Popen([BUILD / "tracker2mqtt", "-c", self.path], stderr=self.log_file,
+                                        env={**os.environ, **self.environment})
+        wait_for(lambda: self.log().count("listening on") or self.process.poll() is not None, "the listeners")
+        assert self.process.poll() is None, self.log()
+
+    def wait_connected(self):
+        wait_for(lambda: "connected to broker" in self.log(), "the broker connection")
+
+    def log(self):
+        return self.log_path.read_bytes()[self.log_start:].decode()
+
+    def stop(self, sig=signal.SIGTERM):
+        rc = stop(self.process, sig)
+        self.log_file.close()
+        return rc
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_kib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+
+class Unit:
+    """A hand-driven unit."""
+
+    def __init__(self, port, transport="tcp", host="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
+        self.socket = socket.socket(family, kind)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect((host, port))
+        if transport == "tcp":
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        name = self.socket.getsockname()
+        self.peer = f"[{name[0]}]:{name[1]}" if family == socket.AF_INET6 else f"{name[0]}:{name[1]}"
+
+    def send(self, data):
+        self.socket.sendall(data.encode() if isinstance(data, str) else data)
+
+    def receive(self):
+        """One segment or datagram; b'' when the bridge has closed."""
+        try:
+            return self.socket.recv(65536)
+        except ConnectionResetError:
+            return b""
+
+    def receive_until(self, part, patience=PATIENCE):
+        data = b""
+        while part not in data:
+            piece = self.receive()
+            assert piece, f"closed after {data!r}"
+            data += piece
+        return data
+
+    def close(self):
+        self.socket.close()
+
+
+V1 = "*HQ,{ident},V1,{time},A,2232.6024,N,11355.7983,E,021.60,090,{date},{status},460,00,10342,4283#"
+
+
+def v1(ident, time="123506", date="131216", status="FFFFFBFF"):
+    return V1.format(ident=ident, time=time, date=date, status=status)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    b = Broker(tmp_path)
+    yield b
+    b.stop()
+
+
+@pytest.fixture
+def make_bridge(tmp_path, broker):
+    made = []
+
+    def make(options=None, **kw):
+        directory = tmp_path / f"bridge{len(made)}"
+        directory.mkdir()
+        bridge = Bridge(directory, broker.port, options, **kw)
+        made.append(bridge)
+        return bridge
+
+    yield make
+    for bridge in made:
+        if bridge.process.poll() is None:
+            assert bridge.stop() == 0, bridge.log()
+        assert "Sanitizer" not in bridge.log(), bridge.log()
+
+
+@pytest.fixture
+def subscribe(broker):
+    made = []
+
+    def make(*a, **kw):
+        made.append(Subscriber(broker.port, *a, **kw))
+        return made[-1]
+
+    yield make
+    for s in made:
+        s.close()

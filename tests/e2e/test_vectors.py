@@ -1,0 +1,121 @@
+"""Every frame of the vectors, sent to the running bridge over TCP and UDP, arrives at a subscriber as exactly
+its records, in both formats; what must be rejected gives none, is counted by reason and shown with its error."""
+
+import json
+
+import pytest
+from conftest import ROOT, Unit, wait_for
+
+VECTORS = sorted((ROOT / "tests/vectors").glob("*.jsonl"))
+ADDED = {"protocol.id", "channel.id", "peer", "server.timestamp", "server.seqnum", "timestamp.valid", "rejected"}
+TOLERANCE = {"position.latitude": 1e-6, "position.longitude": 1e-6, "position.speed": 1.0001e-3,
+             "vehicle.mileage": 1.0001e-3, "battery.voltage": 0.01, "external.powersource.voltage": 0.01}
+DAY = 86400
+
+
+def rows():
+    for path in VECTORS:
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            row["file"] = path.name
+            row["bytes"] = [bytes.fromhex(h) for h in row.get("segments", [row.get("hex")])]
+            yield row
+
+
+def compare(want, got, name):
+    want = dict(want)
+    assert got["server.timestamp"] > 1.7e9 and got["server.seqnum"] > 0 and got["channel.id"] == 1
+    if "timestamp" not in want or want["timestamp"] > got["server.timestamp"] + DAY:
+        want.pop("timestamp", None)
+        assert got["timestamp.valid"] is False and got["timestamp"] == got["server.timestamp"], name
+        got = {k: v for k, v in got.items() if k != "timestamp"}
+    for key, value in want.items():
+        assert key in got, f"{name}: {key} is missing in {got}"
+        if key in TOLERANCE:
+            assert got[key] == pytest.approx(value, abs=TOLERANCE[key]), f"{name}: {key}"
+        else:
+            assert got[key] == value and type(got[key] is True) is type(value is True), f"{name}: {key}"
+    extra = {k for k in got if k not in want and k not in ADDED and not k.startswith("custom.")}
+    assert not extra, f"{name}: not expected: {extra}"
+
+
+def send_all(bridge, how):
+    """Each row on a connection of its own; returns peer -> (row, expected records)."""
+    expected, open_units = {}, []
+    for row in rows():
+        if (how == "udp") != (row.get("transport", how) == "udp"):
+            if "segments" in row:
+                continue
+        unit = Unit(bridge.port, "udp" if how == "udp" else "tcp")
+        records = list(row["records"])
+        if "ident" in row:  # the identity that is bound to the connection
+            unit.send(f"*HQ,{row['ident']},HTBT#")
+            records.insert(0, {"ident": row["ident"], "message.type": "HTBT", "vendor.code": "HQ"})
+        for segment in row["bytes"]:
+            if how == "tcp byte by byte":
+                for i in range(len(segment)):
+                    unit.send(segment[i:i + 1])
+            else:
+                unit.send(segment)
+        expected[unit.peer] = (row, records)
+        if how == "udp":
+            open_units.append(unit)
+        else:
+            unit.close()
+    return expected, open_units
+
+
+@pytest.mark.parametrize("form", ["json", "msgpack"])
+@pytest.mark.parametrize("how", ["tcp", "tcp byte by byte", "udp"])
+def test_vectors(make_bridge, subscribe, form, how):
+    bridge = make_bridge({"publish": {"format": form}})
+    bridge.wait_connected()
+    sub = subscribe()
+    expected, units = send_all(bridge, how)
+    total = sum(len(records) for _, records in expected.values())
+
+    def is_record(m):
+        return m.topic.split("/")[2] in ("position", "telemetry")
+
+    sub.wait(is_record, "records", total)
+    got = {}
+    for m in sub.now(is_record):
+        record = m.record
+        assert m.properties.ContentType == f"application/{form}"
+        assert m.topic == f"trackers/{record['ident']}/" + (
+            "position" if "position.latitude" in record else "telemetry")
+        got.setdefault(record["peer"], []).append(record)
+    for peer, (row, records) in expected.items():
+        name = f"{row['file']} {row['name']}"
+        assert len(got.get(peer, [])) == len(records), f"{name}: {got.get(peer)}"
+        for want, have in zip(records, got.get(peer, [])):
+            compare(want, have, name)
+    for unit in units:
+        unit.close()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_rejected_frames_are_counted_and_shown(make_bridge, subscribe, transport):
+    bridge = make_bridge({"publish": {"raw": "yes"}})
+    bridge.wait_connected()
+    sub = subscribe()
+    bad = [r for r in rows() if not r["records"] and "hex" in r]
+    assert len(bad) > 20
+    for row in bad:
+        unit = Unit(bridge.port, transport)
+        unit.send(row["bytes"][0])
+        shown = sub.wait(
+            lambda m: m.topic.endswith("/raw") and "error" in m.record and
+            bytes.fromhex(m.record["hex"]) in row["bytes"][0], row["name"]) if transport == "udp" else None
+        unit.close()
+        shown = shown or sub.wait(
+            lambda m: m.topic.endswith("/raw") and "error" in m.record and
+            bytes.fromhex(m.record["hex"]) in row["bytes"][0], row["name"])
+        assert shown[0].record["error"] == row["error"], row["name"]
+        with sub.new:
+            sub.messages.clear()
+        # the next one may have the same bytes
+    stats = sub.on("trackers/bridge/test/stats")[-1]
+    wait_for(lambda: sum(v for k, v in sub.on("trackers/bridge/test/stats")[-1].record.items()
+                         if k.startswith("frames.rejected.")) >= len(bad), "the counters")
+    assert stats.record["records"] == 0

@@ -1,0 +1,93 @@
+/* fuzz_stream: arbitrary bytes, cut arbitrarily, through recognising, framing, decoding and both formats.
+ * The first bytes of the input say where to cut. */
+#include "codec.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct state {
+	struct codec_stream stream;
+	struct codec_unit unit;
+	struct codec_options options;
+	struct telemetry scratch;
+	uint8_t out[1 << 16];
+};
+
+static struct codec_unit *on_identify(void *ctx, struct span ident)
+{
+	struct state *s = ctx;
+	assert(ident.len >= 1 && ident.len <= CODEC_IDENT_MAX && span_all(ident, byte_is_alnum));
+	memset(s->unit.ident, 0, sizeof(s->unit.ident));
+	memcpy(s->unit.ident, ident.ptr, ident.len);
+	s->unit.options = &s->options;
+	return &s->unit;
+}
+
+static bool on_record(void *ctx, struct telemetry *t)
+{
+	struct state *s = ctx;
+	const struct emit_format *formats[] = {&emit_json, &emit_msgpack};
+	for (size_t i = 0; i < 2; i++) {
+		struct writer w = writer_of(s->out, sizeof(s->out));
+		struct emitter e = emitter_of(formats[i], &w);
+		telemetry_emit(t, &e);
+		assert(!w.full);
+	}
+	return true;
+}
+
+static void on_reply(void *ctx, const struct command_reply *reply)
+{
+	(void)ctx;
+	assert(memchr(reply->token.word, 0, sizeof(reply->token.word)) != NULL);
+}
+
+static void on_send(void *ctx, struct span frame)
+{
+	(void)ctx;
+	assert(frame.len > 0 && frame.ptr != NULL);
+}
+
+static size_t feed(struct state *s, struct span in, int32_t quiet_ms)
+{
+	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_send};
+	size_t used = 0;
+	s->stream.link.quiet_ms = quiet_ms;
+	while (used < in.len) {
+		struct frame f;
+		struct span rest = span_after(in, used);
+		enum codec_status status = codec_next(&s->stream, rest, &f);
+		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
+			used += f.skip;
+			break;
+		}
+		assert(f.skip + f.len > 0 && f.skip + f.len <= rest.len);
+		if (status == CODEC_OK)
+			codec_decode(&s->stream, span_of(rest.ptr + f.skip, f.len), &s->scratch, &sink);
+		used += f.skip + f.len;
+	}
+	assert(s->stream.codec == NULL || in.len - used <= s->stream.codec->max_frame);
+	return used;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct state s;
+	if (size < 4 || size > 8192)
+		return 0;
+	memset(&s.stream, 0, sizeof(s.stream));
+	s.stream.link.now_ms = 1800000000000;
+	s.options.h02_ack = (enum h02_ack)(data[0] & 3);
+	size_t cuts[2] = {data[1], data[2] * 8u}, len = size - 3;
+	uint8_t *bytes = malloc(len); /* its end is guarded by the sanitizer */
+	memcpy(bytes, data + 3, len);
+	size_t from = 0;
+	for (size_t i = 0; i < 3; i++) {
+		size_t to = i < 2 && cuts[i] > from && cuts[i] < len ? cuts[i] : i < 2 ? from : len;
+		int32_t quiet = i == 2 ? CODEC_QUIET_FINAL : data[0] & 4 ? CODEC_QUIET_SHORT_MS : 0;
+		from += feed(&s, span_of(bytes + from, to - from), quiet);
+	}
+	free(bytes);
+	return 0;
+}

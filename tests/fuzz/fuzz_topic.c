@@ -1,0 +1,18 @@
+/* fuzz_topic: arbitrary bytes as a topic, and as a command. */
+#include "command.h"
+#include "topic.h"
+
+#include <assert.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span ident;
+	struct command command = {.text = span_of(data, size)};
+	if (topic_parse_command("trackers", span_of(data, size), &ident))
+		assert(topic_ident_ok(ident));
+	if (command_check(&command, 900) == NULL)
+		for (size_t i = 0; i < size; i++)
+			assert(data[i] >= 0x20 && data[i] < 0x7f && data[i] != '#' && data[i] != '*' && data[i] != '$');
+	return 0;
+}
