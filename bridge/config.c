@@ -276,6 +276,7 @@ static size_t size_of(enum option_type type)
 	case OPTION_DURATION:
 	case OPTION_SIZE:
 	case OPTION_CHOICE:
+	case OPTION_TIMEZONE:
 		return sizeof(int64_t);
 	}
 	return 0;

@@ -42,7 +42,8 @@ struct config {
 	} publish;
 	struct {
 		bool enabled;
-		int64_t gap;
+		int64_t gap, timeout, hold, max_held_per_unit;
+		char *allow;
 	} commands;
 	struct {
 		int64_t size;
@@ -50,6 +51,10 @@ struct config {
 	struct {
 		int64_t ack;
 	} h02;
+	struct {
+		int64_t registration, timezone, max_packets;
+		char *auth_code;
+	} jt808;
 	struct {
 		int64_t level;
 	} log;
@@ -65,6 +70,7 @@ enum option_type {
 	OPTION_SIZE,
 	OPTION_CHOICE,
 	OPTION_ENDPOINTS,
+	OPTION_TIMEZONE,
 };
 
 enum { OPTION_SECRET = 1, OPTION_RELOAD = 2, OPTION_NOT_EMPTY = 4 };

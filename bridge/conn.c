@@ -204,6 +204,7 @@ static struct conn *conn_new(struct conns *c, int fd, const union address *peer,
 		return NULL;
 	}
 	conn->conns = c;
+	conn->number = ++c->number;
 	conn->udp = udp;
 	conn->peer.fd = fd;
 	conn->peer.addr = *peer;
@@ -269,6 +270,26 @@ void conn_close(struct conn *conn, const char *reason)
 	free(conn->out);
 	free(conn);
 	stats_set(c->stats, STAT_CONNECTIONS, --c->count);
+}
+
+void conn_supersede(struct conn *conn)
+{
+	conn->superseded = true;
+	conn_want_work(conn);
+}
+
+void conn_drain(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	ssize_t n = 1;
+	for (int i = 0; i < 16 && n > 0 && !conn->udp && conn->stalled.line == NULL; i++) {
+		if (conn->in_len > 0)
+			memcpy(c->input, conn->in, conn->in_len);
+		n = recv(conn->peer.fd, c->input + conn->in_len, CONN_INPUT - conn->in_len, MSG_DONTWAIT);
+		conn->ended = n <= 0;
+		feed(conn, conn->in_len + (n > 0 ? (size_t)n : 0), 0);
+	}
+	conn_close(conn, "taken over by a newer connection");
 }
 
 void conn_identified(struct conn *conn)

@@ -18,6 +18,7 @@ struct session;
 struct sessions;
 struct conns;
 struct conn;
+struct assembly;
 
 union address {
 	struct sockaddr any;
@@ -51,9 +52,10 @@ struct conn {
 	struct conns *conns;
 	struct {
 		union address addr;
-		int fd; /* of the connection, or of the UDP socket */
-	} peer;         /* the key of the UDP table */
-	bool udp, ended, told;
+		int fd;  /* of the connection, or of the UDP socket */
+	} peer;          /* the key of the UDP table */
+	uint64_t number; /* in the order of arrival */
+	bool udp, ended, told, superseded;
 	ev_io io; /* TCP only */
 	struct codec_stream stream;
 	struct session *sessions; /* units that speak here */
@@ -61,6 +63,7 @@ struct conn {
 	uint32_t in_len, in_cap;
 	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
 	uint32_t out_len, out_cap, out_safe; /* up to out_safe: what it answers is stored */
+	struct assembly *parts;              /* of messages in several frames */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
 	struct place idle, quiet, work, stalled;
@@ -93,6 +96,8 @@ bool conn_command(
 /* The session no longer speaks here; its waiting commands end as not sent. */
 void conn_forget(struct conn *conn, struct session *session);
 void conn_close(struct conn *conn, const char *reason);
+/* Its unit speaks elsewhere now: what has arrived here is still taken, at the end of the turn, then it is closed. */
+void conn_supersede(struct conn *conn);
 void conn_identified(struct conn *conn);
 /* Address and port as text. */
 void conn_peer(const struct conn *conn, char buf[CONN_PEER_MAX]);

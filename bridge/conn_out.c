@@ -165,6 +165,10 @@ void conns_flush(struct conns *c, bool stored)
 	DL_FOREACH_SAFE2(c->work, conn, next, work.next)
 	{
 		int64_t again = work(conn, stored, now);
+		if (conn->superseded) {
+			conn_drain(conn);
+			continue;
+		}
 		if (again < 0) {
 			conn_close(conn, "connection broken");
 		} else if (again > 0) {

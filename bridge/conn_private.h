@@ -16,6 +16,7 @@ struct conns {
 	struct conn *udp; /* hash */
 	struct conn *idle_fresh, *idle_tcp, *idle_udp, *quiet_short, *quiet_long, *work, *stalled;
 	size_t count;
+	uint64_t number;
 	ev_timer tick, quiet_timer, pace;
 	uint8_t input[CONN_INPUT];
 };
@@ -26,6 +27,9 @@ void conn_want_work(struct conn *conn);
 void conn_leave_work(struct conn *conn);
 /* Watch for input, as far as the conn may read, and for room to write. */
 void conn_listen(struct conn *conn, bool writable);
+
+/* Takes what a superseded connection still holds, and closes it. */
+void conn_drain(struct conn *conn);
 
 void conns_out_open(struct conns *conns);
 void conns_out_close(struct conns *conns);

@@ -1,6 +1,8 @@
 /* decode: tracker2mqtt-decode, the codecs without any network.
  * May use: codecs, the C library. May not: know the bridge. */
+#include "assembly.h"
 #include "codec.h"
+#include "gbk.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,6 +25,8 @@ struct decoder {
 	struct codec_stream stream;
 	struct unit *units;
 	struct telemetry scratch;
+	struct assembly *parts;
+	struct assembly_limits limits;
 	const char *file;
 	unsigned long line; /* 0: a raw capture */
 	size_t offset;      /* of the buffer in the capture */
@@ -57,6 +61,13 @@ static bool on_record(void *ctx, struct telemetry *t)
 		writer_u8(&w, '\n');
 	fwrite(w.ptr, 1, w.len, stdout);
 	return true;
+}
+
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+{
+	struct decoder *p = ctx;
+	return assembly_add(
+		&p->parts, &p->limits, p->stream.link.unit->ident, part, p->stream.link.now_ms, whole);
 }
 
 static void on_reply(void *ctx, const struct command_reply *reply)
@@ -103,7 +114,7 @@ static size_t feed(struct decoder *d, struct span in, bool final)
 		struct span frame = span_of(rest.ptr + f.skip, f.len);
 		if (status == CODEC_OK)
 			status = codec_decode(&d->stream, frame, &d->scratch, &d->sink);
-		if (status != CODEC_OK)
+		if (status != CODEC_OK && status != CODEC_FRAGMENT)
 			complain(d, status, used + f.skip, frame);
 		any = true;
 		used += f.skip + f.len;
@@ -212,7 +223,10 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	d.format = &emit_json;
-	d.sink = (struct codec_sink){&d, on_identify, on_record, on_reply, on_send};
+	d.limits = ASSEMBLY_LIMITS_STANDARD;
+	d.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
+	gbk_open();
+	d.sink = (struct codec_sink){&d, on_identify, on_record, on_reply, on_part, on_send};
 	for (int c; (c = getopt_long(argc, argv, "hV", longs, NULL)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, 0);
@@ -252,6 +266,11 @@ int main(int argc, char **argv)
 		if (!standard)
 			fclose(f);
 	}
+	if (assembly_free(&d.parts, &d.limits) > 0) {
+		fprintf(stderr, "%s: fragment: a message in several frames is incomplete\n", d.file);
+		d.failed = true;
+	}
+	gbk_close();
 	struct unit *u, *next;
 	HASH_ITER(hh, d.units, u, next)
 	{

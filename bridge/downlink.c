@@ -2,23 +2,29 @@
 #include "downlink.h"
 
 #include "log.h"
+#include "request.h"
 #include "topic.h"
 
 #include <stdlib.h>
 #include <utlist.h>
 
-#define PER_UNIT_MAX 8
-#define FRAME_MAX 2048
+#define FRAME_MAX 2200
+#define WAITING_MAX 100000 /* for all units together */
 
-/* A command on its way to the unit. */
+enum stage { STAGE_HELD = 0, STAGE_QUEUED, STAGE_SENT };
+
+/* A request that has not ended. */
 struct waiting {
 	struct waiting *prev, *next;
-	uint64_t id;
-	int64_t since_ms;
+	enum stage stage;
+	uint64_t number;
+	int64_t since_ms, sent_ms, until_ms; /* until: expiry of the hold, then of the wait for the answer */
+	int64_t timeout_ms;
 	char ident[CODEC_IDENT_MAX + 1];
+	struct request request;
 	struct command_token token;
-	size_t frame_len;
-	uint8_t frame[];
+	uint8_t *frame, *response_topic, *correlation;
+	size_t frame_len, response_topic_len, correlation_len;
 };
 
 struct downlink {
@@ -26,9 +32,15 @@ struct downlink {
 	struct sessions *sessions;
 	struct uplink *uplink;
 	struct stats *stats;
-	struct waiting *waiting;
-	uint64_t id;
-	int64_t now_ms;
+	struct waiting *waiting; /* in the order of arrival */
+	size_t count;
+	uint64_t number;
+};
+
+/* What is told of a request. */
+struct outcome {
+	const char *status, *reason;
+	const struct command_reply *reply;
 };
 
 struct downlink *downlink_open(
@@ -44,149 +56,353 @@ struct downlink *downlink_open(
 	return d;
 }
 
+static void free_waiting(struct waiting *w)
+{
+	request_free(&w->request);
+	free(w->frame);
+	free(w->response_topic);
+	free(w->correlation);
+	free(w);
+}
+
 void downlink_free(struct downlink *d)
 {
 	struct waiting *w, *next;
 	DL_FOREACH_SAFE(d->waiting, w, next)
-	free(w);
+	free_waiting(w);
 	free(d);
 }
 
-struct answer {
-	const char *status, *reason;
-	const char *ident, *word;
-	struct span frame;
-	int64_t elapsed_ms; /* -1: none */
-};
+/* --- telling --- */
 
-/* Publishes what became of a command, and logs it. */
-static void answer(struct downlink *d, const struct answer *a)
+static bool is_text(struct span s)
 {
-	uint8_t buf[16 * 1024];
-	struct writer w = writer_of(buf, sizeof(buf));
-	struct emitter e = emitter_of(&emit_json, &w);
-	unsigned pairs = 3;
-	pairs += *a->word != '\0' ? 1u : 0u;
-	pairs += a->frame.len > 0 ? 1u : 0u;
-	pairs += a->reason != NULL ? 1u : 0u;
-	pairs += a->elapsed_ms >= 0 ? 1u : 0u;
-	emit_map(&e, pairs);
-	emit_pair_text(&e, "ident", span_text(a->ident));
-	emit_pair_text(&e, "status", span_text(a->status));
-	if (*a->word != '\0')
-		emit_pair_text(&e, "command", span_text(a->word));
-	if (a->frame.len > 0)
-		emit_pair_text(&e, "frame", a->frame);
-	if (a->reason != NULL)
-		emit_pair_text(&e, "reason", span_text(a->reason));
-	if (a->elapsed_ms >= 0) {
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] == 0x7e || s.ptr[i] > 0x7e ||
+			(s.ptr[i] < 0x20 && s.ptr[i] != '\r' && s.ptr[i] != '\n'))
+			return false;
+	return true;
+}
+
+/* A text frame as text, a binary one as hex. */
+static void emit_frame(struct emitter *e, const char *key, struct span frame)
+{
+	uint8_t hex[2 * FRAME_MAX];
+	struct writer w = writer_of(hex, sizeof(hex));
+	if (!is_text(frame))
+		writer_hex(&w, frame);
+	emit_pair_text(e, key, is_text(frame) ? frame : writer_span(&w));
+}
+
+static const char *command_name(const struct waiting *w)
+{
+	return w->request.name[0] != '\0' ? w->request.name : w->token.word;
+}
+
+static unsigned one_if(bool there)
+{
+	return there ? 1 : 0;
+}
+
+static void tell(struct downlink *d, const struct waiting *w, struct outcome o, int64_t now_ms)
+{
+	uint8_t buf[24 * 1024];
+	struct writer out = writer_of(buf, sizeof(buf));
+	struct emitter e = emitter_of(&emit_json, &out);
+	bool id = w->request.id[0] != '\0', name = *command_name(w) != '\0', frame = w->frame_len > 0;
+	bool result = o.reply != NULL && o.reply->result.len > 0, elapsed = o.reply != NULL;
+	emit_map(&e, 3 + one_if(id) + one_if(name) + one_if(frame) + one_if(o.reason != NULL) +
+			     one_if(o.reply != NULL) + one_if(result) + one_if(elapsed));
+	emit_pair_text(&e, "ident", span_text(w->ident));
+	if (id)
+		emit_pair_text(&e, "id", span_text(w->request.id));
+	emit_pair_text(&e, "status", span_text(o.status));
+	if (name)
+		emit_pair_text(&e, "command", span_text(command_name(w)));
+	if (frame)
+		emit_frame(&e, "frame", span_of(w->frame, w->frame_len));
+	if (o.reply != NULL)
+		emit_frame(&e, "reply", o.reply->frame);
+	if (result)
+		emit_pair_text(&e, "result", o.reply->result);
+	if (o.reason != NULL)
+		emit_pair_text(&e, "reason", span_text(o.reason));
+	if (elapsed) {
 		emit_key(&e, "elapsed");
-		emit_fixed(&e, a->elapsed_ms, 3);
+		emit_fixed(&e, now_ms - w->sent_ms, 3);
 	}
 	emit_key(&e, "server.timestamp");
-	emit_fixed(&e, d->now_ms, 3);
+	emit_fixed(&e, now_ms, 3);
 	emit_end(&e);
-	if (w.full || !uplink_document(d->uplink, a->ident, "cmd/reply", writer_span(&w)))
-		log_error("the reply to a command for unit %s is lost: no room", a->ident);
-	log_notice("command for unit %s: %s %s%s%s", a->ident, log_bytes(a->frame).text, a->status,
-		a->reason ? ": " : "", a->reason ? a->reason : "");
+	struct span response = span_of(w->response_topic, w->response_topic_len);
+	struct span correlation = span_of(w->correlation, w->correlation_len);
+	if (out.full || !uplink_reply(d->uplink, w->ident, writer_span(&out), response, correlation))
+		log_error("the reply to a command for unit %s is lost: no room", w->ident);
+	log_notice("command for unit %s: %s %s: %s%s%s", w->ident, command_name(w),
+		log_bytes(span_of(w->frame, w->frame_len)).text, o.status, o.reason ? ": " : "",
+		o.reason ? o.reason : "");
 }
 
-static void reject(struct downlink *d, const char *ident, const char *reason)
+static void count(struct downlink *d, const char *status)
 {
-	struct answer a = {
-		.status = "rejected", .reason = reason, .ident = ident, .word = "", .elapsed_ms = -1};
-	stats_add(d->stats, STAT_COMMANDS_REJECTED, 1);
-	answer(d, &a);
+	static const struct {
+		const char *status;
+		enum counter counter;
+	} rows[] = {{"sent", STAT_COMMANDS_SENT}, {"offline", STAT_COMMANDS_OFFLINE},
+		{"rejected", STAT_COMMANDS_REJECTED}, {"answered", STAT_COMMANDS_ANSWERED},
+		{"timeout", STAT_COMMANDS_TIMEOUT}, {"expired", STAT_COMMANDS_EXPIRED}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].status, status) == 0)
+			stats_add(d->stats, rows[i].counter, 1);
 }
 
-static unsigned waiting_for(const struct downlink *d, const char *ident)
+static void ends(struct downlink *d, struct waiting *w, struct outcome o, int64_t now_ms)
 {
-	unsigned n = 0;
-	const struct waiting *w;
-	DL_FOREACH(d->waiting, w)
-	n += strcmp(w->ident, ident) == 0;
-	return n;
+	count(d, o.status);
+	tell(d, w, o, now_ms);
+	if (w->number != 0) {
+		DL_DELETE(d->waiting, w);
+		d->count--;
+	}
+	free_waiting(w);
 }
 
-/* The bytes have gone, or never will. */
-static void on_sent(void *ctx, uint64_t id, bool ok, int64_t now_ms)
+/* --- sending --- */
+
+static struct waiting *find(struct downlink *d, uint64_t number)
+{
+	struct waiting *w;
+	DL_SEARCH_SCALAR(d->waiting, w, number, number);
+	return w;
+}
+
+/* conn_sent: the bytes have gone, or never will. */
+static void on_sent(void *ctx, uint64_t number, bool ok, int64_t now_ms)
 {
 	struct downlink *d = ctx;
-	d->now_ms = now_ms;
-	struct waiting *w;
-	DL_SEARCH_SCALAR(d->waiting, w, id, id);
+	struct waiting *w = find(d, number);
 	if (w == NULL)
 		return;
-	struct answer a = {
-		.status = ok ? "sent" : "offline",
-		.reason = ok ? NULL : "the unit's connection ended before the command was sent",
-		.ident = w->ident,
-		.word = w->token.word,
-		.frame = span_of(w->frame, w->frame_len),
-		.elapsed_ms = -1,
-	};
-	stats_add(d->stats, ok ? STAT_COMMANDS_SENT : STAT_COMMANDS_OFFLINE, 1);
-	answer(d, &a);
-	DL_DELETE(d->waiting, w);
-	free(w);
+	if (!ok) {
+		ends(d, w,
+			(struct outcome){
+				"offline", "the unit's connection ended before the command was sent", NULL},
+			now_ms);
+		return;
+	}
+	w->stage = STAGE_SENT;
+	w->sent_ms = now_ms;
+	w->until_ms = now_ms + w->timeout_ms;
+	count(d, "sent");
+	tell(d, w, (struct outcome){"sent", NULL, NULL}, now_ms);
 }
 
-static void send_command(struct downlink *d, const char *ident, const struct command *command)
+/* Checks against the unit's protocol and queues; ends the request when it is not to be. */
+static void send_now(struct downlink *d, struct waiting *w, struct session *session, int64_t now_ms)
 {
-	struct session *session = session_find(d->sessions, span_text(ident));
-	struct answer offline = {.status = "offline",
-		.reason = "the unit is not connected",
-		.ident = ident,
-		.word = "",
-		.elapsed_ms = -1};
-	if (session == NULL) {
-		stats_add(d->stats, STAT_COMMANDS_OFFLINE, 1);
-		answer(d, &offline);
+	char why[1200];
+	const char *fault = request_resolve(&w->request, session->codec, why, sizeof(why));
+	if (fault != NULL) {
+		ends(d, w, (struct outcome){"rejected", fault, NULL}, now_ms);
 		return;
 	}
-	const char *why = command_check(command, session->codec->max_command);
-	if (why == NULL && waiting_for(d, ident) >= PER_UNIT_MAX)
-		why = "too many commands are waiting for this unit";
-	struct waiting *w = why == NULL ? calloc(1, sizeof(*w) + FRAME_MAX) : NULL;
-	if (why == NULL && w == NULL)
-		why = "no memory";
-	if (why != NULL) {
-		reject(d, ident, why);
+	uint8_t frame[FRAME_MAX];
+	struct writer out = writer_of(frame, sizeof(frame));
+	if (!session_encode(d->sessions, session, &w->request.command, &out, &w->token, now_ms) ||
+		(w->frame = malloc(out.len)) == NULL) {
+		ends(d, w, (struct outcome){"rejected", "command too long for this protocol", NULL}, now_ms);
 		return;
 	}
-	w->id = ++d->id;
-	w->since_ms = d->now_ms;
-	strcpy(w->ident, ident);
-	DL_APPEND(d->waiting, w);
-	struct writer out = writer_of(w->frame, FRAME_MAX);
-	bool ok = session_command(d->sessions, session, command, &out, &w->token, on_sent, d, w->id, d->now_ms);
+	memcpy(w->frame, frame, out.len);
 	w->frame_len = out.len;
-	if (ok)
-		return;
-	DL_DELETE(d->waiting, w);
-	free(w);
-	reject(d, ident, "command too long for this protocol");
+	w->stage = STAGE_QUEUED;
+	w->until_ms = INT64_MAX; /* ends by on_sent in any case */
+	if (!session_send(d->sessions, session, writer_span(&out), on_sent, d, w->number))
+		ends(d, w, (struct outcome){"rejected", "no memory", NULL}, now_ms);
 }
 
-void downlink_message(struct downlink *d, struct span topic, struct span payload, bool retained, int64_t now_ms)
+static int64_t hold_of(const struct downlink *d, const struct waiting *w, int64_t expiry_s)
 {
-	struct span span;
-	char ident[CODEC_IDENT_MAX + 1] = "";
-	if (!topic_parse_command(d->config->publish.prefix, topic, &span)) {
+	int64_t hold = w->request.hold_ms >= 0 ? w->request.hold_ms : d->config->commands.hold;
+	return expiry_s >= 0 && expiry_s * 1000 < hold ? expiry_s * 1000 : hold;
+}
+
+static void hold(struct downlink *d, struct waiting *w, int64_t hold_ms, int64_t now_ms)
+{
+	char why[1200];
+	const struct codec *codec = session_codec(d->sessions, span_text(w->ident));
+	const char *fault = codec != NULL ? request_resolve(&w->request, codec, why, sizeof(why)) : NULL;
+	if (fault != NULL) {
+		ends(d, w, (struct outcome){"rejected", fault, NULL}, now_ms);
+	} else if (hold_ms <= 0) {
+		ends(d, w, (struct outcome){"offline", "the unit is not connected", NULL}, now_ms);
+	} else {
+		w->stage = STAGE_HELD;
+		w->until_ms = now_ms + hold_ms;
+		tell(d, w, (struct outcome){"held", NULL, NULL}, now_ms);
+	}
+}
+
+/* --- a request --- */
+
+/* Is it on the comma-separated list? An empty list allows all. */
+static bool is_allowed(const char *list, struct span name)
+{
+	for (const char *p = list; *p != '\0';) {
+		size_t n = strcspn(p, ",");
+		struct span item = span_of(p, n);
+		while (item.len > 0 && item.ptr[0] == ' ')
+			item = span_after(item, 1);
+		while (item.len > 0 && item.ptr[item.len - 1] == ' ')
+			item.len--;
+		if (item.len == name.len && item.len > 0 && memcmp(item.ptr, name.ptr, name.len) == 0)
+			return true;
+		p += n + (p[n] == ',');
+	}
+	return *list == '\0';
+}
+
+static struct span name_of(const struct request *r)
+{
+	if (r->name[0] != '\0')
+		return span_text(r->name);
+	const uint8_t *comma = memchr(r->command.text.ptr, ',', r->command.text.len);
+	return span_of(
+		r->command.text.ptr, comma ? (size_t)(comma - r->command.text.ptr) : r->command.text.len);
+}
+
+/* Why may it not wait beside the others? */
+static const char *crowded(const struct downlink *d, const struct waiting *new)
+{
+	int64_t same = 0;
+	const struct waiting *w;
+	DL_FOREACH(d->waiting, w)
+	{
+		if (strcmp(w->ident, new->ident) != 0)
+			continue;
+		same++;
+		if (new->request.id[0] != '\0' && strcmp(w->request.id, new->request.id) == 0)
+			return "a request with this id is waiting already";
+	}
+	if (same >= d->config->commands.max_held_per_unit)
+		return "too many commands are waiting for this unit (max_held_per_unit)";
+	return d->count >= WAITING_MAX ? "too many commands are waiting" : NULL;
+}
+
+static bool copy(struct span from, uint8_t **to, size_t *len)
+{
+	*len = from.len;
+	*to = from.len > 0 ? malloc(from.len) : NULL;
+	if (*to != NULL)
+		memcpy(*to, from.ptr, from.len);
+	return from.len == 0 || *to != NULL;
+}
+
+void downlink_message(struct downlink *d, const struct downlink_request *r, int64_t now_ms)
+{
+	struct span ident;
+	char why[600];
+	if (!topic_parse_command(d->config->publish.prefix, r->topic, &ident)) {
 		log_notice("command on %s ignored: the ident must be 1 to 20 letters or digits",
-			log_bytes(topic).text);
+			log_bytes(r->topic).text);
 		return;
 	}
-	memcpy(ident, span.ptr, span.len);
-	d->now_ms = now_ms;
+	struct waiting *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return;
 	stats_add(d->stats, STAT_COMMANDS, 1);
-	struct command command = {.text = payload};
-	const char *why = command_check(&command, FRAME_MAX);
-	if (retained)
-		why = "a retained command is never executed; publish it without the retain flag";
-	if (why != NULL)
-		reject(d, ident, why);
+	memcpy(w->ident, ident.ptr, ident.len);
+	w->since_ms = now_ms;
+	const char *fault = request_parse(&w->request, r->payload, why, sizeof(why));
+	if (!copy(r->response_topic, &w->response_topic, &w->response_topic_len) ||
+		!copy(r->correlation, &w->correlation, &w->correlation_len))
+		fault = "no memory";
+	if (r->retained)
+		fault = "a retained command is never executed; publish it without the retain flag";
+	if (fault == NULL && !is_allowed(d->config->commands.allow, name_of(&w->request)))
+		fault = "this command is not on the allow list of the configuration";
+	if (fault == NULL)
+		fault = crowded(d, w);
+	if (fault != NULL) {
+		ends(d, w, (struct outcome){"rejected", fault, NULL}, now_ms);
+		return;
+	}
+	w->timeout_ms = w->request.timeout_ms > 0 ? w->request.timeout_ms : d->config->commands.timeout;
+	w->number = ++d->number;
+	DL_APPEND(d->waiting, w);
+	d->count++;
+	struct session *session = session_find(d->sessions, ident);
+	if (session != NULL)
+		send_now(d, w, session, now_ms);
 	else
-		send_command(d, ident, &command);
+		hold(d, w, hold_of(d, w, r->expiry_s), now_ms);
+}
+
+/* --- what happens meanwhile --- */
+
+void downlink_online(struct downlink *d, struct session *session, int64_t now_ms)
+{
+	struct waiting *w, *next;
+	DL_FOREACH_SAFE(d->waiting, w, next)
+	{
+		if (strcmp(w->ident, session->unit.ident) != 0)
+			continue;
+		if (w->stage == STAGE_HELD && w->until_ms > now_ms)
+			send_now(d, w, session, now_ms);
+		else if (w->stage == STAGE_SENT) /* it went to the connection before this one */
+			ends(d, w,
+				(struct outcome){"offline",
+					"the unit came back on a new connection before it answered", NULL},
+				now_ms);
+	}
+}
+
+void downlink_offline(struct downlink *d, struct session *session, const char *reason, int64_t now_ms)
+{
+	struct waiting *w, *next;
+	char why[200];
+	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
+	DL_FOREACH_SAFE(d->waiting, w, next)
+	if (w->stage == STAGE_SENT && strcmp(w->ident, session->unit.ident) == 0)
+		ends(d, w, (struct outcome){"offline", why, NULL}, now_ms);
+}
+
+void downlink_reply(
+	struct downlink *d, struct session *session, const struct command_reply *reply, int64_t now_ms)
+{
+	struct waiting *w, *best = NULL;
+	int sure = 0;
+	DL_FOREACH(d->waiting, w)
+	{
+		if (w->stage != STAGE_SENT || strcmp(w->ident, session->unit.ident) != 0)
+			continue;
+		int match = command_matches(&w->token, &reply->token);
+		if (match > sure) { /* the oldest of the surest */
+			sure = match;
+			best = w;
+		}
+	}
+	if (best != NULL)
+		ends(d, best, (struct outcome){"answered", NULL, reply}, now_ms);
+}
+
+void downlink_tick(struct downlink *d, int64_t now_ms)
+{
+	struct waiting *w, *next;
+	DL_FOREACH_SAFE(d->waiting, w, next)
+	{
+		if (w->until_ms > now_ms)
+			continue;
+		if (w->stage == STAGE_HELD)
+			ends(d, w, (struct outcome){"expired", "the unit did not come in time", NULL}, now_ms);
+		else if (w->stage == STAGE_SENT)
+			ends(d, w, (struct outcome){"timeout", "the unit did not answer in time", NULL},
+				now_ms);
+	}
+}
+
+void downlink_stop(struct downlink *d, int64_t now_ms)
+{
+	while (d->waiting != NULL)
+		ends(d, d->waiting, (struct outcome){"offline", "the bridge stops", NULL}, now_ms);
 }

@@ -1,5 +1,8 @@
 /* downlink: a command from MQTT -> checked -> sent to its unit; what became of it -> cmd/reply.
- * May use: session, uplink (for replies), topic. May not: know frame bytes, MQTT, the clock. */
+ * May use: session, uplink (for replies), request, topic. May not: know frame bytes, MQTT, the clock.
+ *
+ * Each request ends exactly once: answered, timeout, offline, expired or rejected; before that it may be held (the unit
+ * is absent) and sent. A unit's answer is never called success. */
 #ifndef T2M_DOWNLINK_H
 #define T2M_DOWNLINK_H
 
@@ -13,8 +16,26 @@ struct downlink *downlink_open(
 	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats);
 void downlink_free(struct downlink *downlink);
 
+struct downlink_request {
+	struct span topic, payload;
+	bool retained;
+	struct span response_topic, correlation; /* MQTT 5; empty when there are none */
+	int64_t expiry_s;                        /* MQTT 5 message expiry; -1: none */
+};
+
 /* A message on <prefix>/<ident>/cmd; other topics are ignored. */
-void downlink_message(
-	struct downlink *downlink, struct span topic, struct span payload, bool retained, int64_t now_ms);
+void downlink_message(struct downlink *downlink, const struct downlink_request *request, int64_t now_ms);
+
+/* A unit has come: what is held for it is sent. */
+void downlink_online(struct downlink *downlink, struct session *session, int64_t now_ms);
+/* A unit has gone: what it has not answered ends. */
+void downlink_offline(struct downlink *downlink, struct session *session, const char *reason, int64_t now_ms);
+/* A unit has answered something. */
+void downlink_reply(
+	struct downlink *downlink, struct session *session, const struct command_reply *reply, int64_t now_ms);
+/* Time passes: timeouts and expiries. */
+void downlink_tick(struct downlink *downlink, int64_t now_ms);
+/* The bridge stops: everything that waits ends. */
+void downlink_stop(struct downlink *downlink, int64_t now_ms);
 
 #endif

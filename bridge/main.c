@@ -1,5 +1,6 @@
 /* main: flags, configuration, the turn of the loop, signals.
  * May use: everything. May not: hold any logic of its own. */
+#include "gbk.h"
 #include "log.h"
 #include "parts.h"
 #include "print.h"
@@ -13,6 +14,10 @@ static void use_config(struct bridge *b)
 {
 	log_open((enum log_level)b->config.log.level);
 	b->codec_options.h02_ack = (enum h02_ack)b->config.h02.ack;
+	b->codec_options.jt808_reject = b->config.jt808.registration == 1;
+	b->codec_options.jt808_auth_code = b->config.jt808.auth_code;
+	b->codec_options.jt808_utc_offset_s = (int32_t)b->config.jt808.timezone;
+	b->codec_options.from_gbk = gbk_to_utf8;
 	ev_timer_stop(b->loop, &b->stats_timer);
 	double every = (double)b->config.publish.stats_interval / 1000.0;
 	ev_timer_set(&b->stats_timer, b->started == 0 ? 1. : every, every);
@@ -50,6 +55,13 @@ static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 	mqtt_publish_now(b->mqtt, topic.text, writer_span(&w), true);
 }
 
+static void on_command_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct bridge *b = timer->data;
+	downlink_tick(b->downlink, (int64_t)(ev_now(loop) * 1000));
+}
+
 static void on_stop_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)events;
@@ -68,6 +80,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 	b->stopping = true;
 	listeners_stop(b->listeners);
 	conns_flush(b->conns, outbox_sync(b->outbox));
+	downlink_stop(b->downlink, (int64_t)(ev_now(loop) * 1000));
 	conns_close_all(b->conns, "the bridge stops");
 	ev_timer_init(&b->stop_timer, on_stop_timeout, STOP_SECONDS, 0.);
 	b->stop_timer.data = b;
@@ -107,19 +120,24 @@ static int run(struct bridge *b)
 	b->loop = ev_default_loop(EVFLAG_AUTO);
 	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
 	ev_prepare_init(&b->before_sleep, before_sleep);
-	b->stats_timer.data = b->before_sleep.data = b;
+	ev_timer_init(&b->command_timer, on_command_timer, 0.25, 0.25);
+	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b;
 	use_config(b);
 	b->started = ev_now(b->loop);
 	watch_signals(b);
+	if (!gbk_open())
+		log_warning("the system has no GBK converter; Chinese texts are published as they are");
 	if (!parts_open(b, why, sizeof(why))) {
 		log_error("cannot start: %s", why);
 		parts_close(b);
 		return 2;
 	}
 	ev_prepare_start(b->loop, &b->before_sleep);
+	ev_timer_start(b->loop, &b->command_timer);
 	mqtt_start(b->mqtt);
 	ev_run(b->loop, 0);
 	parts_close(b);
+	gbk_close();
 	log_notice("stopped");
 	return 0;
 }

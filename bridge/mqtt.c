@@ -245,14 +245,27 @@ static void on_message(struct mosquitto *client, void *ctx, const struct mosquit
 	const mosquitto_property *props)
 {
 	struct mqtt *m = ctx;
+	char *response = NULL;
+	void *correlation = NULL;
+	uint16_t correlation_len = 0;
+	uint32_t expiry = 0;
 	(void)client;
-	(void)props;
+	mosquitto_property_read_string(props, MQTT_PROP_RESPONSE_TOPIC, &response, false);
+	mosquitto_property_read_binary(
+		props, MQTT_PROP_CORRELATION_DATA, &correlation, &correlation_len, false);
+	bool expires =
+		mosquitto_property_read_int32(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, &expiry, false) != NULL;
 	struct mqtt_message message = {
 		.topic = span_text(msg->topic),
 		.payload = span_of(msg->payload, (size_t)msg->payloadlen),
 		.retain = msg->retain,
+		.response_topic = response ? span_text(response) : span_of(NULL, 0),
+		.correlation = span_of(correlation, correlation_len),
+		.expiry_s = expires ? (int64_t)expiry : -1,
 	};
 	m->ops.message(m->ops.ctx, &message);
+	free(response);
+	free(correlation);
 }
 
 static void on_log(struct mosquitto *client, void *ctx, int level, const char *text)
@@ -376,6 +389,18 @@ void mqtt_start(struct mqtt *m)
 
 /* --- publishing --- */
 
+/* Properties of a message that has correlation data; NULL when the shared ones will do. */
+static mosquitto_property *with_correlation(struct mqtt *m, const struct outbox_message *msg)
+{
+	mosquitto_property *own = NULL;
+	if (msg->correlation.len == 0 || m->config->mqtt.version != 5)
+		return NULL;
+	mosquitto_property_copy_all(&own, m->content[msg->content]);
+	mosquitto_property_add_binary(
+		&own, MQTT_PROP_CORRELATION_DATA, msg->correlation.ptr, (uint16_t)msg->correlation.len);
+	return own;
+}
+
 void mqtt_kick(struct mqtt *m)
 {
 	struct outbox_message msg;
@@ -387,8 +412,10 @@ void mqtt_kick(struct mqtt *m)
 			msg.topic.len = sizeof(topic) - 1;
 		memcpy(topic, msg.topic.ptr, msg.topic.len);
 		topic[msg.topic.len] = '\0';
+		mosquitto_property *own = with_correlation(m, &msg);
 		int rc = mosquitto_publish_v5(m->client, &mid, topic, (int)msg.payload.len, msg.payload.ptr, 1,
-			msg.retain, m->content[msg.content]);
+			msg.retain, own ? own : m->content[msg.content]);
+		mosquitto_property_free_all(&own);
 		if (rc == MOSQ_ERR_PAYLOAD_SIZE || rc == MOSQ_ERR_OVERSIZE_PACKET || rc == MOSQ_ERR_INVAL ||
 			rc == MOSQ_ERR_MALFORMED_UTF8) {
 			log_error("message %llu for %s can never be published and is dropped: %s",

@@ -17,6 +17,8 @@ struct mqtt;
 struct mqtt_message {
 	struct span topic, payload;
 	bool retain;
+	struct span response_topic, correlation; /* MQTT 5; empty when there are none */
+	int64_t expiry_s;                        /* -1: none */
 };
 
 struct mqtt_ops {

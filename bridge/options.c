@@ -13,6 +13,7 @@
 
 static const char *const formats[] = {"json", "msgpack", NULL};
 static const char *const h02_acks[] = {"auto", "v4", "r12", "off", NULL};
+static const char *const accept_reject[] = {"accept", "reject", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 #define AT(field) offsetof(struct config, field)
@@ -71,10 +72,27 @@ const struct config_option option_table[] = {
 	{"commands", "gap", OPTION_DURATION, OPTION_RELOAD, AT(commands.gap), "200ms", 0, 60 * SECOND, NULL,
 		"Silence before and after a command on a unit's connection; units ignore what shares a "
 		"segment."},
+	{"commands", "timeout", OPTION_DURATION, OPTION_RELOAD, AT(commands.timeout), "30s", SECOND, DAY, NULL,
+		"How long to wait for a unit's answer, unless the command says so itself."},
+	{"commands", "hold", OPTION_DURATION, OPTION_RELOAD, AT(commands.hold), "0", 0, 30 * DAY, NULL,
+		"How long a command for an absent unit is kept, unless it says so itself; 0: not at all."},
+	{"commands", "allow", OPTION_TEXT, 0, AT(commands.allow), "", 0, 180, NULL,
+		"Only these commands, comma-separated: names (engine.stop), words of text commands (S20); "
+		"empty: all."},
+	{"commands", "max_held_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(commands.max_held_per_unit), "8", 1,
+		1000, NULL, "Commands that may wait for one unit, held or for their answer."},
 	{"outbox", "size", OPTION_SIZE, 0, AT(outbox.size), "1G", 1 << 20, 1LL << 40, NULL,
 		"Most bytes that wait for the broker; when full, reading from units pauses."},
 	{"h02", "ack", OPTION_CHOICE, OPTION_RELOAD, AT(h02.ack), "auto", 0, 0, h02_acks,
 		"How H02 units are acknowledged: by message type, always V4, always R12, or not at all."},
+	{"jt808", "registration", OPTION_CHOICE, OPTION_RELOAD, AT(jt808.registration), "accept", 0, 0,
+		accept_reject, "What a JT/T 808 unit that registers is told."},
+	{"jt808", "auth_code", OPTION_TEXT, 0, AT(jt808.auth_code), "", 0, 60, NULL,
+		"Authentication code given at registration; empty: the unit's ident."},
+	{"jt808", "timezone", OPTION_TIMEZONE, OPTION_RELOAD, AT(jt808.timezone), "+08:00", 0, 0, NULL,
+		"Time zone of the times that JT/T 808 units send; the standard says +08:00."},
+	{"jt808", "max_packets", OPTION_INTEGER, OPTION_RELOAD, AT(jt808.max_packets), "32", 2, 255, NULL,
+		"Most parts of a message that comes in several frames."},
 	{"log", "level", OPTION_CHOICE, OPTION_RELOAD, AT(log.level), "info", 0, 0, levels, "What is logged."},
 };
 
@@ -183,6 +201,17 @@ static bool parse_endpoints(const char *text, struct endpoints *out)
 	return true;
 }
 
+/* +HH:MM or -HH:MM, as seconds east of Greenwich. */
+static bool parse_timezone(const char *text, int64_t *out)
+{
+	unsigned hours, minutes;
+	char sign, end;
+	if (strlen(text) != 6 || sscanf(text, "%c%2u:%2u%c", &sign, &hours, &minutes, &end) != 3)
+		return false;
+	*out = (int64_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
+	return (sign == '+' || sign == '-') && hours <= 14 && minutes <= 59;
+}
+
 static bool text_allowed(const struct config_option *option, const char *text)
 {
 	size_t n = strlen(text);
@@ -242,6 +271,9 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 			snprintf(buf + n, size - n, "%s%s", glue, option->choices[i]);
 		}
 		return;
+	case OPTION_TIMEZONE:
+		snprintf(buf, size, "+HH:MM or -HH:MM");
+		return;
 	case OPTION_ENDPOINTS:
 		snprintf(buf, size,
 			"address:port, comma-separated, at most %d, numeric addresses, IPv6 in brackets,"
@@ -269,6 +301,10 @@ static bool parse_value(const struct config_option *option, const char *text, vo
 		return parse_boolean(text, at);
 	case OPTION_ENDPOINTS:
 		return parse_endpoints(text, at);
+	case OPTION_TIMEZONE:
+		if (!parse_timezone(text, &v))
+			return false;
+		break;
 	case OPTION_CHOICE:
 		while (option->choices[v] != NULL && strcmp(option->choices[v], text) != 0)
 			v++;

@@ -10,8 +10,8 @@
 
 struct entry {
 	uint64_t seqnum;
-	uint32_t length; /* topic and payload */
-	uint16_t topic_length;
+	uint32_t length; /* topic, correlation data and payload */
+	uint16_t topic_length, correlation_length;
 	uint8_t content;
 	bool retain, done;
 };
@@ -100,8 +100,9 @@ static struct chunk *chunk_for(struct outbox *o, size_t need)
 
 uint64_t outbox_put(struct outbox *o, const struct outbox_message *m)
 {
-	size_t length = m->topic.len + m->payload.len, need = entry_size(length);
-	if (o->bytes + need > o->size || m->topic.len > UINT16_MAX || length > UINT32_MAX)
+	size_t length = m->topic.len + m->correlation.len + m->payload.len, need = entry_size(length);
+	if (o->bytes + need > o->size || m->topic.len > UINT16_MAX || m->correlation.len > UINT16_MAX ||
+		length > UINT32_MAX)
 		return 0;
 	struct chunk *c = chunk_for(o, need);
 	if (c == NULL)
@@ -111,13 +112,15 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *m)
 		.seqnum = ++o->seqnum,
 		.length = (uint32_t)length,
 		.topic_length = (uint16_t)m->topic.len,
+		.correlation_length = (uint16_t)m->correlation.len,
 		.content = (uint8_t)m->content,
 		.retain = m->retain,
 	};
 	uint8_t *body = (uint8_t *)(e + 1);
-	memcpy(body, m->topic.ptr, m->topic.len);
-	if (m->payload.len > 0)
-		memcpy(body + m->topic.len, m->payload.ptr, m->payload.len);
+	struct writer w = writer_of(body, length);
+	writer_span_put(&w, m->topic);
+	writer_span_put(&w, m->correlation);
+	writer_span_put(&w, m->payload);
 	c->used += need;
 	c->live++;
 	o->bytes += need;
@@ -165,7 +168,9 @@ bool outbox_next(struct outbox *o, uint64_t after, struct outbox_message *out)
 		*out = (struct outbox_message){
 			.seqnum = e->seqnum,
 			.topic = span_of(body, e->topic_length),
-			.payload = span_of(body + e->topic_length, e->length - e->topic_length),
+			.correlation = span_of(body + e->topic_length, e->correlation_length),
+			.payload = span_of(body + e->topic_length + e->correlation_length,
+				e->length - e->topic_length - e->correlation_length),
 			.content = (enum content)e->content,
 			.retain = e->retain,
 		};

@@ -13,6 +13,7 @@ enum content { CONTENT_JSON = 0, CONTENT_MSGPACK };
 struct outbox_message {
 	uint64_t seqnum; /* given by outbox_put */
 	struct span topic, payload;
+	struct span correlation; /* MQTT 5 correlation data; mostly empty */
 	enum content content;
 	bool retain;
 };

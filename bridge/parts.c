@@ -4,17 +4,60 @@
 #include "log.h"
 #include "topic.h"
 
+static int64_t now_ms(const struct bridge *b)
+{
+	return (int64_t)(ev_now(b->loop) * 1000);
+}
+
 static void on_message(void *ctx, const struct mqtt_message *m)
 {
 	struct bridge *b = ctx;
-	downlink_message(b->downlink, m->topic, m->payload, m->retain, (int64_t)(ev_now(b->loop) * 1000));
+	const struct downlink_request request = {
+		m->topic, m->payload, m->retain, m->response_topic, m->correlation, m->expiry_s};
+	downlink_message(b->downlink, &request, now_ms(b));
 }
 
-static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, int64_t now_ms)
+static bool on_room(void *ctx)
 {
-	(void)ctx;
-	(void)now_ms;
-	log_info("unit %s answers %s", session->unit.ident, log_bytes(reply->frame).text);
+	return uplink_room(((struct bridge *)ctx)->uplink);
+}
+
+static bool on_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now)
+{
+	return uplink_record(((struct bridge *)ctx)->uplink, session, conn, t, now);
+}
+
+static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, int64_t now)
+{
+	downlink_reply(((struct bridge *)ctx)->downlink, session, reply, now);
+}
+
+static void on_online(void *ctx, struct session *session, int64_t now)
+{
+	uplink_online(((struct bridge *)ctx)->uplink, session, now);
+}
+
+static void on_ready(void *ctx, struct session *session, int64_t now)
+{
+	downlink_online(((struct bridge *)ctx)->downlink, session, now);
+}
+
+static void on_offline(void *ctx, struct session *session, const char *reason, int64_t now)
+{
+	struct bridge *b = ctx;
+	uplink_offline(b->uplink, session, reason, now);
+	downlink_offline(b->downlink, session, reason, now);
+}
+
+static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error)
+{
+	uplink_frame(((struct bridge *)ctx)->uplink, session, in, frame, error);
+}
+
+static void on_unknown(void *ctx, const struct conn *conn, struct span head)
+{
+	uplink_unknown(((struct bridge *)ctx)->uplink, conn, head);
 }
 
 bool parts_open(struct bridge *b, char *why, size_t size)
@@ -30,9 +73,10 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
 	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
 		return false;
-	const struct session_ops ops = {b->uplink, uplink_room, uplink_record, on_reply, uplink_online,
-		uplink_offline, uplink_frame, uplink_unknown};
+	const struct session_ops ops = {
+		b, on_room, on_record, on_reply, on_online, on_ready, on_offline, on_frame, on_unknown};
 	sessions_set_ops(b->sessions, &ops);
+	sessions_set_max_parts(b->sessions, (unsigned)c->jt808.max_packets);
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	const struct mqtt_ops mqtt_ops = {b, on_message};

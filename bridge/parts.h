@@ -26,7 +26,7 @@ struct bridge {
 	struct downlink *downlink;
 	struct mqtt *mqtt;
 	ev_prepare before_sleep;
-	ev_timer stats_timer, stop_timer;
+	ev_timer stats_timer, stop_timer, command_timer;
 	ev_signal term, interrupt, hangup;
 	ev_tstamp started;
 	bool stopping;

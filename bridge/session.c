@@ -1,6 +1,7 @@
 /* session: see session.h. */
 #include "session.h"
 
+#include "assembly.h"
 #include "log.h"
 #include "topic.h"
 
@@ -16,10 +17,13 @@ struct sessions {
 	struct session_ops ops;
 	struct stats *stats;
 	struct telemetry scratch;
+	struct assembly_limits assembly;
 	/* of the session_input at hand */
 	struct conn *conn;
 	int64_t now_ms;
-	struct span frame; /* the one being decoded, until it is shown */
+	struct span frame;     /* the one being decoded */
+	size_t owed_before;    /* bytes that the connection was owed before it */
+	struct session *fresh; /* the unit that came with this frame */
 };
 
 struct sessions *sessions_open(const struct codec_options *options, size_t max_offline, struct stats *stats)
@@ -30,7 +34,13 @@ struct sessions *sessions_open(const struct codec_options *options, size_t max_o
 	s->options = options;
 	s->max_gone = max_offline;
 	s->stats = stats;
+	s->assembly = ASSEMBLY_LIMITS_STANDARD;
 	return s;
+}
+
+void sessions_set_max_parts(struct sessions *s, unsigned max_parts)
+{
+	s->assembly.max_parts = max_parts;
 }
 
 void sessions_set_ops(struct sessions *s, const struct session_ops *ops)
@@ -97,11 +107,15 @@ static void take_over(struct sessions *s, struct session *session)
 	char peer[CONN_PEER_MAX];
 	conn_peer(old, peer);
 	log_info("unit %s: taken over from %s", session->unit.ident, peer);
+	struct codec_unit *speaker = old->stream.link.unit;
 	leave_conn(session);
+	if (old->sessions ==
+		NULL) /* it ends with this turn; until then its frames without an id are still this unit's */
+		old->stream.link.unit = speaker;
 	conn_forget(old, session);
 	stats_add(s->stats, STAT_TAKEOVERS, 1);
 	if (old->sessions == NULL)
-		conn_close(old, "taken over by a newer connection");
+		conn_supersede(old);
 }
 
 static struct session *new_session(struct sessions *s, struct span ident)
@@ -123,6 +137,9 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 		return NULL;
 	struct session *session = find(s, ident);
 	if (session != NULL && session->conn == conn)
+		return &session->unit;
+	if (session != NULL && session->conn != NULL &&
+		conn->superseded) /* the last words of an old connection */
 		return &session->unit;
 	if (session == NULL)
 		session = new_session(s, ident);
@@ -147,6 +164,7 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 	LL_PREPEND2(conn->sessions, session, next_here);
 	conn_identified(conn);
 	s->ops.online(s->ops.ctx, session, s->now_ms);
+	s->fresh = session;
 	return &session->unit;
 }
 
@@ -158,6 +176,10 @@ void session_conn_ended(struct sessions *s, struct conn *conn, const char *reaso
 		stats_add(s->stats, STAT_UNKNOWN, 1);
 		s->ops.unknown(s->ops.ctx, conn, span_of(conn->in, conn->in_len));
 	}
+	unsigned incomplete = assembly_free(&conn->parts, &s->assembly);
+	if (incomplete > 0)
+		log_notice("%s: %u messages in several frames stay incomplete", peer, incomplete);
+	s->stats->rejected[CODEC_FRAGMENT] += incomplete;
 	while (conn->sessions != NULL) {
 		struct session *session = conn->sessions;
 		leave_conn(session);
@@ -181,7 +203,13 @@ static struct session *current(struct sessions *s)
 static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct sessions *s = ctx;
-	return s->ops.record(s->ops.ctx, current(s), t, s->now_ms);
+	return s->ops.record(s->ops.ctx, current(s), s->conn, t, s->now_ms);
+}
+
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+{
+	struct sessions *s = ctx;
+	return assembly_add(&s->conn->parts, &s->assembly, current(s)->unit.ident, part, s->now_ms, whole);
 }
 
 static void on_reply(void *ctx, const struct command_reply *reply)
@@ -190,20 +218,20 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 	s->ops.reply(s->ops.ctx, current(s), reply, s->now_ms);
 }
 
-/* Shows the frame at hand, before what answers it. */
+/* Shows the frame at hand, and what answers it: at most one frame, the end of what is owed. */
 static void show(struct sessions *s, const char *error)
 {
-	if (s->frame.len > 0)
-		s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
-	s->frame.len = 0;
+	const struct conn *conn = s->conn;
+	size_t from = s->owed_before + (conn->udp ? 2u : 0u);
+	s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
+	if (conn->out_len > from)
+		s->ops.frame(
+			s->ops.ctx, current(s), false, span_of(conn->out + from, conn->out_len - from), NULL);
 }
 
 static void on_send(void *ctx, struct span frame)
 {
-	struct sessions *s = ctx;
-	show(s, NULL);
-	conn_answer(s->conn, frame);
-	s->ops.frame(s->ops.ctx, current(s), false, frame, NULL);
+	conn_answer(((struct sessions *)ctx)->conn, frame);
 }
 
 static void failed(struct sessions *s, enum codec_status status)
@@ -226,7 +254,7 @@ static void failed(struct sessions *s, enum codec_status status)
 size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, int32_t quiet_ms, int64_t now_ms,
 	bool *stalled)
 {
-	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_send};
+	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_part, on_send};
 	size_t used = 0;
 	s->conn = conn;
 	s->now_ms = now_ms;
@@ -248,23 +276,37 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 		used += f.len;
 		stats_add(s->stats, STAT_FRAMES, 1);
 		s->frame = span_of(in.ptr + f.skip, f.len);
+		s->owed_before = conn->out_len;
 		if (status == CODEC_OK)
 			status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
-		if (status != CODEC_OK)
+		if (status != CODEC_OK && status != CODEC_FRAGMENT)
 			failed(s, status);
 		else
 			show(s, NULL);
+		if (s->fresh != NULL)
+			s->ops.ready(s->ops.ctx, s->fresh, now_ms);
+		s->fresh = NULL;
 	}
 	return used;
 }
 
-bool session_command(struct sessions *s, struct session *session, const struct command *command,
-	struct writer *out, struct command_token *token, conn_sent *sent, void *ctx, uint64_t id,
-	int64_t now_ms)
+const struct codec *session_codec(struct sessions *s, struct span ident)
+{
+	struct session *session = find(s, ident);
+	return session != NULL ? session->codec : NULL;
+}
+
+bool session_encode(struct sessions *s, struct session *session, const struct command *command,
+	struct writer *out, struct command_token *token, int64_t now_ms)
 {
 	struct codec_link link = {.now_ms = now_ms, .unit = &session->unit};
-	if (session->codec->encode(&link, command, out, token) != CODEC_OK)
-		return false;
-	s->ops.frame(s->ops.ctx, session, false, writer_span(out), NULL);
-	return conn_command(session->conn, session, writer_span(out), sent, ctx, id);
+	(void)s;
+	return session->codec->encode(&link, command, out, token) == CODEC_OK;
+}
+
+bool session_send(
+	struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
+{
+	s->ops.frame(s->ops.ctx, session, false, frame, NULL);
+	return conn_command(session->conn, session, frame, sent, ctx, id);
 }

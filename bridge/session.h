@@ -28,9 +28,13 @@ struct session_ops {
 	void *ctx;
 	/* Is there room for what one frame gives? */
 	bool (*room)(void *ctx);
-	bool (*record)(void *ctx, struct session *session, struct telemetry *t, int64_t now_ms);
+	/* `conn`: where it came from; may be one that the unit has left since. */
+	bool (*record)(void *ctx, struct session *session, const struct conn *conn, struct telemetry *t,
+		int64_t now_ms);
 	void (*reply)(void *ctx, struct session *session, const struct command_reply *reply, int64_t now_ms);
 	void (*online)(void *ctx, struct session *session, int64_t now_ms);
+	/* After the frame with which it came: commands can be sent now. */
+	void (*ready)(void *ctx, struct session *session, int64_t now_ms);
 	void (*offline)(void *ctx, struct session *session, const char *reason, int64_t now_ms);
 	/* Every frame, for those who want to see it; session may be NULL, error is NULL when it is fine. */
 	void (*frame)(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
@@ -42,6 +46,8 @@ struct sessions;
 
 struct sessions *sessions_open(const struct codec_options *options, size_t max_offline, struct stats *stats);
 void sessions_set_ops(struct sessions *sessions, const struct session_ops *ops);
+/* Most parts of a message that comes in several frames. */
+void sessions_set_max_parts(struct sessions *sessions, unsigned max_parts);
 void sessions_free(struct sessions *sessions);
 
 /* Works on the bytes at hand; returns how many are used up. `stalled`: stopped for want of room. */
@@ -54,9 +60,14 @@ void session_conn_ended(struct sessions *sessions, struct conn *conn, const char
 /* The unit on line with this ident, or NULL. */
 struct session *session_find(struct sessions *sessions, struct span ident);
 
-/* Encodes a checked command and queues it; false: it does not fit. */
-bool session_command(struct sessions *sessions, struct session *session, const struct command *command,
-	struct writer *out, struct command_token *token, conn_sent *sent, void *ctx, uint64_t id,
-	int64_t now_ms);
+/* The protocol that this unit spoke last, on line or remembered; NULL when it is not known. */
+const struct codec *session_codec(struct sessions *sessions, struct span ident);
+
+/* Writes the bytes of a checked command; false: it does not fit. */
+bool session_encode(struct sessions *sessions, struct session *session, const struct command *command,
+	struct writer *out, struct command_token *token, int64_t now_ms);
+/* Queues them on the unit's connection; `sent` as for conn_command. */
+bool session_send(struct sessions *sessions, struct session *session, struct span frame, conn_sent *sent,
+	void *ctx, uint64_t id);
 
 #endif

@@ -9,9 +9,10 @@
 
 #define UNITS_MAX 20000
 
-extern const struct sim_protocol sim_h02, sim_h02_binary, sim_h02_mixed;
+extern const struct sim_protocol sim_h02, sim_h02_binary, sim_h02_mixed, sim_jt808, sim_jt808_2019;
 
-const struct sim_protocol *const sim_protocols[] = {&sim_h02, &sim_h02_binary, &sim_h02_mixed, NULL};
+const struct sim_protocol *const sim_protocols[] = {
+	&sim_h02, &sim_h02_binary, &sim_h02_mixed, &sim_jt808, &sim_jt808_2019, NULL};
 
 static int usage(FILE *out, int rc)
 {

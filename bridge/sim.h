@@ -2,7 +2,7 @@
  * May use: libev, bytes, calendar. May not: be part of the bridge.
  *
  * A unit makes a report each interval, connected or not, keeps it until it is acknowledged, and sends what is
- * not acknowledged again after reconnecting, byte for byte the same. Each report of a unit has a time of its own
+ * not acknowledged again after reconnecting. Each report of a unit has a time of its own
  * (whole seconds), so `ident timestamp` names it. */
 #ifndef T2M_SIM_H
 #define T2M_SIM_H
@@ -22,6 +22,7 @@ struct sim;
 
 struct report {
 	uint32_t number;
+	uint16_t serial; /* of the frame that carried it last; the protocol's own */
 	int64_t time_s;
 };
 
@@ -49,7 +50,7 @@ struct sim_protocol {
 	/* A new connection: what is said first; may be nothing. */
 	void (*hello)(struct sim_unit *u);
 	/* The bytes of a report. */
-	size_t (*report)(struct sim_unit *u, const struct report *r, uint8_t out[SIM_FRAME_MAX]);
+	size_t (*report)(struct sim_unit *u, struct report *r, uint8_t out[SIM_FRAME_MAX]);
 	/* Takes one frame off the input: its length, 0 when there is none yet. */
 	size_t (*input)(struct sim_unit *u, struct span in);
 };
@@ -83,6 +84,8 @@ void sim_unit_stop(struct sim_unit *u);
 void sim_unit_send(struct sim_unit *u, struct span frame);
 /* The oldest report on its way is acknowledged. */
 void sim_unit_acknowledged(struct sim_unit *u);
+/* The protocol may send reports now. */
+void sim_unit_ready(struct sim_unit *u);
 /* The unit drops its connection, as after a restart. */
 void sim_unit_hang_up(struct sim_unit *u);
 /* Where the unit was at that report, in 1e-7 degrees; the speed in 1/100 knots, the course in degrees. */

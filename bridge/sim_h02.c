@@ -70,7 +70,7 @@ static void put_head(struct writer *w, const struct sim_unit *u)
 	writer_u8(w, ',');
 }
 
-static size_t text_report(struct sim_unit *u, const struct report *r, uint8_t out[SIM_FRAME_MAX])
+static size_t text_report(struct sim_unit *u, struct report *r, uint8_t out[SIM_FRAME_MAX])
 {
 	struct writer w = writer_of(out, SIM_FRAME_MAX);
 	put_head(&w, u);
@@ -102,7 +102,7 @@ static uint64_t packed(int64_t value)
 	return (v / 10000000 + minutes / 600000) * 1000000 + minutes % 600000;
 }
 
-static size_t binary_report(struct sim_unit *u, const struct report *r, uint8_t out[SIM_FRAME_MAX])
+static size_t binary_report(struct sim_unit *u, struct report *r, uint8_t out[SIM_FRAME_MAX])
 {
 	struct sim_place p = sim_place(u, r);
 	struct calendar c = calendar_of(r->time_s);
@@ -134,7 +134,7 @@ static size_t binary_report(struct sim_unit *u, const struct report *r, uint8_t 
 	return 45;
 }
 
-static size_t mixed_report(struct sim_unit *u, const struct report *r, uint8_t out[SIM_FRAME_MAX])
+static size_t mixed_report(struct sim_unit *u, struct report *r, uint8_t out[SIM_FRAME_MAX])
 {
 	return r->number % 2 == 0 ? text_report(u, r, out) : binary_report(u, r, out);
 }
@@ -161,7 +161,7 @@ static void confirm(struct sim_unit *u, struct span word, struct span values, st
 {
 	uint8_t buf[SIM_FRAME_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct report here = {u->made, (int64_t)ev_now(u->sim->loop)};
+	struct report here = {u->made, 0, (int64_t)ev_now(u->sim->loop)};
 	put_head(&w, u);
 	writer_text(&w, "V4,");
 	writer_span_put(&w, word);

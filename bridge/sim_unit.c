@@ -106,6 +106,11 @@ static void send_reports(struct sim_unit *u)
 	}
 }
 
+void sim_unit_ready(struct sim_unit *u)
+{
+	send_reports(u);
+}
+
 void sim_unit_acknowledged(struct sim_unit *u)
 {
 	struct sim *s = u->sim;
@@ -146,7 +151,7 @@ static void make_report(struct sim_unit *u)
 			abort();
 	}
 	u->last_time_s = now_s > u->last_time_s ? now_s : u->last_time_s + 1;
-	u->pending[u->pending_count++] = (struct report){u->made++, u->last_time_s};
+	u->pending[u->pending_count++] = (struct report){u->made++, 0, u->last_time_s};
 	s->counts.made++;
 }
 
@@ -210,7 +215,10 @@ static void on_connected(struct sim_unit *u)
 	u->sim->counts.connects++;
 	memset(u->priv, 0, sizeof(u->priv));
 	watch(u, EV_READ);
+	ev_timer_set(&u->timeout, u->sim->ack_timeout, 0.);
 	u->sim->protocol->hello(u);
+	if (u->pending_count > 0 && !ev_is_active(&u->timeout))
+		ev_timer_start(u->sim->loop, &u->timeout);
 	send_reports(u);
 }
 

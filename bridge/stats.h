@@ -24,6 +24,9 @@ enum counter {
 	STAT_COMMANDS_SENT,
 	STAT_COMMANDS_OFFLINE,
 	STAT_COMMANDS_REJECTED,
+	STAT_COMMANDS_ANSWERED,
+	STAT_COMMANDS_TIMEOUT,
+	STAT_COMMANDS_EXPIRED,
 	STAT_PENDING, /* gauge: messages in the outbox */
 	STAT_PENDING_BYTES,
 	STAT_STALLED, /* gauge: 1 while reading from units pauses */

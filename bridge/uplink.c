@@ -17,7 +17,7 @@ struct uplink {
 	const struct emit_format *format;
 	enum content content;
 	int64_t unknown_from_ms;
-	uint8_t payload[64 * 1024];
+	uint8_t payload[128 * 1024];
 };
 
 struct uplink *uplink_open(const struct config *config, struct outbox *outbox, struct stats *stats)
@@ -60,11 +60,17 @@ static bool put(
 	return outbox_put(u->outbox, &m) != 0;
 }
 
-bool uplink_document(struct uplink *u, const char *ident, const char *leaf, struct span json)
+bool uplink_reply(struct uplink *u, const char *ident, struct span json, struct span response_topic,
+	struct span correlation)
 {
-	struct topic topic = topic_unit(u->config->publish.prefix, ident, leaf);
+	struct topic topic = topic_unit(u->config->publish.prefix, ident, "cmd/reply");
 	struct outbox_message m = {.topic = span_of(topic.text, topic.len), .payload = json};
-	return outbox_put(u->outbox, &m) != 0;
+	bool ok = outbox_put(u->outbox, &m) != 0;
+	if (response_topic.len == 0)
+		return ok;
+	m.topic = response_topic;
+	m.correlation = correlation;
+	return outbox_put(u->outbox, &m) != 0 && ok;
 }
 
 /* --- records --- */
@@ -105,11 +111,12 @@ static bool put_record(struct uplink *u, const struct session *session, const st
 	return put(u, &topic, &w, u->content, retain);
 }
 
-bool uplink_record(void *ctx, struct session *session, struct telemetry *t, int64_t now_ms)
+bool uplink_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now_ms)
 {
 	struct uplink *u = ctx;
 	char peer[CONN_PEER_MAX];
-	conn_peer(session->conn, peer);
+	conn_peer(conn, peer);
 	complete(u, session, t, peer, now_ms);
 	bool position = telemetry_has(t, TM_LATITUDE);
 	bool retain = position && is_newest(session, t) && u->config->publish.retain;

@@ -14,13 +14,16 @@ void uplink_free(struct uplink *uplink);
 
 /* The session_ops of the same names; ctx is the uplink. */
 bool uplink_room(void *ctx);
-bool uplink_record(void *ctx, struct session *session, struct telemetry *t, int64_t now_ms);
+bool uplink_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now_ms);
 void uplink_online(void *ctx, struct session *session, int64_t now_ms);
 void uplink_offline(void *ctx, struct session *session, const char *reason, int64_t now_ms);
 void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
 void uplink_unknown(void *ctx, const struct conn *conn, struct span head);
 
-/* A JSON document made by others, to <prefix>/<ident>/<leaf>. */
-bool uplink_document(struct uplink *uplink, const char *ident, const char *leaf, struct span json);
+/* What became of a command: to <prefix>/<ident>/cmd/reply and, when the request named one, to its MQTT 5 response
+ * topic with its correlation data. False: no room. */
+bool uplink_reply(struct uplink *uplink, const char *ident, struct span json, struct span response_topic,
+	struct span correlation);
 
 #endif

@@ -28,6 +28,12 @@ enum codec_status {
 	CODEC_NO_TYPE,
 	CODEC_BAD_FIELDS,
 	CODEC_BAD_BCD,
+	CODEC_BAD_ESCAPE,
+	CODEC_BAD_CHECKSUM,
+	CODEC_BAD_LENGTH,
+	CODEC_ENCRYPTED,
+	CODEC_FRAGMENT,    /* not an error: a part was kept, the rest is to come */
+	CODEC_UNSUPPORTED, /* nobody knows this message; its record has it as it is */
 	CODEC_BAD_LATITUDE,
 	CODEC_BAD_LONGITUDE,
 	CODEC_NO_ROOM, /* encode: the command does not fit the writer */
@@ -46,6 +52,11 @@ enum h02_ack { H02_ACK_AUTO = 0, H02_ACK_V4, H02_ACK_R12, H02_ACK_OFF };
 /* What the configuration says to the codecs; may differ from unit to unit. */
 struct codec_options {
 	enum h02_ack h02_ack;
+	bool jt808_reject;           /* registrations are refused */
+	const char *jt808_auth_code; /* "" or NULL: the unit's ident */
+	int32_t jt808_utc_offset_s;  /* of the times that units send */
+	/* GBK to UTF-8; NULL: such text is given as it is. Writes nothing when it is no GBK. */
+	void (*from_gbk)(struct span in, struct writer *out);
 };
 
 /* What is remembered of one unit while it is connected. */
@@ -62,9 +73,17 @@ struct codec_unit {
 /* What is remembered of one connection between frames. */
 struct codec_link {
 	int64_t now_ms;          /* Unix time in ms, set before each call */
+	bool after_noise;        /* what stood before these bytes was recognised by nobody */
 	int32_t quiet_ms;        /* for how long the peer has been silent behind these bytes */
 	struct codec_unit *unit; /* the last one identified, or NULL */
 	uint8_t priv[8];         /* the codec's own; all zero at first */
+};
+
+/* One part of a message that came in several frames. */
+struct codec_part {
+	uint32_t kind;          /* message id: parts of one kind and total belong together */
+	uint16_t total, number; /* number from 1 */
+	struct span body;
 };
 
 struct codec_sink {
@@ -75,6 +94,9 @@ struct codec_sink {
 	bool (*record)(void *ctx, struct telemetry *t);
 	/* The unit answered a command (the record of the same frame comes besides). */
 	void (*reply)(void *ctx, const struct command_reply *reply);
+	/* Keeps a part of the current unit's message. OK: all are there, *whole is valid until the next call. MORE:
+	 * kept. Else: refused, for want of room or because it makes no sense. */
+	enum codec_status (*part)(void *ctx, const struct codec_part *part, struct span *whole);
 	/* A protocol acknowledgement, to leave after the records are stored. */
 	void (*send)(void *ctx, struct span frame);
 };
@@ -89,6 +111,7 @@ struct codec {
 	const char *title; /* for people */
 	size_t max_frame;  /* most bytes that `frame` ever asks to keep */
 	size_t max_command;
+	const struct command_spec *commands; /* ends with a NULL name */
 	/* Does a frame of this codec start at the head? OK, MORE (cannot tell yet) or NOT_MINE. */
 	enum codec_status (*sniff)(struct span head);
 	/* Finds the next frame. OK: drop skip, decode len. MORE: drop skip, keep the rest (at most

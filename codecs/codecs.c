@@ -2,10 +2,11 @@
  * May use: codec. May not: look inside a frame. */
 #include "codec.h"
 
-extern const struct codec codec_h02;
+extern const struct codec codec_h02, codec_jt808;
 
 const struct codec *const codecs[] = {
 	&codec_h02,
+	&codec_jt808,
 	NULL,
 };
 
@@ -21,6 +22,12 @@ const char *const codec_status_names[CODEC_STATUS_COUNT] = {
 	[CODEC_NO_TYPE] = "no-type",
 	[CODEC_BAD_FIELDS] = "bad-fields",
 	[CODEC_BAD_BCD] = "bad-bcd",
+	[CODEC_BAD_ESCAPE] = "bad-escape",
+	[CODEC_BAD_CHECKSUM] = "bad-checksum",
+	[CODEC_BAD_LENGTH] = "bad-length",
+	[CODEC_ENCRYPTED] = "encrypted",
+	[CODEC_FRAGMENT] = "fragment",
+	[CODEC_UNSUPPORTED] = "unsupported",
 	[CODEC_BAD_LATITUDE] = "bad-latitude",
 	[CODEC_BAD_LONGITUDE] = "bad-longitude",
 	[CODEC_NO_ROOM] = "no-room",
@@ -66,8 +73,13 @@ enum codec_status codec_next(struct codec_stream *stream, struct span in, struct
 			out->skip = noise;
 			return status;
 		}
+		stream->link.after_noise = noise > 0;
 	}
 	enum codec_status status = stream->codec->frame(&stream->link, span_after(in, noise), out);
+	if (status != CODEC_MORE)
+		stream->link.after_noise = false;
+	else if (out->skip > 0)
+		stream->link.after_noise = true;
 	out->skip += noise;
 	return status;
 }

@@ -1,14 +1,14 @@
-/* command: checking; see command.h. */
+/* command: checking and matching; see command.h. */
 #include "command.h"
 
-const char *command_check(const struct command *command, size_t max)
+const char *command_check_text(struct span text, size_t max)
 {
-	if (command->text.len == 0)
+	if (text.len == 0)
 		return "empty command; send what stands between *XX,<ident>, and #, for example S32,000000,1";
-	if (command->text.len > max)
+	if (text.len > max)
 		return "command too long for this protocol";
-	for (size_t i = 0; i < command->text.len; i++) {
-		uint8_t c = command->text.ptr[i];
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
 		if (c == '*' || c == '#' || c == '$')
 			return "the characters * # $ delimit frames and are not allowed in a command";
 		if (c < 0x20 || c == 0x7f)
@@ -17,6 +17,71 @@ const char *command_check(const struct command *command, size_t max)
 			return "only ASCII characters are allowed in a command";
 	}
 	return NULL;
+}
+
+const struct command_spec *command_find(const struct command_spec *table, struct span name)
+{
+	for (const struct command_spec *s = table; s != NULL && s->name != NULL; s++)
+		if (span_is(name, s->name))
+			return s;
+	return NULL;
+}
+
+const char *command_check_value(const struct command_arg *arg, const struct command_value *value)
+{
+	const struct param *p = &arg->param;
+	if (p->type == PARAM_INTEGER)
+		return value->number < p->min || value->number > p->max ? "out of range" : NULL;
+	if ((int64_t)value->text.len < p->min || (int64_t)value->text.len > p->max)
+		return "too short or too long";
+	for (size_t i = 0; i < value->text.len; i++)
+		if (value->text.ptr[i] <= 0x20 || value->text.ptr[i] > 0x7e || value->text.ptr[i] == ',')
+			return "blanks, commas, control and non-ASCII characters are not allowed";
+	return value->text.len > 0 ? command_check_text(value->text, value->text.len) : NULL;
+}
+
+static int64_t parse(const char *text)
+{
+	int64_t v = 0;
+	for (; byte_is_digit((uint8_t)*text); text++)
+		v = v * 10 + (*text - '0');
+	return v;
+}
+
+const char *command_complete(struct command *command)
+{
+	for (size_t i = 0; i < COMMAND_ARGS_MAX && command->spec->args[i].param.key != NULL; i++) {
+		const struct command_arg *arg = &command->spec->args[i];
+		struct command_value *value = &command->values[i];
+		if (value->given)
+			continue;
+		if (arg->standard == NULL)
+			return arg->param.key;
+		value->given = true;
+		value->number = parse(arg->standard);
+		value->text = span_text(arg->standard);
+	}
+	return NULL;
+}
+
+const struct command_value *command_value(
+	const struct command *command, struct span name, const struct command_arg **arg)
+{
+	for (size_t i = 0; i < COMMAND_ARGS_MAX && command->spec->args[i].param.key != NULL; i++) {
+		*arg = &command->spec->args[i];
+		if (span_is(name, (*arg)->param.key))
+			return &command->values[i];
+	}
+	return NULL;
+}
+
+int command_matches(const struct command_token *command, const struct command_token *reply)
+{
+	if (command->serial >= 0 && reply->serial >= 0)
+		return command->serial == reply->serial ? 2 : 0;
+	if (strcmp(command->word, reply->word) != 0) /* free text answers a command without a time of its own */
+		return reply->word[0] == '\0' && command->time[0] == '\0' ? 1 : 0;
+	return command->time[0] != '\0' && strcmp(command->time, reply->time) == 0 ? 2 : 1;
 }
 
 void command_token_copy(char *to, size_t size, struct span from)

@@ -113,7 +113,7 @@ static enum codec_status h02_sniff(struct span head)
 
 static enum codec_status h02_frame(struct codec_link *link, struct span in, struct frame *out)
 {
-	bool final = link->quiet_ms == CODEC_QUIET_FINAL;
+	bool final = link->quiet_ms == CODEC_QUIET_FINAL, noise = link->after_noise;
 	for (out->skip = 0; out->skip < in.len; out->skip++) {
 		struct span head = span_after(in, out->skip);
 		enum codec_status text = h02_text_start(head);
@@ -128,7 +128,7 @@ static enum codec_status h02_frame(struct codec_link *link, struct span in, stru
 		if (doubt == CODEC_NOT_MINE)
 			continue;
 		if (binary == H02_START_WEAK || binary == H02_START_YES)
-			return h02_binary_frame(link, head, &out->len);
+			return h02_binary_frame(link, head, noise || out->skip > 0, &out->len);
 		if (text != CODEC_MORE && binary != H02_START_MORE)
 			continue;
 		if (!final)
@@ -224,6 +224,7 @@ const struct codec codec_h02 = {
 	.title = "H02 / SinoTrack, text and binary",
 	.max_frame = H02_TEXT_MAX,
 	.max_command = 900,
+	.commands = h02_commands,
 	.sniff = h02_sniff,
 	.frame = h02_frame,
 	.decode = h02_decode,

@@ -36,8 +36,8 @@ enum codec_status h02_binary_sniff(struct span in);
 /* Is a WEAK start a frame? OK, MORE (not in sight yet) or NOT_MINE (noise). */
 enum codec_status h02_binary_doubt(const struct codec_link *link, struct span in);
 
-/* Frames the binary frame at the head (its start is WEAK or YES). */
-enum codec_status h02_binary_frame(struct codec_link *link, struct span in, size_t *len);
+/* Frames the binary frame at the head (its start is WEAK or YES). Behind noise one of unknown layout is none. */
+enum codec_status h02_binary_frame(struct codec_link *link, struct span in, bool noise, size_t *len);
 
 enum codec_status h02_text_decode(
 	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink);
@@ -49,6 +49,8 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 	enum h02_answer form, const struct codec_sink *sink);
 enum codec_status h02_encode(struct codec_link *link, const struct command *command, struct writer *out,
 	struct command_token *token);
+
+extern const struct command_spec h02_commands[];
 
 /* Pieces of meaning that text and binary share. */
 void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits);

@@ -162,7 +162,8 @@ static size_t next_start(struct span in, size_t from, size_t to, bool text_only)
 
 enum codec_status h02_binary_sniff(struct span in)
 {
-	bool sure = plausible_clock(in, 6) && next_start(in, 1, H02_BINARY_MIN, false) == 0;
+	bool other = memchr(in.ptr, 0x7e, H02_BINARY_MIN) != NULL; /* JT/T 808 behind noise */
+	bool sure = !other && plausible_clock(in, 6) && next_start(in, 1, H02_BINARY_MIN, false) == 0;
 	return sure ? CODEC_OK : CODEC_NOT_MINE;
 }
 
@@ -175,7 +176,7 @@ enum codec_status h02_binary_doubt(const struct codec_link *link, struct span in
 	return in_sight ? CODEC_OK : CODEC_MORE;
 }
 
-enum codec_status h02_binary_frame(struct codec_link *link, struct span in, size_t *len)
+enum codec_status h02_binary_frame(struct codec_link *link, struct span in, bool noise, size_t *len)
 {
 	uint8_t *known = &link->priv[H02_KNOWN_LENGTH];
 	size_t next = next_start(in, 1, H02_BINARY_MIN, true);
@@ -210,7 +211,7 @@ enum codec_status h02_binary_frame(struct codec_link *link, struct span in, size
 	if (next == 0)
 		next = in.len <= H02_BINARY_MAX ? in.len : H02_BINARY_MIN;
 	*len = next;
-	return CODEC_OK;
+	return noise && *known == 0 ? CODEC_BAD_LENGTH : CODEC_OK;
 }
 
 /* --- decoding --- */

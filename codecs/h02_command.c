@@ -1,6 +1,67 @@
 /* h02_command: what goes to an H02 unit: answers and commands.
- * May use: codec, h02. May not: allocate, log, ask the time (link->now_ms is given). */
+ * May use: codec, h02. May not: allocate, log, ask the time (link->now_ms is given).
+ *
+ * Pattern of a row: what stands between `*XX,<ident>,` and `#`; {time} is HHMMSS now, {name} an argument. */
 #include "h02.h"
+
+/* --- tables --- */
+
+#define NUMBER(key, min, max, unit, help, standard)                                                            \
+	{                                                                                                      \
+		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard                                        \
+	}
+#define TEXT(key, min, max, help, standard)                                                                    \
+	{                                                                                                      \
+		{key, PARAM_TEXT, 0, min, max, "", help}, standard                                             \
+	}
+
+const struct command_spec h02_commands[] = {
+	{"engine.stop", "cut fuel or power", 0, "S20,{time},1,1", {{{0}, NULL}}},
+	{"engine.resume", "restore fuel or power", 0, "S20,{time},0,0", {{{0}, NULL}}},
+	{"report.interval", "report interval", 0, "S71,{time},22,{interval}",
+		{NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL)}},
+	{"monitor.interval", "interval of the automatic monitor", 0, "S17,{time},{interval}",
+		{NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL)}},
+	{"position.request", "one position now", 0, "D1,{time},0,0", {{{0}, NULL}}},
+	{"position.track", "report at an interval, so many times", 0, "D1,{time},{interval},{count}",
+		{NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL),
+			NUMBER("count", 1, 65535, "", "reports", "65535")}},
+	{"mileage.request", "read the odometer", 0, "S32,{time},1", {{{0}, NULL}}},
+	{"mileage.reset", "odometer to zero", 0, "S32,{time},0", {{{0}, NULL}}},
+	{"alarm.arm", "arm", 0, "SCF,{time},0,0", {{{0}, NULL}}},
+	{"alarm.disarm", "disarm", 0, "SCF,{time},1,1", {{{0}, NULL}}},
+	{"alarm.clear", "clear the alarms; units do not answer it", 0, "R7,{time}", {{{0}, NULL}}},
+	{"speed.limit", "overspeed alarm", 0, "S14,{time},{max},{min},{mode},{duration}",
+		{NUMBER("max", 0, 999, "knots", "highest speed", NULL),
+			NUMBER("min", 0, 999, "knots", "lowest speed", "0"),
+			NUMBER("mode", 0, 2, "", "0 query, 1 only with a fix, 2 always", "1"),
+			NUMBER("duration", 0, 65535, "s", "for how long; 0: off", "5")}},
+	{"geofence.set", "define a geofence", 0,
+		"S21,{time},{fence},{mode},{ns},{latmin},{latmax},{ew},{lonmin},{lonmax}",
+		{NUMBER("fence", 0, 255, "", "number; 0: all", NULL),
+			NUMBER("mode", 0, 5, "", "0: cancel", NULL), TEXT("ns", 1, 1, "N or S", NULL),
+			TEXT("latmin", 7, 10, "DDMM.mmm", NULL), TEXT("latmax", 7, 10, "DDMM.mmm", NULL),
+			TEXT("ew", 1, 1, "E or W", NULL), TEXT("lonmin", 8, 11, "DDDMM.mmm", NULL),
+			TEXT("lonmax", 8, 11, "DDDMM.mmm", NULL)}},
+	{"phone.master.set", "telephone of the master", 0, "S71,{time},01,{number}",
+		{TEXT("number", 3, 20, "telephone number", NULL)}},
+	{"phone.sos.set", "telephones for SOS", 0, "S71,{time},02,{number},{number2}",
+		{TEXT("number", 3, 20, "first telephone number", NULL),
+			TEXT("number2", 0, 20, "second one", "")}},
+	{"server.set", "server and port", 0, "S23,{time},{host},{port}",
+		{TEXT("host", 1, 100, "name or address", NULL),
+			NUMBER("port", 1, 65535, "", "TCP or UDP port", NULL)}},
+	{"apn.set", "access point of the SIM", 0, "S24,{time},{apn},{user},{password}",
+		{TEXT("apn", 1, 60, "access point name", NULL), TEXT("user", 0, 60, "user name", ""),
+			TEXT("password", 0, 60, "password", "")}},
+	{"parameters.request", "read the settings", 0, "S26,{time}", {{{0}, NULL}}},
+	{"listen.in", "call the master", 0, "R8,{time}", {{{0}, NULL}}},
+	{"restart", "restart the unit; units do not answer it", 0, "R1,{time}", {{{0}, NULL}}},
+	{"factory.reset", "factory settings; loses the server address", 0, "S25,{time}", {{{0}, NULL}}},
+	{NULL, NULL, 0, NULL, {{{0}, NULL}}},
+};
+
+/* --- path --- */
 
 static void put_head(struct writer *w, const struct codec_unit *unit)
 {
@@ -82,22 +143,56 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 	return CODEC_OK;
 }
 
-enum codec_status h02_encode(
-	struct codec_link *link, const struct command *command, struct writer *out, struct command_token *token)
+static void put_pattern(struct writer *w, const struct command *command, int64_t now_ms)
 {
-	put_head(out, link->unit);
-	writer_span_put(out, command->text);
-	writer_u8(out, '#');
-	struct span rest = command->text;
-	size_t word = 0;
+	for (const char *p = command->spec->pattern; *p != '\0'; p++) {
+		if (*p != '{') {
+			writer_u8(w, (uint8_t)*p);
+			continue;
+		}
+		size_t n = strcspn(p + 1, "}");
+		struct span name = span_of(p + 1, n);
+		const struct command_arg *arg;
+		const struct command_value *value = command_value(command, name, &arg);
+		p += 1 + n;
+		if (span_is(name, "time"))
+			put_clock(w, now_ms, false);
+		else if (value == NULL)
+			w->full = true; /* our own table is wrong */
+		else if (arg->param.type == PARAM_INTEGER)
+			writer_decimal(w, (uint64_t)value->number, 1);
+		else
+			writer_span_put(w, value->text);
+	}
+	while (w->len > 0 && !w->full && w->ptr[w->len - 1] == ',')
+		w->len--; /* optional texts that were not given */
+}
+
+/* Word and time of the text of a command. */
+static void read_token(struct span rest, struct command_token *token)
+{
+	size_t word = 0, time = 0;
 	while (word < rest.len && rest.ptr[word] != ',')
 		word++;
 	command_token_copy(token->word, sizeof(token->word), span_of(rest.ptr, word));
 	rest = span_after(rest, word + 1);
-	size_t time = 0;
 	while (time < rest.len && byte_is_digit(rest.ptr[time]))
 		time++;
 	bool whole = time == 6 && (time == rest.len || rest.ptr[time] == ',');
 	command_token_copy(token->time, sizeof(token->time), span_of(rest.ptr, whole ? time : 0));
+	token->serial = -1;
+}
+
+enum codec_status h02_encode(
+	struct codec_link *link, const struct command *command, struct writer *out, struct command_token *token)
+{
+	put_head(out, link->unit);
+	size_t from = out->len;
+	if (command->spec != NULL)
+		put_pattern(out, command, link->now_ms);
+	else
+		writer_span_put(out, command->text);
+	read_token(span_of(out->ptr + from, out->len - from), token);
+	writer_u8(out, '#');
 	return out->full ? CODEC_NO_ROOM : CODEC_OK;
 }

@@ -236,6 +236,7 @@ enum codec_status h02_text_decode(
 	x.t = t;
 	x.has_reply = false;
 	memset(&x.reply, 0, sizeof(x.reply));
+	x.reply.token.serial = -1;
 	split(&x, span_of(frame.ptr + 4, frame.len - 5));
 	enum codec_status status = identify(&x, link, frame, sink);
 	if (status != CODEC_OK)

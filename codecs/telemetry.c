@@ -39,6 +39,7 @@ void telemetry_reset(struct telemetry *t)
 	memset(t->rejected, 0, sizeof(t->rejected));
 	memset(t->alarms, 0, sizeof(t->alarms));
 	t->cell_count = 0;
+	t->item_count = 0;
 	t->scratch_len = 0;
 }
 
@@ -102,6 +103,24 @@ void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell)
 		t->cells[t->cell_count++] = cell;
 }
 
+void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, uint8_t digits,
+	enum item_form form, struct span value)
+{
+	if (t->item_count == TM_ITEMS_MAX)
+		return;
+	struct telemetry_item *item = &t->items[t->item_count];
+	*item = (struct telemetry_item){prefix, id, digits, 0, form, value};
+	for (unsigned i = t->item_count; i-- > 0;) {
+		if (t->items[i].id != id || strcmp(t->items[i].prefix, prefix) != 0)
+			continue;
+		item->repeat = (uint8_t)(t->items[i].repeat == 0 ? 2 : t->items[i].repeat + 1);
+		if (item->repeat == 0) /* 255 of one kind: enough */
+			return;
+		break;
+	}
+	t->item_count++;
+}
+
 bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
 {
 	bool raised = false;
@@ -163,6 +182,38 @@ static void emit_cell(struct emitter *e, unsigned n, const struct telemetry_cell
 		emit_numbered(e, telemetry_params[TM_GSM_DBM].key, n, c->dbm);
 }
 
+static void emit_item(struct emitter *e, const struct telemetry_item *item)
+{
+	char key[64];
+	uint8_t hex[2 * 1024];
+	uint8_t id[4] = {(uint8_t)(item->id >> 24), (uint8_t)(item->id >> 16), (uint8_t)(item->id >> 8),
+		(uint8_t)item->id};
+	struct writer w = writer_of(key, sizeof(key) - 1), h = writer_of(hex, sizeof(hex));
+	writer_text(&w, item->prefix);
+	writer_text(&w, "0x");
+	writer_hex(&w, span_of(id + 4 - item->digits / 2, item->digits / 2));
+	if (item->repeat > 0) {
+		writer_u8(&w, '.');
+		writer_decimal(&w, item->repeat, 1);
+	}
+	key[w.len] = '\0';
+	emit_key(e, key);
+	switch (item->form) {
+	case ITEM_TEXT:
+		emit_text(e, item->value);
+		break;
+	case ITEM_NUMBER: {
+		struct reader r = reader_of(item->value);
+		emit_integer(e, reader_uint(&r, item->value.len));
+		break;
+	}
+	case ITEM_HEX:
+		writer_hex(&h, item->value);
+		emit_text(e, writer_span(&h));
+		break;
+	}
+}
+
 static void emit_field(const struct telemetry *t, struct emitter *e, size_t field)
 {
 	const struct param *p = &telemetry_params[field];
@@ -187,12 +238,15 @@ void telemetry_emit(const struct telemetry *t, struct emitter *e)
 	pairs += (bit_count(t->rejected) > 0 ? 1u : 0u) + (bit_count(t->alarms) > 0 ? 1u : 0u);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
+	pairs += t->item_count;
 	emit_map(e, pairs);
 	for (size_t w = 0; w < TM_WORDS; w++)
 		for (uint64_t bits = t->present[w]; bits != 0; bits &= bits - 1)
 			emit_field(t, e, w * 64 + (unsigned)__builtin_ctzll(bits));
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(e, i + 1, &t->cells[i]);
+	for (unsigned i = 0; i < t->item_count; i++)
+		emit_item(e, &t->items[i]);
 	emit_keys(e, "rejected", t->rejected);
 	emit_keys(e, "alarms", t->alarms);
 	emit_end(e);

@@ -45,6 +45,17 @@ struct telemetry_cell { /* a neighbour cell; 0 = absent, for each of them */
 	bool has_dbm;
 };
 
+#define TM_ITEMS_MAX 512 /* more than the largest JT/T 808 body can hold */
+
+struct telemetry_item { /* something without a name: <prefix>0x<id> */
+	const char *prefix;
+	uint32_t id;
+	uint8_t digits; /* hex digits of the id */
+	uint8_t repeat; /* 0, or 2 for the second of this id, and so on: a suffix */
+	enum item_form { ITEM_HEX = 0, ITEM_TEXT, ITEM_NUMBER } form;
+	struct span value;
+};
+
 struct telemetry {
 	uint64_t present[TM_WORDS];
 	uint64_t rejected[TM_WORDS]; /* carried by the frame, but out of range: left out */
@@ -55,8 +66,10 @@ struct telemetry {
 	} value[TM_FIELD_COUNT];
 	unsigned cell_count;
 	struct telemetry_cell cells[TM_CELLS_MAX];
+	unsigned item_count;
+	struct telemetry_item items[TM_ITEMS_MAX];
 	size_t scratch_len;
-	uint8_t scratch[1280];
+	uint8_t scratch[4096];
 };
 
 void telemetry_reset(struct telemetry *t);
@@ -78,6 +91,11 @@ int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field);
 
 /* The next neighbour cell; one more than TM_CELLS_MAX is ignored (no frame can hold it). */
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell);
+
+/* Something without a name, so that it is not lost; one more than TM_ITEMS_MAX is ignored. A number has 1 to 4
+ * bytes, big endian. */
+void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, uint8_t digits,
+	enum item_form form, struct span value);
 
 /* Finds alarms that are true here and were not in `before`; sets t->alarms; updates `before` by the
  * alarms that this record carries. True when there is a new one. */

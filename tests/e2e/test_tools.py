@@ -47,7 +47,7 @@ def test_decode_msgpack_and_ident():
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-@pytest.mark.parametrize("protocol", ["h02", "h02-binary", "h02-mixed"])
+@pytest.mark.parametrize("protocol", ["h02", "h02-binary", "h02-mixed", "jt808", "jt808-2019"])
 def test_sim(make_bridge, subscribe, tmp_path, protocol, transport):
     bridge = make_bridge()
     bridge.wait_connected()

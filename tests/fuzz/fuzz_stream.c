@@ -1,6 +1,8 @@
 /* fuzz_stream: arbitrary bytes, cut arbitrarily, through recognising, framing, decoding and both formats.
  * The first bytes of the input say where to cut. */
+#include "assembly.h"
 #include "codec.h"
+#include "gbk.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,6 +12,8 @@ struct state {
 	struct codec_unit unit;
 	struct codec_options options;
 	struct telemetry scratch;
+	struct assembly *parts;
+	struct assembly_limits limits;
 	uint8_t out[1 << 16];
 };
 
@@ -36,6 +40,13 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return true;
 }
 
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+{
+	struct state *p = ctx;
+	return assembly_add(
+		&p->parts, &p->limits, p->stream.link.unit->ident, part, p->stream.link.now_ms, whole);
+}
+
 static void on_reply(void *ctx, const struct command_reply *reply)
 {
 	(void)ctx;
@@ -50,7 +61,7 @@ static void on_send(void *ctx, struct span frame)
 
 static size_t feed(struct state *s, struct span in, int32_t quiet_ms)
 {
-	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_send};
+	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_part, on_send};
 	size_t used = 0;
 	s->stream.link.quiet_ms = quiet_ms;
 	while (used < in.len) {
@@ -74,11 +85,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct state s;
+	static bool once;
+	once = once || gbk_open();
 	if (size < 4 || size > 8192)
 		return 0;
 	memset(&s.stream, 0, sizeof(s.stream));
 	s.stream.link.now_ms = 1800000000000;
 	s.options.h02_ack = (enum h02_ack)(data[0] & 3);
+	s.limits = ASSEMBLY_LIMITS_STANDARD;
+	s.options.from_gbk = gbk_to_utf8;
 	size_t cuts[2] = {data[1], data[2] * 8u}, len = size - 3;
 	uint8_t *bytes = malloc(len); /* its end is guarded by the sanitizer */
 	memcpy(bytes, data + 3, len);
@@ -89,5 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		from += feed(&s, span_of(bytes + from, to - from), quiet);
 	}
 	free(bytes);
+	assembly_free(&s.parts, &s.limits);
+	assert(s.limits.bytes == 0);
 	return 0;
 }

@@ -103,24 +103,46 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return true;
 }
 
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+{
+	struct player *p = ctx;
+	return assembly_add(
+		&p->parts, &p->limits, p->stream.link.unit->ident, part, p->stream.link.now_ms, whole);
+}
+
 static void on_reply(void *ctx, const struct command_reply *reply)
 {
 	(void)reply;
 	((struct player *)ctx)->got.replies++;
 }
 
+/* Text as it is, binary as hex. */
+static char *text_or_hex(struct span frame)
+{
+	if (frame.ptr[0] == '*')
+		return strndup((const char *)frame.ptr, frame.len);
+	char *hex = malloc(2 * frame.len + 1);
+	struct writer w = writer_of(hex, 2 * frame.len);
+	writer_hex(&w, frame);
+	hex[w.len] = '\0';
+	return hex;
+}
+
 static void on_send(void *ctx, struct span frame)
 {
 	struct collected *got = &((struct player *)ctx)->got;
 	assert_true(got->sends < 512);
-	got->sent[got->sends++] = strndup((const char *)frame.ptr, frame.len);
+	got->sent[got->sends++] = text_or_hex(frame);
 }
 
 struct player *player_new(struct span ident)
 {
 	struct player *p = calloc(1, sizeof(*p));
 	p->stream.link.now_ms = TEST_NOW_MS;
-	p->sink = (struct codec_sink){p, on_identify, on_record, on_reply, on_send};
+	p->sink = (struct codec_sink){p, on_identify, on_record, on_reply, on_part, on_send};
+	p->limits = ASSEMBLY_LIMITS_STANDARD;
+	p->got.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
+	gbk_open();
 	if (ident.len > 0)
 		p->stream.link.unit = on_identify(p, ident);
 	return p;
@@ -148,7 +170,7 @@ void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 			break;
 		}
 		assert_true(frame.skip + frame.len > 0);
-		p->got.errors += status != CODEC_OK;
+		p->got.errors += status != CODEC_OK && status != CODEC_FRAGMENT;
 		at += frame.skip + frame.len;
 	}
 	memmove(p->buf, p->buf + at, p->len - at);
@@ -167,6 +189,9 @@ void player_free(struct player *p)
 	}
 	for (size_t i = 0; i < p->got.sends; i++)
 		free(p->got.sent[i]);
+	assembly_free(&p->parts, &p->limits);
+	assert_int_equal(p->limits.bytes, 0);
+	gbk_close();
 	free(p);
 }
 

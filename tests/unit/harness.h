@@ -11,7 +11,9 @@
 #include <cJSON.h>
 #include <cmocka.h>
 
+#include "assembly.h"
 #include "codec.h"
+#include "gbk.h"
 
 #define TEST_NOW_MS 1925000000000LL /* 2031: later than any date in the vectors */
 
@@ -51,6 +53,8 @@ struct player {
 	struct codec_stream stream;
 	struct collected got;
 	struct codec_sink sink;
+	struct assembly *parts;
+	struct assembly_limits limits;
 	struct telemetry scratch;
 	uint8_t buf[1 << 18];
 	size_t len;

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 static const struct span nothing;
-static const char BINARY_45[] = "\x24\x41\x06\x00\x08\x26\x21\x53\x21\x31\x08\x15\x04\x41\x93\x90\x06\x07\x40\x41\x83\x06"
-				"\x00\x00\x00\xff\xff\xfb\xfd\xff\x00\x15\x06\x00\x00\x00\x2c\x02\xdc\x0c\x00\x00\x00\x00\x1f";
+static const char BINARY_45[] =
+	"\x24\x41\x06\x00\x08\x26\x21\x53\x21\x31\x08\x15\x04\x41\x93\x90\x06\x07\x40\x41\x83\x06"
+	"\x00\x00\x00\xff\xff\xfb\xfd\xff\x00\x15\x06\x00\x00\x00\x2c\x02\xdc\x0c\x00\x00\x00\x00\x1f";
 
 /* A frame that may be whole waits until the unit is quiet, however it is cut. */
 static void test_quiet(void **state)
@@ -99,16 +100,22 @@ static void test_nothing_is_lost(void **state)
 	static const struct {
 		const char *frame, *part;
 	} rows[] = {
-		{"*HQ,1234567890,V1,123506,A,2232.6,N,11355.7,E,0,361,131216,FFFFFBFF#", "\"rejected\":[\"position.direction\"]"},
-		{"*HQ,1234567890,V1,123506,V,9132.6,N,11355.7,E,0,0,131216,FFFFFBFF#", "\"rejected\":[\"position.latitude\"]"},
-		{"*HQ,1234567890,V1,123506,A,2232.6,N,11355.7,E,0,0,131216,FFFFFBFF,1,2#", "\"custom.tail\":\"1,2\""},
+		{"*HQ,1234567890,V1,123506,A,2232.6,N,11355.7,E,0,361,131216,FFFFFBFF#",
+			"\"rejected\":[\"position.direction\"]"},
+		{"*HQ,1234567890,V1,123506,V,9132.6,N,11355.7,E,0,0,131216,FFFFFBFF#",
+			"\"rejected\":[\"position.latitude\"]"},
+		{"*HQ,1234567890,V1,123506,A,2232.6,N,11355.7,E,0,0,131216,FFFFFBFF,1,2#",
+			"\"custom.tail\":\"1,2\""},
 		{"*HQ,1234567890,V1,123506,A,2232.6,N,11355.7,E,0,0,131216,7FFFFBFE#",
 			"\"custom.low.level.sensor.1.status\":true"},
-		{"*HQ,1234567890,V1,123506,A,2232.6,N,11355.7,E,0,0,131216,7FFFFBFE#", "\"custom.theft.alarm\":true"},
-		{"*HQ,1234567890,V8,213945,A,3542.2043,N,38.6508,W,0.00,170,221025,FBFFF9FF,262,2,3,4,aa:bb,1e,cc,14,dd,0a,22,"
+		{"*HQ,1234567890,V1,123506,A,2232.6,N,11355.7,E,0,0,131216,7FFFFBFE#",
+			"\"custom.theft.alarm\":true"},
+		{"*HQ,1234567890,V8,213945,A,3542.2043,N,38.6508,W,0.00,170,221025,FBFFF9FF,262,2,3,4,aa:bb,1e,"
+		 "cc,14,dd,0a,22,"
 		 "31,126,55#",
 			"\"custom.wifi.bssid.1\":\"aa:bb\",\"custom.wifi.signal.dbm.1\":-80"},
-		{"*HQ,1234567890,V8,213945,A,3542.2043,N,38.6508,W,0.00,170,221025,FBFFF9FF,262,2,3,4,aa:bb,1e,cc,14,dd,0a,22,"
+		{"*HQ,1234567890,V8,213945,A,3542.2043,N,38.6508,W,0.00,170,221025,FBFFF9FF,262,2,3,4,aa:bb,1e,"
+		 "cc,14,dd,0a,22,"
 		 "31,126,55#",
 			"\"battery.level\":55"},
 		{"*HQ,1234567890,FOO,a, b,c#", "\"custom.payload\":\"a, b,c\""},
@@ -134,7 +141,7 @@ static void test_encode(void **state)
 	struct command command = {.text = span_text("S20,130305,1,1")};
 	const struct codec *h02 = codec_find("h02");
 	assert_non_null(h02);
-	assert_null(command_check(&command, h02->max_command));
+	assert_null(command_check_text(command.text, h02->max_command));
 	assert_int_equal(h02->encode(&link, &command, &w, &token), CODEC_OK);
 	assert_true(span_is(writer_span(&w), "*HQ,9170503816,S20,130305,1,1#"));
 	assert_string_equal(token.word, "S20");
@@ -145,7 +152,7 @@ static void test_encode(void **state)
 		uint8_t text[] = {'S', (uint8_t)c, '1'};
 		command.text = span_of(text, 3);
 		bool bad = c < 0x20 || c > 0x7e || strchr("*#$", c) != NULL;
-		assert_int_equal(command_check(&command, 900) != NULL, bad);
+		assert_true((command_check_text(command.text, 900) != NULL) == bad);
 	}
 }
 
@@ -158,9 +165,9 @@ static void test_calendar(void **state)
 		assert_true(calendar_unix(&c, &back));
 		assert_int_equal(back, day * 86400 + 86399);
 	}
-	static const struct calendar bad[] = {{2023, 2, 29, 0, 0, 0}, {2024, 4, 31, 0, 0, 0}, {2024, 0, 1, 0, 0, 0},
-		{2024, 13, 1, 0, 0, 0}, {2024, 1, 0, 0, 0, 0}, {2024, 1, 1, 24, 0, 0}, {2024, 1, 1, 0, 60, 0},
-		{2024, 1, 1, 0, 0, 60}, {2080, 1, 1, 0, 0, 0}};
+	static const struct calendar bad[] = {{2023, 2, 29, 0, 0, 0}, {2024, 4, 31, 0, 0, 0},
+		{2024, 0, 1, 0, 0, 0}, {2024, 13, 1, 0, 0, 0}, {2024, 1, 0, 0, 0, 0}, {2024, 1, 1, 24, 0, 0},
+		{2024, 1, 1, 0, 60, 0}, {2024, 1, 1, 0, 0, 60}, {2080, 1, 1, 0, 0, 0}};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(calendar_unix(&bad[i], &back));
 }
@@ -191,7 +198,8 @@ static void test_numbers_are_exact(void **state)
 		unsigned decimals;
 		const char *json;
 	} rows[] = {{0, 0, "0"}, {0, 7, "0"}, {-5, 1, "-0.5"}, {1234567890, 7, "123.456789"}, {100, 2, "1"},
-		{INT64_MAX, 0, "9223372036854775807"}, {INT64_MIN, 0, "-9223372036854775808"}, {1, 9, "0.000000001"}};
+		{INT64_MAX, 0, "9223372036854775807"}, {INT64_MIN, 0, "-9223372036854775808"},
+		{1, 9, "0.000000001"}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char buf[64];
 		struct writer w = writer_of(buf, sizeof(buf));

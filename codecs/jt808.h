@@ -1,0 +1,56 @@
+/* jt808: what the files of the JT/T 808 codec share.
+ * May use: codec, calendar. May not: be included outside of codecs/jt808*.c. */
+#ifndef T2M_JT808_H
+#define T2M_JT808_H
+
+#include "calendar.h"
+#include "codec.h"
+
+#define JT808_FRAME_MAX 2200 /* R-MAX808, with delimiters and escapes */
+#define JT808_BODY_MAX 1023
+
+/* unit->priv: what answers and commands need of the unit's header */
+struct jt808_unit {
+	uint8_t phone[10]; /* as received */
+	uint8_t version_2019;
+	uint8_t protocol_version;
+	uint16_t serial; /* of the next message that we send */
+	uint8_t known;
+};
+_Static_assert(sizeof(struct jt808_unit) <= sizeof(((struct codec_unit *)0)->priv), "room in the unit");
+
+/* One message of a unit, its header taken apart. */
+struct jt808_message {
+	uint16_t id, serial;
+	bool version_2019;
+	uint16_t total, number; /* 0 when it came in one piece */
+	struct span body;
+	char type[7]; /* "0x0200" */
+};
+
+static inline struct jt808_unit *jt808_unit(struct codec_unit *unit)
+{
+	return (struct jt808_unit *)(void *)unit->priv;
+}
+
+/* Writes a whole frame to the unit: header, body, check byte, escapes. Returns its serial number. */
+uint16_t jt808_frame(struct codec_unit *unit, uint16_t id, struct span body, struct writer *out);
+
+/* A 0x0200 body (or what follows its own head in 0x0201, 0x0500). */
+enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options);
+
+/* 0x0100, 0x0102, 0x0104, 0x0107: what they say. */
+enum codec_status jt808_registration(struct telemetry *t, const struct jt808_message *m,
+	const struct codec_options *options);
+enum codec_status jt808_authentication(struct telemetry *t, const struct jt808_message *m);
+enum codec_status jt808_parameters(struct telemetry *t, const struct jt808_message *m);
+enum codec_status jt808_attributes(struct telemetry *t, const struct jt808_message *m);
+
+enum codec_status jt808_encode(struct codec_link *link, const struct command *command, struct writer *out,
+	struct command_token *token);
+extern const struct command_spec jt808_commands[];
+
+/* Does this command of ours have a specific answer besides the general one? */
+bool jt808_has_answer(uint16_t id);
+
+#endif

@@ -1,0 +1,179 @@
+/* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0704) with its bits and items.
+ * May use: codec, jt808. May not: allocate, log, ask the time.
+ *
+ *   0        4         8          12          16         18          20       22        28
+ *   alarms 4 status 4  lat 4 e-6  lon 4 e-6   altitude 2 speed 2 /10 course 2 BCD time  items: id 1, length 1, value
+ *   Both words: 1 is active. Coordinates are absolute; south and west are status bits 2 and 3. */
+#include "jt808.h"
+
+/* --- tables --- */
+
+struct bit {
+	uint8_t bit;
+	uint16_t field;
+};
+
+static const struct bit alarm_bits[] = {
+	{0, TM_SOS_ALARM}, {1, TM_OVERSPEEDING_EVENT}, {2, TM_FATIGUE_STATUS}, {3, TM_DANGER_ALARM},
+	{4, TM_GNSS_FAILURE_ALARM}, {5, TM_GNSS_ANTENNA_OPEN_ALARM}, {6, TM_GNSS_ANTENNA_SHORT_ALARM},
+	{7, TM_BATTERY_LOW_ALARM}, {8, TM_POWER_CUT_ALARM}, {9, TM_DISPLAY_FAULT}, {10, TM_TTS_FAULT},
+	{11, TM_CAMERA_FAULT}, {12, TM_IC_CARD_FAULT}, {13, TM_OVERSPEED_WARNING}, {14, TM_FATIGUE_WARNING},
+	{15, TM_ALARM_BIT_15}, {16, TM_ALARM_BIT_16}, {17, TM_ALARM_BIT_17}, {18, TM_DRIVING_TIME_ALARM},
+	{19, TM_PARKING_TIME_ALARM}, {20, TM_AREA_EVENT}, {21, TM_ROUTE_EVENT}, {22, TM_ROUTE_TIME_ALARM},
+	{23, TM_ROUTE_DEVIATION_ALARM}, {24, TM_VSS_FAULT}, {25, TM_FUEL_ALARM}, {26, TM_THEFT_ALARM},
+	{27, TM_ILLEGAL_IGNITION_ALARM}, {28, TM_DISPLACEMENT_ALARM}, {29, TM_CRASH_EVENT}, {30, TM_ROLLOVER_EVENT},
+	{31, TM_ILLEGAL_DOOR_ALARM},
+};
+
+/* Bits 2, 3 (signs), 8, 9 (load), 10, 11, 13-17 (also summed up) are read by code, too; 23 to 31 are reserved and
+ * can be seen in the word. */
+static const struct bit status_bits[] = {
+	{0, TM_IGNITION}, {1, TM_POSITION_VALID}, {4, TM_OUT_OF_SERVICE}, {5, TM_COORDINATES_ENCRYPTED},
+	{6, TM_FORWARD_COLLISION}, {7, TM_LANE_DEPARTURE}, {10, TM_FUEL_LINE_CUT}, {11, TM_CIRCUIT_CUT},
+	{12, TM_DOOR_LOCKED}, {13, TM_DOOR_1_OPEN}, {14, TM_DOOR_2_OPEN}, {15, TM_DOOR_3_OPEN}, {16, TM_DOOR_4_OPEN},
+	{17, TM_DOOR_5_OPEN}, {18, TM_GPS_USED}, {19, TM_BEIDOU_USED}, {20, TM_GLONASS_USED}, {21, TM_GALILEO_USED},
+	{22, TM_MOVING},
+};
+
+enum item_kind { KIND_NUMBER = 0, KIND_SIGNED, KIND_CSQ };
+
+/* A piece of an item: a number of `size` bytes at `offset`, times `factor`, in units of the table's decimals. An
+ * item of another length than a row's stays under its number. */
+static const struct {
+	uint8_t id, length, offset, size;
+	enum item_kind kind;
+	uint16_t field, factor;
+} items[] = {
+	{0x01, 4, 0, 4, KIND_NUMBER, TM_MILEAGE, 100},
+	{0x02, 2, 0, 2, KIND_NUMBER, TM_FUEL_VOLUME, 1},
+	{0x03, 2, 0, 2, KIND_NUMBER, TM_RECORDER_SPEED, 1},
+	{0x04, 2, 0, 2, KIND_NUMBER, TM_ALARM_EVENT_ID, 1},
+	{0x06, 2, 0, 2, KIND_SIGNED, TM_CARGO_TEMPERATURE, 1},
+	{0x11, 1, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1},
+	{0x11, 5, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1},
+	{0x11, 5, 1, 4, KIND_NUMBER, TM_OVERSPEED_AREA_ID, 1},
+	{0x12, 6, 0, 1, KIND_NUMBER, TM_AREA_TYPE, 1},
+	{0x12, 6, 1, 4, KIND_NUMBER, TM_AREA_ID, 1},
+	{0x12, 6, 5, 1, KIND_NUMBER, TM_AREA_DIRECTION, 1},
+	{0x13, 7, 0, 4, KIND_NUMBER, TM_ROUTE_ID, 1},
+	{0x13, 7, 4, 2, KIND_NUMBER, TM_ROUTE_SECONDS, 1},
+	{0x13, 7, 6, 1, KIND_NUMBER, TM_ROUTE_RESULT, 1},
+	{0x25, 4, 0, 4, KIND_NUMBER, TM_VEHICLE_SIGNALS, 1},
+	{0x2a, 2, 0, 2, KIND_NUMBER, TM_IO_BITS, 1},
+	{0x2b, 4, 2, 2, KIND_NUMBER, TM_ANALOG_0, 1},
+	{0x2b, 4, 0, 2, KIND_NUMBER, TM_ANALOG_1, 1},
+	{0x30, 1, 0, 1, KIND_CSQ, TM_GSM_LEVEL, 1},
+	{0x31, 1, 0, 1, KIND_NUMBER, TM_SATELLITES, 1},
+};
+
+/* --- path --- */
+
+static void set_bits(struct telemetry *t, uint32_t word, const struct bit *bits, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		telemetry_set(t, (enum telemetry_field)bits[i].field, word >> bits[i].bit & 1);
+}
+
+static void set_status(struct telemetry *t, uint32_t word)
+{
+	set_bits(t, word, status_bits, sizeof(status_bits) / sizeof(status_bits[0]));
+	telemetry_set(t, TM_LOAD, word >> 8 & 3);
+	telemetry_set(t, TM_ENGINE_BLOCKED, (word >> 10 & 3) != 0);
+	telemetry_set(t, TM_DOOR_OPEN, (word >> 13 & 31) != 0);
+}
+
+static bool set_item(struct telemetry *t, uint8_t id, struct span value)
+{
+	bool known = false;
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		if (items[i].id != id || items[i].length != value.len)
+			continue;
+		if (!known && telemetry_has(t, (enum telemetry_field)items[i].field))
+			return false; /* a second one of its kind: under its number */
+		known = true;
+		struct reader r = reader_of(span_of(value.ptr + items[i].offset, items[i].size));
+		int64_t v = reader_uint(&r, items[i].size);
+		if (items[i].kind == KIND_SIGNED)
+			v = (int16_t)v;
+		if (items[i].kind == KIND_CSQ) {
+			if (v > 31) /* 99 and others: unknown */
+				continue;
+			v = (v * 200 + 31) / 62;
+		}
+		telemetry_set(t, (enum telemetry_field)items[i].field, v * items[i].factor);
+	}
+	return known;
+}
+
+static void take_items(struct telemetry *t, struct reader *r)
+{
+	while (reader_left(r) > 0) {
+		size_t at = r->pos;
+		uint8_t id = reader_u8(r), length = reader_u8(r);
+		struct span value = reader_take(r, length);
+		if (r->bad) { /* it overruns the body: what was read before counts */
+			struct writer w = telemetry_scratch(t);
+			writer_hex(&w, span_after(r->in, at));
+			telemetry_set_scratch(t, TM_TAIL, &w);
+			return;
+		}
+		if (!set_item(t, id, value))
+			telemetry_add_item(t, "custom.item.", id, 2, ITEM_HEX, value);
+	}
+}
+
+static void set_time(struct telemetry *t, struct span s, const struct codec_options *options)
+{
+	int64_t unix_s;
+	if (!span_all(s, byte_is_bcd))
+		return;
+	int v[6];
+	for (size_t i = 0; i < 6; i++)
+		v[i] = (s.ptr[i] >> 4) * 10 + (s.ptr[i] & 15);
+	struct calendar c = {2000 + v[0], v[1], v[2], v[3], v[4], v[5]};
+	if (calendar_unix(&c, &unix_s))
+		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->jt808_utc_offset_s) * 1000);
+}
+
+/* With a fix impossible coordinates refuse the record; without one they, and 0/0, are left out. */
+static enum codec_status set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude)
+{
+	bool bad_lat = latitude > 90000000 || latitude < -90000000;
+	bool bad_lon = longitude > 180000000 || longitude < -180000000;
+	if (valid && (bad_lat || bad_lon))
+		return bad_lat ? CODEC_BAD_LATITUDE : CODEC_BAD_LONGITUDE;
+	if (bad_lat)
+		telemetry_reject(t, TM_LATITUDE);
+	if (bad_lon)
+		telemetry_reject(t, TM_LONGITUDE);
+	if (bad_lat || bad_lon || (!valid && latitude == 0 && longitude == 0))
+		return CODEC_OK;
+	telemetry_set(t, TM_LATITUDE, latitude * 10);
+	telemetry_set(t, TM_LONGITUDE, longitude * 10);
+	return CODEC_OK;
+}
+
+enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options)
+{
+	struct reader r = reader_of(body);
+	uint32_t alarms = reader_u32(&r), status = reader_u32(&r);
+	int64_t latitude = reader_u32(&r), longitude = reader_u32(&r);
+	int16_t altitude = (int16_t)reader_u16(&r);
+	uint16_t speed = reader_u16(&r), course = reader_u16(&r);
+	struct span time = reader_take(&r, 6);
+	if (r.bad)
+		return CODEC_TRUNCATED;
+	telemetry_set(t, TM_ALARM_BITMASK, alarms);
+	telemetry_set(t, TM_STATUS_BITMASK, status);
+	set_bits(t, alarms, alarm_bits, sizeof(alarm_bits) / sizeof(alarm_bits[0]));
+	set_status(t, status);
+	enum codec_status rc = set_place(t, status & 2, status & 4 ? -latitude : latitude, status & 8 ? -longitude : longitude);
+	if (rc != CODEC_OK)
+		return rc;
+	telemetry_set(t, TM_ALTITUDE, altitude);
+	telemetry_set(t, TM_SPEED, speed * 100);
+	telemetry_set(t, TM_DIRECTION, course * 10000);
+	set_time(t, time, options);
+	take_items(t, &r);
+	return CODEC_OK;
+}
