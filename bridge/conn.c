@@ -278,7 +278,7 @@ void conn_supersede(struct conn *conn)
 	conn_want_work(conn);
 }
 
-void conn_drain(struct conn *conn)
+void conn_drain(struct conn *conn, const char *reason)
 {
 	struct conns *c = conn->conns;
 	ssize_t n = 1;
@@ -289,7 +289,7 @@ void conn_drain(struct conn *conn)
 		conn->ended = n <= 0;
 		feed(conn, conn->in_len + (n > 0 ? (size_t)n : 0), 0);
 	}
-	conn_close(conn, "taken over by a newer connection");
+	conn_close(conn, reason);
 }
 
 void conn_identified(struct conn *conn)

@@ -165,12 +165,9 @@ void conns_flush(struct conns *c, bool stored)
 	DL_FOREACH_SAFE2(c->work, conn, next, work.next)
 	{
 		int64_t again = work(conn, stored, now);
-		if (conn->superseded) {
-			conn_drain(conn);
-			continue;
-		}
-		if (again < 0) {
-			conn_close(conn, "connection broken");
+		if (conn->superseded || again < 0) {
+			conn_drain(conn,
+				conn->superseded ? "taken over by a newer connection" : "connection broken");
 		} else if (again > 0) {
 			due = due == 0 || again < due ? again : due;
 		} else {

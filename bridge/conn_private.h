@@ -28,8 +28,8 @@ void conn_leave_work(struct conn *conn);
 /* Watch for input, as far as the conn may read, and for room to write. */
 void conn_listen(struct conn *conn, bool writable);
 
-/* Takes what a superseded connection still holds, and closes it. */
-void conn_drain(struct conn *conn);
+/* Takes what the connection still holds, and closes it. */
+void conn_drain(struct conn *conn, const char *reason);
 
 void conns_out_open(struct conns *conns);
 void conns_out_close(struct conns *conns);

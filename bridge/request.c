@@ -32,10 +32,13 @@ static const char *repeated_key(const cJSON *object)
 static const char *take_key(struct request *r, const cJSON *item, char *why, size_t size)
 {
 	const char *key = item->string, *text = cJSON_IsString(item) ? item->valuestring : NULL;
-	int64_t *time = strcmp(key, "timeout") == 0 ? &r->timeout_ms : strcmp(key, "hold") == 0 ? &r->hold_ms : NULL;
+	int64_t *time = strcmp(key, "timeout") == 0 ? &r->timeout_ms
+			: strcmp(key, "hold") == 0  ? &r->hold_ms
+						    : NULL;
 	if (time != NULL) {
 		double least = time == &r->timeout_ms ? 0.1 : 0;
-		bool ok = cJSON_IsNumber(item) && item->valuedouble >= least && item->valuedouble <= SECONDS_MAX;
+		bool ok =
+			cJSON_IsNumber(item) && item->valuedouble >= least && item->valuedouble <= SECONDS_MAX;
 		snprintf(why, size, "%s must be a number of seconds from %g to %g", key, least, SECONDS_MAX);
 		*time = ok ? llround(item->valuedouble * 1000) : -1;
 		return ok ? NULL : why;
@@ -61,7 +64,8 @@ static const char *take_key(struct request *r, const cJSON *item, char *why, siz
 	if (strcmp(key, "args") == 0) {
 		if (!cJSON_IsObject(item))
 			return "args must be an object";
-		snprintf(why, size, "the argument %.60s is there twice", repeated_key(item) ? repeated_key(item) : "");
+		snprintf(why, size, "the argument %.60s is there twice",
+			repeated_key(item) ? repeated_key(item) : "");
 		return repeated_key(item) ? why : NULL;
 	}
 	snprintf(why, size, "unknown key %.60s; allowed: payload, command, args, id, timeout, hold", key);
@@ -97,7 +101,8 @@ const char *request_parse(struct request *r, struct span payload, char *why, siz
 		snprintf(why, size, "the request is longer than %d bytes", REQUEST_MAX);
 		return why;
 	}
-	if (payload.len == 0 || payload.ptr[0] != '{') { /* text; kept in a string item, to have one kind of owner */
+	if (payload.len == 0 ||
+		payload.ptr[0] != '{') { /* text; kept in a string item, to have one kind of owner */
 		char buf[REQUEST_MAX + 1];
 		const char *fault = command_check_text(payload, REQUEST_MAX);
 		if (fault != NULL)
@@ -141,7 +146,8 @@ static const char *take_argument(struct request *r, const cJSON *item, char *why
 {
 	const struct command_spec *spec = r->command.spec;
 	size_t i = 0, n = 0;
-	while (i < COMMAND_ARGS_MAX && spec->args[i].param.key != NULL && strcmp(spec->args[i].param.key, item->string))
+	while (i < COMMAND_ARGS_MAX && spec->args[i].param.key != NULL &&
+		strcmp(spec->args[i].param.key, item->string))
 		i++;
 	if (i == COMMAND_ARGS_MAX || spec->args[i].param.key == NULL) {
 		n = (size_t)snprintf(why, size, "%s has no argument %.60s; allowed:", spec->name, item->string);
@@ -178,7 +184,8 @@ const char *request_resolve(struct request *r, const struct codec *codec, char *
 		return command_check_text(r->command.text, codec->max_command);
 	r->command.spec = command_find(codec->commands, span_text(r->name));
 	if (r->command.spec == NULL) {
-		size_t n = (size_t)snprintf(why, size, "%s has no command %.60s; allowed:", codec->name, r->name);
+		size_t n =
+			(size_t)snprintf(why, size, "%s has no command %.60s; allowed:", codec->name, r->name);
 		for (const struct command_spec *s = codec->commands; s->name != NULL && n < size; s++)
 			n += (size_t)snprintf(why + n, size - n, " %s", s->name);
 		return why;

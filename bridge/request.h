@@ -13,11 +13,11 @@
 #define REQUEST_MAX 8192
 
 struct request {
-	struct command command; /* its spec and values only after request_resolve */
-	char name[64];          /* of a named command; "" for text */
-	char id[201];           /* "" when there is none */
+	struct command command;      /* its spec and values only after request_resolve */
+	char name[64];               /* of a named command; "" for text */
+	char id[201];                /* "" when there is none */
 	int64_t timeout_ms, hold_ms; /* -1: not given */
-	void *document;         /* what the spans point into */
+	void *document;              /* what the spans point into */
 };
 
 /* NULL: fine, and request_free is due. Else why not, as a sentence for the user. */

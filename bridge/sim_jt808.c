@@ -69,8 +69,8 @@ static void put_location(struct writer *w, const struct sim_unit *u, const struc
 	struct sim_place p = sim_place(u, r);
 	struct calendar c = calendar_of(r->time_s + UTC_OFFSET_S);
 	bool alarm = u->sim->alarm_every > 0 && r->number % u->sim->alarm_every == u->sim->alarm_every - 1;
-	uint32_t status = 3u | (p.latitude < 0 ? 4u : 0) | (p.longitude < 0 ? 8u : 0) | (u->blocked ? 1u << 10 : 0) |
-			  1u << 18;
+	uint32_t status = 3u | (p.latitude < 0 ? 4u : 0) | (p.longitude < 0 ? 8u : 0) |
+			  (u->blocked ? 1u << 10 : 0) | 1u << 18;
 	writer_u32(w, alarm || u->sos ? 1 : 0);
 	writer_u32(w, status);
 	writer_u32(w, (uint32_t)(llabs(p.latitude) / 10));
@@ -119,7 +119,8 @@ static void hello(struct sim_unit *u)
 		writer_bytes(&w, field, widths[wide][i]);
 	}
 	writer_u8(&w, 1);
-	writer_text(&w, "\xd4\xc1" "A12345"); /* a plate in GBK */
+	writer_text(&w, "\xd4\xc1"
+			"A12345"); /* a plate in GBK */
 	send_message(u, 0x0100, writer_span(&w));
 }
 
@@ -163,7 +164,10 @@ static void answer(struct sim_unit *u, uint16_t serial, uint16_t id)
 		writer_bytes(&w, "SIM\0", 5);
 		writer_bytes(&w, "ST-901A\0\0\0\0\0\0\0\0\0\0\0\0", 20);
 		writer_text(&w, "T000001");
-		writer_bytes(&w, "\x89\x86\x03\x24\x94\x75\x60\x03\x29\x00\x04HW-1\x05" "1.0.0\x03\x01", 23);
+		writer_bytes(&w,
+			"\x89\x86\x03\x24\x94\x75\x60\x03\x29\x00\x04HW-1\x05"
+			"1.0.0\x03\x01",
+			23);
 		send_message(u, 0x0107, writer_span(&w));
 		return;
 	}

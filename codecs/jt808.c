@@ -19,28 +19,29 @@ enum { SHARED_DELIMITER = 0 };
 
 /* --- tables --- */
 
-static enum codec_status take_nothing(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
-static enum codec_status take_payload(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
-static enum codec_status take_location(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
-static enum codec_status take_answered_location(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
-static enum codec_status take_reply(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
-static enum codec_status take_authentication(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
-static enum codec_status take_parameters(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
-static enum codec_status take_attributes(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options);
+static enum codec_status take_nothing(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+static enum codec_status take_payload(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+static enum codec_status take_location(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+static enum codec_status take_answered_location(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+static enum codec_status take_reply(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+static enum codec_status take_authentication(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+static enum codec_status take_parameters(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+static enum codec_status take_attributes(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
 
 enum answer { ANSWER_NONE = 0, ANSWER_GENERAL, ANSWER_REGISTRATION, ANSWER_TIME, ANSWER_VENDOR_TIME };
 
 static const struct {
 	uint16_t id;
-	enum codec_status (*take)(struct telemetry *, const struct jt808_message *, const struct codec_options *);
+	enum codec_status (*take)(
+		struct telemetry *, const struct jt808_message *, const struct codec_options *);
 	enum answer answer;
 	uint16_t command; /* what it answers, 0: nothing, or told by its body */
 } messages[] = {
@@ -149,7 +150,8 @@ static uint8_t check_of(struct span s)
 
 /* --- header --- */
 
-static enum codec_status read_header(struct span in, struct jt808_message *m, struct span *phone, uint8_t *version)
+static enum codec_status read_header(
+	struct span in, struct jt808_message *m, struct span *phone, uint8_t *version)
 {
 	if (in.len < UNESCAPED_MIN)
 		return CODEC_TRUNCATED;
@@ -241,8 +243,8 @@ uint16_t jt808_frame(struct codec_unit *unit, uint16_t id, struct span body, str
 
 /* --- what the messages say --- */
 
-static enum codec_status take_nothing(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_nothing(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	(void)t;
 	(void)m;
@@ -251,8 +253,8 @@ static enum codec_status take_nothing(struct telemetry *t, const struct jt808_me
 }
 
 /* No decoder: the bytes as they are. */
-static enum codec_status take_payload(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_payload(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	enum { PIECE = 1000 };
 	(void)options;
@@ -264,26 +266,27 @@ static enum codec_status take_payload(struct telemetry *t, const struct jt808_me
 	}
 	for (size_t at = 0; at < m->body.len; at += PIECE) {
 		size_t n = m->body.len - at < PIECE ? m->body.len - at : PIECE;
-		telemetry_add_item(t, "custom.payload.", (uint32_t)(at / PIECE), 4, ITEM_HEX, span_of(m->body.ptr + at, n));
+		telemetry_add_item(t, "custom.payload.", (uint32_t)(at / PIECE), 4, ITEM_HEX,
+			span_of(m->body.ptr + at, n));
 	}
 	return CODEC_OK;
 }
 
-static enum codec_status take_location(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_location(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	return jt808_location(t, m->body, options);
 }
 
 /* WORD serial of our command, then a location. */
-static enum codec_status take_answered_location(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_answered_location(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	return m->body.len < 2 ? CODEC_TRUNCATED : jt808_location(t, span_after(m->body, 2), options);
 }
 
-static enum codec_status take_reply(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_reply(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	(void)options;
 	if (m->body.len != 5)
@@ -298,22 +301,22 @@ static enum codec_status take_reply(struct telemetry *t, const struct jt808_mess
 	return CODEC_OK;
 }
 
-static enum codec_status take_authentication(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_authentication(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	(void)options;
 	return jt808_authentication(t, m);
 }
 
-static enum codec_status take_parameters(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_parameters(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	(void)options;
 	return jt808_parameters(t, m);
 }
 
-static enum codec_status take_attributes(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+static enum codec_status take_attributes(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	(void)options;
 	return jt808_attributes(t, m);
@@ -321,7 +324,8 @@ static enum codec_status take_attributes(struct telemetry *t, const struct jt808
 
 /* --- answers --- */
 
-static void send_body(struct codec_link *link, uint16_t id, const struct writer *body, const struct codec_sink *sink)
+static void send_body(
+	struct codec_link *link, uint16_t id, const struct writer *body, const struct codec_sink *sink)
 {
 	uint8_t buf[JT808_FRAME_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
@@ -330,8 +334,8 @@ static void send_body(struct codec_link *link, uint16_t id, const struct writer 
 		sink->send(sink->ctx, writer_span(&w));
 }
 
-static void send_general(struct codec_link *link, const struct jt808_message *m, uint8_t result,
-	const struct codec_sink *sink)
+static void send_general(
+	struct codec_link *link, const struct jt808_message *m, uint8_t result, const struct codec_sink *sink)
 {
 	uint8_t buf[8];
 	struct writer w = writer_of(buf, sizeof(buf));
@@ -341,7 +345,8 @@ static void send_general(struct codec_link *link, const struct jt808_message *m,
 	send_body(link, 0x8001, &w, sink);
 }
 
-static void send_registration(struct codec_link *link, const struct jt808_message *m, const struct codec_sink *sink)
+static void send_registration(
+	struct codec_link *link, const struct jt808_message *m, const struct codec_sink *sink)
 {
 	uint8_t buf[JT808_BODY_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
@@ -376,8 +381,8 @@ static void send_time(struct codec_link *link, bool vendor, const struct codec_s
 	send_body(link, vendor ? 0x8109 : 0x8004, &w, sink);
 }
 
-static void send_answer(struct codec_link *link, const struct jt808_message *m, enum answer answer, uint8_t result,
-	const struct codec_sink *sink)
+static void send_answer(struct codec_link *link, const struct jt808_message *m, enum answer answer,
+	uint8_t result, const struct codec_sink *sink)
 {
 	switch (answer) {
 	case ANSWER_NONE:
@@ -403,8 +408,8 @@ static struct span result_name(uint8_t result)
 	return span_text(result < 4 ? names[result] : "unknown result");
 }
 
-static void tell_reply(const struct jt808_message *m, uint16_t command, struct span frame,
-	const struct codec_sink *sink)
+static void tell_reply(
+	const struct jt808_message *m, uint16_t command, struct span frame, const struct codec_sink *sink)
 {
 	struct command_reply reply = {.frame = frame, .token.serial = -1};
 	uint8_t id[2] = {(uint8_t)(command >> 8), (uint8_t)command};
@@ -461,8 +466,8 @@ static enum codec_status batch(struct codec_link *link, const struct jt808_messa
 	return status;
 }
 
-static enum codec_status take(struct codec_link *link, const struct jt808_message *m, size_t row, struct telemetry *t,
-	const struct codec_sink *sink)
+static enum codec_status take(struct codec_link *link, const struct jt808_message *m, size_t row,
+	struct telemetry *t, const struct codec_sink *sink)
 {
 	if (row != UNKNOWN && messages[row].take == NULL)
 		return batch(link, m, t, sink);
@@ -517,8 +522,8 @@ static enum codec_status take_message(struct codec_link *link, const struct jt80
 	return status;
 }
 
-static enum codec_status jt808_decode(struct codec_link *link, struct span frame, struct telemetry *t,
-	const struct codec_sink *sink)
+static enum codec_status jt808_decode(
+	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
 	uint8_t buf[JT808_FRAME_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));

@@ -7,13 +7,13 @@
 
 /* --- tables --- */
 
-#define NUMBER(key, min, max, unit, help, standard)                                                               \
-	{                                                                                                         \
-		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard                                           \
+#define NUMBER(key, min, max, unit, help, standard)                                                            \
+	{                                                                                                      \
+		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard                                        \
 	}
-#define TEXT(key, min, max, help, standard)                                                                       \
-	{                                                                                                         \
-		{key, PARAM_TEXT, 0, min, max, "", help}, standard                                                \
+#define TEXT(key, min, max, help, standard)                                                                    \
+	{                                                                                                      \
+		{key, PARAM_TEXT, 0, min, max, "", help}, standard                                             \
 	}
 #define U32 4294967295LL
 
@@ -37,13 +37,17 @@ const struct command_spec jt808_commands[] = {
 	{"parameter.request", "read one parameter", 0x8106, "01 {parameter:4}",
 		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL)}},
 	{"parameter.set", "set a parameter of four bytes", 0x8103, "01 {parameter:4} 04 {value:4}",
-		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL), NUMBER("value", 0, U32, "", "its value", NULL)}},
+		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL),
+			NUMBER("value", 0, U32, "", "its value", NULL)}},
 	{"parameter.text.set", "set a text parameter", 0x8103, "01 {parameter:4} {value:s}",
-		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL), TEXT("value", 0, 200, "its value", NULL)}},
+		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL),
+			TEXT("value", 0, 200, "its value", NULL)}},
 	{"attributes.request", "model, versions, SIM", 0x8107, "", {{{0}, NULL}}},
 	{"server.set", "server and TCP port", 0x8103, "02 00000013 {host:s} 00000018 04 {port:4}",
-		{TEXT("host", 1, 100, "name or address", NULL), NUMBER("port", 1, 65535, "", "TCP port", NULL)}},
-	{"apn.set", "access point of the SIM", 0x8103, "03 00000010 {apn:s} 00000011 {user:s} 00000012 {password:s}",
+		{TEXT("host", 1, 100, "name or address", NULL),
+			NUMBER("port", 1, 65535, "", "TCP port", NULL)}},
+	{"apn.set", "access point of the SIM", 0x8103,
+		"03 00000010 {apn:s} 00000011 {user:s} 00000012 {password:s}",
 		{TEXT("apn", 1, 60, "access point name", NULL), TEXT("user", 0, 60, "user name", ""),
 			TEXT("password", 0, 60, "password", "")}},
 	{"speed.limit", "overspeed alarm", 0x8103, "01 00000055 04 {speed:4}",
@@ -118,8 +122,8 @@ static void widen_control(struct writer *w)
 	writer_u8(w, control);
 }
 
-enum codec_status jt808_encode(struct codec_link *link, const struct command *command, struct writer *out,
-	struct command_token *token)
+enum codec_status jt808_encode(
+	struct codec_link *link, const struct command *command, struct writer *out, struct command_token *token)
 {
 	uint8_t buf[JT808_BODY_MAX] = {0};
 	struct writer body = writer_of(buf, sizeof(buf));

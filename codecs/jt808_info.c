@@ -45,8 +45,8 @@ static void set_codes(struct telemetry *t, struct reader *r, struct widths w)
 	set_code(t, TM_MANUFACTURER_DEVICE_CODE, reader_take(r, w.terminal));
 }
 
-enum codec_status jt808_registration(struct telemetry *t, const struct jt808_message *m,
-	const struct codec_options *options)
+enum codec_status jt808_registration(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
 	static const struct widths v2011 = {5, 8, 7}, v2013 = {5, 20, 7}, v2019 = {11, 30, 30};
 	struct widths widths = m->version_2019 ? v2019 : m->body.len >= 37 ? v2013 : v2011;
@@ -99,8 +99,11 @@ enum codec_status jt808_parameters(struct telemetry *t, const struct jt808_messa
 			break;
 		}
 		bool text = value.len > 4 && span_all(unpad(value), printable);
-		enum item_form form = text ? ITEM_TEXT : value.len >= 1 && value.len <= 4 ? ITEM_NUMBER : ITEM_HEX;
-		telemetry_add_item(t, "custom.parameter.", id, id > 0xffff ? 8 : 4, form, text ? unpad(value) : value);
+		enum item_form form = text                               ? ITEM_TEXT
+				      : value.len >= 1 && value.len <= 4 ? ITEM_NUMBER
+									 : ITEM_HEX;
+		telemetry_add_item(
+			t, "custom.parameter.", id, id > 0xffff ? 8 : 4, form, text ? unpad(value) : value);
 	}
 	return m->body.len < 3 ? CODEC_TRUNCATED : CODEC_OK;
 }

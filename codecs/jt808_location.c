@@ -14,24 +14,61 @@ struct bit {
 };
 
 static const struct bit alarm_bits[] = {
-	{0, TM_SOS_ALARM}, {1, TM_OVERSPEEDING_EVENT}, {2, TM_FATIGUE_STATUS}, {3, TM_DANGER_ALARM},
-	{4, TM_GNSS_FAILURE_ALARM}, {5, TM_GNSS_ANTENNA_OPEN_ALARM}, {6, TM_GNSS_ANTENNA_SHORT_ALARM},
-	{7, TM_BATTERY_LOW_ALARM}, {8, TM_POWER_CUT_ALARM}, {9, TM_DISPLAY_FAULT}, {10, TM_TTS_FAULT},
-	{11, TM_CAMERA_FAULT}, {12, TM_IC_CARD_FAULT}, {13, TM_OVERSPEED_WARNING}, {14, TM_FATIGUE_WARNING},
-	{15, TM_ALARM_BIT_15}, {16, TM_ALARM_BIT_16}, {17, TM_ALARM_BIT_17}, {18, TM_DRIVING_TIME_ALARM},
-	{19, TM_PARKING_TIME_ALARM}, {20, TM_AREA_EVENT}, {21, TM_ROUTE_EVENT}, {22, TM_ROUTE_TIME_ALARM},
-	{23, TM_ROUTE_DEVIATION_ALARM}, {24, TM_VSS_FAULT}, {25, TM_FUEL_ALARM}, {26, TM_THEFT_ALARM},
-	{27, TM_ILLEGAL_IGNITION_ALARM}, {28, TM_DISPLACEMENT_ALARM}, {29, TM_CRASH_EVENT}, {30, TM_ROLLOVER_EVENT},
+	{0, TM_SOS_ALARM},
+	{1, TM_OVERSPEEDING_EVENT},
+	{2, TM_FATIGUE_STATUS},
+	{3, TM_DANGER_ALARM},
+	{4, TM_GNSS_FAILURE_ALARM},
+	{5, TM_GNSS_ANTENNA_OPEN_ALARM},
+	{6, TM_GNSS_ANTENNA_SHORT_ALARM},
+	{7, TM_BATTERY_LOW_ALARM},
+	{8, TM_POWER_CUT_ALARM},
+	{9, TM_DISPLAY_FAULT},
+	{10, TM_TTS_FAULT},
+	{11, TM_CAMERA_FAULT},
+	{12, TM_IC_CARD_FAULT},
+	{13, TM_OVERSPEED_WARNING},
+	{14, TM_FATIGUE_WARNING},
+	{15, TM_ALARM_BIT_15},
+	{16, TM_ALARM_BIT_16},
+	{17, TM_ALARM_BIT_17},
+	{18, TM_DRIVING_TIME_ALARM},
+	{19, TM_PARKING_TIME_ALARM},
+	{20, TM_AREA_EVENT},
+	{21, TM_ROUTE_EVENT},
+	{22, TM_ROUTE_TIME_ALARM},
+	{23, TM_ROUTE_DEVIATION_ALARM},
+	{24, TM_VSS_FAULT},
+	{25, TM_FUEL_ALARM},
+	{26, TM_THEFT_ALARM},
+	{27, TM_ILLEGAL_IGNITION_ALARM},
+	{28, TM_DISPLACEMENT_ALARM},
+	{29, TM_CRASH_EVENT},
+	{30, TM_ROLLOVER_EVENT},
 	{31, TM_ILLEGAL_DOOR_ALARM},
 };
 
 /* Bits 2, 3 (signs), 8, 9 (load), 10, 11, 13-17 (also summed up) are read by code, too; 23 to 31 are reserved and
  * can be seen in the word. */
 static const struct bit status_bits[] = {
-	{0, TM_IGNITION}, {1, TM_POSITION_VALID}, {4, TM_OUT_OF_SERVICE}, {5, TM_COORDINATES_ENCRYPTED},
-	{6, TM_FORWARD_COLLISION}, {7, TM_LANE_DEPARTURE}, {10, TM_FUEL_LINE_CUT}, {11, TM_CIRCUIT_CUT},
-	{12, TM_DOOR_LOCKED}, {13, TM_DOOR_1_OPEN}, {14, TM_DOOR_2_OPEN}, {15, TM_DOOR_3_OPEN}, {16, TM_DOOR_4_OPEN},
-	{17, TM_DOOR_5_OPEN}, {18, TM_GPS_USED}, {19, TM_BEIDOU_USED}, {20, TM_GLONASS_USED}, {21, TM_GALILEO_USED},
+	{0, TM_IGNITION},
+	{1, TM_POSITION_VALID},
+	{4, TM_OUT_OF_SERVICE},
+	{5, TM_COORDINATES_ENCRYPTED},
+	{6, TM_FORWARD_COLLISION},
+	{7, TM_LANE_DEPARTURE},
+	{10, TM_FUEL_LINE_CUT},
+	{11, TM_CIRCUIT_CUT},
+	{12, TM_DOOR_LOCKED},
+	{13, TM_DOOR_1_OPEN},
+	{14, TM_DOOR_2_OPEN},
+	{15, TM_DOOR_3_OPEN},
+	{16, TM_DOOR_4_OPEN},
+	{17, TM_DOOR_5_OPEN},
+	{18, TM_GPS_USED},
+	{19, TM_BEIDOU_USED},
+	{20, TM_GLONASS_USED},
+	{21, TM_GALILEO_USED},
 	{22, TM_MOVING},
 };
 
@@ -167,7 +204,8 @@ enum codec_status jt808_location(struct telemetry *t, struct span body, const st
 	telemetry_set(t, TM_STATUS_BITMASK, status);
 	set_bits(t, alarms, alarm_bits, sizeof(alarm_bits) / sizeof(alarm_bits[0]));
 	set_status(t, status);
-	enum codec_status rc = set_place(t, status & 2, status & 4 ? -latitude : latitude, status & 8 ? -longitude : longitude);
+	enum codec_status rc = set_place(
+		t, status & 2, status & 4 ? -latitude : latitude, status & 8 ? -longitude : longitude);
 	if (rc != CODEC_OK)
 		return rc;
 	telemetry_set(t, TM_ALTITUDE, altitude);

@@ -237,6 +237,13 @@ class Unit:
             data += piece
         return data
 
+    def finish(self):
+        """Says that it has no more to say, and hears the bridge out; a plain close with unread data is an abort."""
+        self.socket.shutdown(socket.SHUT_WR)
+        while self.receive():
+            pass
+        self.socket.close()
+
     def close(self):
         self.socket.close()
 

@@ -61,7 +61,7 @@ def send_all(bridge, how):
         if how == "udp":
             open_units.append(unit)
         else:
-            unit.close()
+            unit.finish()
     return expected, open_units
 
 
