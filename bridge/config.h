@@ -46,7 +46,8 @@ struct config {
 		char *allow;
 	} commands;
 	struct {
-		int64_t size;
+		char *path;
+		int64_t size, sync, sync_interval;
 	} outbox;
 	struct {
 		int64_t ack;

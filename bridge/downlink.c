@@ -136,7 +136,7 @@ static void tell(struct downlink *d, const struct waiting *w, struct outcome o, 
 	emit_end(&e);
 	struct span response = span_of(w->response_topic, w->response_topic_len);
 	struct span correlation = span_of(w->correlation, w->correlation_len);
-	if (out.full || !uplink_reply(d->uplink, w->ident, writer_span(&out), response, correlation))
+	if (out.full || !uplink_reply(d->uplink, w->ident, writer_span(&out), response, correlation, now_ms))
 		log_error("the reply to a command for unit %s is lost: no room", w->ident);
 	log_notice("command for unit %s: %s %s: %s%s%s", w->ident, command_name(w),
 		log_bytes(span_of(w->frame, w->frame_len)).text, o.status, o.reason ? ": " : "",

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "parts.h"
 #include "print.h"
+#include "store.h"
 #include "topic.h"
 
 #include <signal.h>
@@ -157,7 +158,14 @@ int main(int argc, char **argv)
 			faults == 1 ? "" : "s");
 	else if (args.test)
 		fprintf(stderr, "%s: the configuration is fine\n", args.path ? args.path : "built-in defaults");
-	rc = faults > 0 ? 1 : args.test ? 0 : run(&bridge);
+	if (faults > 0 || args.test)
+		rc = faults > 0;
+	else if (args.outbox_status)
+		rc = store_print_status(bridge.config.outbox.path);
+	else if (args.outbox_reset)
+		rc = store_move_aside(bridge.config.outbox.path);
+	else
+		rc = run(&bridge);
 	config_free(&bridge.config);
 	return rc;
 }

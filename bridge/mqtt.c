@@ -40,7 +40,6 @@ struct mqtt {
 	double backoff;
 	bool connected, broken, stopping, told;
 	unsigned window, inflight;
-	uint64_t cursor;        /* last number given to the client */
 	uint64_t by_mid[65536]; /* number of each message on its way, 0 = none */
 	mosquitto_property *content[2];
 };
@@ -72,7 +71,7 @@ static void drop_client(struct mqtt *m)
 	m->client = NULL;
 	m->connected = m->broken = false;
 	m->inflight = 0;
-	m->cursor = 0; /* what was on its way goes out again */
+	outbox_rewind(m->outbox); /* what was on its way goes out again */
 	memset(m->by_mid, 0, sizeof(m->by_mid));
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, 0);
 }
@@ -405,8 +404,7 @@ void mqtt_kick(struct mqtt *m)
 {
 	struct outbox_message msg;
 	char topic[256];
-	while (m->connected && !m->broken && m->inflight < m->window &&
-		outbox_next(m->outbox, m->cursor, &msg)) {
+	while (m->connected && !m->broken && m->inflight < m->window && outbox_next(m->outbox, &msg)) {
 		int mid = 0;
 		if (msg.topic.len >= sizeof(topic))
 			msg.topic.len = sizeof(topic) - 1;
@@ -420,7 +418,6 @@ void mqtt_kick(struct mqtt *m)
 			rc == MOSQ_ERR_MALFORMED_UTF8) {
 			log_error("message %llu for %s can never be published and is dropped: %s",
 				(unsigned long long)msg.seqnum, topic, mosquitto_strerror(rc));
-			m->cursor = msg.seqnum;
 			outbox_done(m->outbox, msg.seqnum);
 			continue;
 		}
@@ -428,7 +425,6 @@ void mqtt_kick(struct mqtt *m)
 			after(m, rc);
 			return;
 		}
-		m->cursor = msg.seqnum;
 		m->by_mid[mid & 0xffff] = msg.seqnum;
 		stats_set(m->stats, STAT_MQTT_INFLIGHT, ++m->inflight);
 	}

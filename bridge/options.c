@@ -14,6 +14,7 @@
 static const char *const formats[] = {"json", "msgpack", NULL};
 static const char *const h02_acks[] = {"auto", "v4", "r12", "off", NULL};
 static const char *const accept_reject[] = {"accept", "reject", NULL};
+static const char *const syncs[] = {"always", "interval", "never", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 #define AT(field) offsetof(struct config, field)
@@ -81,8 +82,16 @@ const struct config_option option_table[] = {
 		"empty: all."},
 	{"commands", "max_held_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(commands.max_held_per_unit), "8", 1,
 		1000, NULL, "Commands that may wait for one unit, held or for their answer."},
+	{"outbox", "path", OPTION_TEXT, 0, AT(outbox.path), "/var/lib/tracker2mqtt/outbox", 0, 180, NULL,
+		"Directory where messages wait for the broker; empty: in memory only, lost when the process "
+		"ends."},
 	{"outbox", "size", OPTION_SIZE, 0, AT(outbox.size), "1G", 1 << 20, 1LL << 40, NULL,
 		"Most bytes that wait for the broker; when full, reading from units pauses."},
+	{"outbox", "sync", OPTION_CHOICE, 0, AT(outbox.sync), "always", 0, 0, syncs,
+		"When it is safe against power loss: before each acknowledgement, every sync_interval, or as "
+		"the kernel likes."},
+	{"outbox", "sync_interval", OPTION_DURATION, 0, AT(outbox.sync_interval), "1s", 10, HOUR, NULL,
+		"For sync = interval."},
 	{"h02", "ack", OPTION_CHOICE, OPTION_RELOAD, AT(h02.ack), "auto", 0, 0, h02_acks,
 		"How H02 units are acknowledged: by message type, always V4, always R12, or not at all."},
 	{"jt808", "registration", OPTION_CHOICE, OPTION_RELOAD, AT(jt808.registration), "accept", 0, 0,

@@ -1,222 +1,315 @@
-/* outbox: a bounded ring of chunks in memory; see outbox.h.
- * May use: the C library. May not: know MQTT, units or formats. */
+/* outbox: see outbox.h. The ring holds the messages of this turn until the store has them; without a store it holds
+ * all of them. */
 #include "outbox.h"
+
+#include "log.h"
+#include "ring.h"
+#include "store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-#define CHUNK_BYTES (256 * 1024)
 #define RESERVE_BYTES (256 * 1024) /* kept for what is not a record, and for the frame at hand */
+#define DONE_MAX 512               /* deletions that wait for a transaction */
+#define DONE_WAIT_MS 500
+#define RETRY_MS 200
+#define LATE 2000              /* so many waiting make a live lane worth while */
+#define BUCKETS (1u << 16)     /* units by hash; sharing one only makes them wait for each other */
+#define LIVE_MAX (1u << 18)
 
-struct entry {
-	uint64_t seqnum;
-	uint32_t length; /* topic, correlation data and payload */
-	uint16_t topic_length, correlation_length;
-	uint8_t content;
-	bool retain, done;
+struct bucket {
+	uint64_t last; /* number of the last message of this order */
+	bool live;     /* it went into the live lane */
 };
 
-struct chunk {
-	struct chunk *next;
-	size_t used, live; /* bytes; entries that are not done */
-	size_t size;
-	_Alignas(8) uint8_t data[];
-};
-
-struct cursor {
-	struct chunk *chunk;
-	size_t offset;
+struct numbers { /* a queue */
+	uint64_t *item;
+	size_t head, count;
 };
 
 struct outbox {
-	struct chunk *head, *tail, *spare;
-	struct cursor next, done; /* where the last call ended: hints */
+	struct outbox_options options;
+	struct outbox_ring *ring;
+	struct store *store; /* NULL: in memory only */
 	uint64_t seqnum, stored;
-	size_t size, bytes, count;
+	uint64_t done[DONE_MAX + 1];
+	size_t done_count;
+	int64_t done_since_ms, flushed_ms, retry_ms;
+	bool unflushed;
+	const char *trouble;
+	/* sending */
+	uint64_t cursor;           /* the backlog up to here has been given out */
+	struct numbers live, skip; /* of the live lane: to be given out; given out before the cursor came there */
+	bool turn;
+	struct bucket *buckets;
 };
 
-static size_t entry_size(size_t length)
+static int64_t steady_ms(void)
 {
-	return (sizeof(struct entry) + length + 7) & ~(size_t)7;
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static struct entry *entry_at(const struct cursor *c)
+/* --- queue of numbers --- */
+
+static bool push(struct numbers *q, uint64_t n)
 {
-	return (struct entry *)(void *)(c->chunk->data + c->offset);
+	if (q->item == NULL)
+		q->item = malloc(LIVE_MAX * sizeof(*q->item));
+	if (q->item == NULL || q->count == LIVE_MAX)
+		return false;
+	q->item[(q->head + q->count++) % LIVE_MAX] = n;
+	return true;
 }
 
-struct outbox *outbox_open(size_t size, char *why, size_t why_size)
+static uint64_t first(const struct numbers *q)
+{
+	return q->count > 0 ? q->item[q->head] : 0;
+}
+
+static void pop(struct numbers *q)
+{
+	q->head = (q->head + 1) % LIVE_MAX;
+	q->count--;
+}
+
+/* --- open and close --- */
+
+/* What waits from an earlier run: those units' new messages come after it. */
+static void learn_order(struct outbox *o)
+{
+	struct outbox_message m;
+	for (uint64_t after = 0; store_next(o->store, after, &m); after = m.seqnum)
+		o->buckets[m.order % BUCKETS].last = m.seqnum;
+	store_rest(o->store);
+}
+
+struct outbox *outbox_open(const struct outbox_options *options, char *why, size_t why_size)
 {
 	struct outbox *o = calloc(1, sizeof(*o));
-	if (o == NULL) {
-		snprintf(why, why_size, "no memory for the outbox");
+	snprintf(why, why_size, "no memory for the outbox");
+	if (o == NULL)
+		return NULL;
+	o->options = *options;
+	o->ring = ring_open();
+	o->buckets = calloc(BUCKETS, sizeof(*o->buckets));
+	bool ok = o->ring != NULL && o->buckets != NULL;
+	if (ok && *options->path != '\0') {
+		o->store = store_open(options->path, options->size, (enum store_sync)options->sync, why, why_size);
+		ok = o->store != NULL;
+	}
+	if (!ok) {
+		outbox_close(o);
 		return NULL;
 	}
-	o->size = size;
+	if (o->store != NULL) {
+		o->seqnum = o->stored = store_last_seqnum(o->store);
+		learn_order(o);
+		if (store_count(o->store) > 0)
+			log_notice("outbox: %zu messages from before are published first", store_count(o->store));
+	}
 	return o;
 }
 
 void outbox_close(struct outbox *o)
 {
-	while (o->head != NULL) {
-		struct chunk *next = o->head->next;
-		free(o->head);
-		o->head = next;
+	if (o->store != NULL) {
+		o->done_since_ms = 0;
+		outbox_sync(o);
+		store_close(o->store);
 	}
-	free(o->spare);
+	if (o->ring != NULL)
+		ring_close(o->ring);
+	free(o->live.item);
+	free(o->skip.item);
+	free(o->buckets);
 	free(o);
 }
+
+/* --- in --- */
 
 uint64_t outbox_next_seqnum(const struct outbox *o)
 {
 	return o->seqnum + 1;
 }
 
-bool outbox_room(const struct outbox *o)
-{
-	return o->bytes + RESERVE_BYTES <= o->size;
-}
-
-static struct chunk *chunk_for(struct outbox *o, size_t need)
-{
-	if (o->tail != NULL && o->tail->size - o->tail->used >= need)
-		return o->tail;
-	size_t size = need > CHUNK_BYTES ? need : CHUNK_BYTES;
-	struct chunk *c = size == CHUNK_BYTES ? o->spare : NULL;
-	if (c != NULL)
-		o->spare = NULL;
-	else
-		c = malloc(sizeof(*c) + size);
-	if (c == NULL)
-		return NULL;
-	*c = (struct chunk){.size = size};
-	if (o->tail != NULL)
-		o->tail->next = c;
-	else
-		o->head = c;
-	o->tail = c;
-	return c;
-}
-
-uint64_t outbox_put(struct outbox *o, const struct outbox_message *m)
-{
-	size_t length = m->topic.len + m->correlation.len + m->payload.len, need = entry_size(length);
-	if (o->bytes + need > o->size || m->topic.len > UINT16_MAX || m->correlation.len > UINT16_MAX ||
-		length > UINT32_MAX)
-		return 0;
-	struct chunk *c = chunk_for(o, need);
-	if (c == NULL)
-		return 0;
-	struct entry *e = (struct entry *)(void *)(c->data + c->used);
-	*e = (struct entry){
-		.seqnum = ++o->seqnum,
-		.length = (uint32_t)length,
-		.topic_length = (uint16_t)m->topic.len,
-		.correlation_length = (uint16_t)m->correlation.len,
-		.content = (uint8_t)m->content,
-		.retain = m->retain,
-	};
-	uint8_t *body = (uint8_t *)(e + 1);
-	struct writer w = writer_of(body, length);
-	writer_span_put(&w, m->topic);
-	writer_span_put(&w, m->correlation);
-	writer_span_put(&w, m->payload);
-	c->used += need;
-	c->live++;
-	o->bytes += need;
-	o->count++;
-	return e->seqnum;
-}
-
-bool outbox_sync(struct outbox *o)
-{
-	o->stored = o->seqnum;
-	return true;
-}
-
-/* Moves to the first entry with this number or a later one, from the hint when it is not behind. */
-static bool seek(struct outbox *o, struct cursor *c, uint64_t seqnum)
-{
-	bool usable = c->chunk != NULL && c->offset < c->chunk->used && entry_at(c)->seqnum <= seqnum;
-	if (!usable)
-		*c = (struct cursor){o->head, 0};
-	while (c->chunk != NULL) {
-		if (c->offset >= c->chunk->used) {
-			if (c->chunk->next == NULL)
-				return false;
-			*c = (struct cursor){c->chunk->next, 0};
-			continue;
-		}
-		struct entry *e = entry_at(c);
-		if (e->seqnum >= seqnum)
-			return true;
-		c->offset += entry_size(e->length);
-	}
-	return false;
-}
-
-bool outbox_next(struct outbox *o, uint64_t after, struct outbox_message *out)
-{
-	for (uint64_t from = after + 1; from <= o->stored && seek(o, &o->next, from); from++) {
-		struct entry *e = entry_at(&o->next);
-		if (e->seqnum > o->stored)
-			return false;
-		from = e->seqnum;
-		if (e->done)
-			continue;
-		const uint8_t *body = (const uint8_t *)(e + 1);
-		*out = (struct outbox_message){
-			.seqnum = e->seqnum,
-			.topic = span_of(body, e->topic_length),
-			.correlation = span_of(body + e->topic_length, e->correlation_length),
-			.payload = span_of(body + e->topic_length + e->correlation_length,
-				e->length - e->topic_length - e->correlation_length),
-			.content = (enum content)e->content,
-			.retain = e->retain,
-		};
-		return true;
-	}
-	return false;
-}
-
-static void drop_empty_chunks(struct outbox *o)
-{
-	while (o->head != NULL && o->head->live == 0) {
-		struct chunk *c = o->head;
-		o->head = c->next;
-		if (o->head == NULL)
-			o->tail = NULL;
-		if (o->next.chunk == c)
-			o->next.chunk = NULL;
-		if (o->done.chunk == c)
-			o->done.chunk = NULL;
-		if (o->spare == NULL && c->size == CHUNK_BYTES)
-			o->spare = c;
-		else
-			free(c);
-	}
-}
-
-void outbox_done(struct outbox *o, uint64_t seqnum)
-{
-	if (!seek(o, &o->done, seqnum))
-		return;
-	struct entry *e = entry_at(&o->done);
-	if (e->seqnum != seqnum || e->done)
-		return;
-	e->done = true;
-	o->bytes -= entry_size(e->length);
-	o->count--;
-	if (--o->done.chunk->live == 0)
-		drop_empty_chunks(o);
-}
-
 size_t outbox_count(const struct outbox *o)
 {
-	return o->count;
+	size_t stored = o->store != NULL ? store_count(o->store) : 0;
+	return (stored > o->done_count ? stored - o->done_count : 0) + ring_count(o->ring);
 }
 
 size_t outbox_bytes(const struct outbox *o)
 {
-	return o->bytes;
+	return (o->store != NULL ? store_bytes(o->store) : 0) + ring_bytes(o->ring);
+}
+
+bool outbox_room(const struct outbox *o)
+{
+	return o->trouble == NULL && outbox_bytes(o) + RESERVE_BYTES <= o->options.size;
+}
+
+const char *outbox_trouble(const struct outbox *o)
+{
+	return o->trouble;
+}
+
+/* A message of a unit that has nothing older waiting need not wait behind all others. */
+static void choose_lane(struct outbox *o, uint64_t order)
+{
+	struct bucket *b = &o->buckets[order % BUCKETS];
+	bool late = outbox_count(o) > LATE || (b->live && o->live.count > 0);
+	bool free_way = b->live || b->last <= o->cursor;
+	b->live = late && free_way && o->skip.count + o->live.count < LIVE_MAX && push(&o->live, o->seqnum);
+	b->last = o->seqnum;
+}
+
+uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
+{
+	struct outbox_message m = *message;
+	size_t size = message_packed_size(&m);
+	if (outbox_bytes(o) + size > o->options.size || m.topic.len > UINT16_MAX || m.correlation.len > UINT16_MAX)
+		return 0;
+	m.seqnum = o->seqnum + 1;
+	if (!ring_put(o->ring, &m))
+		return 0;
+	o->seqnum++;
+	choose_lane(o, m.order);
+	return m.seqnum;
+}
+
+/* --- stored --- */
+
+static void complain(struct outbox *o, const char *trouble)
+{
+	if (trouble != NULL && o->trouble == NULL)
+		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path, trouble);
+	if (trouble == NULL && o->trouble != NULL)
+		log_notice("outbox %s: stores again", o->options.path);
+	o->trouble = trouble;
+}
+
+static void flush_in_time(struct outbox *o, int64_t now)
+{
+	if (o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed || now - o->flushed_ms < o->options.sync_interval_ms)
+		return;
+	store_flush(o->store);
+	o->flushed_ms = now;
+	o->unflushed = false;
+}
+
+bool outbox_sync(struct outbox *o)
+{
+	if (o->store == NULL) {
+		o->stored = o->seqnum;
+		return true;
+	}
+	bool news = ring_count(o->ring) > 0;
+	if (!news && o->done_count == 0 && !o->unflushed)
+		return true;
+	int64_t now = steady_ms();
+	flush_in_time(o, now);
+	bool due = o->done_count >= DONE_MAX || (o->done_count > 0 && now - o->done_since_ms >= DONE_WAIT_MS);
+	if (!news && !due)
+		return true;
+	if (o->trouble != NULL && now < o->retry_ms)
+		return !news;
+	complain(o, store_write(o->store, o->ring, o->done, o->done_count, o->seqnum));
+	if (o->trouble != NULL) { /* what is done makes room, if it can */
+		o->retry_ms = now + RETRY_MS;
+		if (o->done_count > 0 && store_write(o->store, NULL, o->done, o->done_count, o->stored) == NULL)
+			o->done_count = 0;
+		return !news;
+	}
+	ring_clear(o->ring);
+	o->done_count = 0;
+	o->stored = o->seqnum;
+	o->unflushed = true;
+	return true;
+}
+
+/* --- out --- */
+
+static bool next_behind(struct outbox *o, uint64_t after, struct outbox_message *out)
+{
+	bool found = o->store != NULL ? store_next(o->store, after, out) : ring_next(o->ring, after, out);
+	return found && out->seqnum <= o->stored;
+}
+
+static bool next_live(struct outbox *o, struct outbox_message *out)
+{
+	while (o->live.count > 0 && first(&o->live) <= o->stored) {
+		uint64_t number = first(&o->live);
+		pop(&o->live);
+		if (number <= o->cursor) /* the backlog was faster */
+			continue;
+		bool found = o->store != NULL ? store_get(o->store, number, out) : next_behind(o, number - 1, out);
+		push(&o->skip, number);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+static bool next_backlog(struct outbox *o, struct outbox_message *out)
+{
+	while (next_behind(o, o->cursor, out)) {
+		o->cursor = out->seqnum;
+		while (o->skip.count > 0 && first(&o->skip) < out->seqnum)
+			pop(&o->skip);
+		if (first(&o->skip) != out->seqnum)
+			return true;
+		pop(&o->skip);
+	}
+	if (o->cursor < o->stored)
+		o->cursor = o->stored;
+	return false;
+}
+
+bool outbox_next(struct outbox *o, struct outbox_message *out)
+{
+	o->turn = !o->turn;
+	if (o->turn && next_live(o, out))
+		return true;
+	if (next_backlog(o, out))
+		return true;
+	if (next_live(o, out))
+		return true;
+	if (o->store != NULL)
+		store_rest(o->store);
+	return false;
+}
+
+void outbox_rewind(struct outbox *o)
+{
+	o->cursor = 0;
+	o->live.count = o->skip.count = 0;
+	for (size_t i = 0; i < BUCKETS; i++)
+		o->buckets[i].live = false;
+	if (o->store == NULL || o->done_count == 0)
+		return;
+	o->done_since_ms = 0; /* what is done must not come again */
+	outbox_sync(o);
+}
+
+void outbox_done(struct outbox *o, uint64_t seqnum)
+{
+	if (o->store == NULL) {
+		ring_done(o->ring, seqnum);
+		return;
+	}
+	if (o->done_count == DONE_MAX)
+		outbox_sync(o);
+	if (o->done_count == DONE_MAX)
+		return; /* the disk refuses: it will be published once more, no worse */
+	if (o->done_count == 0)
+		o->done_since_ms = steady_ms();
+	o->done[o->done_count++] = seqnum;
+}
+
+bool outbox_recall(struct outbox *o, struct span key, int64_t *value)
+{
+	return o->store != NULL && store_recall(o->store, key, value);
 }

@@ -1,46 +1,56 @@
 /* outbox: the queue of messages between what units said and what the broker has acknowledged.
- * May use: bytes. May not: know MQTT, units or formats.
+ * May use: ring, store. May not: know MQTT, units or formats.
  *
- * put: taken, in memory. sync: all that was put is stored; only then may a unit be told so. next: the
- * stored messages in order. done: the broker has it; forgotten. Numbers rise by one per message. */
+ * put: taken, in memory. sync: all that was put is stored; only then may a unit be told so. next: what is to be
+ * sent. done: the broker has it; forgotten. Numbers rise by one per message and never go back.
+ *
+ * Order: messages of the same `order` (a unit's) leave in the order in which they were put. When many wait (after an
+ * outage), those of units that have nothing older waiting go beside them, every second one, so that live units are not
+ * starved; they do not overtake their own. */
 #ifndef T2M_OUTBOX_H
 #define T2M_OUTBOX_H
 
-#include "bytes.h"
-
-enum content { CONTENT_JSON = 0, CONTENT_MSGPACK };
-
-struct outbox_message {
-	uint64_t seqnum; /* given by outbox_put */
-	struct span topic, payload;
-	struct span correlation; /* MQTT 5 correlation data; mostly empty */
-	enum content content;
-	bool retain;
-};
+#include "message.h"
 
 struct outbox;
 
-/* At most `size` bytes wait. NULL: `why` says what is wrong and what to do. */
-struct outbox *outbox_open(size_t size, char *why, size_t why_size);
+enum outbox_sync { OUTBOX_SYNC_ALWAYS = 0, OUTBOX_SYNC_INTERVAL, OUTBOX_SYNC_NEVER };
+
+struct outbox_options {
+	const char *path; /* a directory; "": in memory only */
+	size_t size;      /* at most so many bytes wait */
+	enum outbox_sync sync;
+	int64_t sync_interval_ms;
+};
+
+/* NULL: `why` says what is wrong and what to do. */
+struct outbox *outbox_open(const struct outbox_options *options, char *why, size_t why_size);
+/* Stores what it can; what is not stored or done is lost when the outbox is in memory only. */
 void outbox_close(struct outbox *outbox);
 
 /* The number that the next message will get. */
 uint64_t outbox_next_seqnum(const struct outbox *outbox);
 
-/* Is there room for what one frame of a unit may give? When not, stop reading from units. */
+/* Is there room for what one frame of a unit may give, and does the disk take it? When not, stop reading. */
 bool outbox_room(const struct outbox *outbox);
 
-/* Copies the message; its number, or 0 when it is full. Some room behind outbox_room is kept for what is not
- * a record (status, replies), so these still fit while reading from units pauses. */
+/* Copies the message and numbers it; 0 when it is full. Some room behind outbox_room is kept for what is not a record
+ * (status, replies), so these still fit while reading from units pauses. */
 uint64_t outbox_put(struct outbox *outbox, const struct outbox_message *message);
 
 /* True: everything put so far is stored. False: it is not, and nothing may be acknowledged; try again later. */
 bool outbox_sync(struct outbox *outbox);
+/* What the disk said when it refused last; NULL while it takes everything. */
+const char *outbox_trouble(const struct outbox *outbox);
 
-/* The first stored message behind number `after` that is not done. Its spans are valid until the next call. */
-bool outbox_next(struct outbox *outbox, uint64_t after, struct outbox_message *out);
-
+/* The next message to send. Its spans are valid until the next call. */
+bool outbox_next(struct outbox *outbox, struct outbox_message *out);
+/* The connection broke: what is not done comes again, from the oldest. */
+void outbox_rewind(struct outbox *outbox);
 void outbox_done(struct outbox *outbox, uint64_t seqnum);
+
+/* The memory_value put last with this key, also in an earlier run; false: none. */
+bool outbox_recall(struct outbox *outbox, struct span key, int64_t *value);
 
 size_t outbox_count(const struct outbox *outbox);
 size_t outbox_bytes(const struct outbox *outbox);

@@ -64,10 +64,13 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
-	b->outbox = outbox_open((size_t)c->outbox.size, why, size);
+	const struct outbox_options outbox = {c->outbox.path, (size_t)c->outbox.size,
+		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval};
+	b->outbox = outbox_open(&outbox, why, size);
 	b->sessions = sessions_open(&b->codec_options, (size_t)c->listen.max_connections, &b->stats);
 	if (b->outbox == NULL || b->sessions == NULL)
 		return false;
+	snprintf(why, size, "no memory");
 	b->uplink = uplink_open(c, b->outbox, &b->stats);
 	b->conns = conns_open(b->loop, c, b->sessions, &b->stats);
 	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);

@@ -2,6 +2,7 @@
 #include "print.h"
 
 #include "config.h"
+#include "codec.h"
 #include "telemetry.h"
 
 #include <getopt.h>
@@ -17,6 +18,10 @@ static void print_help(FILE *out)
 		     "  -t, --test             check the configuration and exit: 0 fine, 1 faults\n"
 		     "      --print-config     print the complete sample configuration\n"
 		     "      --print-parameters print the parameters of the records\n"
+		     "      --print-commands   print the named commands of each protocol\n"
+		     "      --outbox-status    count, bytes and the oldest message of the outbox, also while "
+		     "it is in use\n"
+		     "      --outbox-reset     move a damaged outbox aside; nothing is deleted\n"
 		     "  -h, --help             this text\n"
 		     "  -V, --version          version\n\n"
 		     "Options of the configuration, [section] key (default):\n");
@@ -36,14 +41,39 @@ static void print_parameters(void)
 	}
 }
 
+static void print_argument(const struct command_arg *arg)
+{
+	const struct param *p = &arg->param;
+	bool number = p->type == PARAM_INTEGER;
+	printf("    %-12s %s %lld to %lld%s%s%s; %s%s%s\n", p->key, number ? "number" : "text of length",
+		(long long)p->min, (long long)p->max, *p->unit ? " " : "", p->unit, number ? "" : " characters",
+		p->help, arg->standard ? "; default: " : "",
+		arg->standard ? (*arg->standard ? arg->standard : "none") : "");
+}
+
+static void print_commands(void)
+{
+	for (const struct codec *const *c = codecs; *c != NULL; c++) {
+		printf("%s: %s\n", (*c)->name, (*c)->title);
+		for (const struct command_spec *s = (*c)->commands; s->name != NULL; s++) {
+			printf("  %-22s %s\n", s->name, s->help);
+			for (size_t i = 0; i < COMMAND_ARGS_MAX && s->args[i].param.key != NULL; i++)
+				print_argument(&s->args[i]);
+		}
+	}
+}
+
 int arguments_read(int argc, char **argv, struct arguments *out)
 {
-	enum { PRINT_CONFIG = 256, PRINT_PARAMETERS };
+	enum { PRINT_CONFIG = 256, PRINT_PARAMETERS, PRINT_COMMANDS, OUTBOX_STATUS, OUTBOX_RESET };
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"test", no_argument, NULL, 't'},
 		{"print-config", no_argument, NULL, PRINT_CONFIG},
 		{"print-parameters", no_argument, NULL, PRINT_PARAMETERS},
+		{"print-commands", no_argument, NULL, PRINT_COMMANDS},
+		{"outbox-status", no_argument, NULL, OUTBOX_STATUS},
+		{"outbox-reset", no_argument, NULL, OUTBOX_RESET},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -63,6 +93,15 @@ int arguments_read(int argc, char **argv, struct arguments *out)
 		case PRINT_PARAMETERS:
 			print_parameters();
 			return 0;
+		case PRINT_COMMANDS:
+			print_commands();
+			return 0;
+		case OUTBOX_STATUS:
+			out->outbox_status = true;
+			break;
+		case OUTBOX_RESET:
+			out->outbox_reset = true;
+			break;
 		case 'h':
 			print_help(stdout);
 			return 0;

@@ -43,28 +43,42 @@ bool uplink_room(void *ctx)
 	return outbox_room(((struct uplink *)ctx)->outbox);
 }
 
-static bool put(
-	struct uplink *u, const struct topic *topic, const struct writer *w, enum content content, bool retain)
+/* FNV-1a: what a unit says, and what is said of it, stays in order. */
+static uint64_t order_of(const char *ident)
 {
-	struct outbox_message m = {
+	uint64_t h = 14695981039346656037u;
+	for (; *ident != '\0'; ident++)
+		h = (h ^ (uint8_t)*ident) * 1099511628211u;
+	return h;
+}
+
+static struct outbox_message message_of(
+	const struct topic *topic, const char *ident, struct span payload, int64_t now_ms)
+{
+	return (struct outbox_message){
 		.topic = span_of(topic->text, topic->len),
-		.payload = writer_span(w),
-		.content = content,
-		.retain = retain,
+		.payload = payload,
+		.order = order_of(ident),
+		.put_ms = now_ms,
 	};
+}
+
+static bool put(struct uplink *u, struct outbox_message *m, const struct writer *w)
+{
 	if (w->full) {
-		log_error("a message for %s is larger than %zu bytes and is lost", topic->text,
+		log_error("a message for %s is larger than %zu bytes and is lost", log_bytes(m->topic).text,
 			sizeof(u->payload));
 		return false;
 	}
-	return outbox_put(u->outbox, &m) != 0;
+	m->payload = writer_span(w);
+	return outbox_put(u->outbox, m) != 0;
 }
 
 bool uplink_reply(struct uplink *u, const char *ident, struct span json, struct span response_topic,
-	struct span correlation)
+	struct span correlation, int64_t now_ms)
 {
 	struct topic topic = topic_unit(u->config->publish.prefix, ident, "cmd/reply");
-	struct outbox_message m = {.topic = span_of(topic.text, topic.len), .payload = json};
+	struct outbox_message m = message_of(&topic, ident, json, now_ms);
 	bool ok = outbox_put(u->outbox, &m) != 0;
 	if (response_topic.len == 0)
 		return ok;
@@ -89,12 +103,14 @@ static void complete(
 	telemetry_set(t, TM_TIMESTAMP_VALID, false);
 }
 
-/* Is this the unit's newest position? */
-static bool is_newest(struct session *session, const struct telemetry *t)
+/* Is this the unit's newest position? Remembered over restarts, so that an old report never takes its place. */
+static bool is_newest(struct uplink *u, struct session *session, const struct telemetry *t)
 {
 	if (telemetry_has(t, TM_TIMESTAMP_VALID)) /* undated: not if it says that it is old */
 		return telemetry_number(t, TM_BUFFERED) == 0;
-	int64_t when = telemetry_number(t, TM_TIMESTAMP);
+	int64_t when = telemetry_number(t, TM_TIMESTAMP), before;
+	if (session->newest_ms == 0 && outbox_recall(u->outbox, span_text(session->unit.ident), &before))
+		session->newest_ms = before;
 	if (when < session->newest_ms)
 		return false;
 	session->newest_ms = when;
@@ -108,7 +124,15 @@ static bool put_record(struct uplink *u, const struct session *session, const st
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
 	struct emitter e = emitter_of(u->format, &w);
 	telemetry_emit(t, &e);
-	return put(u, &topic, &w, u->content, retain);
+	struct outbox_message m = message_of(
+		&topic, session->unit.ident, writer_span(&w), telemetry_number(t, TM_SERVER_TIMESTAMP));
+	m.content = u->content;
+	m.retain = retain;
+	if (retain && !telemetry_has(t, TM_TIMESTAMP_VALID)) {
+		m.memory_key = span_text(session->unit.ident);
+		m.memory_value = session->newest_ms;
+	}
+	return put(u, &m, &w);
 }
 
 bool uplink_record(
@@ -119,7 +143,7 @@ bool uplink_record(
 	conn_peer(conn, peer);
 	complete(u, session, t, peer, now_ms);
 	bool position = telemetry_has(t, TM_LATITUDE);
-	bool retain = position && is_newest(session, t) && u->config->publish.retain;
+	bool retain = position && u->config->publish.retain && is_newest(u, session, t);
 	if (!put_record(u, session, t, position ? "position" : "telemetry", retain))
 		return false;
 	stats_add(u->stats, STAT_RECORDS, 1);
@@ -154,7 +178,9 @@ static void put_status(
 		emit_pair_text(&e, "reason", span_text(reason));
 	}
 	emit_end(&e);
-	put(u, &topic, &w, CONTENT_JSON, true);
+	struct outbox_message m = message_of(&topic, session->unit.ident, writer_span(&w), since_ms);
+	m.retain = true;
+	put(u, &m, &w);
 }
 
 void uplink_online(void *ctx, struct session *session, int64_t now_ms)
@@ -189,7 +215,8 @@ void uplink_frame(void *ctx, const struct session *session, bool in, struct span
 	if (error != NULL)
 		emit_pair_text(&e, "error", span_text(error));
 	emit_end(&e);
-	put(u, &topic, &w, CONTENT_JSON, false);
+	struct outbox_message m = message_of(&topic, ident, writer_span(&w), 0);
+	put(u, &m, &w);
 }
 
 void uplink_unknown(void *ctx, const struct conn *conn, struct span head)
@@ -217,5 +244,6 @@ void uplink_unknown(void *ctx, const struct conn *conn, struct span head)
 	emit_pair_text(&e, "hex", writer_span(&h));
 	emit_pair_text(&e, "text", head);
 	emit_end(&e);
-	put(u, &topic, &w, CONTENT_JSON, false);
+	struct outbox_message m = message_of(&topic, "", writer_span(&w), now_ms);
+	put(u, &m, &w);
 }

@@ -24,6 +24,6 @@ void uplink_unknown(void *ctx, const struct conn *conn, struct span head);
 /* What became of a command: to <prefix>/<ident>/cmd/reply and, when the request named one, to its MQTT 5 response
  * topic with its correlation data. False: no room. */
 bool uplink_reply(struct uplink *uplink, const char *ident, struct span json, struct span response_topic,
-	struct span correlation);
+	struct span correlation, int64_t now_ms);
 
 #endif

@@ -159,6 +159,7 @@ class Bridge:
         sections = {
             "listen": {"tcp": f"127.0.0.1:{self.port}", "udp": f"127.0.0.1:{self.port}"},
             "mqtt": {"host": "127.0.0.1", "port": mqtt_port},
+            "outbox": {"path": directory / "outbox"},
             "publish": {"instance": "test", "stats_interval": "1s"},
         }
         if ipv6:
