@@ -16,8 +16,8 @@ struct outbox_message {
 	struct span correlation; /* MQTT 5 correlation data; mostly empty */
 	enum content content;
 	bool retain;
-	uint64_t order;        /* messages with the same number stay in order; for example a unit's */
-	int64_t put_ms;        /* Unix time */
+	uint64_t order;         /* messages with the same number stay in order; for example a unit's */
+	int64_t put_ms;         /* Unix time */
 	struct span memory_key; /* with it the outbox remembers memory_value; empty: nothing */
 	int64_t memory_value;
 };
@@ -33,7 +33,8 @@ struct message_head {
 
 static inline size_t message_packed_size(const struct outbox_message *m)
 {
-	return sizeof(struct message_head) + m->topic.len + m->correlation.len + m->memory_key.len + m->payload.len;
+	return sizeof(struct message_head) + m->topic.len + m->correlation.len + m->memory_key.len +
+	       m->payload.len;
 }
 
 /* Texts but for the payload are shorter than 65,536 bytes. */

@@ -44,6 +44,9 @@ struct mqtt {
 	mosquitto_property *content[2];
 };
 
+static const struct emit_format *const formats[] = {
+	[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
+
 static void connect_later(struct mqtt *m);
 
 /* --- the connection --- */
@@ -364,8 +367,6 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	m->subscribe = subscribe != NULL ? strdup(subscribe) : NULL;
 	m->status_topic = strdup(status_topic);
 	if (config->mqtt.version == 5) {
-		const struct emit_format *formats[] = {
-			[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
 		for (size_t i = 0; i < 2; i++)
 			mosquitto_property_add_string(
 				&m->content[i], MQTT_PROP_CONTENT_TYPE, formats[i]->content_type);
@@ -394,7 +395,8 @@ static mosquitto_property *with_correlation(struct mqtt *m, const struct outbox_
 	mosquitto_property *own = NULL;
 	if (msg->correlation.len == 0 || m->config->mqtt.version != 5)
 		return NULL;
-	mosquitto_property_copy_all(&own, m->content[msg->content]);
+	/* not mosquitto_property_copy_all: of a copied list only the first one is sent */
+	mosquitto_property_add_string(&own, MQTT_PROP_CONTENT_TYPE, formats[msg->content]->content_type);
 	mosquitto_property_add_binary(
 		&own, MQTT_PROP_CORRELATION_DATA, msg->correlation.ptr, (uint16_t)msg->correlation.len);
 	return own;

@@ -14,8 +14,8 @@
 #define DONE_MAX 512               /* deletions that wait for a transaction */
 #define DONE_WAIT_MS 500
 #define RETRY_MS 200
-#define LATE 2000              /* so many waiting make a live lane worth while */
-#define BUCKETS (1u << 16)     /* units by hash; sharing one only makes them wait for each other */
+#define LATE 2000          /* so many waiting make a live lane worth while */
+#define BUCKETS (1u << 16) /* units by hash; sharing one only makes them wait for each other */
 #define LIVE_MAX (1u << 18)
 
 struct bucket {
@@ -39,8 +39,9 @@ struct outbox {
 	bool unflushed;
 	const char *trouble;
 	/* sending */
-	uint64_t cursor;           /* the backlog up to here has been given out */
-	struct numbers live, skip; /* of the live lane: to be given out; given out before the cursor came there */
+	uint64_t cursor; /* the backlog up to here has been given out */
+	struct numbers live,
+		skip; /* of the live lane: to be given out; given out before the cursor came there */
 	bool turn;
 	struct bucket *buckets;
 };
@@ -97,7 +98,8 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	o->buckets = calloc(BUCKETS, sizeof(*o->buckets));
 	bool ok = o->ring != NULL && o->buckets != NULL;
 	if (ok && *options->path != '\0') {
-		o->store = store_open(options->path, options->size, (enum store_sync)options->sync, why, why_size);
+		o->store =
+			store_open(options->path, options->size, (enum store_sync)options->sync, why, why_size);
 		ok = o->store != NULL;
 	}
 	if (!ok) {
@@ -108,7 +110,8 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 		o->seqnum = o->stored = store_last_seqnum(o->store);
 		learn_order(o);
 		if (store_count(o->store) > 0)
-			log_notice("outbox: %zu messages from before are published first", store_count(o->store));
+			log_notice(
+				"outbox: %zu messages from before are published first", store_count(o->store));
 	}
 	return o;
 }
@@ -170,7 +173,8 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 {
 	struct outbox_message m = *message;
 	size_t size = message_packed_size(&m);
-	if (outbox_bytes(o) + size > o->options.size || m.topic.len > UINT16_MAX || m.correlation.len > UINT16_MAX)
+	if (outbox_bytes(o) + size > o->options.size || m.topic.len > UINT16_MAX ||
+		m.correlation.len > UINT16_MAX)
 		return 0;
 	m.seqnum = o->seqnum + 1;
 	if (!ring_put(o->ring, &m))
@@ -185,7 +189,8 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 static void complain(struct outbox *o, const char *trouble)
 {
 	if (trouble != NULL && o->trouble == NULL)
-		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path, trouble);
+		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
+			trouble);
 	if (trouble == NULL && o->trouble != NULL)
 		log_notice("outbox %s: stores again", o->options.path);
 	o->trouble = trouble;
@@ -193,7 +198,8 @@ static void complain(struct outbox *o, const char *trouble)
 
 static void flush_in_time(struct outbox *o, int64_t now)
 {
-	if (o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed || now - o->flushed_ms < o->options.sync_interval_ms)
+	if (o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed ||
+		now - o->flushed_ms < o->options.sync_interval_ms)
 		return;
 	store_flush(o->store);
 	o->flushed_ms = now;
@@ -245,7 +251,8 @@ static bool next_live(struct outbox *o, struct outbox_message *out)
 		pop(&o->live);
 		if (number <= o->cursor) /* the backlog was faster */
 			continue;
-		bool found = o->store != NULL ? store_get(o->store, number, out) : next_behind(o, number - 1, out);
+		bool found =
+			o->store != NULL ? store_get(o->store, number, out) : next_behind(o, number - 1, out);
 		push(&o->skip, number);
 		if (found)
 			return true;

@@ -51,7 +51,9 @@ static bool take_lock(struct store *s, char *why, size_t size)
 	if (s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0)
 		return true;
 	if (s->lock >= 0 && errno == EWOULDBLOCK)
-		snprintf(why, size, "outbox %s is in use by another tracker2mqtt; give each one a path of its own", s->path);
+		snprintf(why, size,
+			"outbox %s is in use by another tracker2mqtt; give each one a path of its own",
+			s->path);
 	else
 		snprintf(why, size, "outbox %s: %s", name, strerror(errno));
 	return false;
@@ -129,14 +131,17 @@ static bool check_all(struct store *s, struct outbox_message *oldest)
 
 static struct store *give_up(struct store *s, int rc, char *why, size_t size)
 {
-	bool foreign = rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED || rc == MDB_NOTFOUND ||
-		       rc == MDB_PAGE_NOTFOUND || rc == MDB_INCOMPATIBLE || rc == MDB_PANIC;
+	bool foreign = rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED ||
+		       rc == MDB_NOTFOUND || rc == MDB_PAGE_NOTFOUND || rc == MDB_INCOMPATIBLE ||
+		       rc == MDB_PANIC;
 	if (rc != 0)
-		snprintf(why, size, "outbox %s: %s%s", s->path, foreign ? "damaged, or not an outbox: " : "", mdb_strerror(rc));
+		snprintf(why, size, "outbox %s: %s%s", s->path, foreign ? "damaged, or not an outbox: " : "",
+			mdb_strerror(rc));
 	if (foreign)
 		snprintf(why + strlen(why), size - strlen(why),
 			"; tracker2mqtt --outbox-reset moves it aside (nothing is deleted)");
-	static MDB_env *abandoned; /* after a bus error the library's state is not to be touched; the process ends */
+	static MDB_env
+		*abandoned; /* after a bus error the library's state is not to be touched; the process ends */
 	if (s->torn)
 		abandoned = s->env;
 	else if (s->env != NULL)
@@ -223,8 +228,8 @@ struct store *store_open(const char *path, size_t size, enum store_sync sync, ch
 	/* pages are not filled to the brim, and a transaction needs free ones to work in */
 	s->map_size = (size * 2 + (64u << 20)) & ~(size_t)0xffff;
 	if (!make_directory(path)) {
-		snprintf(why, why_size, "outbox %s: %s; set [outbox] path to a directory that may be written", path,
-			strerror(errno));
+		snprintf(why, why_size, "outbox %s: %s; set [outbox] path to a directory that may be written",
+			path, strerror(errno));
 		free(s);
 		return NULL;
 	}
@@ -276,7 +281,8 @@ static int write_messages(struct store *s, MDB_txn *txn, struct outbox_ring *in)
 	return rc;
 }
 
-static int delete_messages(struct store *s, MDB_txn *txn, const uint64_t *out, size_t count, size_t *gone, size_t *bytes)
+static int delete_messages(
+	struct store *s, MDB_txn *txn, const uint64_t *out, size_t count, size_t *gone, size_t *bytes)
 {
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -307,8 +313,8 @@ static void reopen(struct store *s)
 	}
 }
 
-const char *store_write(struct store *s, struct outbox_ring *in, const uint64_t *out, size_t out_count,
-	uint64_t last_seqnum)
+const char *store_write(
+	struct store *s, struct outbox_ring *in, const uint64_t *out, size_t out_count, uint64_t last_seqnum)
 {
 	MDB_txn *txn;
 	size_t gone = 0, bytes = 0;
@@ -382,7 +388,8 @@ bool store_next(struct store *s, uint64_t after, struct outbox_message *out)
 	if (!begin_reading(s))
 		return false;
 	/* mostly the cursor stands on the one before */
-	bool here = mdb_cursor_get(s->cursor, &key, &value, MDB_GET_CURRENT) == 0 && key_number(&key) == after && after > 0;
+	bool here = mdb_cursor_get(s->cursor, &key, &value, MDB_GET_CURRENT) == 0 &&
+		    key_number(&key) == after && after > 0;
 	uint64_t from = after + 1;
 	key = (MDB_val){sizeof(from), &from};
 	if (mdb_cursor_get(s->cursor, &key, &value, here ? MDB_NEXT : MDB_SET_RANGE) != 0)

@@ -13,6 +13,8 @@ import time
 import msgpack
 import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("T2M_BUILD", ROOT / "build"))
@@ -114,7 +116,9 @@ class Subscriber:
         self.client.on_connect = lambda c, *a: c.subscribe(topic, options=paho.SubscribeOptions(
             qos=1, retainAsPublished=True))
         self.client.on_subscribe = lambda *a: ready.set()
-        self.client.connect("127.0.0.1", port, clean_start=clean)
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 0 if clean else 3600
+        self.client.connect("127.0.0.1", port, clean_start=clean, properties=properties)
         self.client.loop_start()
         assert ready.wait(PATIENCE)
 
