@@ -51,6 +51,24 @@ static void print_argument(const struct command_arg *arg)
 		arg->standard ? (*arg->standard ? arg->standard : "none") : "");
 }
 
+/* A request with every argument that must be given. */
+static void print_example(const struct command_spec *s)
+{
+	unsigned given = 0;
+	printf("    {\"command\":\"%s\"", s->name);
+	for (size_t i = 0; i < COMMAND_ARGS_MAX && s->args[i].param.key != NULL; i++) {
+		const struct command_arg *arg = &s->args[i];
+		if (arg->standard != NULL)
+			continue;
+		printf("%s\"%s\":", given++ == 0 ? ",\"args\":{" : ",", arg->param.key);
+		if (arg->param.type == PARAM_INTEGER)
+			printf("%lld", (long long)arg->param.min);
+		else
+			printf("\"%s\"", arg->example);
+	}
+	printf(given > 0 ? "}}\n" : "}\n");
+}
+
 static void print_commands(void)
 {
 	for (const struct codec *const *c = codecs; *c != NULL; c++) {
@@ -59,6 +77,7 @@ static void print_commands(void)
 			printf("  %-22s %s\n", s->name, s->help);
 			for (size_t i = 0; i < COMMAND_ARGS_MAX && s->args[i].param.key != NULL; i++)
 				print_argument(&s->args[i]);
+			print_example(s);
 		}
 	}
 }

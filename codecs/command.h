@@ -14,6 +14,7 @@
 struct command_arg {
 	struct param param;   /* INTEGER, or TEXT with its lengths */
 	const char *standard; /* when it is not given; NULL: it must be */
+	const char *example;  /* of a text, for people */
 };
 
 struct command_spec {

@@ -8,29 +8,29 @@
 
 #define NUMBER(key, min, max, unit, help, standard)                                                            \
 	{                                                                                                      \
-		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard                                        \
+		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard, NULL                                  \
 	}
-#define TEXT(key, min, max, help, standard)                                                                    \
+#define TEXT(key, min, max, help, standard, example)                                                           \
 	{                                                                                                      \
-		{key, PARAM_TEXT, 0, min, max, "", help}, standard                                             \
+		{key, PARAM_TEXT, 0, min, max, "", help}, standard, example                                    \
 	}
 
 const struct command_spec h02_commands[] = {
-	{"engine.stop", "cut fuel or power", 0, "S20,{time},1,1", {{{0}, NULL}}},
-	{"engine.resume", "restore fuel or power", 0, "S20,{time},0,0", {{{0}, NULL}}},
+	{"engine.stop", "cut fuel or power", 0, "S20,{time},1,1", {{{0}, NULL, NULL}}},
+	{"engine.resume", "restore fuel or power", 0, "S20,{time},0,0", {{{0}, NULL, NULL}}},
 	{"report.interval", "report interval", 0, "S71,{time},22,{interval}",
 		{NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL)}},
 	{"monitor.interval", "interval of the automatic monitor", 0, "S17,{time},{interval}",
 		{NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL)}},
-	{"position.request", "one position now", 0, "D1,{time},0,0", {{{0}, NULL}}},
+	{"position.request", "one position now", 0, "D1,{time},0,0", {{{0}, NULL, NULL}}},
 	{"position.track", "report at an interval, so many times", 0, "D1,{time},{interval},{count}",
 		{NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL),
 			NUMBER("count", 1, 65535, "", "reports", "65535")}},
-	{"mileage.request", "read the odometer", 0, "S32,{time},1", {{{0}, NULL}}},
-	{"mileage.reset", "odometer to zero", 0, "S32,{time},0", {{{0}, NULL}}},
-	{"alarm.arm", "arm", 0, "SCF,{time},0,0", {{{0}, NULL}}},
-	{"alarm.disarm", "disarm", 0, "SCF,{time},1,1", {{{0}, NULL}}},
-	{"alarm.clear", "clear the alarms; units do not answer it", 0, "R7,{time}", {{{0}, NULL}}},
+	{"mileage.request", "read the odometer", 0, "S32,{time},1", {{{0}, NULL, NULL}}},
+	{"mileage.reset", "odometer to zero", 0, "S32,{time},0", {{{0}, NULL, NULL}}},
+	{"alarm.arm", "arm", 0, "SCF,{time},0,0", {{{0}, NULL, NULL}}},
+	{"alarm.disarm", "disarm", 0, "SCF,{time},1,1", {{{0}, NULL, NULL}}},
+	{"alarm.clear", "clear the alarms; units do not answer it", 0, "R7,{time}", {{{0}, NULL, NULL}}},
 	{"speed.limit", "overspeed alarm", 0, "S14,{time},{max},{min},{mode},{duration}",
 		{NUMBER("max", 0, 999, "knots", "highest speed", NULL),
 			NUMBER("min", 0, 999, "knots", "lowest speed", "0"),
@@ -39,26 +39,29 @@ const struct command_spec h02_commands[] = {
 	{"geofence.set", "define a geofence", 0,
 		"S21,{time},{fence},{mode},{ns},{latmin},{latmax},{ew},{lonmin},{lonmax}",
 		{NUMBER("fence", 0, 255, "", "number; 0: all", NULL),
-			NUMBER("mode", 0, 5, "", "0: cancel", NULL), TEXT("ns", 1, 1, "N or S", NULL),
-			TEXT("latmin", 7, 10, "DDMM.mmm", NULL), TEXT("latmax", 7, 10, "DDMM.mmm", NULL),
-			TEXT("ew", 1, 1, "E or W", NULL), TEXT("lonmin", 8, 11, "DDDMM.mmm", NULL),
-			TEXT("lonmax", 8, 11, "DDDMM.mmm", NULL)}},
+			NUMBER("mode", 0, 5, "", "0: cancel", NULL), TEXT("ns", 1, 1, "N or S", NULL, "N"),
+			TEXT("latmin", 7, 10, "DDMM.mmm", NULL, "5000.000"),
+			TEXT("latmax", 7, 10, "DDMM.mmm", NULL, "5010.000"),
+			TEXT("ew", 1, 1, "E or W", NULL, "E"),
+			TEXT("lonmin", 8, 11, "DDDMM.mmm", NULL, "01420.000"),
+			TEXT("lonmax", 8, 11, "DDDMM.mmm", NULL, "01440.000")}},
 	{"phone.master.set", "telephone of the master", 0, "S71,{time},01,{number}",
-		{TEXT("number", 3, 20, "telephone number", NULL)}},
+		{TEXT("number", 3, 20, "telephone number", NULL, "+420123456789")}},
 	{"phone.sos.set", "telephones for SOS", 0, "S71,{time},02,{number},{number2}",
-		{TEXT("number", 3, 20, "first telephone number", NULL),
-			TEXT("number2", 0, 20, "second one", "")}},
+		{TEXT("number", 3, 20, "first telephone number", NULL, "+420123456789"),
+			TEXT("number2", 0, 20, "second one", "", "+420987654321")}},
 	{"server.set", "server and port", 0, "S23,{time},{host},{port}",
-		{TEXT("host", 1, 100, "name or address", NULL),
+		{TEXT("host", 1, 100, "name or address", NULL, "203.0.113.1"),
 			NUMBER("port", 1, 65535, "", "TCP or UDP port", NULL)}},
 	{"apn.set", "access point of the SIM", 0, "S24,{time},{apn},{user},{password}",
-		{TEXT("apn", 1, 60, "access point name", NULL), TEXT("user", 0, 60, "user name", ""),
-			TEXT("password", 0, 60, "password", "")}},
-	{"parameters.request", "read the settings", 0, "S26,{time}", {{{0}, NULL}}},
-	{"listen.in", "call the master", 0, "R8,{time}", {{{0}, NULL}}},
-	{"restart", "restart the unit; units do not answer it", 0, "R1,{time}", {{{0}, NULL}}},
-	{"factory.reset", "factory settings; loses the server address", 0, "S25,{time}", {{{0}, NULL}}},
-	{NULL, NULL, 0, NULL, {{{0}, NULL}}},
+		{TEXT("apn", 1, 60, "access point name", NULL, "internet"),
+			TEXT("user", 0, 60, "user name", "", "user"),
+			TEXT("password", 0, 60, "password", "", "secret")}},
+	{"parameters.request", "read the settings", 0, "S26,{time}", {{{0}, NULL, NULL}}},
+	{"listen.in", "call the master", 0, "R8,{time}", {{{0}, NULL, NULL}}},
+	{"restart", "restart the unit; units do not answer it", 0, "R1,{time}", {{{0}, NULL, NULL}}},
+	{"factory.reset", "factory settings; loses the server address", 0, "S25,{time}", {{{0}, NULL, NULL}}},
+	{NULL, NULL, 0, NULL, {{{0}, NULL, NULL}}},
 };
 
 /* --- path --- */

@@ -12,7 +12,8 @@ static double cpu_us(void)
 {
 	struct rusage u;
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 /* put, sync, next and done of all; microseconds of CPU for one. */
@@ -20,7 +21,8 @@ static double run(const char *path, enum outbox_sync sync, unsigned messages)
 {
 	char why[400], topic[64];
 	static uint8_t payload[PAYLOAD];
-	const struct outbox_options options = {.path = path, .size = 1u << 30, .sync = sync, .sync_interval_ms = 1000};
+	const struct outbox_options options = {
+		.path = path, .size = 1u << 30, .sync = sync, .sync_interval_ms = 1000};
 	struct outbox *o = outbox_open(&options, why, sizeof(why));
 	struct outbox_message m;
 	if (o == NULL) {
@@ -31,7 +33,8 @@ static double run(const char *path, enum outbox_sync sync, unsigned messages)
 	for (unsigned n = 0; n < messages; n += TURN) {
 		for (unsigned i = 0; i < TURN; i++) {
 			m = (struct outbox_message){
-				.topic = span_of(topic, (size_t)snprintf(topic, sizeof(topic), "trackers/%u/position", i)),
+				.topic = span_of(topic,
+					(size_t)snprintf(topic, sizeof(topic), "trackers/%u/position", i)),
 				.payload = span_of(payload, sizeof(payload)),
 				.order = i,
 			};
@@ -73,7 +76,8 @@ int main(int argc, char **argv)
 	printf("%-22s %14s %10s %8s\n", "outbox", "CPU us/message", "more", "ratio");
 	printf("%-22s %14.2f %10s %8.2f\n", "memory", memory, "", 1.0);
 	printf("%-22s %14.2f %10.2f %8.2f\n", "disk, sync = never", never, never - memory, never / memory);
-	printf("%-22s %14.2f %10.2f %8.2f\n", "disk, sync = interval", interval, interval - memory, interval / memory);
+	printf("%-22s %14.2f %10.2f %8.2f\n", "disk, sync = interval", interval, interval - memory,
+		interval / memory);
 	printf("%-22s %14.2f %10.2f %8.2f\n", "disk, sync = always", always, always - memory, always / memory);
 	return 0;
 }

@@ -107,3 +107,9 @@ def test_a_taken_port_is_exit_code_2(make_bridge, tmp_path):
     ini.write_text(f"[listen]\ntcp = 127.0.0.1:{bridge.port}\nudp =\n[mqtt]\nport = {free_port()}\n")
     result = subprocess.run([PROGRAM, "-c", ini], capture_output=True, text=True, timeout=30)
     assert result.returncode == 2 and f"127.0.0.1:{bridge.port}: Address already in use" in result.stderr
+
+
+def test_readme_has_the_table_of_commands():
+    table = subprocess.run([PROGRAM, "--print-commands"], capture_output=True, text=True, check=True).stdout
+    readme = (ROOT / "README.md").read_text()
+    assert readme.split("<!-- commands -->\n```\n")[1].split("```\n<!-- /commands -->")[0] == table

@@ -263,6 +263,8 @@ def commands(protocol):
     for line in text.splitlines():
         if not line.startswith(" "):
             here = line.startswith(protocol + ":")
+        elif here and line.startswith("    {"):
+            assert json.loads(line)["command"] == name
         elif here and line.startswith("    "):
             word = line.split(";")[0].split()
             number = word[1] == "number"
