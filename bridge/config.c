@@ -1,83 +1,23 @@
-/* config: reading: a strict line reader in front of inih, the environment, reloading.
- * May use: inih, config, log. May not: start anything. */
+/* config: reading the file and the environment, reloading.
+ * May use: inifile, config, log. May not: start anything. */
 #include "config.h"
 
+#include "inifile.h"
 #include "log.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 extern char **environ;
 
-#define LINE_MAX_LENGTH 198 /* what inih 55 takes in one piece */
-
 struct reading {
+	struct inifile file;
 	struct config *config;
-	const char *path;
-	FILE *in, *errors;
-	unsigned line, faults;
-	bool comment_behind; /* the line at hand has a ` ;` */
-	unsigned seen[64];   /* line of each option, 0 = not yet */
+	unsigned seen[64]; /* line of each option, 0 = not yet */
 };
 
-static void fault(struct reading *r, const char *what)
-{
-	r->faults++;
-	fprintf(r->errors, "%s:%u: %s\n", r->path, r->line, what);
-}
-
-/* What is wrong with a line, or NULL. `n` bytes without the newline. */
-static const char *line_fault(const char *line, size_t n)
-{
-	if (memchr(line, '\0', n) != NULL)
-		return "a NUL byte is not allowed; this must be a text file";
-	if (n > LINE_MAX_LENGTH)
-		return "line too long; at most 198 characters are allowed (for secrets use password_file)";
-	if (n > 0 && (line[0] == ' ' || line[0] == '\t') && strspn(line, " \t\r") < n)
-		return "a line must not begin with a blank; allowed: [section], key = value, # comment";
-	size_t end = n;
-	while (end > 0 && isspace((unsigned char)line[end - 1]))
-		end--;
-	if (end == 0 || line[0] == '#' || line[0] == ';')
-		return NULL;
-	if (line[0] == '[')
-		return memchr(line, ']', end) ? NULL : "a section must end in ]; allowed: [section]";
-	if (memchr(line, '=', end) == NULL || line[0] == '=')
-		return "not understood; allowed: [section], key = value, # comment";
-	return NULL;
-}
-
-/* inih's reader: hands over good lines, and an empty one in place of each faulty one. */
-static char *read_line(char *buf, int size, void *stream)
-{
-	struct reading *r = stream;
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t n = getline(&line, &cap, r->in);
-	if (n < 0) {
-		free(line);
-		return NULL;
-	}
-	r->line++;
-	if (n > 0 && line[n - 1] == '\n')
-		n--;
-	if (n > 0 && line[n - 1] == '\r')
-		n--;
-	line[n] = '\0';
-	size_t bom = r->line == 1 && n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-	const char *what = line_fault(line + bom, (size_t)n - bom);
-	if (what != NULL)
-		fault(r, what);
-	r->comment_behind = strstr(line, " ;") != NULL || strstr(line, "\t;") != NULL;
-	snprintf(buf, (size_t)size, "%s\n", what == NULL ? line + bom : "");
-	free(line);
-	return buf;
-}
-
-static void unknown_key(struct reading *r, const char *section, const char *key)
+static void unknown_key(struct inifile *r, const char *section, const char *key)
 {
 	char what[1024];
 	bool known_section = false;
@@ -99,34 +39,33 @@ static void unknown_key(struct reading *r, const char *section, const char *key)
 		last = name;
 		n += (size_t)snprintf(what + n, sizeof(what) - n, known_section ? " %s" : " [%s]", name);
 	}
-	fault(r, what);
+	inifile_fault(r, what);
 }
 
-static int on_pair(void *user, const char *section, const char *key, const char *value)
+static void on_pair(struct inifile *file, const char *section, const char *key, const char *value)
 {
-	struct reading *r = user;
+	struct reading *r = file->ctx;
 	const struct config_option *option = option_find(section, key);
 	char what[600];
 	if (option == NULL) {
-		unknown_key(r, section, key);
-		return 1;
+		unknown_key(file, section, key);
+		return;
 	}
 	unsigned *seen = &r->seen[option - option_table];
 	if (*seen != 0) {
 		snprintf(what, sizeof(what), "%s is set twice; line %u has it already", key, *seen);
-		fault(r, what);
-		return 1;
+		inifile_fault(file, what);
+		return;
 	}
-	*seen = r->line;
-	if ((option->flags & OPTION_SECRET) && r->comment_behind) {
+	*seen = file->line;
+	if ((option->flags & OPTION_SECRET) && file->comment_behind) {
 		snprintf(what, sizeof(what),
 			"%s: a ';' behind a blank would start a comment and cut the value; use %s_file", key,
 			key);
-		fault(r, what);
+		inifile_fault(file, what);
 	} else if (!option_set(r->config, option, value, what, sizeof(what))) {
-		fault(r, what);
+		inifile_fault(file, what);
 	}
-	return 1;
 }
 
 static bool read_password(struct config *config, FILE *errors)
@@ -238,28 +177,18 @@ void config_free(struct config *config)
 
 unsigned config_load(struct config *config, const char *path, FILE *errors)
 {
-	struct reading r = {.config = config, .path = path ? path : "defaults", .errors = errors};
-	_Static_assert(sizeof(r.seen) / sizeof(r.seen[0]) >= 64, "room for every option");
+	struct reading r = {.config = config};
+	r.file = (struct inifile){
+		.path = path ? path : "defaults", .errors = errors, .ctx = &r, .pair = on_pair};
 	if (option_count > sizeof(r.seen) / sizeof(r.seen[0]))
-		abort();
-	if (path != NULL) {
-		r.in = fopen(path, "r");
-		if (r.in == NULL) {
-			fprintf(errors, "%s: %s\n", path, strerror(errno));
-			return 1;
-		}
-		ini_parse_stream(read_line, &r, on_pair, &r);
-		if (ferror(r.in)) {
-			fprintf(errors, "%s: %s\n", path, strerror(errno));
-			r.faults++;
-		}
-		fclose(r.in);
-	}
-	r.faults += read_environment(config, errors);
-	if (r.faults == 0)
-		r.faults += check_whole(config, r.path, errors);
+		abort(); /* our own table has grown */
+	if (path != NULL && !inifile_read(&r.file))
+		return r.file.faults;
+	unsigned faults = r.file.faults + read_environment(config, errors);
+	if (faults == 0)
+		faults += check_whole(config, r.file.path, errors);
 	set_instance(config);
-	return r.faults;
+	return faults;
 }
 
 static size_t size_of(enum option_type type)

@@ -1,5 +1,5 @@
 /* config: the configuration: one struct, one table of options, one strict reader.
- * May use: inih (config.c only), the codecs' option types.
+ * May use: inifile (config.c only), the codecs' option types.
  * May not: start anything.
  *
  * The table in options.c is the source: the reader, the sample ini, --help and the man page come from it.
@@ -53,6 +53,10 @@ struct config {
 		int64_t ack;
 	} h02;
 	struct {
+		char *file;
+		int64_t unknown;
+	} units;
+	struct {
 		int64_t registration, timezone, max_packets;
 		char *auth_code;
 	} jt808;
@@ -102,6 +106,11 @@ unsigned config_load(struct config *config, const char *path, FILE *errors);
 void config_apply(struct config *config, const struct config *fresh);
 
 /* Sets one option from text. false: `why` says what is wrong and what is allowed. */
+/* +HH:MM or -HH:MM as seconds east of Greenwich. */
+bool option_timezone(const char *text, int64_t *out);
+/* The place of a word in a list that ends with NULL; -1: it is not there. */
+int option_choice(const char *const *choices, const char *text);
+extern const char *const option_h02_acks[];
 bool option_set(
 	struct config *config, const struct config_option *option, const char *text, char *why, size_t size);
 const struct config_option *option_find(const char *section, const char *key);

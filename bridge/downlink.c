@@ -20,7 +20,7 @@ struct waiting {
 	uint64_t number;
 	int64_t since_ms, sent_ms, until_ms; /* until: expiry of the hold, then of the wait for the answer */
 	int64_t timeout_ms;
-	char ident[CODEC_IDENT_MAX + 1];
+	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name there */
 	struct request request;
 	struct command_token token;
 	uint8_t *frame, *response_topic, *correlation;
@@ -136,7 +136,8 @@ static void tell(struct downlink *d, const struct waiting *w, struct outcome o, 
 	emit_end(&e);
 	struct span response = span_of(w->response_topic, w->response_topic_len);
 	struct span correlation = span_of(w->correlation, w->correlation_len);
-	if (out.full || !uplink_reply(d->uplink, w->ident, writer_span(&out), response, correlation, now_ms))
+	if (out.full ||
+		!uplink_reply(d->uplink, w->ident, w->topic, writer_span(&out), response, correlation, now_ms))
 		log_error("the reply to a command for unit %s is lost: no room", w->ident);
 	log_notice("command for unit %s: %s %s: %s%s%s", w->ident, command_name(w),
 		log_bytes(span_of(w->frame, w->frame_len)).text, o.status, o.reason ? ": " : "",
@@ -300,9 +301,11 @@ static bool copy(struct span from, uint8_t **to, size_t *len)
 
 void downlink_message(struct downlink *d, const struct downlink_request *r, int64_t now_ms)
 {
-	struct span ident;
+	struct span name = span_of(NULL, 0), ident;
 	char why[600];
-	if (!topic_parse_command(d->config->publish.prefix, r->topic, &ident)) {
+	bool parsed = topic_parse_command(d->config->publish.prefix, r->topic, &name);
+	ident = parsed ? session_ident(d->sessions, name) : name;
+	if (!parsed || !topic_ident_ok(ident)) {
 		log_notice("command on %s ignored: the ident must be 1 to 20 letters or digits",
 			log_bytes(r->topic).text);
 		return;
@@ -312,6 +315,7 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, int6
 		return;
 	stats_add(d->stats, STAT_COMMANDS, 1);
 	memcpy(w->ident, ident.ptr, ident.len);
+	memcpy(w->topic, name.ptr, name.len);
 	w->since_ms = now_ms;
 	const char *fault = request_parse(&w->request, r->payload, why, sizeof(why));
 	if (!copy(r->response_topic, &w->response_topic, &w->response_topic_len) ||

@@ -101,6 +101,8 @@ static void on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 		log_error("reload: the configuration has faults; nothing is changed");
 	config_free(&fresh);
 	use_config(b);
+	if (!parts_read_units(b))
+		log_error("reload: the units file has faults; the units stay as they were");
 }
 
 static void watch_signals(struct bridge *b)
@@ -153,6 +155,10 @@ int main(int argc, char **argv)
 	config_init(&bridge.config);
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
+	struct units *units = units_open(bridge.config.units.file, stderr);
+	faults += units == NULL;
+	if (units != NULL)
+		units_free(units);
 	if (faults > 0)
 		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
 			faults == 1 ? "" : "s");

@@ -12,7 +12,7 @@
 /* --- table --- */
 
 static const char *const formats[] = {"json", "msgpack", NULL};
-static const char *const h02_acks[] = {"auto", "v4", "r12", "off", NULL};
+const char *const option_h02_acks[] = {"auto", "v4", "r12", "off", NULL};
 static const char *const accept_reject[] = {"accept", "reject", NULL};
 static const char *const syncs[] = {"always", "interval", "never", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
@@ -92,7 +92,12 @@ const struct config_option option_table[] = {
 		"the kernel likes."},
 	{"outbox", "sync_interval", OPTION_DURATION, 0, AT(outbox.sync_interval), "1s", 10, HOUR, NULL,
 		"For sync = interval."},
-	{"h02", "ack", OPTION_CHOICE, OPTION_RELOAD, AT(h02.ack), "auto", 0, 0, h02_acks,
+	{"units", "file", OPTION_TEXT, 0, AT(units.file), "", 0, 180, NULL,
+		"Ini file with a section for each unit: name, id, type, topic, ack, timezone; empty: none. "
+		"Read again by a reload."},
+	{"units", "unknown", OPTION_CHOICE, OPTION_RELOAD, AT(units.unknown), "accept", 0, 0, accept_reject,
+		"Units that are not in the units file."},
+	{"h02", "ack", OPTION_CHOICE, OPTION_RELOAD, AT(h02.ack), "auto", 0, 0, option_h02_acks,
 		"How H02 units are acknowledged: by message type, always V4, always R12, or not at all."},
 	{"jt808", "registration", OPTION_CHOICE, OPTION_RELOAD, AT(jt808.registration), "accept", 0, 0,
 		accept_reject, "What a JT/T 808 unit that registers is told."},
@@ -210,8 +215,15 @@ static bool parse_endpoints(const char *text, struct endpoints *out)
 	return true;
 }
 
-/* +HH:MM or -HH:MM, as seconds east of Greenwich. */
-static bool parse_timezone(const char *text, int64_t *out)
+int option_choice(const char *const *choices, const char *text)
+{
+	for (int i = 0; choices[i] != NULL; i++)
+		if (strcmp(choices[i], text) == 0)
+			return i;
+	return -1;
+}
+
+bool option_timezone(const char *text, int64_t *out)
 {
 	unsigned hours, minutes;
 	char sign, end;
@@ -311,13 +323,12 @@ static bool parse_value(const struct config_option *option, const char *text, vo
 	case OPTION_ENDPOINTS:
 		return parse_endpoints(text, at);
 	case OPTION_TIMEZONE:
-		if (!parse_timezone(text, &v))
+		if (!option_timezone(text, &v))
 			return false;
 		break;
 	case OPTION_CHOICE:
-		while (option->choices[v] != NULL && strcmp(option->choices[v], text) != 0)
-			v++;
-		if (option->choices[v] == NULL)
+		v = option_choice(option->choices, text);
+		if (v < 0)
 			return false;
 		break;
 	case OPTION_INTEGER:

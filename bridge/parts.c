@@ -60,6 +60,19 @@ static void on_unknown(void *ctx, const struct conn *conn, struct span head)
 	uplink_unknown(((struct bridge *)ctx)->uplink, conn, head);
 }
 
+bool parts_read_units(struct bridge *b)
+{
+	struct units *fresh = units_open(b->config.units.file, stderr), *old = b->units;
+	if (fresh == NULL)
+		return false;
+	units_use(fresh, &b->codec_options);
+	sessions_use_units(b->sessions, fresh, b->config.units.unknown == 1);
+	b->units = fresh;
+	if (old != NULL)
+		units_free(old);
+	return true;
+}
+
 bool parts_open(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
@@ -69,6 +82,9 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	b->outbox = outbox_open(&outbox, why, size);
 	b->sessions = sessions_open(&b->codec_options, (size_t)c->listen.max_connections, &b->stats);
 	if (b->outbox == NULL || b->sessions == NULL)
+		return false;
+	snprintf(why, size, "the units file has faults");
+	if (!parts_read_units(b))
 		return false;
 	snprintf(why, size, "no memory");
 	b->uplink = uplink_open(c, b->outbox, &b->stats);
@@ -107,6 +123,8 @@ void parts_close(struct bridge *b)
 		uplink_free(b->uplink);
 	if (b->sessions != NULL)
 		sessions_free(b->sessions);
+	if (b->units != NULL)
+		units_free(b->units);
 	if (b->outbox != NULL)
 		outbox_close(b->outbox);
 }

@@ -19,6 +19,7 @@ struct bridge {
 	struct codec_options codec_options;
 	struct stats stats;
 	struct outbox *outbox;
+	struct units *units;
 	struct sessions *sessions;
 	struct uplink *uplink;
 	struct conns *conns;
@@ -34,6 +35,8 @@ struct bridge {
 
 /* Opens every part, the listeners last. False: `why`; parts_close is still due. */
 bool parts_open(struct bridge *bridge, char *why, size_t size);
+/* The units file as it is now, over the general options; false: it has faults, and nothing has changed. */
+bool parts_read_units(struct bridge *bridge);
 void parts_close(struct bridge *bridge);
 
 #endif

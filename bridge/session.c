@@ -14,6 +14,8 @@ struct sessions {
 	size_t gone_count, max_gone, online;
 	uint64_t number;
 	const struct codec_options *options;
+	const struct units *units;
+	bool reject_unknown;
 	struct session_ops ops;
 	struct stats *stats;
 	struct telemetry scratch;
@@ -36,6 +38,45 @@ struct sessions *sessions_open(const struct codec_options *options, size_t max_o
 	s->stats = stats;
 	s->assembly = ASSEMBLY_LIMITS_STANDARD;
 	return s;
+}
+
+static bool is_admitted(const struct sessions *s, const struct unit_info *info)
+{
+	return info != NULL || !s->reject_unknown;
+}
+
+static void inform(struct sessions *s, struct session *session)
+{
+	session->info = units_find(s->units, span_text(session->unit.ident));
+	session->unit.options = session->info != NULL ? &session->info->options : s->options;
+}
+
+void sessions_use_units(struct sessions *s, const struct units *units, bool reject_unknown)
+{
+	struct session *session, *next;
+	s->units = units;
+	s->reject_unknown = reject_unknown;
+	for (session = s->by_ident; session != NULL; session = next) { /* with their topics as they were */
+		next = session->hh.next;
+		if (session->conn == NULL || is_admitted(s, units_find(units, span_text(session->unit.ident))))
+			continue;
+		log_notice("unit %s is no longer admitted", session->unit.ident);
+		conn_close(session->conn, "no longer admitted");
+		next = s->by_ident; /* closing may have ended others, too */
+	}
+	HASH_ITER(hh, s->by_ident, session, next)
+	inform(s, session);
+}
+
+struct span session_ident(const struct sessions *s, struct span name)
+{
+	const struct unit_info *info = units_find_topic(s->units, name);
+	return info != NULL ? span_text(info->ident) : name;
+}
+
+const char *session_topic(const struct session *session)
+{
+	return session->info != NULL && *session->info->topic ? session->info->topic : session->unit.ident;
 }
 
 void sessions_set_max_parts(struct sessions *s, unsigned max_parts)
@@ -133,7 +174,7 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 {
 	struct sessions *s = ctx;
 	struct conn *conn = s->conn;
-	if (!topic_ident_ok(ident))
+	if (!topic_ident_ok(ident) || !is_admitted(s, units_find(s->units, ident)))
 		return NULL;
 	struct session *session = find(s, ident);
 	if (session != NULL && session->conn == conn)
@@ -156,7 +197,7 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 		stats_set(s->stats, STAT_UNITS, ++s->online);
 	}
 	memset(session->unit.priv, 0, sizeof(session->unit.priv));
-	session->unit.options = s->options;
+	inform(s, session);
 	session->conn = conn;
 	session->codec = conn->stream.codec;
 	session->number = ++s->number;

@@ -9,13 +9,15 @@
 #include "codec.h"
 #include "conn.h"
 #include "stats.h"
+#include "units.h"
 
 struct session {
 	struct codec_unit unit;
 	struct conn *conn;         /* NULL: off line */
 	struct session *next_here; /* units that share the connection */
 	const struct codec *codec;
-	uint64_t number; /* counts sessions since the start */
+	const struct unit_info *info; /* from the units file; NULL: nothing is known beforehand */
+	uint64_t number;              /* counts sessions since the start */
 	int64_t since_ms;
 	int64_t newest_ms;           /* time of the newest dated position */
 	uint64_t alarms[TM_WORDS];   /* as the last record that carried them had them */
@@ -45,6 +47,8 @@ struct session_ops {
 struct sessions;
 
 struct sessions *sessions_open(const struct codec_options *options, size_t max_offline, struct stats *stats);
+/* Who is admitted, and with which options; again after a reload: units that are no longer admitted are closed. */
+void sessions_use_units(struct sessions *sessions, const struct units *units, bool reject_unknown);
 void sessions_set_ops(struct sessions *sessions, const struct session_ops *ops);
 /* Most parts of a message that comes in several frames. */
 void sessions_set_max_parts(struct sessions *sessions, unsigned max_parts);
@@ -59,6 +63,11 @@ void session_conn_ended(struct sessions *sessions, struct conn *conn, const char
 
 /* The unit on line with this ident, or NULL. */
 struct session *session_find(struct sessions *sessions, struct span ident);
+
+/* The ident that a name in topics stands for: its own, or the one in the units file. */
+struct span session_ident(const struct sessions *sessions, struct span name);
+/* And back. */
+const char *session_topic(const struct session *session);
 
 /* The protocol that this unit spoke last, on line or remembered; NULL when it is not known. */
 const struct codec *session_codec(struct sessions *sessions, struct span ident);

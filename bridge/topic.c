@@ -39,5 +39,5 @@ bool topic_parse_command(const char *prefix, struct span topic, struct span *ide
 	if (memcmp(topic.ptr + topic.len - tail, leaf, tail) != 0)
 		return false;
 	*ident = span_of(topic.ptr + head, topic.len - head - tail);
-	return topic_ident_ok(*ident);
+	return ident->len <= 60 && memchr(ident->ptr, '/', ident->len) == NULL;
 }

@@ -21,7 +21,7 @@ struct topic topic_bridge(const char *prefix, const char *instance, const char *
 
 bool topic_ident_ok(struct span ident);
 
-/* Reads <prefix>/<ident>/cmd; false when it is no such topic or the ident is not allowed. */
+/* Reads <prefix>/<name>/cmd, the name one level of 1 to 60 bytes; false when it is no such topic. */
 bool topic_parse_command(const char *prefix, struct span topic, struct span *ident);
 
 #endif

@@ -74,10 +74,10 @@ static bool put(struct uplink *u, struct outbox_message *m, const struct writer 
 	return outbox_put(u->outbox, m) != 0;
 }
 
-bool uplink_reply(struct uplink *u, const char *ident, struct span json, struct span response_topic,
-	struct span correlation, int64_t now_ms)
+bool uplink_reply(struct uplink *u, const char *ident, const char *name, struct span json,
+	struct span response_topic, struct span correlation, int64_t now_ms)
 {
-	struct topic topic = topic_unit(u->config->publish.prefix, ident, "cmd/reply");
+	struct topic topic = topic_unit(u->config->publish.prefix, name, "cmd/reply");
 	struct outbox_message m = message_of(&topic, ident, json, now_ms);
 	bool ok = outbox_put(u->outbox, &m) != 0;
 	if (response_topic.len == 0)
@@ -95,6 +95,13 @@ static void complete(
 	telemetry_set_text(t, TM_PROTOCOL_ID, span_text(session->codec->name));
 	telemetry_set_text(t, TM_PEER, span_text(peer));
 	telemetry_set(t, TM_CHANNEL_ID, u->config->publish.channel_id);
+	const struct unit_info *info = session->info;
+	if (info != NULL && info->id >= 0)
+		telemetry_set(t, TM_DEVICE_ID, info->id);
+	if (info != NULL) {
+		telemetry_set_text(t, TM_DEVICE_NAME, span_text(info->name));
+		telemetry_set_text(t, TM_DEVICE_TYPE_ID, span_text(info->type));
+	}
 	telemetry_set(t, TM_SERVER_TIMESTAMP, now_ms);
 	telemetry_set(t, TM_SERVER_SEQNUM, (int64_t)outbox_next_seqnum(u->outbox));
 	if (telemetry_has(t, TM_TIMESTAMP) && telemetry_number(t, TM_TIMESTAMP) <= now_ms + FUTURE_MS)
@@ -120,7 +127,7 @@ static bool is_newest(struct uplink *u, struct session *session, const struct te
 static bool put_record(struct uplink *u, const struct session *session, const struct telemetry *t,
 	const char *leaf, bool retain)
 {
-	struct topic topic = topic_unit(u->config->publish.prefix, session->unit.ident, leaf);
+	struct topic topic = topic_unit(u->config->publish.prefix, session_topic(session), leaf);
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
 	struct emitter e = emitter_of(u->format, &w);
 	telemetry_emit(t, &e);
@@ -160,7 +167,7 @@ static void put_status(
 	struct uplink *u, const struct session *session, bool online, const char *reason, int64_t since_ms)
 {
 	char peer[CONN_PEER_MAX];
-	struct topic topic = topic_unit(u->config->publish.prefix, session->unit.ident, "status");
+	struct topic topic = topic_unit(u->config->publish.prefix, session_topic(session), "status");
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
 	struct emitter e = emitter_of(&emit_json, &w);
 	emit_map(&e, online ? 7 : 6);
@@ -203,7 +210,8 @@ void uplink_frame(void *ctx, const struct session *session, bool in, struct span
 	if (!u->config->publish.raw)
 		return;
 	const char *ident = session ? session->unit.ident : "unknown";
-	struct topic topic = topic_unit(u->config->publish.prefix, ident, "raw");
+	const char *name = session ? session_topic(session) : ident;
+	struct topic topic = topic_unit(u->config->publish.prefix, name, "raw");
 	uint8_t hex[4608];
 	struct writer h = writer_of(hex, sizeof(hex)), w = writer_of(u->payload, sizeof(u->payload));
 	struct emitter e = emitter_of(&emit_json, &w);

@@ -21,9 +21,9 @@ void uplink_offline(void *ctx, struct session *session, const char *reason, int6
 void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
 void uplink_unknown(void *ctx, const struct conn *conn, struct span head);
 
-/* What became of a command: to <prefix>/<ident>/cmd/reply and, when the request named one, to its MQTT 5 response
+/* What became of a command: to <prefix>/<name>/cmd/reply and, when the request named one, to its MQTT 5 response
  * topic with its correlation data. False: no room. */
-bool uplink_reply(struct uplink *uplink, const char *ident, struct span json, struct span response_topic,
-	struct span correlation, int64_t now_ms);
+bool uplink_reply(struct uplink *uplink, const char *ident, const char *name, struct span json,
+	struct span response_topic, struct span correlation, int64_t now_ms);
 
 #endif

@@ -18,7 +18,8 @@ static size_t encode(const struct codec *codec, const char *header, const char *
 	struct command_token token;
 	struct writer w = writer_of(out, size);
 	for (size_t i = 0; i < strlen(header) / 2; i++) /* what the codec has kept of the unit's own header */
-		unit.priv[i] = (uint8_t)(byte_hex((uint8_t)header[2 * i]) << 4 | byte_hex((uint8_t)header[2 * i + 1]));
+		unit.priv[i] =
+			(uint8_t)(byte_hex((uint8_t)header[2 * i]) << 4 | byte_hex((uint8_t)header[2 * i + 1]));
 	const char *fault = request_parse(&r, span_text(json), why, sizeof(why));
 	if (fault == NULL)
 		fault = request_resolve(&r, codec, why, sizeof(why));
@@ -78,7 +79,8 @@ static void test_bytes(void **state)
 	for (size_t c = 0; codecs[c] != NULL; c++)
 		for (size_t i = 0; codecs[c]->commands[i].name != NULL; i++)
 			if (!seen[c][i])
-				fail_msg("tests/commands.jsonl has no row for %s of %s", codecs[c]->commands[i].name, codecs[c]->name);
+				fail_msg("tests/commands.jsonl has no row for %s of %s",
+					codecs[c]->commands[i].name, codecs[c]->name);
 }
 
 int main(void)

@@ -1,0 +1,95 @@
+"""The units file names units, gives them options of their own and, with unknown = reject, says who is admitted."""
+
+import signal
+import subprocess
+
+import pytest
+from conftest import BUILD, Unit, v1, wait_for
+from test_jt808 import frame, location
+
+UNITS = """[9170503816]
+name = Van 12
+id = 12
+type = ST-903
+topic = van-12
+ack = r12
+[13912345678]
+timezone = +00:00
+"""
+
+
+@pytest.fixture
+def world(make_bridge, subscribe, tmp_path):
+    path = tmp_path / "units.ini"
+    path.write_text(UNITS)
+
+    def make(unknown):
+        bridge = make_bridge({"units": {"file": path, "unknown": unknown}, "publish": {"raw": "yes"}})
+        bridge.wait_connected()
+        return bridge, subscribe(), path
+
+    return make
+
+
+def test_names_topics_and_options(world):
+    bridge, sub, _ = world("accept")
+    unit = Unit(bridge.port)
+    unit.send(v1("9170503816"))
+    assert b",R12," in unit.receive()
+    record = sub.on("trackers/van-12/position")[0].record
+    assert record["ident"] == "9170503816" and record["device.name"] == "Van 12"
+    assert record["device.id"] == 12 and record["device.type.id"] == "ST-903"
+    sub.on("trackers/van-12/status")
+    sub.on("trackers/van-12/raw")
+    for n, name in enumerate(("van-12", "9170503816")):
+        sub.publish(f"trackers/{name}/cmd", f"S32,00000{n},1")
+        assert unit.receive() == f"*HQ,9170503816,S32,00000{n},1#".encode()
+        assert sub.on(f"trackers/{name}/cmd/reply")[0].record["ident"] == "9170503816"
+    other = Unit(bridge.port)
+    other.send(v1("9170503817"))
+    assert b",V4,V1," in other.receive()
+    assert "device.name" not in sub.on("trackers/9170503817/position")[0].record
+    modern = Unit(bridge.port)
+    modern.send(frame(0x0200, location("200101000000")))
+    assert sub.on("trackers/13912345678/position")[0].record["timestamp"] == 1577836800
+    for u in (unit, other, modern):
+        u.close()
+
+
+def test_who_is_admitted_and_who_no_longer(world):
+    bridge, sub, path = world("reject")
+    unit, other = Unit(bridge.port), Unit(bridge.port)
+    unit.send(v1("9170503816"))
+    assert b",R12," in unit.receive()
+    other.send(v1("9170503817"))
+    sub.on("trackers/bridge/test/stats", where=lambda m: m.record["frames.rejected.refused"] == 1)
+    assert not sub.now(lambda m: m.topic.startswith("trackers/9170503817/"))
+    path.write_text("[9170503817]\nname = New\n")
+    bridge.process.send_signal(signal.SIGHUP)
+    assert unit.receive() == b""
+    gone = sub.on("trackers/van-12/status", where=lambda m: m.record["state"] == "offline")[0].record
+    assert gone["reason"] == "no longer admitted"
+    wait_for(lambda: "9170503816 is no longer admitted" in bridge.log(), "the log")
+    other.send(v1("9170503817"))
+    assert b",V4,V1," in other.receive()
+    path.write_text("[9170503817]\ncolour = red\n")
+    bridge.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "the units stay as they were" in bridge.log(), "the refusal")
+    other.send(v1("9170503817", "123600"))
+    assert b",V4,V1," in other.receive()
+    unit.close()
+    other.close()
+
+
+def test_faults(tmp_path):
+    units, ini = tmp_path / "units.ini", tmp_path / "a.ini"
+    ini.write_text(f"[units]\nfile = {units}\n")
+    units.write_text("[91 70]\nname = a\n[1]\nid = x\ntopic = a/b\nack = loud\ntimezone = 8\ncolour = red\n"
+                     "[2]\ntopic = t\n[3]\ntopic = t\n")
+    result = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    lines = [int(line.split(":")[1]) for line in result.stderr.splitlines() if line.startswith(str(units))]
+    assert lines == [2, 4, 5, 6, 7, 8, 12], result.stderr
+    units.unlink()
+    result = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1 and "No such file" in result.stderr
