@@ -12,7 +12,6 @@
 #define UNESCAPED_MIN 13
 
 enum { LENGTH_BITS = 0x3ff, ENCRYPTION_BITS = 0x1c00, PART_BIT = 0x2000, VERSION_BIT = 0x4000 };
-enum { RESULT_OK = 0, RESULT_FAILURE, RESULT_WRONG, RESULT_UNSUPPORTED };
 
 /* link->priv: the delimiter before these bytes was the end of a frame and is used up; it may start one, too. */
 enum { SHARED_DELIMITER = 0 };
@@ -36,39 +35,37 @@ static enum codec_status take_parameters(
 static enum codec_status take_attributes(
 	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
 
-enum answer { ANSWER_NONE = 0, ANSWER_GENERAL, ANSWER_REGISTRATION, ANSWER_TIME, ANSWER_VENDOR_TIME };
-
 static const struct {
 	uint16_t id;
 	enum codec_status (*take)(
 		struct telemetry *, const struct jt808_message *, const struct codec_options *);
-	enum answer answer;
+	enum jt808_answer answer;
 	uint16_t command; /* what it answers, 0: nothing, or told by its body */
 } messages[] = {
-	{0x0001, take_reply, ANSWER_NONE, 0},
-	{0x0002, take_nothing, ANSWER_GENERAL, 0},
-	{0x0003, take_nothing, ANSWER_GENERAL, 0},
-	{0x0004, take_nothing, ANSWER_TIME, 0},
-	{0x0005, take_payload, ANSWER_GENERAL, 0},
-	{0x0100, jt808_registration, ANSWER_REGISTRATION, 0},
-	{0x0102, take_authentication, ANSWER_GENERAL, 0},
-	{0x0104, take_parameters, ANSWER_NONE, 0x8104},
-	{0x0107, take_attributes, ANSWER_NONE, 0x8107},
-	{0x0109, take_nothing, ANSWER_VENDOR_TIME, 0},
-	{0x0200, take_location, ANSWER_GENERAL, 0},
-	{0x0201, take_answered_location, ANSWER_NONE, 0x8201},
-	{0x0301, take_payload, ANSWER_GENERAL, 0},
-	{0x0302, take_payload, ANSWER_GENERAL, 0},
-	{0x0500, take_answered_location, ANSWER_NONE, 0x8500},
-	{0x0700, take_payload, ANSWER_NONE, 0},
-	{0x0702, take_payload, ANSWER_GENERAL, 0},
-	{0x0704, NULL, ANSWER_GENERAL, 0}, /* several records: batch() */
-	{0x0705, take_payload, ANSWER_GENERAL, 0},
-	{0x0801, take_payload, ANSWER_GENERAL, 0},
-	{0x0802, take_payload, ANSWER_NONE, 0},
-	{0x0805, take_payload, ANSWER_NONE, 0},
-	{0x0900, take_payload, ANSWER_GENERAL, 0},
-	{0x1210, take_payload, ANSWER_GENERAL, 0},
+	{0x0001, take_reply, JT808_ANSWER_NONE, 0},
+	{0x0002, take_nothing, JT808_ANSWER_GENERAL, 0},
+	{0x0003, take_nothing, JT808_ANSWER_GENERAL, 0},
+	{0x0004, take_nothing, JT808_ANSWER_TIME, 0},
+	{0x0005, take_payload, JT808_ANSWER_GENERAL, 0},
+	{0x0100, jt808_registration, JT808_ANSWER_REGISTRATION, 0},
+	{0x0102, take_authentication, JT808_ANSWER_GENERAL, 0},
+	{0x0104, take_parameters, JT808_ANSWER_NONE, 0x8104},
+	{0x0107, take_attributes, JT808_ANSWER_NONE, 0x8107},
+	{0x0109, take_nothing, JT808_ANSWER_VENDOR_TIME, 0},
+	{0x0200, take_location, JT808_ANSWER_GENERAL, 0},
+	{0x0201, take_answered_location, JT808_ANSWER_NONE, 0x8201},
+	{0x0301, take_payload, JT808_ANSWER_GENERAL, 0},
+	{0x0302, take_payload, JT808_ANSWER_GENERAL, 0},
+	{0x0500, take_answered_location, JT808_ANSWER_NONE, 0x8500},
+	{0x0700, take_payload, JT808_ANSWER_NONE, 0},
+	{0x0702, take_payload, JT808_ANSWER_GENERAL, 0},
+	{0x0704, NULL, JT808_ANSWER_GENERAL, 0}, /* several records: batch() */
+	{0x0705, take_payload, JT808_ANSWER_GENERAL, 0},
+	{0x0801, take_payload, JT808_ANSWER_GENERAL, 0},
+	{0x0802, take_payload, JT808_ANSWER_NONE, 0},
+	{0x0805, take_payload, JT808_ANSWER_NONE, 0},
+	{0x0900, take_payload, JT808_ANSWER_GENERAL, 0},
+	{0x1210, take_payload, JT808_ANSWER_GENERAL, 0},
 };
 #define MESSAGE_COUNT (sizeof(messages) / sizeof(messages[0]))
 
@@ -322,114 +319,6 @@ static enum codec_status take_attributes(
 	return jt808_attributes(t, m);
 }
 
-/* --- answers --- */
-
-static void send_body(
-	struct codec_link *link, uint16_t id, const struct writer *body, const struct codec_sink *sink)
-{
-	uint8_t buf[JT808_FRAME_MAX];
-	struct writer w = writer_of(buf, sizeof(buf));
-	jt808_frame(link->unit, id, writer_span(body), &w);
-	if (!w.full && !body->full)
-		sink->send(sink->ctx, writer_span(&w));
-}
-
-static void send_general(
-	struct codec_link *link, const struct jt808_message *m, uint8_t result, const struct codec_sink *sink)
-{
-	uint8_t buf[8];
-	struct writer w = writer_of(buf, sizeof(buf));
-	writer_u16(&w, m->serial);
-	writer_u16(&w, m->id);
-	writer_u8(&w, result);
-	send_body(link, 0x8001, &w, sink);
-}
-
-static void send_registration(
-	struct codec_link *link, const struct jt808_message *m, const struct codec_sink *sink)
-{
-	uint8_t buf[JT808_BODY_MAX];
-	struct writer w = writer_of(buf, sizeof(buf));
-	const struct codec_options *o = link->unit->options;
-	writer_u16(&w, m->serial);
-	writer_u8(&w, o->jt808_reject ? 4 : 0); /* no such terminal */
-	bool own = o->jt808_auth_code == NULL || o->jt808_auth_code[0] == '\0';
-	if (!o->jt808_reject)
-		writer_text(&w, own ? link->unit->ident : o->jt808_auth_code);
-	send_body(link, 0x8100, &w, sink);
-}
-
-static uint8_t bcd(int v)
-{
-	return (uint8_t)(v / 10 * 16 + v % 10);
-}
-
-static void send_time(struct codec_link *link, bool vendor, const struct codec_sink *sink)
-{
-	uint8_t buf[8];
-	struct writer w = writer_of(buf, sizeof(buf));
-	struct calendar c = calendar_of(link->now_ms / 1000);
-	if (vendor)
-		writer_u16(&w, (uint16_t)c.year);
-	else
-		writer_u8(&w, bcd(c.year % 100));
-	const int rest[] = {c.month, c.day, c.hour, c.minute, c.second};
-	for (size_t i = 0; i < 5; i++)
-		writer_u8(&w, vendor ? (uint8_t)rest[i] : bcd(rest[i]));
-	if (vendor)
-		writer_u8(&w, 0);
-	send_body(link, vendor ? 0x8109 : 0x8004, &w, sink);
-}
-
-static void send_answer(struct codec_link *link, const struct jt808_message *m, enum answer answer,
-	uint8_t result, const struct codec_sink *sink)
-{
-	switch (answer) {
-	case ANSWER_NONE:
-		return;
-	case ANSWER_GENERAL:
-		send_general(link, m, result, sink);
-		return;
-	case ANSWER_REGISTRATION:
-		send_registration(link, m, sink);
-		return;
-	case ANSWER_TIME:
-	case ANSWER_VENDOR_TIME:
-		send_time(link, answer == ANSWER_VENDOR_TIME, sink);
-		return;
-	}
-}
-
-/* --- replies to our commands --- */
-
-static struct span result_name(uint8_t result)
-{
-	static const char *const names[] = {"ok", "failure", "wrong", "unsupported"};
-	return span_text(result < 4 ? names[result] : "unknown result");
-}
-
-static void tell_reply(
-	const struct jt808_message *m, uint16_t command, struct span frame, const struct codec_sink *sink)
-{
-	struct command_reply reply = {.frame = frame, .token.serial = -1};
-	uint8_t id[2] = {(uint8_t)(command >> 8), (uint8_t)command};
-	struct reader r = reader_of(m->body);
-	if (m->id == 0x0001) {
-		reply.token.serial = reader_u16(&r);
-		reader_take(&r, 2);
-		uint8_t result = reader_u8(&r);
-		if (result == RESULT_OK && jt808_has_answer(command))
-			return; /* the answer itself is still to come */
-		reply.result = result_name(result);
-	} else if (m->id != 0x0107) { /* attributes carry no serial number */
-		reply.token.serial = reader_u16(&r);
-	}
-	struct writer w = writer_of(reply.token.word, sizeof(reply.token.word) - 1);
-	writer_text(&w, "0x");
-	writer_hex(&w, span_of(id, 2));
-	sink->reply(sink->ctx, &reply);
-}
-
 /* --- path --- */
 
 static void begin_record(struct codec_link *link, struct telemetry *t, const struct jt808_message *m)
@@ -507,17 +396,19 @@ static enum codec_status take_message(struct codec_link *link, const struct jt80
 	enum codec_status status = take(link, m, row, t, sink);
 	if (status == CODEC_REFUSED)
 		return status;
-	enum answer answer = row == UNKNOWN ? ANSWER_GENERAL : messages[row].answer;
+	enum jt808_answer answer = row == UNKNOWN ? JT808_ANSWER_GENERAL : messages[row].answer;
 	if (status == CODEC_UNSUPPORTED) {
-		send_answer(link, m, answer, RESULT_UNSUPPORTED, sink);
+		jt808_send_answer(link, m, answer, JT808_RESULT_UNSUPPORTED, sink);
 	} else if (status != CODEC_OK) { /* it would say the same again */
-		send_answer(link, m, answer == ANSWER_NONE ? ANSWER_NONE : ANSWER_GENERAL, RESULT_WRONG, sink);
+		jt808_send_answer(link, m,
+			answer == JT808_ANSWER_NONE ? JT808_ANSWER_NONE : JT808_ANSWER_GENERAL,
+			JT808_RESULT_WRONG, sink);
 	} else {
-		send_answer(link, m, answer, RESULT_OK, sink);
+		jt808_send_answer(link, m, answer, JT808_RESULT_OK, sink);
 		if (m->id == 0x0001)
-			tell_reply(m, (uint16_t)(m->body.ptr[2] << 8 | m->body.ptr[3]), frame, sink);
+			jt808_tell_reply(m, (uint16_t)(m->body.ptr[2] << 8 | m->body.ptr[3]), frame, sink);
 		else if (messages[row].command != 0)
-			tell_reply(m, messages[row].command, frame, sink);
+			jt808_tell_reply(m, messages[row].command, frame, sink);
 	}
 	return status;
 }
@@ -545,7 +436,7 @@ static enum codec_status jt808_decode(
 		return take_message(link, &m, frame, t, sink);
 	if (status != CODEC_MORE)
 		return status;
-	send_general(link, &m, RESULT_OK, sink);
+	jt808_send_general(link, &m, JT808_RESULT_OK, sink);
 	return CODEC_FRAGMENT;
 }
 

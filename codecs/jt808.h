@@ -28,6 +28,15 @@ struct jt808_message {
 	char type[7]; /* "0x0200" */
 };
 
+enum { JT808_RESULT_OK = 0, JT808_RESULT_FAILURE, JT808_RESULT_WRONG, JT808_RESULT_UNSUPPORTED };
+enum jt808_answer {
+	JT808_ANSWER_NONE = 0,
+	JT808_ANSWER_GENERAL,
+	JT808_ANSWER_REGISTRATION,
+	JT808_ANSWER_TIME,
+	JT808_ANSWER_VENDOR_TIME
+};
+
 static inline struct jt808_unit *jt808_unit(struct codec_unit *unit)
 {
 	return (struct jt808_unit *)(void *)unit->priv;
@@ -35,6 +44,15 @@ static inline struct jt808_unit *jt808_unit(struct codec_unit *unit)
 
 /* Writes a whole frame to the unit: header, body, check byte, escapes. Returns its serial number. */
 uint16_t jt808_frame(struct codec_unit *unit, uint16_t id, struct span body, struct writer *out);
+
+/* The answer of this kind to a message; JT808_ANSWER_NONE sends nothing. */
+void jt808_send_answer(struct codec_link *link, const struct jt808_message *m, enum jt808_answer answer,
+	uint8_t result, const struct codec_sink *sink);
+void jt808_send_general(
+	struct codec_link *link, const struct jt808_message *m, uint8_t result, const struct codec_sink *sink);
+/* The message answers our command with this id: tells the bridge. */
+void jt808_tell_reply(
+	const struct jt808_message *m, uint16_t command, struct span frame, const struct codec_sink *sink);
 
 /* A 0x0200 body (or what follows its own head in 0x0201, 0x0500). */
 enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options);
