@@ -146,4 +146,12 @@ enum codec_status codec_next(struct codec_stream *stream, struct span in, struct
 enum codec_status codec_decode(struct codec_stream *stream, struct span frame, struct telemetry *scratch,
 	const struct codec_sink *sink);
 
+/* Coordinates in 1e-7 degrees. With a fix an impossible one (CODEC_NOWHERE, for example) refuses the record: BAD_LATITUDE
+ * or BAD_LONGITUDE. Without one it is left out and named as rejected, and 0/0 is left out. */
+enum codec_status codec_set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude);
+#define CODEC_NOWHERE INT64_MAX
+
+/* Signal strength 0 to 31 as per cent; other values are unknown and left out. */
+void codec_set_csq(struct telemetry *t, int64_t csq);
+
 #endif

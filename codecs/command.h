@@ -17,6 +17,16 @@ struct command_arg {
 	const char *example;  /* of a text, for people */
 };
 
+/* Rows of a table of arguments; `standard` NULL: must be given. */
+#define COMMAND_NUMBER(key, min, max, unit, help, standard)                                                    \
+	{                                                                                                      \
+		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard, NULL                                  \
+	}
+#define COMMAND_TEXT(key, min, max, help, standard, example)                                                   \
+	{                                                                                                      \
+		{key, PARAM_TEXT, 0, min, max, "", help}, standard, example                                    \
+	}
+
 struct command_spec {
 	const char *name; /* engine.stop */
 	const char *help;

@@ -55,10 +55,6 @@ extern const struct command_spec h02_commands[];
 /* Pieces of meaning that text and binary share. */
 void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits);
 void h02_set_battery_code(struct telemetry *t, unsigned code);
-void h02_set_csq(struct telemetry *t, int64_t csq);
 void h02_set_time(struct telemetry *t, const struct calendar *c);
-/* Coordinates in 1e-7 degrees, absolute, from degrees and minutes (as number / scale). */
-enum codec_status h02_set_position(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude);
-#define H02_NOWHERE INT64_MAX /* an impossible coordinate */
 
 #endif

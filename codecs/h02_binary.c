@@ -234,7 +234,7 @@ static int64_t coordinate(int64_t packed)
 {
 	int64_t degrees = packed / 1000000, minutes = packed % 1000000;
 	if (minutes >= 600000)
-		return H02_NOWHERE;
+		return CODEC_NOWHERE;
 	return degrees * 10000000 + (minutes * 1000 + 30) / 60;
 }
 
@@ -254,12 +254,12 @@ static enum codec_status decode_head(struct telemetry *t, struct span in, bool b
 	bool valid = flags & 2;
 	lat = coordinate(lat);
 	lon = coordinate(lon);
-	if (!(flags & 4) && lat != H02_NOWHERE)
+	if (!(flags & 4) && lat != CODEC_NOWHERE)
 		lat = -lat;
-	if (!(flags & 8) && lon != H02_NOWHERE)
+	if (!(flags & 8) && lon != CODEC_NOWHERE)
 		lon = -lon;
 	telemetry_set(t, TM_POSITION_VALID, valid);
-	enum codec_status status = h02_set_position(t, valid, lat, lon);
+	enum codec_status status = codec_set_place(t, valid, lat, lon);
 	if (status != CODEC_OK)
 		return status;
 	telemetry_set(t, TM_SPEED, knots * 1852);
@@ -290,7 +290,7 @@ static void decode_45(struct telemetry *t, struct span in)
 	if (in.ptr[29] & 0x80) {
 		telemetry_set(t, TM_USER_ALARM_BYTE, reader_u8(&r));
 		reader_u8(&r);
-		h02_set_csq(t, reader_u8(&r));
+		codec_set_csq(t, reader_u8(&r));
 		uint8_t satellites = reader_u8(&r);
 		if (satellites <= 24)
 			telemetry_set(t, TM_SATELLITES, satellites);

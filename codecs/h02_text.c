@@ -150,7 +150,7 @@ static enum codec_status take_link(struct h02_text *x)
 			return CODEC_BAD_FIELDS;
 	if (!h02_clock(x, x->field[2], x->field[8]))
 		return CODEC_BAD_FIELDS;
-	h02_set_csq(x->t, v[0]);
+	codec_set_csq(x->t, v[0]);
 	telemetry_set(x->t, TM_SATELLITES, v[1]);
 	telemetry_set(x->t, TM_BATTERY_LEVEL, v[2]);
 	telemetry_set(x->t, TM_STEPS, v[3]);

@@ -180,7 +180,7 @@ static enum codec_status take_place(struct h02_text *x, size_t at)
 		latitude = -latitude;
 	if (ew < 0 && longitude != INT64_MAX)
 		longitude = -longitude;
-	return h02_set_position(x->t, p.valid, latitude, longitude);
+	return codec_set_place(x->t, p.valid, latitude, longitude);
 }
 
 enum codec_status h02_vp1(struct h02_text *x)

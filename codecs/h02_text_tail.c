@@ -121,7 +121,7 @@ static void radio_tail(struct h02_text *x, size_t at)
 		return;
 	if (!h02_whole(h02_field(x, at + 1), false, &v))
 		return;
-	h02_set_csq(x->t, v);
+	codec_set_csq(x->t, v);
 	struct span volts = h02_field(x, at + 2);
 	if (h02_whole(volts, false, &v) && v != 0)
 		h02_put_decimal(x, TM_EXTERNAL_VOLTAGE, volts, 1, 10);
@@ -135,7 +135,7 @@ static void volts_tail(struct h02_text *x, size_t at)
 	if (!h02_put_decimal(x, TM_EXTERNAL_VOLTAGE, h02_field(x, at), 1, 1) ||
 		!h02_whole(h02_field(x, at + 1), false, &csq))
 		return;
-	h02_set_csq(x->t, csq);
+	codec_set_csq(x->t, csq);
 	if (h02_put_whole(x, TM_SATELLITES, h02_field(x, at + 2)))
 		h02_put_decimal(x, TM_BATTERY_VOLTAGE, h02_field(x, at + 3), 1, 1);
 }

@@ -7,54 +7,46 @@
 
 /* --- tables --- */
 
-#define NUMBER(key, min, max, unit, help, standard)                                                            \
-	{                                                                                                      \
-		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard, NULL                                  \
-	}
-#define TEXT(key, min, max, help, standard, example)                                                           \
-	{                                                                                                      \
-		{key, PARAM_TEXT, 0, min, max, "", help}, standard, example                                    \
-	}
 #define U32 4294967295LL
 
 const struct command_spec jt808_commands[] = {
 	{"engine.stop", "cut fuel or power", 0x8105, "{control:1}",
-		{NUMBER("control", 0, 255, "", "command word of the maker: 240, or 100", "240")}},
+		{COMMAND_NUMBER("control", 0, 255, "", "command word of the maker: 240, or 100", "240")}},
 	{"engine.resume", "restore fuel or power", 0x8105, "{control:1}",
-		{NUMBER("control", 0, 255, "", "command word of the maker: 241, or 101", "241")}},
+		{COMMAND_NUMBER("control", 0, 255, "", "command word of the maker: 241, or 101", "241")}},
 	{"report.interval", "default report interval", 0x8103, "01 00000029 04 {interval:4}",
-		{NUMBER("interval", 1, 86400, "s", "seconds between two reports", NULL)}},
+		{COMMAND_NUMBER("interval", 1, 86400, "s", "seconds between two reports", NULL)}},
 	{"report.interval.sleep", "report interval asleep", 0x8103, "01 00000027 04 {interval:4}",
-		{NUMBER("interval", 1, 86400, "s", "seconds between two reports", NULL)}},
+		{COMMAND_NUMBER("interval", 1, 86400, "s", "seconds between two reports", NULL)}},
 	{"heartbeat.interval", "heartbeat interval", 0x8103, "01 00000001 04 {interval:4}",
-		{NUMBER("interval", 1, 86400, "s", "seconds between two heartbeats", NULL)}},
+		{COMMAND_NUMBER("interval", 1, 86400, "s", "seconds between two heartbeats", NULL)}},
 	{"position.request", "one position now", 0x8201, "", {{{0}, NULL, NULL}}},
 	{"position.track", "report more often for a while", 0x8202, "{interval:2} {duration:4}",
-		{NUMBER("interval", 1, 65535, "s", "seconds between two reports", NULL),
-			NUMBER("duration", 1, U32, "s", "for how long", NULL)}},
+		{COMMAND_NUMBER("interval", 1, 65535, "s", "seconds between two reports", NULL),
+			COMMAND_NUMBER("duration", 1, U32, "s", "for how long", NULL)}},
 	{"position.track.stop", "end of position.track", 0x8202, "0000", {{{0}, NULL, NULL}}},
 	{"parameters.request", "read all parameters", 0x8104, "", {{{0}, NULL, NULL}}},
 	{"parameter.request", "read one parameter", 0x8106, "01 {parameter:4}",
-		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL)}},
+		{COMMAND_NUMBER("parameter", 0, U32, "", "id of the parameter", NULL)}},
 	{"parameter.set", "set a parameter of four bytes", 0x8103, "01 {parameter:4} 04 {value:4}",
-		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL),
-			NUMBER("value", 0, U32, "", "its value", NULL)}},
+		{COMMAND_NUMBER("parameter", 0, U32, "", "id of the parameter", NULL),
+			COMMAND_NUMBER("value", 0, U32, "", "its value", NULL)}},
 	{"parameter.text.set", "set a text parameter", 0x8103, "01 {parameter:4} {value:s}",
-		{NUMBER("parameter", 0, U32, "", "id of the parameter", NULL),
-			TEXT("value", 0, 200, "its value", NULL, "internet")}},
+		{COMMAND_NUMBER("parameter", 0, U32, "", "id of the parameter", NULL),
+			COMMAND_TEXT("value", 0, 200, "its value", NULL, "internet")}},
 	{"attributes.request", "model, versions, SIM", 0x8107, "", {{{0}, NULL, NULL}}},
 	{"server.set", "server and TCP port", 0x8103, "02 00000013 {host:s} 00000018 04 {port:4}",
-		{TEXT("host", 1, 100, "name or address", NULL, "203.0.113.1"),
-			NUMBER("port", 1, 65535, "", "TCP port", NULL)}},
+		{COMMAND_TEXT("host", 1, 100, "name or address", NULL, "203.0.113.1"),
+			COMMAND_NUMBER("port", 1, 65535, "", "TCP port", NULL)}},
 	{"apn.set", "access point of the SIM", 0x8103,
 		"03 00000010 {apn:s} 00000011 {user:s} 00000012 {password:s}",
-		{TEXT("apn", 1, 60, "access point name", NULL, "internet"),
-			TEXT("user", 0, 60, "user name", "", "user"),
-			TEXT("password", 0, 60, "password", "", "secret")}},
+		{COMMAND_TEXT("apn", 1, 60, "access point name", NULL, "internet"),
+			COMMAND_TEXT("user", 0, 60, "user name", "", "user"),
+			COMMAND_TEXT("password", 0, 60, "password", "", "secret")}},
 	{"speed.limit", "overspeed alarm", 0x8103, "01 00000055 04 {speed:4}",
-		{NUMBER("speed", 1, 300, "km/h", "highest speed", NULL)}},
+		{COMMAND_NUMBER("speed", 1, 300, "km/h", "highest speed", NULL)}},
 	{"alarm.clear", "confirm all alarms", 0x8203, "0000 {alarms:4}",
-		{NUMBER("alarms", 0, U32, "", "alarm bits", "4294967295")}},
+		{COMMAND_NUMBER("alarms", 0, U32, "", "alarm bits", "4294967295")}},
 	{"door.lock", "lock the doors", 0x8500, "01", {{{0}, NULL, NULL}}},
 	{"door.unlock", "unlock the doors", 0x8500, "00", {{{0}, NULL, NULL}}},
 	{"restart", "restart the unit", 0x8105, "04", {{{0}, NULL, NULL}}},

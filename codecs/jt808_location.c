@@ -133,9 +133,8 @@ static bool set_item(struct telemetry *t, uint8_t id, struct span value)
 		if (items[i].kind == KIND_SIGNED)
 			v = (int16_t)v;
 		if (items[i].kind == KIND_CSQ) {
-			if (v > 31) /* 99 and others: unknown */
-				continue;
-			v = (v * 200 + 31) / 62;
+			codec_set_csq(t, v); /* 99 and others: unknown */
+			continue;
 		}
 		telemetry_set(t, (enum telemetry_field)items[i].field, v * items[i].factor);
 	}
@@ -172,24 +171,6 @@ static void set_time(struct telemetry *t, struct span s, const struct codec_opti
 		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->jt808_utc_offset_s) * 1000);
 }
 
-/* With a fix impossible coordinates refuse the record; without one they, and 0/0, are left out. */
-static enum codec_status set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude)
-{
-	bool bad_lat = latitude > 90000000 || latitude < -90000000;
-	bool bad_lon = longitude > 180000000 || longitude < -180000000;
-	if (valid && (bad_lat || bad_lon))
-		return bad_lat ? CODEC_BAD_LATITUDE : CODEC_BAD_LONGITUDE;
-	if (bad_lat)
-		telemetry_reject(t, TM_LATITUDE);
-	if (bad_lon)
-		telemetry_reject(t, TM_LONGITUDE);
-	if (bad_lat || bad_lon || (!valid && latitude == 0 && longitude == 0))
-		return CODEC_OK;
-	telemetry_set(t, TM_LATITUDE, latitude * 10);
-	telemetry_set(t, TM_LONGITUDE, longitude * 10);
-	return CODEC_OK;
-}
-
 enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options)
 {
 	struct reader r = reader_of(body);
@@ -204,8 +185,8 @@ enum codec_status jt808_location(struct telemetry *t, struct span body, const st
 	telemetry_set(t, TM_STATUS_BITMASK, status);
 	set_bits(t, alarms, alarm_bits, sizeof(alarm_bits) / sizeof(alarm_bits[0]));
 	set_status(t, status);
-	enum codec_status rc = set_place(
-		t, status & 2, status & 4 ? -latitude : latitude, status & 8 ? -longitude : longitude);
+	enum codec_status rc = codec_set_place(t, status & 2, (status & 4 ? -latitude : latitude) * 10,
+		(status & 8 ? -longitude : longitude) * 10);
 	if (rc != CODEC_OK)
 		return rc;
 	telemetry_set(t, TM_ALTITUDE, altitude);
