@@ -97,7 +97,6 @@ static void stall(struct conn *conn)
 	if (!conns_stalled(c))
 		log_warning("the outbox is full: reading from units pauses");
 	JOIN(conn, stalled, &c->stalled);
-	stats_set(c->stats, STAT_STALLED, 1);
 }
 
 /* Works on the first `len` bytes of the shared buffer. */
@@ -384,7 +383,6 @@ void conns_resume(struct conns *c)
 			return; /* full again */
 	}
 	log_notice("the outbox has room again: reading from units goes on");
-	stats_set(c->stats, STAT_STALLED, 0);
 }
 
 bool conns_stalled(const struct conns *c)

@@ -51,6 +51,7 @@ static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(ev_now(loop) - b->started));
 	stats_set(&b->stats, STAT_PENDING, outbox_count(b->outbox));
 	stats_set(&b->stats, STAT_PENDING_BYTES, outbox_bytes(b->outbox));
+	stats_set(&b->stats, STAT_STALLED, !outbox_room(b->outbox));
 	stats_emit(&b->stats, &e);
 	struct topic topic = topic_bridge(b->config.publish.prefix, b->config.publish.instance, "stats");
 	mqtt_publish_now(b->mqtt, topic.text, writer_span(&w), true);

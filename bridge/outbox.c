@@ -36,7 +36,7 @@ struct outbox {
 	uint64_t done[DONE_MAX + 1];
 	size_t done_count;
 	int64_t done_since_ms, flushed_ms, retry_ms;
-	bool unflushed;
+	bool unflushed, full;
 	const char *trouble;
 	/* sending */
 	uint64_t cursor; /* the backlog up to here has been given out */
@@ -149,9 +149,13 @@ size_t outbox_bytes(const struct outbox *o)
 	return (o->store != NULL ? store_bytes(o->store) : 0) + ring_bytes(o->ring);
 }
 
-bool outbox_room(const struct outbox *o)
+bool outbox_room(struct outbox *o)
 {
-	return o->trouble == NULL && outbox_bytes(o) + RESERVE_BYTES <= o->options.size;
+	/* once full, some of it must go before reading goes on, so that it does not flutter */
+	size_t limit = o->full ? o->options.size / 10 * 9 : o->options.size;
+	bool room = o->trouble == NULL && outbox_bytes(o) + RESERVE_BYTES <= limit;
+	o->full = !room;
+	return room;
 }
 
 const char *outbox_trouble(const struct outbox *o)

@@ -32,7 +32,7 @@ void outbox_close(struct outbox *outbox);
 uint64_t outbox_next_seqnum(const struct outbox *outbox);
 
 /* Is there room for what one frame of a unit may give, and does the disk take it? When not, stop reading. */
-bool outbox_room(const struct outbox *outbox);
+bool outbox_room(struct outbox *outbox);
 
 /* Copies the message and numbers it; 0 when it is full. Some room behind outbox_room is kept for what is not a record
  * (status, replies), so these still fit while reading from units pauses. */

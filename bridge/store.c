@@ -142,10 +142,12 @@ static struct store *give_up(struct store *s, int rc, char *why, size_t size)
 			"; tracker2mqtt --outbox-reset moves it aside (nothing is deleted)");
 	static MDB_env
 		*abandoned; /* after a bus error the library's state is not to be touched; the process ends */
-	if (s->torn)
+	if (s->torn) {
 		abandoned = s->env;
-	else if (s->env != NULL)
+	} else if (s->env != NULL) {
+		store_rest(s);
 		mdb_env_close(s->env);
+	}
 	(void)abandoned;
 	if (s->lock >= 0)
 		close(s->lock);
@@ -177,13 +179,11 @@ struct last_value {
 static bool read_last(struct store *s, struct last_value *out)
 {
 	int64_t size = 0, last = 0;
-	*out = (struct last_value){0};
-	if (!store_recall(s, span_text(LAST_KEY), &last))
-		return false;
+	bool there = store_recall(s, span_text(LAST_KEY), &last);
 	store_recall(s, span_text("#file"), &size);
 	store_rest(s);
 	*out = (struct last_value){(uint64_t)last, size};
-	return true;
+	return there;
 }
 
 /* Opens, and reads every message; a truncated file ends in a bus error. */

@@ -325,3 +325,28 @@ def test_every_named_command_at_its_limits(make_bridge, subscribe, protocol):
                 ask(sub, command=name, args={k: v for k, v in low.items() if k != key}, id=str(n))
                 assert states(sub, str(n), 1)[0] == ["rejected"]
     unit.close()
+
+
+@pytest.mark.parametrize("protocol", ["h02", "jt808", "jt808-2019"])
+def test_a_simulated_unit_answers_every_named_command(make_bridge, subscribe, protocol):
+    bridge = make_bridge({"commands": {"gap": "10ms"}})
+    bridge.wait_connected()
+    sub = subscribe()
+    sim = subprocess.Popen([BUILD / "tracker2mqtt-sim", "-s", f"127.0.0.1:{bridge.port}", "-p", protocol, "-n", "1", "-i",
+                            "0.2", "--ident", IDENT, "--reconnect", "0.1"], stdout=subprocess.DEVNULL)
+    try:
+        sub.on(f"trackers/{IDENT}/position")
+        for name, arguments in commands(protocol.split("-")[0]).items():
+            args = {k: value(number, a) for k, (number, a, b, d) in arguments.items()}
+            ask(sub, command=name, args=args, id=name, timeout=1)
+            got, last = states(sub, name, 2)
+            if protocol == "h02" and name == "alarm.clear":  # units do not answer it
+                assert got == ["sent", "timeout"]
+            elif protocol == "h02" and name == "restart":  # the unit hangs up
+                assert got == ["sent", "offline"]
+                sub.on(f"trackers/{IDENT}/status", 2, where=lambda m: m.record["state"] == "online")
+            else:
+                assert got == ["sent", "answered"] and last["reply"], last
+    finally:
+        sim.terminate()
+        sim.wait(30)
