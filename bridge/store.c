@@ -93,18 +93,16 @@ static uint64_t key_number(const MDB_val *key)
 	return n;
 }
 
+static bool begin_reading(struct store *s);
+
 /* Walks all messages: counts, and sees that they are messages. */
 static bool walk(struct store *s, struct outbox_message *oldest)
 {
-	MDB_txn *txn;
-	MDB_cursor *cursor = NULL;
 	MDB_val key, value;
-	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
-		return false;
-	int rc = mdb_cursor_open(txn, s->messages, &cursor);
-	bool fine = rc == 0;
+	int rc = 0;
+	bool fine = begin_reading(s);
 	s->count = s->bytes = 0;
-	while (fine && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+	while (fine && (rc = mdb_cursor_get(s->cursor, &key, &value, MDB_NEXT)) == 0) {
 		struct outbox_message m;
 		uint64_t number = key_number(&key);
 		fine = number > 0 && message_unpack(span_of(value.mv_data, value.mv_size), number, &m);
@@ -114,9 +112,7 @@ static bool walk(struct store *s, struct outbox_message *oldest)
 		s->bytes += value.mv_size;
 		s->last = number;
 	}
-	if (cursor != NULL)
-		mdb_cursor_close(cursor);
-	mdb_txn_abort(txn);
+	store_rest(s);
 	return fine && rc == MDB_NOTFOUND;
 }
 
@@ -140,17 +136,18 @@ static struct store *give_up(struct store *s, int rc, char *why, size_t size)
 	if (foreign)
 		snprintf(why + strlen(why), size - strlen(why),
 			"; tracker2mqtt --outbox-reset moves it aside (nothing is deleted)");
-	static MDB_env
-		*abandoned; /* after a bus error the library's state is not to be touched; the process ends */
-	if (s->torn) {
-		abandoned = s->env;
-	} else if (s->env != NULL) {
+	if (s->lock >= 0)
+		close(s->lock);
+	if (s->torn) { /* after a bus error LMDB's state is not to be touched; the process ends */
+		static struct store *volatile abandoned;
+		abandoned = s;
+		(void)abandoned;
+		return NULL;
+	}
+	if (s->env != NULL) {
 		store_rest(s);
 		mdb_env_close(s->env);
 	}
-	(void)abandoned;
-	if (s->lock >= 0)
-		close(s->lock);
 	free(s);
 	return NULL;
 }
