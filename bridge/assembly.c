@@ -45,8 +45,8 @@ static void tidy(struct assembly **list, struct assembly_limits *limits, int64_t
 	struct assembly *a, *next;
 	unsigned count = 0;
 	LL_FOREACH_SAFE(*list, a, next)
-	if (a->whole != NULL || now_ms - a->since_ms > AGE_MAX_MS)
-		drop(list, a, limits);
+		if (a->whole != NULL || now_ms - a->since_ms > AGE_MAX_MS)
+			drop(list, a, limits);
 	LL_COUNT(*list, a, count);
 	if (count >= PER_CONNECTION_MAX)
 		drop(list, *list, limits);
@@ -56,8 +56,8 @@ static struct assembly *find(struct assembly *list, const char *ident, const str
 {
 	struct assembly *a;
 	LL_FOREACH(list, a)
-	if (a->kind == part->kind && a->total == part->total && strcmp(a->ident, ident) == 0)
-		return a;
+		if (a->kind == part->kind && a->total == part->total && strcmp(a->ident, ident) == 0)
+			return a;
 	return NULL;
 }
 

@@ -61,8 +61,8 @@ void conn_forget(struct conn *conn, struct session *session)
 {
 	struct outgoing *o, *next;
 	LL_FOREACH_SAFE(conn->commands, o, next)
-	if (session == NULL || o->session == session)
-		command_ends(conn, o, false);
+		if (session == NULL || o->session == session)
+			command_ends(conn, o, false);
 }
 
 /* One send: a segment, or a datagram. */
@@ -162,8 +162,7 @@ void conns_flush(struct conns *c, bool stored)
 {
 	struct conn *conn, *next;
 	int64_t now = (int64_t)(ev_time() * 1000), due = 0;
-	DL_FOREACH_SAFE2(c->work, conn, next, work.next)
-	{
+	DL_FOREACH_SAFE2(c->work, conn, next, work.next) {
 		int64_t again = work(conn, stored, now);
 		if (conn->superseded || again < 0) {
 			conn_drain(conn,

@@ -272,8 +272,7 @@ int main(int argc, char **argv)
 	}
 	gbk_close();
 	struct unit *u, *next;
-	HASH_ITER(hh, d.units, u, next)
-	{
+	HASH_ITER(hh, d.units, u, next) {
 		HASH_DEL(d.units, u);
 		free(u);
 	}

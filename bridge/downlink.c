@@ -69,7 +69,7 @@ void downlink_free(struct downlink *d)
 {
 	struct waiting *w, *next;
 	DL_FOREACH_SAFE(d->waiting, w, next)
-	free_waiting(w);
+		free_waiting(w);
 	free(d);
 }
 
@@ -277,8 +277,7 @@ static const char *crowded(const struct downlink *d, const struct waiting *new)
 {
 	int64_t same = 0;
 	const struct waiting *w;
-	DL_FOREACH(d->waiting, w)
-	{
+	DL_FOREACH(d->waiting, w) {
 		if (strcmp(w->ident, new->ident) != 0)
 			continue;
 		same++;
@@ -347,8 +346,7 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, int6
 void downlink_online(struct downlink *d, struct session *session, int64_t now_ms)
 {
 	struct waiting *w, *next;
-	DL_FOREACH_SAFE(d->waiting, w, next)
-	{
+	DL_FOREACH_SAFE(d->waiting, w, next) {
 		if (strcmp(w->ident, session->unit.ident) != 0)
 			continue;
 		if (w->stage == STAGE_HELD && w->until_ms > now_ms)
@@ -367,8 +365,8 @@ void downlink_offline(struct downlink *d, struct session *session, const char *r
 	char why[200];
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
 	DL_FOREACH_SAFE(d->waiting, w, next)
-	if (w->stage == STAGE_SENT && strcmp(w->ident, session->unit.ident) == 0)
-		ends(d, w, (struct outcome){"offline", why, NULL}, now_ms);
+		if (w->stage == STAGE_SENT && strcmp(w->ident, session->unit.ident) == 0)
+			ends(d, w, (struct outcome){"offline", why, NULL}, now_ms);
 }
 
 void downlink_reply(
@@ -376,8 +374,7 @@ void downlink_reply(
 {
 	struct waiting *w, *best = NULL;
 	int sure = 0;
-	DL_FOREACH(d->waiting, w)
-	{
+	DL_FOREACH(d->waiting, w) {
 		if (w->stage != STAGE_SENT || strcmp(w->ident, session->unit.ident) != 0)
 			continue;
 		int match = command_matches(&w->token, &reply->token);
@@ -393,8 +390,7 @@ void downlink_reply(
 void downlink_tick(struct downlink *d, int64_t now_ms)
 {
 	struct waiting *w, *next;
-	DL_FOREACH_SAFE(d->waiting, w, next)
-	{
+	DL_FOREACH_SAFE(d->waiting, w, next) {
 		if (w->until_ms > now_ms)
 			continue;
 		if (w->stage == STAGE_HELD)

@@ -65,7 +65,7 @@ void sessions_use_units(struct sessions *s, const struct units *units, bool reje
 		next = s->by_ident; /* closing may have ended others, too */
 	}
 	HASH_ITER(hh, s->by_ident, session, next)
-	inform(s, session);
+		inform(s, session);
 }
 
 struct span session_ident(const struct sessions *s, struct span name)
@@ -99,7 +99,7 @@ void sessions_free(struct sessions *s)
 {
 	struct session *session, *next;
 	HASH_ITER(hh, s->by_ident, session, next)
-	forget(s, session);
+		forget(s, session);
 	free(s);
 }
 

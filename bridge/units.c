@@ -116,8 +116,7 @@ void units_free(struct units *units)
 {
 	struct unit_info *u, *next;
 	HASH_CLEAR(by_topic, units->by_topic);
-	HASH_ITER(hh, units->by_ident, u, next)
-	{
+	HASH_ITER(hh, units->by_ident, u, next) {
 		HASH_DEL(units->by_ident, u);
 		free(u);
 	}
@@ -127,8 +126,7 @@ void units_free(struct units *units)
 void units_use(struct units *units, const struct codec_options *general)
 {
 	struct unit_info *u, *next;
-	HASH_ITER(hh, units->by_ident, u, next)
-	{
+	HASH_ITER(hh, units->by_ident, u, next) {
 		u->options = *general;
 		if (u->ack >= 0)
 			u->options.h02_ack = (enum h02_ack)u->ack;
