@@ -56,7 +56,9 @@ struct conn {
 	} peer;          /* the key of the UDP table */
 	uint64_t number; /* in the order of arrival */
 	bool udp, ended, told, superseded;
-	ev_io io; /* TCP only */
+	bool answered_last; /* what went out last was an answer: a command that waits has its turn */
+	bool partial;       /* half an answer is on its way: nothing may come between */
+	ev_io io;           /* TCP only */
 	struct codec_stream stream;
 	struct session *sessions; /* units that speak here */
 	uint8_t *in;              /* bytes not yet used up */

@@ -122,40 +122,66 @@ static bool kernel_holds(const struct conn *conn)
 	return !conn->udp && ioctl(conn->peer.fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
 }
 
-/* When should the conn be looked at again? 0: not by itself. */
+/* Sends the answers that may go; false: the connection is broken. */
+static bool flush_answers(struct conn *conn, int64_t now, int64_t gap)
+{
+	uint32_t before = conn->out_len;
+	enum sent sent = send_answers(conn);
+	conn->partial = !conn->udp && sent == SENT_LATER && (conn->partial || conn->out_len < before);
+	conn->commands_from_ms = now + gap;
+	conn->answered_last = true;
+	if (sent == SENT_LATER && !conn->udp)
+		conn_listen(conn, true);
+	return sent != SENT_NEVER;
+}
+
+/* The oldest command, alone; false: the connection is broken. */
+static bool flush_command(struct conn *conn, int64_t now, int64_t gap)
+{
+	size_t gone;
+	struct outgoing *o = conn->commands;
+	enum sent sent = send_bytes(conn, o->bytes, o->len, &gone);
+	if (sent == SENT_LATER && gone == 0) {
+		conn->commands_from_ms = now + 10;
+		return true;
+	}
+	if (sent != SENT_ALL) /* half a command in a full socket */
+		return false;
+	conn->answers_from_ms = conn->commands_from_ms = now + gap;
+	conn->answered_last = false;
+	command_ends(conn, o, true);
+	return true;
+}
+
+static int64_t later(int64_t when, int64_t now)
+{
+	return when > now ? when : now + 10;
+}
+
+/* When should the conn be looked at again? 0: not by itself; -1: it is broken. Answers and commands take turns, so that
+ * neither a talkative unit nor a row of commands starves the other. */
 static int64_t work(struct conn *conn, bool stored, int64_t now)
 {
 	int64_t gap = conn->conns->config->commands.gap;
 	if (stored)
 		conn->out_safe = conn->out_len;
-	if (conn->out_safe > 0 && now >= conn->answers_from_ms) {
-		enum sent sent = send_answers(conn);
-		conn->commands_from_ms = now + gap;
-		if (sent == SENT_NEVER)
+	bool commands_turn = conn->commands != NULL && conn->answered_last && !conn->partial;
+	if (conn->out_safe > 0 && now >= conn->answers_from_ms && !commands_turn) {
+		if (!flush_answers(conn, now, gap))
 			return -1;
-		if (sent == SENT_LATER && !conn->udp) {
-			conn_listen(conn, true);
+		if (conn->out_safe > 0 && !conn->udp) /* on_io goes on when there is room */
 			return 0;
-		}
+		commands_turn = conn->commands != NULL;
 	}
-	if (conn->out_safe > 0)
-		return conn->answers_from_ms > now ? conn->answers_from_ms : now + 10;
-	if (conn->out_len > 0) /* not stored yet */
-		return now + 10;
+	if (conn->out_len > 0 && !commands_turn)
+		return later(conn->answers_from_ms, now);
 	if (conn->commands == NULL)
 		return 0;
 	if (now < conn->commands_from_ms || kernel_holds(conn))
-		return conn->commands_from_ms > now ? conn->commands_from_ms : now + 10;
-	size_t gone;
-	struct outgoing *o = conn->commands;
-	enum sent sent = send_bytes(conn, o->bytes, o->len, &gone);
-	if (sent == SENT_LATER && gone == 0)
-		return now + 10;
-	if (sent != SENT_ALL) /* half a command in a full socket */
+		return later(conn->commands_from_ms, now);
+	if (!flush_command(conn, now, gap))
 		return -1;
-	conn->answers_from_ms = conn->commands_from_ms = now + gap;
-	command_ends(conn, o, true);
-	return conn->commands != NULL ? conn->commands_from_ms : 0;
+	return conn->commands != NULL || conn->out_len > 0 ? later(conn->commands_from_ms, now) : 0;
 }
 
 void conns_flush(struct conns *c, bool stored)

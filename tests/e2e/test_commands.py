@@ -101,3 +101,28 @@ def test_commands_can_be_switched_off(make_bridge, subscribe):
     sub.on(f"trackers/{IDENT}/position", 2)
     assert not sub.now(lambda m: m.topic.endswith("/reply"))
     unit.close()
+
+
+def test_a_talkative_unit_does_not_starve_commands(make_bridge, subscribe):
+    """Reports come faster than the gap between an acknowledgement and a command."""
+    bridge = make_bridge({"commands": {"gap": "200ms"}})
+    bridge.wait_connected()
+    sub = subscribe()
+    unit = connected(bridge)
+    unit.socket.settimeout(0.05)
+    for n in range(3):
+        sub.publish(f"trackers/{IDENT}/cmd", f"D1,00000{n},30,1")
+    segments, reports = [], 0
+    while sum(b",D1," in s for s in segments) < 3 and reports < 500:
+        reports += 1
+        unit.send(v1(IDENT, f"{reports // 60:04}{reports % 60:02}"))
+        try:
+            segments.append(unit.receive())
+        except TimeoutError:
+            pass
+    assert [s for s in segments if b",D1," in s] == [f"*HQ,{IDENT},D1,00000{n},30,1#".encode() for n in range(3)]
+    unit.socket.settimeout(30)
+    told = sum(s.count(b",V4,V1,") for s in segments)
+    while told < reports:
+        told += unit.receive().count(b",V4,V1,")
+    unit.close()
