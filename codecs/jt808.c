@@ -28,12 +28,6 @@ static enum codec_status take_answered_location(
 	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
 static enum codec_status take_reply(
 	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
-static enum codec_status take_authentication(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
-static enum codec_status take_parameters(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
-static enum codec_status take_attributes(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
 
 static const struct {
 	uint16_t id;
@@ -48,9 +42,9 @@ static const struct {
 	{0x0004, take_nothing, JT808_ANSWER_TIME, 0},
 	{0x0005, take_payload, JT808_ANSWER_GENERAL, 0},
 	{0x0100, jt808_registration, JT808_ANSWER_REGISTRATION, 0},
-	{0x0102, take_authentication, JT808_ANSWER_GENERAL, 0},
-	{0x0104, take_parameters, JT808_ANSWER_NONE, 0x8104},
-	{0x0107, take_attributes, JT808_ANSWER_NONE, 0x8107},
+	{0x0102, jt808_authentication, JT808_ANSWER_GENERAL, 0},
+	{0x0104, jt808_parameters, JT808_ANSWER_NONE, 0x8104},
+	{0x0107, jt808_attributes, JT808_ANSWER_NONE, 0x8107},
 	{0x0109, take_nothing, JT808_ANSWER_VENDOR_TIME, 0},
 	{0x0200, take_location, JT808_ANSWER_GENERAL, 0},
 	{0x0201, take_answered_location, JT808_ANSWER_NONE, 0x8201},
@@ -296,27 +290,6 @@ static enum codec_status take_reply(
 	telemetry_set_scratch(t, TM_REPLY_MESSAGE_TYPE, &w);
 	telemetry_set(t, TM_REPLY_RESULT, reader_u8(&r));
 	return CODEC_OK;
-}
-
-static enum codec_status take_authentication(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
-{
-	(void)options;
-	return jt808_authentication(t, m);
-}
-
-static enum codec_status take_parameters(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
-{
-	(void)options;
-	return jt808_parameters(t, m);
-}
-
-static enum codec_status take_attributes(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
-{
-	(void)options;
-	return jt808_attributes(t, m);
 }
 
 /* --- path --- */

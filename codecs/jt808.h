@@ -60,9 +60,12 @@ enum codec_status jt808_location(struct telemetry *t, struct span body, const st
 /* 0x0100, 0x0102, 0x0104, 0x0107: what they say. */
 enum codec_status jt808_registration(
 	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
-enum codec_status jt808_authentication(struct telemetry *t, const struct jt808_message *m);
-enum codec_status jt808_parameters(struct telemetry *t, const struct jt808_message *m);
-enum codec_status jt808_attributes(struct telemetry *t, const struct jt808_message *m);
+enum codec_status jt808_authentication(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+enum codec_status jt808_parameters(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+enum codec_status jt808_attributes(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
 
 enum codec_status jt808_encode(struct codec_link *link, const struct command *command, struct writer *out,
 	struct command_token *token);

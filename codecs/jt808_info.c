@@ -69,8 +69,10 @@ enum codec_status jt808_registration(
 	return CODEC_OK;
 }
 
-enum codec_status jt808_authentication(struct telemetry *t, const struct jt808_message *m)
+enum codec_status jt808_authentication(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
+	(void)options;
 	if (!m->version_2019)
 		return CODEC_OK;
 	struct reader r = reader_of(m->body);
@@ -83,8 +85,10 @@ enum codec_status jt808_authentication(struct telemetry *t, const struct jt808_m
 	return CODEC_OK;
 }
 
-enum codec_status jt808_parameters(struct telemetry *t, const struct jt808_message *m)
+enum codec_status jt808_parameters(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
+	(void)options;
 	struct reader r = reader_of(m->body);
 	telemetry_set(t, TM_REPLY_SEQNUM, reader_u16(&r));
 	uint8_t count = reader_u8(&r);
@@ -119,8 +123,10 @@ static size_t attributes_length(struct span body, struct widths w)
 	return r.bad ? 0 : r.pos;
 }
 
-enum codec_status jt808_attributes(struct telemetry *t, const struct jt808_message *m)
+enum codec_status jt808_attributes(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
 {
+	(void)options;
 	static const struct widths known[] = {{5, 20, 7}, {5, 30, 30}, {11, 30, 30}};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (attributes_length(m->body, known[i]) != m->body.len)
