@@ -158,11 +158,6 @@ bool outbox_room(struct outbox *o)
 	return room;
 }
 
-const char *outbox_trouble(const struct outbox *o)
-{
-	return o->trouble;
-}
-
 /* A message of a unit that has nothing older waiting need not wait behind all others. */
 static void choose_lane(struct outbox *o, uint64_t order)
 {

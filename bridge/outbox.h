@@ -40,8 +40,6 @@ uint64_t outbox_put(struct outbox *outbox, const struct outbox_message *message)
 
 /* True: everything put so far is stored. False: it is not, and nothing may be acknowledged; try again later. */
 bool outbox_sync(struct outbox *outbox);
-/* What the disk said when it refused last; NULL while it takes everything. */
-const char *outbox_trouble(const struct outbox *outbox);
 
 /* The next message to send. Its spans are valid until the next call. */
 bool outbox_next(struct outbox *outbox, struct outbox_message *out);
