@@ -14,7 +14,7 @@ extern char **environ;
 struct reading {
 	struct inifile file;
 	struct config *config;
-	unsigned seen[64]; /* line of each option, 0 = not yet */
+	unsigned seen[128]; /* line of each option, 0 = not yet */
 };
 
 static void unknown_key(struct inifile *r, const char *section, const char *key)
@@ -117,12 +117,41 @@ static unsigned read_environment(struct config *config, FILE *errors)
 	return faults;
 }
 
-static unsigned check_whole(struct config *config, const char *path, FILE *errors)
+static unsigned check_listen(const struct config *config, const char *path, FILE *errors)
 {
 	unsigned faults = 0;
-	if (config->listen.tcp.count + config->listen.udp.count == 0) {
-		fprintf(errors, "%s: [listen] tcp and udp are both empty; at least one address is needed\n",
+	const struct endpoints *proxied = &config->listen.proxy_protocol;
+	if (config->listen.tcp.count + config->listen.udp.count + config->listen.tls.count == 0) {
+		fprintf(errors, "%s: [listen] tcp, udp and tls are all empty; at least one address is needed\n",
 			path);
+		faults++;
+	}
+	if (config->listen.tls.count > 0 && (!*config->listen.tls_cert_file || !*config->listen.tls_key_file)) {
+		fprintf(errors, "%s: [listen] tls needs tls_cert_file and tls_key_file\n", path);
+		faults++;
+	}
+	for (unsigned i = 0; i < proxied->count; i++) {
+		if (endpoints_have(&config->listen.tcp, &proxied->item[i]) ||
+			endpoints_have(&config->listen.tls, &proxied->item[i]))
+			continue;
+		fprintf(errors,
+			"%s: [listen] proxy_protocol: address %u of the list stands neither in tcp nor in "
+			"tls\n",
+			path, i + 1);
+		faults++;
+	}
+	return faults;
+}
+
+static unsigned check_whole(struct config *config, const char *path, FILE *errors)
+{
+	unsigned faults = check_listen(config, path, errors);
+	if (!*config->mqtt.tls_cert_file != !*config->mqtt.tls_key_file) {
+		fprintf(errors, "%s: [mqtt] tls_cert_file and tls_key_file go together\n", path);
+		faults++;
+	}
+	if (!config->mqtt.tls && (*config->mqtt.tls_ca_file || *config->mqtt.tls_cert_file)) {
+		fprintf(errors, "%s: [mqtt] tls_ca_file and tls_cert_file need tls = yes\n", path);
 		faults++;
 	}
 	if (*config->mqtt.password_file != '\0') {
@@ -197,7 +226,10 @@ static size_t size_of(enum option_type type)
 	case OPTION_BOOLEAN:
 		return sizeof(bool);
 	case OPTION_ENDPOINTS:
+	case OPTION_SOME_ENDPOINTS:
 		return sizeof(struct endpoints);
+	case OPTION_NETWORKS:
+		return sizeof(struct networks);
 	case OPTION_TEXT:
 	case OPTION_NAME:
 	case OPTION_TOPIC:

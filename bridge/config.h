@@ -7,33 +7,44 @@
 #ifndef T2M_CONFIG_H
 #define T2M_CONFIG_H
 
+#include "address.h"
 #include "codec.h"
 
 #include <stdio.h>
-#include <sys/socket.h>
 
 #define CONFIG_DEFAULT_FILE "/etc/tracker2mqtt/tracker2mqtt.ini"
 #define CONFIG_ENDPOINTS_MAX 16
 
-struct endpoint {
-	struct sockaddr_storage addr;
-	socklen_t len;
-};
+#define CONFIG_NETWORKS_MAX 32
 
 struct endpoints {
 	unsigned count;
-	struct endpoint item[CONFIG_ENDPOINTS_MAX];
+	bool all; /* the word `yes` instead of a list */
+	union address item[CONFIG_ENDPOINTS_MAX];
+};
+
+struct networks {
+	unsigned count;
+	struct network item[CONFIG_NETWORKS_MAX];
 };
 
 struct config {
 	struct {
-		struct endpoints tcp, udp;
-		int64_t max_connections;
-		int64_t first_frame_timeout, idle_timeout, udp_timeout;
+		struct endpoints tcp, udp, tls, proxy_protocol;
+		struct networks proxy_from;
+		char *tls_cert_file, *tls_key_file;
+		int64_t max_connections, max_connections_per_address;
+		int64_t first_frame_timeout, idle_timeout, udp_timeout, keepalive, user_timeout;
 	} listen;
 	struct {
+		int64_t unidentified, units, units_per_connection, frames_per_unit, frames_per_address;
+		int64_t input, output;
+	} limits;
+	struct {
 		char *host, *client_id, *username, *password, *password_file;
+		char *tls_ca_file, *tls_cert_file, *tls_key_file;
 		int64_t port, version, keepalive, inflight, connect_timeout;
+		bool tls;
 	} mqtt;
 	struct {
 		char *prefix, *instance;
@@ -75,6 +86,8 @@ enum option_type {
 	OPTION_SIZE,
 	OPTION_CHOICE,
 	OPTION_ENDPOINTS,
+	OPTION_SOME_ENDPOINTS, /* no, yes, or a list */
+	OPTION_NETWORKS,
 	OPTION_TIMEZONE,
 };
 
@@ -104,6 +117,8 @@ unsigned config_load(struct config *config, const char *path, FILE *errors);
 
 /* Takes from `fresh` what may change while running; logs the name of every other change. */
 void config_apply(struct config *config, const struct config *fresh);
+
+bool endpoints_have(const struct endpoints *list, const union address *a);
 
 /* Sets one option from text. false: `why` says what is wrong and what is allowed. */
 /* +HH:MM or -HH:MM as seconds east of Greenwich. */

@@ -1,4 +1,5 @@
-/* conn: see conn.h. Input and the lines in which conns wait; what goes out is in conn_out.c. */
+/* conn: see conn.h. Input and the lines in which conns wait; birth and death are in conn_life.c, what goes out in
+ * conn_out.c. */
 #include "conn_private.h"
 
 #include "log.h"
@@ -6,41 +7,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 
 #define UNKNOWN_MAX 1024 /* a connection that gives no start within so many bytes is none of ours */
+#define SLOW_MS 100      /* a connection that is too fast is not read for so long */
 
 int64_t conns_now_ms(struct conns *conns)
 {
 	return (int64_t)(ev_now(conns->loop) * 1000);
 }
 
-static int64_t steady_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* --- lines --- */
-
-#define LEAVE(conn, kind)                                                                                      \
-	do {                                                                                                   \
-		if ((conn)->kind.line != NULL)                                                                 \
-			DL_DELETE2(*(conn)->kind.line, conn, kind.prev, kind.next);                            \
-		(conn)->kind.line = NULL;                                                                      \
-	} while (0)
-
-#define JOIN(conn, kind, to)                                                                                   \
-	do {                                                                                                   \
-		LEAVE(conn, kind);                                                                             \
-		(conn)->kind.line = (to);                                                                      \
-		(conn)->kind.since_ms = steady_ms();                                                           \
-		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                    \
-	} while (0)
 
 void conn_want_work(struct conn *conn)
 {
@@ -65,7 +41,7 @@ static void wait_for_quiet(struct conn *conn, struct conn **line)
 
 /* --- input --- */
 
-static void keep(struct conn *conn, const uint8_t *bytes, size_t len)
+void conn_keep(struct conn *conn, const uint8_t *bytes, size_t len)
 {
 	if (len == 0) {
 		free(conn->in);
@@ -99,19 +75,34 @@ static void stall(struct conn *conn)
 	JOIN(conn, stalled, &c->stalled);
 }
 
-/* Works on the first `len` bytes of the shared buffer. */
-static void feed(struct conn *conn, size_t len, int32_t quiet_ms)
+/* Too fast: not read for a moment. Datagrams are lost, and come again. */
+static void slow_down(struct conn *conn)
 {
 	struct conns *c = conn->conns;
-	bool stalled = false;
-	if (conn->ended)
+	if (conn->udp) {
+		conn_keep(conn, NULL, 0);
+		return;
+	}
+	ev_io_stop(c->loop, &conn->io);
+	JOIN(conn, stalled, &c->slowed);
+	if (!ev_is_active(&c->slow_timer))
+		ev_timer_again(c->loop, &c->slow_timer);
+}
+
+/* Works on the first `len` bytes of the shared buffer. */
+void conn_feed(struct conn *conn, size_t len, int32_t quiet_ms)
+{
+	struct conns *c = conn->conns;
+	enum input_end end = INPUT_DONE;
+	if (conn->ended && !conn->udp)
 		quiet_ms = CODEC_QUIET_FINAL;
-	size_t used =
-		session_input(c->sessions, conn, span_of(c->input, len), quiet_ms, conns_now_ms(c), &stalled);
-	keep(conn, c->input + used, len - used);
+	size_t used = session_input(c->sessions, conn, span_of(c->input, len), quiet_ms, conns_now_ms(c), &end);
+	conn_keep(conn, c->input + used, len - used);
 	LEAVE(conn, quiet);
-	if (stalled)
+	if (end == INPUT_NO_ROOM)
 		stall(conn);
+	else if (end == INPUT_TOO_FAST)
+		slow_down(conn);
 	else if (conn->in_len > 0 && quiet_ms < CODEC_QUIET_SHORT_MS)
 		wait_for_quiet(conn, &c->quiet_short);
 	else if (conn->in_len > 0 && quiet_ms < CODEC_QUIET_LONG_MS)
@@ -123,54 +114,81 @@ static void judge(struct conn *conn)
 {
 	if (conn->stalled.line != NULL)
 		return;
-	if (conn->stream.codec == NULL && conn->in_len > UNKNOWN_MAX)
+	if (conn->stream.codec == NULL && (conn->in_len > UNKNOWN_MAX || (conn->udp && conn->in_len > 0))) {
+		conn_refused(conn, STAT_REFUSED_UNKNOWN_PROTOCOL);
 		conn_close(conn, "unknown protocol");
-	else if (conn->udp && conn->sessions == NULL)
-		conn_close(conn, "not identified");
-	else if (conn->ended && conn->out_len == 0)
-		conn_close(conn, "closed by the unit");
+		return;
+	}
+	conn->ended |= conn->udp && conn->sessions == NULL;
+	if (conn->ended && conn->out_len == 0)
+		conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
 }
 
-/* False: stalled again. The conn may be gone when this returns. */
-static bool feed_again(struct conn *conn, int32_t quiet_ms)
+void conn_take(struct conn *conn, size_t len, int32_t quiet_ms)
+{
+	conn_feed(conn, len, quiet_ms);
+	conn_touch(conn);
+	judge(conn);
+}
+
+/* The conn may be gone when this returns. */
+bool conn_take_again(struct conn *conn, int32_t quiet_ms)
 {
 	size_t len = conn->in_len;
 	if (len > 0)
 		memcpy(conn->conns->input, conn->in, len);
-	feed(conn, len, quiet_ms);
+	conn_feed(conn, len, quiet_ms);
 	bool stalled = conn->stalled.line != NULL;
 	judge(conn);
 	return !stalled;
 }
 
-static void touch(struct conn *conn)
+void conn_touch(struct conn *conn)
 {
 	struct conns *c = conn->conns;
-	if (conn->sessions != NULL)
-		JOIN(conn, idle, conn->udp ? &c->idle_udp : &c->idle_tcp);
+	if (conn->sessions == NULL)
+		return;
+	if (conn->idle.line == &c->idle_fresh)
+		c->fresh_count--;
+	JOIN(conn, idle, conn->udp ? &c->idle_udp : &c->idle_tcp);
 }
 
-static void on_readable(struct conn *conn)
+ssize_t conn_receive(struct conn *conn, void *to, size_t size)
+{
+	if (conn->tls == NULL)
+		return recv(conn->peer.fd, to, size, MSG_DONTWAIT);
+	ssize_t n = tls_read(conn->tls, to, size);
+	if (n < 0 && errno == EAGAIN && tls_wants_write(conn->tls))
+		conn_listen(conn, true);
+	return n;
+}
+
+void conn_read(struct conn *conn)
 {
 	struct conns *c = conn->conns;
+	if (conn->header_due && !conn_header(conn))
+		return;
+	size_t most = (size_t)c->config->limits.input, left = CONN_INPUT - conn->in_len;
 	if (conn->in_len > 0)
 		memcpy(c->input, conn->in, conn->in_len);
-	ssize_t n = recv(conn->peer.fd, c->input + conn->in_len, CONN_INPUT - conn->in_len, 0);
+	ssize_t n = conn_receive(conn, c->input + conn->in_len, left < most ? left : most);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
+		if (n < 0 && conn->tls != NULL && conn->stream.codec == NULL)
+			conn_refused(conn, STAT_REFUSED_TLS);
 		conn->ended = true;
 		ev_io_stop(c->loop, &conn->io);
-		feed_again(conn, CODEC_QUIET_FINAL);
+		conn_take_again(conn, CODEC_QUIET_FINAL);
 		return;
 	}
 	stats_add(c->stats, STAT_BYTES_IN, (uint64_t)n);
-	feed(conn, conn->in_len + (size_t)n, 0);
-	touch(conn);
-	judge(conn);
+	if (conn->tls != NULL && tls_pending(conn->tls))
+		ev_feed_event(c->loop, &conn->io, EV_READ);
+	conn_take(conn, conn->in_len + (size_t)n, 0);
 }
 
-static void on_io(struct ev_loop *loop, ev_io *io, int events)
+void conn_on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
 	struct conn *conn = io->data;
@@ -178,8 +196,9 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 		conn_listen(conn, false);
 		conn_want_work(conn);
 	}
-	if (events & EV_READ)
-		on_readable(conn);
+	bool may_read = !conn->ended && conn->stalled.line == NULL;
+	if (may_read && ((events & EV_READ) || conn->tls != NULL)) /* a TLS handshake may wait for writing */
+		conn_read(conn);
 }
 
 void conn_listen(struct conn *conn, bool writable)
@@ -190,120 +209,20 @@ void conn_listen(struct conn *conn, bool writable)
 	ev_io_set(&conn->io, conn->peer.fd, events);
 	if (events != 0)
 		ev_io_start(conn->conns->loop, &conn->io);
-}
-
-/* --- birth and death --- */
-
-static struct conn *conn_new(struct conns *c, int fd, const union address *peer, bool udp)
-{
-	struct conn *conn =
-		conns_count(c) < (size_t)c->config->listen.max_connections ? calloc(1, sizeof(*conn)) : NULL;
-	if (conn == NULL) {
-		stats_add(c->stats, STAT_CONN_REFUSED, 1);
-		return NULL;
-	}
-	conn->conns = c;
-	conn->number = ++c->number;
-	conn->udp = udp;
-	conn->peer.fd = fd;
-	conn->peer.addr = *peer;
-	stats_set(c->stats, STAT_CONNECTIONS, ++c->count);
-	stats_add(c->stats, STAT_ACCEPTED, 1);
-	JOIN(conn, idle, &c->idle_fresh);
-	return conn;
-}
-
-void conns_accept(struct conns *c, int fd, const union address *peer)
-{
-	int one = 1;
-	struct conn *conn = conn_new(c, fd, peer, false);
-	if (conn == NULL) {
-		close(fd);
-		return;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	ev_io_init(&conn->io, on_io, fd, EV_READ);
-	conn->io.data = conn;
-	ev_io_start(c->loop, &conn->io);
-}
-
-bool conns_datagram(struct conns *c, int fd, const union address *peer, struct span bytes)
-{
-	struct conn *conn = NULL, probe = {.peer = {.fd = fd, .addr = *peer}};
-	HASH_FIND(hh, c->udp, &probe.peer, sizeof(probe.peer), conn);
-	stats_add(c->stats, STAT_BYTES_IN, bytes.len);
-	if (conn == NULL) {
-		conn = conn_new(c, fd, peer, true);
-		if (conn == NULL)
-			return true;
-		HASH_ADD(hh, c->udp, peer, sizeof(conn->peer), conn);
-	}
-	if (conn->in_len + bytes.len > CONN_INPUT)
-		return true;
-	if (conn->in_len > 0) /* left behind by a full outbox */
-		memcpy(c->input, conn->in, conn->in_len);
-	if (bytes.len > 0)
-		memcpy(c->input + conn->in_len, bytes.ptr, bytes.len);
-	feed(conn, conn->in_len + bytes.len, CODEC_QUIET_FINAL);
-	touch(conn);
-	judge(conn);
-	return !conns_stalled(c);
-}
-
-void conn_close(struct conn *conn, const char *reason)
-{
-	struct conns *c = conn->conns;
-	LEAVE(conn, idle);
-	LEAVE(conn, quiet);
-	LEAVE(conn, work);
-	LEAVE(conn, stalled);
-	conn_forget(conn, NULL);
-	session_conn_ended(c->sessions, conn, reason, conns_now_ms(c));
-	if (conn->udp) {
-		HASH_DEL(c->udp, conn);
-	} else {
-		ev_io_stop(c->loop, &conn->io);
-		close(conn->peer.fd);
-	}
-	free(conn->in);
-	free(conn->out);
-	free(conn);
-	stats_set(c->stats, STAT_CONNECTIONS, --c->count);
-}
-
-void conn_supersede(struct conn *conn)
-{
-	conn->superseded = true;
-	conn_want_work(conn);
-}
-
-void conn_drain(struct conn *conn, const char *reason)
-{
-	struct conns *c = conn->conns;
-	ssize_t n = 1;
-	for (int i = 0; i < 16 && n > 0 && !conn->udp && conn->stalled.line == NULL; i++) {
-		if (conn->in_len > 0)
-			memcpy(c->input, conn->in, conn->in_len);
-		n = recv(conn->peer.fd, c->input + conn->in_len, CONN_INPUT - conn->in_len, MSG_DONTWAIT);
-		conn->ended = n <= 0;
-		feed(conn, conn->in_len + (n > 0 ? (size_t)n : 0), 0);
-	}
-	conn_close(conn, reason);
-}
-
-void conn_identified(struct conn *conn)
-{
-	if (conn->idle.line == &conn->conns->idle_fresh)
-		touch(conn);
+	if (readable && conn->tls != NULL && tls_pending(conn->tls))
+		ev_feed_event(conn->conns->loop, &conn->io, EV_READ);
 }
 
 /* --- timers --- */
 
-static void close_idle(struct conn **line, int64_t timeout_ms, const char *reason)
+static void close_idle(struct conns *c, struct conn **line, int64_t timeout_ms, const char *reason)
 {
-	int64_t now = steady_ms();
-	while (*line != NULL && now - (*line)->idle.since_ms >= timeout_ms)
+	int64_t now = clock_steady_ms();
+	while (*line != NULL && now - (*line)->idle.since_ms >= timeout_ms) {
+		if (line == &c->idle_fresh)
+			conn_refused(*line, STAT_REFUSED_NO_FRAME);
 		conn_close(*line, reason);
+	}
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -311,16 +230,16 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct conns *c = timer->data;
-	close_idle(&c->idle_fresh, c->config->listen.first_frame_timeout, "no frame in time");
-	close_idle(&c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
-	close_idle(&c->idle_udp, c->config->listen.udp_timeout, "silent for too long");
+	close_idle(c, &c->idle_fresh, c->config->listen.first_frame_timeout, "no frame in time");
+	close_idle(c, &c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
+	close_idle(c, &c->idle_udp, c->config->listen.udp_timeout, "silent for too long");
 }
 
 static void quiet_line(struct conn **line, int32_t quiet_ms)
 {
-	int64_t now = steady_ms();
+	int64_t now = clock_steady_ms();
 	while (*line != NULL && now - (*line)->quiet.since_ms >= quiet_ms)
-		feed_again(*line, quiet_ms);
+		conn_take_again(*line, quiet_ms);
 }
 
 static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
@@ -335,10 +254,26 @@ static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_start(loop, timer);
 }
 
+/* Those that were too fast may go on. */
+static void on_slow(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct conns *c = timer->data;
+	int64_t now = clock_steady_ms();
+	while (c->slowed != NULL && now - c->slowed->stalled.since_ms >= SLOW_MS) {
+		struct conn *conn = c->slowed;
+		LEAVE(conn, stalled);
+		conn_listen(conn, conn->out_len > 0);
+		conn_take_again(conn, 0);
+	}
+	if (c->slowed == NULL)
+		ev_timer_stop(loop, timer);
+}
+
 /* --- all of them --- */
 
-struct conns *conns_open(
-	struct ev_loop *loop, const struct config *config, struct sessions *sessions, struct stats *stats)
+struct conns *conns_open(struct ev_loop *loop, const struct config *config, struct sessions *sessions,
+	struct sources *sources, struct stats *stats)
 {
 	struct conns *c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -346,10 +281,12 @@ struct conns *conns_open(
 	c->loop = loop;
 	c->config = config;
 	c->sessions = sessions;
+	c->sources = sources;
 	c->stats = stats;
+	ev_timer_init(&c->slow_timer, on_slow, 0., SLOW_MS / 1000.0);
 	ev_timer_init(&c->tick, on_tick, 1., 1.);
 	ev_timer_init(&c->quiet_timer, on_quiet, 1., 0.);
-	c->tick.data = c->quiet_timer.data = c;
+	c->tick.data = c->quiet_timer.data = c->slow_timer.data = c;
 	ev_timer_start(loop, &c->tick);
 	conns_out_open(c);
 	return c;
@@ -368,6 +305,7 @@ void conns_free(struct conns *c)
 	conns_close_all(c, "stopped");
 	ev_timer_stop(c->loop, &c->tick);
 	ev_timer_stop(c->loop, &c->quiet_timer);
+	ev_timer_stop(c->loop, &c->slow_timer);
 	conns_out_close(c);
 	free(c);
 }
@@ -379,7 +317,7 @@ void conns_resume(struct conns *c)
 		LEAVE(conn, stalled);
 		if (!conn->udp)
 			conn_listen(conn, conn->out_len > 0);
-		if (!feed_again(conn, conn->udp ? CODEC_QUIET_FINAL : 0))
+		if (!conn_take_again(conn, conn->udp ? CODEC_QUIET_FINAL : 0))
 			return; /* full again */
 	}
 	log_notice("the outbox has room again: reading from units goes on");
@@ -397,13 +335,7 @@ size_t conns_count(const struct conns *c)
 
 void conn_peer(const struct conn *conn, char buf[CONN_PEER_MAX])
 {
-	char host[INET6_ADDRSTRLEN] = "";
-	const union address *a = &conn->peer.addr;
-	bool six = a->any.sa_family == AF_INET6;
-	inet_ntop(
-		a->any.sa_family, six ? (const void *)&a->in6.sin6_addr : &a->in4.sin_addr, host, sizeof(host));
-	unsigned port = ntohs(six ? a->in6.sin6_port : a->in4.sin_port);
-	snprintf(buf, CONN_PEER_MAX, six ? "[%s]:%u" : "%s:%u", host, port);
+	address_port_text(&conn->peer.addr, buf);
 }
 
 const char *conn_transport(const struct conn *conn)

@@ -6,12 +6,13 @@
 #ifndef T2M_CONN_H
 #define T2M_CONN_H
 
+#include "address.h"
 #include "codec.h"
 #include "config.h"
-#include "stats.h"
+#include "source.h"
+#include "tls.h"
 
 #include <ev.h>
-#include <netinet/in.h>
 #include <uthash.h>
 
 struct session;
@@ -20,13 +21,7 @@ struct conns;
 struct conn;
 struct assembly;
 
-union address {
-	struct sockaddr any;
-	struct sockaddr_in in4;
-	struct sockaddr_in6 in6;
-};
-
-#define CONN_PEER_MAX 64
+#define CONN_PEER_MAX ADDRESS_TEXT_MAX
 
 /* A place in one of the waiting lines of its kind. All in a line wait the same time, and who moves goes to the
  * end, so only the head can be due. */
@@ -52,15 +47,20 @@ struct conn {
 	struct conns *conns;
 	struct {
 		union address addr;
-		int fd;  /* of the connection, or of the UDP socket */
-	} peer;          /* the key of the UDP table */
-	uint64_t number; /* in the order of arrival */
+		int fd; /* of the connection, or of the UDP socket */
+	} peer;         /* the key of the UDP table */
+	struct source *source;
+	struct tls_link *tls; /* NULL: plain */
+	uint64_t number;      /* in the order of arrival */
 	bool udp, ended, told, superseded;
 	bool answered_last; /* what went out last was an answer: a command that waits has its turn */
 	bool partial;       /* half an answer is on its way: nothing may come between */
+	bool header_due;    /* a PROXY header comes first */
+	uint32_t credit;    /* UDP: bytes that may be answered; never more than came */
 	ev_io io;           /* TCP only */
 	struct codec_stream stream;
 	struct session *sessions; /* units that speak here */
+	uint32_t units;           /* so many */
 	uint8_t *in;              /* bytes not yet used up */
 	uint32_t in_len, in_cap;
 	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
@@ -68,18 +68,20 @@ struct conn {
 	struct assembly *parts;              /* of messages in several frames */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
-	struct place idle, quiet, work, stalled;
+	struct place idle, quiet, work,
+		stalled;   /* stalled: not read, for want of room or because it is too fast */
 	UT_hash_handle hh; /* UDP: by peer */
 };
 
-struct conns *conns_open(
-	struct ev_loop *loop, const struct config *config, struct sessions *sessions, struct stats *stats);
+struct conns *conns_open(struct ev_loop *loop, const struct config *config, struct sessions *sessions,
+	struct sources *sources, struct stats *stats);
 /* Closes all, each with this reason. */
 void conns_close_all(struct conns *conns, const char *reason);
 void conns_free(struct conns *conns);
 
-/* A new TCP connection; takes the descriptor over, also when it refuses. */
-void conns_accept(struct conns *conns, int fd, const union address *peer);
+/* A new TCP connection; takes the descriptor over, also when it refuses. `tls`: NULL for a plain one. `proxied`: it comes
+ * through a proxy, and a PROXY header says from whom. */
+void conns_accept(struct conns *conns, int fd, const union address *peer, struct tls_server *tls, bool proxied);
 /* A datagram. false: not now (the outbox is full), do not read on. */
 bool conns_datagram(struct conns *conns, int fd, const union address *peer, struct span bytes);
 
@@ -101,6 +103,8 @@ void conn_close(struct conn *conn, const char *reason);
 /* Its unit speaks elsewhere now: what has arrived here is still taken, at the end of the turn, then it is closed. */
 void conn_supersede(struct conn *conn);
 void conn_identified(struct conn *conn);
+/* Counts, and logs now and then, what is refused to this peer. */
+void conn_refused(struct conn *conn, enum counter reason);
 /* Address and port as text. */
 void conn_peer(const struct conn *conn, char buf[CONN_PEER_MAX]);
 const char *conn_transport(const struct conn *conn);

@@ -9,15 +9,19 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-#define OUT_MAX (64 * 1024) /* a unit that takes nothing is closed at so much */
-
 enum sent { SENT_ALL, SENT_LATER, SENT_NEVER };
 
 void conn_answer(struct conn *conn, struct span frame)
 {
 	size_t need = frame.len + (conn->udp ? 2 : 0);
-	if (frame.len > UINT16_MAX || conn->out_len + need > OUT_MAX)
-		return; /* it does not read; conns_flush will find out */
+	if (conn->udp && frame.len > conn->credit) { /* whoever forges an address gets no more than was sent */
+		conn_refused(conn, STAT_REFUSED_UDP_ANSWER);
+		return;
+	}
+	if (frame.len > UINT16_MAX || conn->out_len + need > (size_t)conn->conns->config->limits.output) {
+		conn_refused(conn, STAT_REFUSED_OUTPUT); /* not acknowledged: the unit sends again */
+		return;
+	}
 	if (conn->out_len + need > conn->out_cap) {
 		uint32_t cap = conn->out_cap ? conn->out_cap : 64;
 		while (cap < conn->out_len + need)
@@ -33,6 +37,7 @@ void conn_answer(struct conn *conn, struct span frame)
 		writer_u16(&w, (uint16_t)frame.len);
 	writer_span_put(&w, frame);
 	conn->out_len += (uint32_t)need;
+	conn->credit -= conn->udp ? (uint32_t)frame.len : 0;
 	stats_add(conn->conns->stats, STAT_ACKS, 1);
 	conn_want_work(conn);
 }
@@ -70,9 +75,10 @@ static enum sent send_bytes(struct conn *conn, const uint8_t *bytes, size_t len,
 {
 	ssize_t n;
 	const union address *a = &conn->peer.addr;
-	socklen_t size = a->any.sa_family == AF_INET6 ? sizeof(a->in6) : sizeof(a->in4);
 	if (conn->udp)
-		n = sendto(conn->peer.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT, &a->any, size);
+		n = sendto(conn->peer.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT, &a->any, address_length(a));
+	else if (conn->tls != NULL)
+		n = tls_write(conn->tls, bytes, len);
 	else
 		n = send(conn->peer.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	*gone = n > 0 ? (size_t)n : 0;
@@ -127,7 +133,8 @@ static bool flush_answers(struct conn *conn, int64_t now, int64_t gap)
 {
 	uint32_t before = conn->out_len;
 	enum sent sent = send_answers(conn);
-	conn->partial = !conn->udp && sent == SENT_LATER && (conn->partial || conn->out_len < before);
+	conn->partial = !conn->udp && sent == SENT_LATER &&
+			(conn->partial || conn->out_len < before || conn->tls != NULL);
 	conn->commands_from_ms = now + gap;
 	conn->answered_last = true;
 	if (sent == SENT_LATER && !conn->udp)
@@ -143,6 +150,7 @@ static bool flush_command(struct conn *conn, int64_t now, int64_t gap)
 	enum sent sent = send_bytes(conn, o->bytes, o->len, &gone);
 	if (sent == SENT_LATER && gone == 0) {
 		conn->commands_from_ms = now + 10;
+		conn->answered_last = true; /* TLS may hold half of it: nothing may come between */
 		return true;
 	}
 	if (sent != SENT_ALL) /* half a command in a full socket */
@@ -198,7 +206,7 @@ void conns_flush(struct conns *c, bool stored)
 		} else {
 			conn_leave_work(conn);
 			if (conn->ended && conn->out_len == 0)
-				conn_close(conn, "closed by the unit");
+				conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
 		}
 	}
 	ev_timer_stop(c->loop, &c->pace);

@@ -2,6 +2,7 @@
 #ifndef T2M_CONN_PRIVATE_H
 #define T2M_CONN_PRIVATE_H
 
+#include "clock.h"
 #include "conn.h"
 
 #include <utlist.h>
@@ -12,16 +13,48 @@ struct conns {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct sessions *sessions;
+	struct sources *sources;
 	struct stats *stats;
 	struct conn *udp; /* hash */
-	struct conn *idle_fresh, *idle_tcp, *idle_udp, *quiet_short, *quiet_long, *work, *stalled;
-	size_t count;
+	struct conn *idle_fresh, *idle_tcp, *idle_udp, *quiet_short, *quiet_long, *work, *stalled, *slowed;
+	size_t count, fresh_count;
 	uint64_t number;
-	ev_timer tick, quiet_timer, pace;
+	ev_timer tick, quiet_timer, pace, slow_timer;
 	uint8_t input[CONN_INPUT];
 };
 
+#define LEAVE(conn, kind)                                                                                      \
+	do {                                                                                                   \
+		if ((conn)->kind.line != NULL)                                                                 \
+			DL_DELETE2(*(conn)->kind.line, conn, kind.prev, kind.next);                            \
+		(conn)->kind.line = NULL;                                                                      \
+	} while (0)
+
+#define JOIN(conn, kind, to)                                                                                   \
+	do {                                                                                                   \
+		LEAVE(conn, kind);                                                                             \
+		(conn)->kind.line = (to);                                                                      \
+		(conn)->kind.since_ms = clock_steady_ms();                                                     \
+		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                    \
+	} while (0)
+
 int64_t conns_now_ms(struct conns *conns);
+/* conn.c: what is not used up yet; `bytes` may be the conn's own. */
+void conn_keep(struct conn *conn, const uint8_t *bytes, size_t len);
+/* Works on the first `len` bytes of the shared buffer: the kept ones before the new ones. */
+void conn_feed(struct conn *conn, size_t len, int32_t quiet_ms);
+/* The same, and sees whether the conn is to end: it may be gone when this returns. */
+void conn_take(struct conn *conn, size_t len, int32_t quiet_ms);
+/* Takes what is kept once more. False: it cannot go on yet. */
+bool conn_take_again(struct conn *conn, int32_t quiet_ms);
+/* Of the TCP connections. */
+void conn_on_io(struct ev_loop *loop, ev_io *io, int events);
+/* Reads from a TCP connection what there is. */
+void conn_read(struct conn *conn);
+/* It has spoken: not idle. */
+void conn_touch(struct conn *conn);
+/* As recv, without waiting. */
+ssize_t conn_receive(struct conn *conn, void *to, size_t size);
 /* Something is to be sent: looked at in the next conns_flush. */
 void conn_want_work(struct conn *conn);
 void conn_leave_work(struct conn *conn);
@@ -30,6 +63,9 @@ void conn_listen(struct conn *conn, bool writable);
 
 /* Takes what the connection still holds, and closes it. */
 void conn_drain(struct conn *conn, const char *reason);
+
+/* conn_life.c: reads the PROXY header; false: it is not whole yet, or the conn is gone. */
+bool conn_header(struct conn *conn);
 
 void conns_out_open(struct conns *conns);
 void conns_out_close(struct conns *conns);

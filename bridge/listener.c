@@ -12,40 +12,62 @@
 #define DATAGRAM_BURST 64
 #define PAUSE_SECONDS 1.0 /* without descriptors */
 
+enum kind { KIND_TCP = 0, KIND_TLS, KIND_UDP };
+
+static const char *const kind_names[] = {"tcp", "tls", "udp"};
+
 struct listener {
 	struct listeners *all;
 	int fd;
+	enum kind kind;
+	bool proxied;
 	ev_io io;
 };
 
 struct listeners {
 	struct ev_loop *loop;
+	const struct config *config;
 	struct conns *conns;
+	struct tls_server *tls; /* NULL: no TLS listener */
 	ev_timer pause;
-	unsigned tcp_count, count;
-	struct listener item[2 * CONFIG_ENDPOINTS_MAX];
+	unsigned count;
+	struct listener item[3 * CONFIG_ENDPOINTS_MAX];
 	uint8_t datagram[65536];
 };
+
+/* Starts or stops those that accept, or those that receive. */
+static void watch(struct listeners *all, bool udp, bool on)
+{
+	for (unsigned i = 0; i < all->count; i++) {
+		struct listener *l = &all->item[i];
+		if ((l->kind == KIND_UDP) != udp)
+			continue;
+		if (on)
+			ev_io_start(all->loop, &l->io);
+		else
+			ev_io_stop(all->loop, &l->io);
+	}
+}
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)events;
 	struct listener *l = io->data;
+	struct listeners *all = l->all;
 	for (int i = 0; i < ACCEPT_BURST; i++) {
 		union address peer;
 		memset(&peer, 0, sizeof(peer));
 		socklen_t len = sizeof(peer);
 		int fd = accept4(io->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			conns_accept(l->all->conns, fd, &peer);
+			conns_accept(all->conns, fd, &peer, l->kind == KIND_TLS ? all->tls : NULL, l->proxied);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			log_error("accept: %s; accepting pauses", strerror(errno));
-			for (unsigned k = 0; k < l->all->tcp_count; k++)
-				ev_io_stop(loop, &l->all->item[k].io);
-			ev_timer_set(&l->all->pause, PAUSE_SECONDS, 0.);
-			ev_timer_start(loop, &l->all->pause);
+			watch(all, false, false);
+			ev_timer_set(&all->pause, PAUSE_SECONDS, 0.);
+			ev_timer_start(loop, &all->pause);
 		}
 		return;
 	}
@@ -53,10 +75,9 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 
 static void on_pause_end(struct ev_loop *loop, ev_timer *timer, int events)
 {
+	(void)loop;
 	(void)events;
-	struct listeners *all = timer->data;
-	for (unsigned k = 0; k < all->tcp_count; k++)
-		ev_io_start(loop, &all->item[k].io);
+	watch(timer->data, false, true);
 }
 
 static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
@@ -79,11 +100,14 @@ static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
 	}
 }
 
-static bool open_one(struct listeners *all, const struct endpoint *e, bool udp)
+static bool open_one(struct listeners *all, const union address *a, enum kind kind)
 {
-	int one = 1, family = e->addr.ss_family;
+	bool udp = kind == KIND_UDP;
+	int one = 1, family = a->any.sa_family;
 	struct listener *l = &all->item[all->count];
 	l->all = all;
+	l->kind = kind;
+	l->proxied = !udp && endpoints_have(&all->config->listen.proxy_protocol, a);
 	l->fd = socket(family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return false;
@@ -95,7 +119,7 @@ static bool open_one(struct listeners *all, const struct endpoint *e, bool udp)
 		int bytes = 4 << 20;
 		setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	}
-	if (bind(l->fd, (const struct sockaddr *)&e->addr, e->len) != 0 || (!udp && listen(l->fd, 4096) != 0)) {
+	if (bind(l->fd, &a->any, address_length(a)) != 0 || (!udp && listen(l->fd, 4096) != 0)) {
 		int error = errno;
 		close(l->fd);
 		errno = error;
@@ -108,21 +132,37 @@ static bool open_one(struct listeners *all, const struct endpoint *e, bool udp)
 	return true;
 }
 
-static bool open_all(struct listeners *all, const struct endpoints *endpoints, bool udp, char *why, size_t size)
+static bool open_all(
+	struct listeners *all, const struct endpoints *endpoints, enum kind kind, char *why, size_t size)
 {
 	for (unsigned i = 0; i < endpoints->count; i++) {
-		const struct endpoint *e = &endpoints->item[i];
-		struct conn named = {.udp = udp};
-		char text[CONN_PEER_MAX];
-		memcpy(&named.peer.addr, &e->addr, e->len);
-		conn_peer(&named, text);
-		if (!open_one(all, e, udp)) {
-			snprintf(why, size, "cannot listen on %s %s: %s", udp ? "udp" : "tcp", text,
+		char text[ADDRESS_TEXT_MAX];
+		address_port_text(&endpoints->item[i], text);
+		if (!open_one(all, &endpoints->item[i], kind)) {
+			snprintf(why, size, "cannot listen on %s %s: %s", kind_names[kind], text,
 				strerror(errno));
 			return false;
 		}
-		log_notice("listening on %s %s", udp ? "udp" : "tcp", text);
+		log_notice("listening on %s %s%s", kind_names[kind], text,
+			all->item[all->count - 1].proxied ? ", behind a proxy" : "");
 	}
+	return true;
+}
+
+bool listeners_reload(struct listeners *all, char *why, size_t size)
+{
+	const struct config *c = all->config;
+	char reason[TLS_WHY_MAX];
+	if (c->listen.tls.count == 0)
+		return true;
+	struct tls_server *fresh = tls_server_open(c->listen.tls_cert_file, c->listen.tls_key_file, reason);
+	if (fresh == NULL) {
+		snprintf(why, size, "%s", reason);
+		return false;
+	}
+	if (all->tls != NULL)
+		tls_server_free(all->tls);
+	all->tls = fresh;
 	return true;
 }
 
@@ -154,29 +194,30 @@ struct listeners *listeners_open(
 	}
 	raise_descriptor_limit(config->listen.max_connections);
 	all->loop = loop;
+	all->config = config;
 	all->conns = conns;
 	ev_init(&all->pause, on_pause_end);
 	all->pause.data = all;
-	bool ok = open_all(all, &config->listen.tcp, false, why, size);
-	all->tcp_count = all->count;
-	if (!ok || !open_all(all, &config->listen.udp, true, why, size)) {
-		listeners_free(all);
-		return NULL;
-	}
-	return all;
+	const struct endpoints *kinds[] = {&config->listen.tcp, &config->listen.tls, &config->listen.udp};
+	bool ok = listeners_reload(all, why, size);
+	for (unsigned kind = KIND_TCP; ok && kind <= KIND_UDP; kind++)
+		ok = open_all(all, kinds[kind], (enum kind)kind, why, size);
+	if (ok)
+		return all;
+	listeners_free(all);
+	return NULL;
 }
 
 void listeners_stop(struct listeners *all)
 {
 	ev_timer_stop(all->loop, &all->pause);
-	for (unsigned i = 0; i < all->count; i++)
-		ev_io_stop(all->loop, &all->item[i].io);
+	watch(all, false, false);
+	watch(all, true, false);
 }
 
 void listeners_resume(struct listeners *all)
 {
-	for (unsigned i = all->tcp_count; i < all->count; i++)
-		ev_io_start(all->loop, &all->item[i].io);
+	watch(all, true, true);
 }
 
 void listeners_free(struct listeners *all)
@@ -184,5 +225,7 @@ void listeners_free(struct listeners *all)
 	listeners_stop(all);
 	for (unsigned i = 0; i < all->count; i++)
 		close(all->item[i].fd);
+	if (all->tls != NULL)
+		tls_server_free(all->tls);
 	free(all);
 }

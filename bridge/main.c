@@ -4,6 +4,7 @@
 #include "log.h"
 #include "parts.h"
 #include "print.h"
+#include "service.h"
 #include "store.h"
 #include "topic.h"
 
@@ -11,14 +12,8 @@
 
 #define STOP_SECONDS 5.0
 
-static void use_config(struct bridge *b)
+static void use_stats_interval(struct bridge *b)
 {
-	log_open((enum log_level)b->config.log.level);
-	b->codec_options.h02_ack = (enum h02_ack)b->config.h02.ack;
-	b->codec_options.jt808_reject = b->config.jt808.registration == 1;
-	b->codec_options.jt808_auth_code = b->config.jt808.auth_code;
-	b->codec_options.jt808_utc_offset_s = (int32_t)b->config.jt808.timezone;
-	b->codec_options.from_gbk = gbk_to_utf8;
 	ev_timer_stop(b->loop, &b->stats_timer);
 	double every = (double)b->config.publish.stats_interval / 1000.0;
 	ev_timer_set(&b->stats_timer, b->started == 0 ? 1. : every, every);
@@ -79,6 +74,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 	if (b->stopping)
 		return;
 	log_notice("stopping");
+	service_stopping();
 	b->stopping = true;
 	listeners_stop(b->listeners);
 	conns_flush(b->conns, outbox_sync(b->outbox));
@@ -94,16 +90,20 @@ static void on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 	(void)loop;
 	(void)events;
 	struct bridge *b = signal->data;
-	struct config fresh;
-	config_init(&fresh);
-	if (config_load(&fresh, b->path, stderr) == 0)
-		config_apply(&b->config, &fresh);
-	else
-		log_error("reload: the configuration has faults; nothing is changed");
-	config_free(&fresh);
-	use_config(b);
-	if (!parts_read_units(b))
-		log_error("reload: the units file has faults; the units stay as they were");
+	service_reloading();
+	if (parts_reload(b))
+		use_stats_interval(b);
+	service_ready();
+}
+
+static void on_service(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	struct bridge *b = timer->data;
+	service_alive("%zu connections, %llu units on line, %zu messages wait, broker %s",
+		conns_count(b->conns), (unsigned long long)b->stats.count[STAT_UNITS], outbox_count(b->outbox),
+		mqtt_connected(b->mqtt) ? "connected" : "away");
 }
 
 static void watch_signals(struct bridge *b)
@@ -125,8 +125,10 @@ static int run(struct bridge *b)
 	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
 	ev_prepare_init(&b->before_sleep, before_sleep);
 	ev_timer_init(&b->command_timer, on_command_timer, 0.25, 0.25);
-	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b;
-	use_config(b);
+	ev_timer_init(&b->service_timer, on_service, 0., service_interval_seconds());
+	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b->service_timer.data = b;
+	parts_use_config(b);
+	use_stats_interval(b);
 	b->started = ev_now(b->loop);
 	watch_signals(b);
 	if (!gbk_open())
@@ -138,7 +140,9 @@ static int run(struct bridge *b)
 	}
 	ev_prepare_start(b->loop, &b->before_sleep);
 	ev_timer_start(b->loop, &b->command_timer);
+	ev_timer_start(b->loop, &b->service_timer);
 	mqtt_start(b->mqtt);
+	service_ready();
 	ev_run(b->loop, 0);
 	parts_close(b);
 	gbk_close();
@@ -156,10 +160,7 @@ int main(int argc, char **argv)
 	config_init(&bridge.config);
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
-	struct units *units = units_open(bridge.config.units.file, stderr);
-	faults += units == NULL;
-	if (units != NULL)
-		units_free(units);
+	faults += parts_check(&bridge.config, stderr);
 	if (faults > 0)
 		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
 			faults == 1 ? "" : "s");

@@ -1,29 +1,14 @@
 /* mqtt: see mqtt.h. The connection; what goes over it is in the second half. */
-#include "mqtt.h"
+#include "mqtt_private.h"
 
 #include "log.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <mosquitto.h>
 #include <mqtt_protocol.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #define BACKOFF_FIRST 0.5
 #define BACKOFF_MOST 10.0
-
-enum attempt_state { ATTEMPT_RUNNING = 0, ATTEMPT_ENDED, ATTEMPT_ABANDONED };
-
-/* One call of mosquitto_connect in its thread. Whoever comes second frees it. */
-struct attempt {
-	struct mosquitto *client;
-	struct mqtt *mqtt;
-	char *host;
-	int port, keepalive, rc, error;
-	atomic_int state;
-};
 
 struct mqtt {
 	struct ev_loop *loop;
@@ -32,7 +17,8 @@ struct mqtt {
 	struct outbox *outbox;
 	struct stats *stats;
 	char *subscribe, *status_topic;
-	struct mosquitto *client; /* ours alone, while no attempt runs */
+	struct link *link;        /* NULL: none, or an attempt has it */
+	struct mosquitto *client; /* the link's */
 	struct attempt *attempt;
 	ev_async attempt_ended;
 	ev_io io;
@@ -69,8 +55,8 @@ static void drop_client(struct mqtt *m)
 	ev_io_stop(m->loop, &m->io);
 	ev_timer_stop(m->loop, &m->misc);
 	ev_timer_stop(m->loop, &m->timeout);
-	if (m->client != NULL)
-		mosquitto_destroy(m->client);
+	link_free(m->link);
+	m->link = NULL;
 	m->client = NULL;
 	m->connected = m->broken = false;
 	m->inflight = 0;
@@ -81,6 +67,7 @@ static void drop_client(struct mqtt *m)
 
 static void lost(struct mqtt *m, const char *why)
 {
+	why = link_reason(m->link, why);
 	if (m->connected || !m->told)
 		log_warning(
 			"broker %s:%d: %s; trying again", m->config->mqtt.host, (int)m->config->mqtt.port, why);
@@ -127,48 +114,18 @@ static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)
 	after(m, mosquitto_loop_misc(m->client));
 }
 
-static void free_attempt(struct attempt *a)
-{
-	free(a->host);
-	free(a);
-}
-
-static void *run_attempt(void *arg)
-{
-	struct attempt *a = arg;
-	a->rc = mosquitto_connect_bind_v5(a->client, a->host, a->port, a->keepalive, NULL, NULL);
-	a->error = errno;
-	if (atomic_exchange(&a->state, ATTEMPT_ENDED) == ATTEMPT_ABANDONED) {
-		mosquitto_destroy(a->client);
-		free_attempt(a);
-	} else {
-		ev_async_send(a->mqtt->loop, &a->mqtt->attempt_ended);
-	}
-	return NULL;
-}
-
-static void abandon_attempt(struct mqtt *m)
-{
-	struct attempt *a = m->attempt;
-	m->attempt = NULL;
-	if (a == NULL || atomic_exchange(&a->state, ATTEMPT_ABANDONED) != ATTEMPT_ENDED)
-		return;
-	mosquitto_destroy(a->client);
-	free_attempt(a);
-}
-
 static void on_attempt_ended(struct ev_loop *loop, ev_async *async, int events)
 {
 	(void)loop;
 	(void)events;
 	struct mqtt *m = async->data;
-	struct attempt *a = m->attempt;
-	if (a == NULL || atomic_load(&a->state) != ATTEMPT_ENDED)
+	int rc, error;
+	struct link *link = m->attempt != NULL ? attempt_result(m->attempt, &rc, &error) : NULL;
+	if (link == NULL)
 		return;
 	m->attempt = NULL;
-	m->client = a->client;
-	int rc = a->rc, error = a->error;
-	free_attempt(a);
+	m->link = link;
+	m->client = link->client;
 	if (rc != MOSQ_ERR_SUCCESS) {
 		lost(m, rc == MOSQ_ERR_ERRNO ? strerror(error) : mosquitto_strerror(rc));
 		return;
@@ -182,8 +139,8 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct mqtt *m = timer->data;
-	if (m->attempt != NULL)
-		abandon_attempt(m);
+	attempt_abandon(m->attempt);
+	m->attempt = NULL;
 	lost(m, "no answer in time");
 }
 
@@ -191,7 +148,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, const mosquitto_property *props)
 {
-	struct mqtt *m = ctx;
+	struct mqtt *m = ((struct link *)ctx)->mqtt;
 	(void)flags;
 	if (rc != 0) {
 		log_error("broker %s:%d refuses: %s", m->config->mqtt.host, (int)m->config->mqtt.port,
@@ -219,7 +176,7 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 
 static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mosquitto_property *props)
 {
-	struct mqtt *m = ctx;
+	struct mqtt *m = ((struct link *)ctx)->mqtt;
 	(void)client;
 	(void)rc;
 	(void)props;
@@ -229,7 +186,7 @@ static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mos
 static void on_publish(
 	struct mosquitto *client, void *ctx, int mid, int reason, const mosquitto_property *props)
 {
-	struct mqtt *m = ctx;
+	struct mqtt *m = ((struct link *)ctx)->mqtt;
 	(void)client;
 	(void)props;
 	uint64_t seqnum = m->by_mid[mid & 0xffff];
@@ -246,7 +203,7 @@ static void on_publish(
 static void on_message(struct mosquitto *client, void *ctx, const struct mosquitto_message *msg,
 	const mosquitto_property *props)
 {
-	struct mqtt *m = ctx;
+	struct mqtt *m = ((struct link *)ctx)->mqtt;
 	char *response = NULL;
 	void *correlation = NULL;
 	uint16_t correlation_len = 0;
@@ -270,73 +227,24 @@ static void on_message(struct mosquitto *client, void *ctx, const struct mosquit
 	free(correlation);
 }
 
-static void on_log(struct mosquitto *client, void *ctx, int level, const char *text)
+void mqtt_set_callbacks(struct mosquitto *client)
 {
-	(void)client;
-	(void)ctx;
-	if (level == MOSQ_LOG_ERR || level == MOSQ_LOG_WARNING)
-		log_debug("libmosquitto: %s", text);
-}
-
-/* --- connecting --- */
-
-static struct mosquitto *new_client(struct mqtt *m)
-{
-	const struct config *c = m->config;
-	char id[200];
-	snprintf(id, sizeof(id), "tracker2mqtt-%s", c->publish.instance);
-	struct mosquitto *client = mosquitto_new(*c->mqtt.client_id ? c->mqtt.client_id : id, true, m);
-	if (client == NULL)
-		return NULL;
-	mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION,
-		c->mqtt.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
-	mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, (int)c->mqtt.inflight);
-	mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
-	mosquitto_will_set(client, m->status_topic, 7, "offline", 1, true);
-	if (*c->mqtt.username)
-		mosquitto_username_pw_set(
-			client, c->mqtt.username, *c->mqtt.password ? c->mqtt.password : NULL);
 	mosquitto_connect_v5_callback_set(client, on_connect);
 	mosquitto_disconnect_v5_callback_set(client, on_disconnect);
 	mosquitto_publish_v5_callback_set(client, on_publish);
 	mosquitto_message_v5_callback_set(client, on_message);
-	mosquitto_log_callback_set(client, on_log);
-	return client;
 }
 
-static bool start_attempt(struct mqtt *m)
-{
-	struct attempt *a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		return false;
-	a->mqtt = m;
-	a->host = strdup(m->config->mqtt.host);
-	a->port = (int)m->config->mqtt.port;
-	a->keepalive = (int)(m->config->mqtt.keepalive / 1000);
-	a->client = new_client(m);
-	pthread_t thread;
-	pthread_attr_t attr;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	bool ok = a->host != NULL && a->client != NULL && pthread_create(&thread, &attr, run_attempt, a) == 0;
-	pthread_attr_destroy(&attr);
-	if (ok) {
-		m->attempt = a;
-		return true;
-	}
-	if (a->client != NULL)
-		mosquitto_destroy(a->client);
-	free_attempt(a);
-	return false;
-}
+/* --- connecting --- */
 
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop;
 	(void)events;
 	struct mqtt *m = timer->data;
-	if (!start_attempt(m)) {
-		lost(m, "no memory or thread for a connection");
+	m->attempt = attempt_start(m, m->config, m->status_topic, m->loop, &m->attempt_ended);
+	if (m->attempt == NULL) {
+		lost(m, "cannot begin a connection");
 		return;
 	}
 	ev_timer_set(&m->timeout, (double)m->config->mqtt.connect_timeout / 1000.0, 0.);
@@ -451,7 +359,8 @@ void mqtt_stop(struct mqtt *m)
 {
 	m->stopping = true;
 	ev_timer_stop(m->loop, &m->retry);
-	abandon_attempt(m);
+	attempt_abandon(m->attempt);
+	m->attempt = NULL;
 	if (mqtt_connected(m)) {
 		mosquitto_publish_v5(m->client, NULL, m->status_topic, 7, "offline", 1, true, NULL);
 		mosquitto_disconnect_v5(m->client, 0, NULL);

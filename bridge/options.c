@@ -1,13 +1,6 @@
-/* options: the option table, its types, and the sample ini printed from it.
+/* options: the option table, and the sample ini printed from it.
  * May use: config. May not: read files, start anything. */
 #include "config.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 /* --- table --- */
 
@@ -27,14 +20,52 @@ const struct config_option option_table[] = {
 		"Addresses for TCP units: address:port, comma-separated; IPv6 in brackets; empty: none."},
 	{"listen", "udp", OPTION_ENDPOINTS, 0, AT(listen.udp), "0.0.0.0:8888", 0, 0, NULL,
 		"Addresses for UDP units."},
+	{"listen", "tls", OPTION_ENDPOINTS, 0, AT(listen.tls), "", 0, 0, NULL,
+		"Addresses for TCP units and relays that speak TLS."},
+	{"listen", "tls_cert_file", OPTION_TEXT, 0, AT(listen.tls_cert_file), "", 0, 180, NULL,
+		"Certificate (PEM, with the chain behind it) for `tls`. Read again by a reload."},
+	{"listen", "tls_key_file", OPTION_TEXT, 0, AT(listen.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM). Read again by a reload."},
 	{"listen", "max_connections", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections), "100000", 1,
 		10000000, NULL, "Connections (TCP) and peers (UDP) at a time; more are refused."},
+	{"listen", "max_connections_per_address", OPTION_INTEGER, OPTION_RELOAD,
+		AT(listen.max_connections_per_address), "0", 0, 10000000, NULL,
+		"The same for one address (IPv6: /64); 0: no limit, for many units share the address of their "
+		"operator."},
+	{"listen", "proxy_protocol", OPTION_SOME_ENDPOINTS, 0, AT(listen.proxy_protocol), "no", 0, 0, NULL,
+		"Which of the TCP and TLS addresses take connections from a proxy (haproxy) that begin with a "
+		"PROXY header, v1 or v2; those without are refused. yes: all."},
+	{"listen", "proxy_from", OPTION_NETWORKS, OPTION_RELOAD, AT(listen.proxy_from), "127.0.0.1,::1", 0, 0,
+		NULL, "Who may connect there; all others are refused."},
 	{"listen", "first_frame_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.first_frame_timeout), "30s",
 		SECOND, DAY, NULL, "A connection that has not sent a whole frame after this time is closed."},
 	{"listen", "idle_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.idle_timeout), "30m", SECOND,
 		30 * DAY, NULL, "A TCP unit that has been silent for this time is closed."},
 	{"listen", "udp_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.udp_timeout), "30m", SECOND,
 		30 * DAY, NULL, "A UDP unit that has been silent for this time is off line."},
+	{"listen", "tcp_keepalive", OPTION_DURATION, OPTION_RELOAD, AT(listen.keepalive), "2m", 0, HOUR, NULL,
+		"A silent TCP connection is probed after this time, so that units behind a dead NAT are "
+		"noticed; 0: never. For new connections."},
+	{"listen", "tcp_user_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.user_timeout), "2m", 0, HOUR,
+		NULL,
+		"A TCP connection that acknowledges nothing for this time is broken; 0: as the system "
+		"says. For new connections."},
+	{"limits", "unidentified", OPTION_INTEGER, OPTION_RELOAD, AT(limits.unidentified), "10000", 1, 10000000,
+		NULL, "Connections that have not named a unit yet; when there are more, the oldest is closed."},
+	{"limits", "units", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units), "200000", 1, 10000000, NULL,
+		"Units on line at a time; more are refused."},
+	{"limits", "units_per_connection", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units_per_connection),
+		"1000", 1, 10000000, NULL, "Units that may speak through one connection or UDP peer."},
+	{"limits", "frames_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_unit), "1000", 0,
+		10000000, NULL,
+		"Frames a second of one unit; beyond, reading pauses (TCP) or datagrams are left out (UDP); 0: "
+		"no limit."},
+	{"limits", "frames_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_address), "100000",
+		0, 10000000, NULL, "The same for all that comes from one address (IPv6: /64)."},
+	{"limits", "input", OPTION_SIZE, OPTION_RELOAD, AT(limits.input), "16K", 4096, 128 << 10, NULL,
+		"Most bytes read from a connection at a time, and kept for it while the outbox is full."},
+	{"limits", "output", OPTION_SIZE, OPTION_RELOAD, AT(limits.output), "64K", 4096, 1 << 20, NULL,
+		"Most bytes that wait for a unit that does not read; what is beyond is left out."},
 	{"mqtt", "host", OPTION_TEXT, OPTION_NOT_EMPTY, AT(mqtt.host), "localhost", 0, 180, NULL,
 		"Name or address of the broker."},
 	{"mqtt", "port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
@@ -52,6 +83,14 @@ const struct config_option option_table[] = {
 		"Messages on their way without the broker's acknowledgement; the broker may allow fewer."},
 	{"mqtt", "connect_timeout", OPTION_DURATION, 0, AT(mqtt.connect_timeout), "10s", SECOND, HOUR, NULL,
 		"How long to wait for the broker's answer to a connect."},
+	{"mqtt", "tls", OPTION_BOOLEAN, 0, AT(mqtt.tls), "no", 0, 0, NULL,
+		"Speak TLS to the broker; its certificate must be valid for `host`."},
+	{"mqtt", "tls_ca_file", OPTION_TEXT, 0, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
+		"Certificates (PEM) of the authorities to trust; empty: those of the system."},
+	{"mqtt", "tls_cert_file", OPTION_TEXT, 0, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
+		"Certificate (PEM) to show the broker; empty: none. Read at each connect."},
+	{"mqtt", "tls_key_file", OPTION_TEXT, 0, AT(mqtt.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM)."},
 	{"publish", "prefix", OPTION_TOPIC, 0, AT(publish.prefix), "trackers", 0, 100, NULL,
 		"First level or levels of all topics."},
 	{"publish", "format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats,
@@ -118,245 +157,6 @@ const struct config_option *option_find(const char *section, const char *key)
 		if (strcmp(option_table[i].section, section) == 0 && strcmp(option_table[i].key, key) == 0)
 			return &option_table[i];
 	return NULL;
-}
-
-/* --- types --- */
-
-struct unit_name {
-	const char *name;
-	int64_t factor;
-};
-
-static const struct unit_name durations[] = {
-	{"ms", 1}, {"s", SECOND}, {"m", 60 * SECOND}, {"h", HOUR}, {"d", DAY}, {NULL, 0}};
-static const struct unit_name sizes[] = {{"K", 1LL << 10}, {"M", 1LL << 20}, {"G", 1LL << 30}, {NULL, 0}};
-
-/* A whole number with one of the units behind it; a bare one only when `bare` is not 0 or it is 0. */
-static bool parse_number(const char *text, const struct unit_name *units, int64_t bare, int64_t *out)
-{
-	char *end;
-	errno = 0;
-	if (text[0] != '-' && (text[0] < '0' || text[0] > '9'))
-		return false;
-	long long v = strtoll(text, &end, 10);
-	if (errno != 0)
-		return false;
-	int64_t factor = *end == '\0' ? (v == 0 ? 1 : bare) : 0;
-	for (size_t i = 0; units != NULL && units[i].name != NULL; i++)
-		if (strcmp(end, units[i].name) == 0)
-			factor = units[i].factor;
-	if (factor == 0)
-		return false;
-	return !__builtin_mul_overflow((int64_t)v, factor, out);
-}
-
-static void print_number(int64_t v, const struct unit_name *units, char *buf, size_t size)
-{
-	const struct unit_name *best = NULL;
-	for (const struct unit_name *u = units; v != 0 && u->name != NULL; u++)
-		if (v % u->factor == 0)
-			best = u;
-	snprintf(buf, size, "%" PRId64 "%s", best ? v / best->factor : v, best ? best->name : "");
-}
-
-static bool parse_boolean(const char *text, bool *out)
-{
-	static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(text, words[i]) == 0) {
-			*out = i % 2 == 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool parse_endpoint(char *text, struct endpoint *out)
-{
-	char *host = text + strspn(text, " \t");
-	host[strcspn(host, " \t")] = '\0';
-	char *colon = strrchr(host, ':');
-	if (colon == NULL || colon[1] == '\0' || strspn(colon + 1, "0123456789") != strlen(colon + 1))
-		return false;
-	*colon = '\0';
-	long port = strtol(colon + 1, NULL, 10);
-	if (port < 0 || port > 65535 || strlen(colon + 1) > 5)
-		return false;
-	memset(out, 0, sizeof(*out));
-	struct sockaddr_in *in4 = (struct sockaddr_in *)&out->addr;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&out->addr;
-	size_t n = strlen(host);
-	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-		host[n - 1] = '\0';
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons((uint16_t)port);
-		out->len = sizeof(*in6);
-		return inet_pton(AF_INET6, host + 1, &in6->sin6_addr) == 1;
-	}
-	in4->sin_family = AF_INET;
-	in4->sin_port = htons((uint16_t)port);
-	out->len = sizeof(*in4);
-	return inet_pton(AF_INET, host, &in4->sin_addr) == 1;
-}
-
-static bool parse_endpoints(const char *text, struct endpoints *out)
-{
-	char buf[1024];
-	out->count = 0;
-	if (strlen(text) >= sizeof(buf))
-		return false;
-	strcpy(buf, text);
-	char *save = NULL;
-	for (char *part = strtok_r(buf, ",", &save); part != NULL; part = strtok_r(NULL, ",", &save)) {
-		if (out->count == CONFIG_ENDPOINTS_MAX || !parse_endpoint(part, &out->item[out->count]))
-			return false;
-		out->count++;
-	}
-	return true;
-}
-
-int option_choice(const char *const *choices, const char *text)
-{
-	for (int i = 0; choices[i] != NULL; i++)
-		if (strcmp(choices[i], text) == 0)
-			return i;
-	return -1;
-}
-
-bool option_timezone(const char *text, int64_t *out)
-{
-	unsigned hours, minutes;
-	char sign, end;
-	if (strlen(text) != 6 || sscanf(text, "%c%2u:%2u%c", &sign, &hours, &minutes, &end) != 3)
-		return false;
-	*out = (int64_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
-	return (sign == '+' || sign == '-') && hours <= 14 && minutes <= 59;
-}
-
-static bool text_allowed(const struct config_option *option, const char *text)
-{
-	size_t n = strlen(text);
-	if ((int64_t)n > option->max || (n == 0 && (option->flags & OPTION_NOT_EMPTY)))
-		return false;
-	if (option->type == OPTION_TOPIC && (n == 0 || text[0] == '/' || text[0] == '$' || text[n - 1] == '/'))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-		if (c < 0x20 || c == 0x7f)
-			return false;
-		if (option->type == OPTION_TOPIC && (c == '+' || c == '#'))
-			return false;
-		if (option->type == OPTION_NAME && !byte_is_alnum(c) && strchr("._-", c) == NULL)
-			return false;
-	}
-	return true;
-}
-
-void option_allowed(const struct config_option *option, char *buf, size_t size)
-{
-	char from[32], to[32];
-	switch (option->type) {
-	case OPTION_TEXT:
-		snprintf(buf, size, "a text of %s to %" PRId64 " characters",
-			option->flags & OPTION_NOT_EMPTY ? "1" : "0", option->max);
-		return;
-	case OPTION_NAME:
-		snprintf(buf, size, "letters, digits, . _ -, at most %" PRId64, option->max);
-		return;
-	case OPTION_TOPIC:
-		snprintf(buf, size,
-			"topic levels without + and #, not beginning with / or $, 1 to %" PRId64 " characters",
-			option->max);
-		return;
-	case OPTION_BOOLEAN:
-		snprintf(buf, size, "yes or no");
-		return;
-	case OPTION_INTEGER:
-		snprintf(buf, size, "a whole number from %" PRId64 " to %" PRId64, option->min, option->max);
-		return;
-	case OPTION_DURATION:
-		print_number(option->min, durations, from, sizeof(from));
-		print_number(option->max, durations, to, sizeof(to));
-		snprintf(buf, size, "a duration from %s to %s with a unit: ms s m h d", from, to);
-		return;
-	case OPTION_SIZE:
-		print_number(option->min, sizes, from, sizeof(from));
-		print_number(option->max, sizes, to, sizeof(to));
-		snprintf(buf, size, "a size from %s to %s, in bytes or with K M G", from, to);
-		return;
-	case OPTION_CHOICE:
-		buf[0] = '\0';
-		for (size_t i = 0; option->choices[i] != NULL; i++) {
-			size_t n = strlen(buf);
-			const char *glue = i == 0 ? "" : option->choices[i + 1] == NULL ? " or " : ", ";
-			snprintf(buf + n, size - n, "%s%s", glue, option->choices[i]);
-		}
-		return;
-	case OPTION_TIMEZONE:
-		snprintf(buf, size, "+HH:MM or -HH:MM");
-		return;
-	case OPTION_ENDPOINTS:
-		snprintf(buf, size,
-			"address:port, comma-separated, at most %d, numeric addresses, IPv6 in brackets,"
-			" or empty",
-			CONFIG_ENDPOINTS_MAX);
-		return;
-	}
-}
-
-/* false: not allowed. */
-static bool parse_value(const struct config_option *option, const char *text, void *at)
-{
-	int64_t v = 0;
-	char **string = at;
-	switch (option->type) {
-	case OPTION_TEXT:
-	case OPTION_NAME:
-	case OPTION_TOPIC:
-		if (!text_allowed(option, text))
-			return false;
-		free(*string);
-		*string = strdup(text);
-		return *string != NULL;
-	case OPTION_BOOLEAN:
-		return parse_boolean(text, at);
-	case OPTION_ENDPOINTS:
-		return parse_endpoints(text, at);
-	case OPTION_TIMEZONE:
-		if (!option_timezone(text, &v))
-			return false;
-		break;
-	case OPTION_CHOICE:
-		v = option_choice(option->choices, text);
-		if (v < 0)
-			return false;
-		break;
-	case OPTION_INTEGER:
-	case OPTION_DURATION:
-	case OPTION_SIZE: {
-		const struct unit_name *units = option->type == OPTION_DURATION ? durations
-						: option->type == OPTION_SIZE   ? sizes
-										: NULL;
-		int64_t bare = option->type == OPTION_DURATION ? 0 : 1;
-		if (!parse_number(text, units, bare, &v) || v < option->min || v > option->max)
-			return false;
-		break;
-	}
-	}
-	memcpy(at, &v, sizeof(v));
-	return true;
-}
-
-bool option_set(
-	struct config *config, const struct config_option *option, const char *text, char *why, size_t size)
-{
-	if (parse_value(option, text, (char *)config + option->offset))
-		return true;
-	char allowed[256];
-	option_allowed(option, allowed, sizeof(allowed));
-	const char *shown = option->flags & OPTION_SECRET ? "(hidden)" : text;
-	snprintf(why, size, "%s = %s is not allowed; allowed: %s", option->key, shown, allowed);
-	return false;
 }
 
 void options_print(FILE *out)

@@ -2,13 +2,13 @@
  * all of them. */
 #include "outbox.h"
 
+#include "clock.h"
 #include "log.h"
 #include "ring.h"
 #include "store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define RESERVE_BYTES (256 * 1024) /* kept for what is not a record, and for the frame at hand */
 #define DONE_MAX 512               /* deletions that wait for a transaction */
@@ -45,13 +45,6 @@ struct outbox {
 	bool turn;
 	struct bucket *buckets;
 };
-
-static int64_t steady_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- queue of numbers --- */
 
@@ -214,7 +207,7 @@ bool outbox_sync(struct outbox *o)
 	bool news = ring_count(o->ring) > 0;
 	if (!news && o->done_count == 0 && !o->unflushed)
 		return true;
-	int64_t now = steady_ms();
+	int64_t now = clock_steady_ms();
 	flush_in_time(o, now);
 	bool due = o->done_count >= DONE_MAX || (o->done_count > 0 && now - o->done_since_ms >= DONE_WAIT_MS);
 	if (!news && !due)
@@ -311,7 +304,7 @@ void outbox_done(struct outbox *o, uint64_t seqnum)
 	if (o->done_count == DONE_MAX)
 		return; /* the disk refuses: it will be published once more, no worse */
 	if (o->done_count == 0)
-		o->done_since_ms = steady_ms();
+		o->done_since_ms = clock_steady_ms();
 	o->done[o->done_count++] = seqnum;
 }
 

@@ -1,6 +1,7 @@
 /* parts: see parts.h. */
 #include "parts.h"
 
+#include "gbk.h"
 #include "log.h"
 #include "topic.h"
 
@@ -60,17 +61,81 @@ static void on_unknown(void *ctx, const struct conn *conn, struct span head)
 	uplink_unknown(((struct bridge *)ctx)->uplink, conn, head);
 }
 
-bool parts_read_units(struct bridge *b)
+void parts_use_config(struct bridge *b)
 {
-	struct units *fresh = units_open(b->config.units.file, stderr), *old = b->units;
-	if (fresh == NULL)
-		return false;
+	const struct config *c = &b->config;
+	log_open((enum log_level)c->log.level);
+	b->codec_options.h02_ack = (enum h02_ack)c->h02.ack;
+	b->codec_options.jt808_reject = c->jt808.registration == 1;
+	b->codec_options.jt808_auth_code = c->jt808.auth_code;
+	b->codec_options.jt808_utc_offset_s = (int32_t)c->jt808.timezone;
+	b->codec_options.from_gbk = gbk_to_utf8;
+}
+
+static void use_units(struct bridge *b, struct units *fresh)
+{
+	struct units *old = b->units;
 	units_use(fresh, &b->codec_options);
 	sessions_use_units(b->sessions, fresh, b->config.units.unknown == 1);
 	b->units = fresh;
 	if (old != NULL)
 		units_free(old);
-	return true;
+}
+
+unsigned parts_check(const struct config *c, FILE *errors)
+{
+	char why[TLS_WHY_MAX];
+	unsigned faults = 0;
+	struct units *units = units_open(c->units.file, errors);
+	if (units != NULL)
+		units_free(units);
+	else
+		faults++;
+	if (c->listen.tls.count > 0 && *c->listen.tls_cert_file && *c->listen.tls_key_file) {
+		struct tls_server *server =
+			tls_server_open(c->listen.tls_cert_file, c->listen.tls_key_file, why);
+		if (server != NULL)
+			tls_server_free(server);
+		else
+			faults += fprintf(errors, "[listen] tls: %s\n", why) > 0;
+	}
+	const struct tls_client_options options = {
+		c->mqtt.tls_ca_file, c->mqtt.tls_cert_file, c->mqtt.tls_key_file, c->mqtt.host};
+	struct tls_client *client = c->mqtt.tls ? tls_client_open(&options, why) : NULL;
+	if (client != NULL)
+		tls_client_free(client);
+	else if (c->mqtt.tls)
+		faults += fprintf(errors, "[mqtt] tls: %s\n", why) > 0;
+	return faults;
+}
+
+bool parts_reload(struct bridge *b)
+{
+	char why[TLS_WHY_MAX];
+	struct config fresh;
+	struct units *units = NULL;
+	config_init(&fresh);
+	bool ok = config_load(&fresh, b->path, stderr) == 0;
+	if (!ok)
+		log_error("reload: the configuration has faults; nothing is changed");
+	if (ok && (units = units_open(b->config.units.file, stderr)) == NULL) {
+		log_error("reload: the units file has faults; nothing is changed, the units stay as they were");
+		ok = false;
+	}
+	if (ok && !listeners_reload(b->listeners, why, sizeof(why))) {
+		log_error("reload: [listen] tls: %s; nothing is changed", why);
+		ok = false;
+	}
+	if (ok) {
+		config_apply(&b->config, &fresh);
+		parts_use_config(b);
+		use_units(b, units);
+		log_notice("reloaded");
+	} else if (units != NULL) {
+		units_free(units);
+	}
+	config_free(&fresh);
+	return ok;
 }
 
 bool parts_open(struct bridge *b, char *why, size_t size)
@@ -80,22 +145,27 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	const struct outbox_options outbox = {c->outbox.path, (size_t)c->outbox.size,
 		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval};
 	b->outbox = outbox_open(&outbox, why, size);
-	b->sessions = sessions_open(&b->codec_options, (size_t)c->listen.max_connections, &b->stats);
-	if (b->outbox == NULL || b->sessions == NULL)
-		return false;
-	snprintf(why, size, "the units file has faults");
-	if (!parts_read_units(b))
+	if (b->outbox == NULL)
 		return false;
 	snprintf(why, size, "no memory");
+	b->sources = sources_open(&b->stats);
+	b->sessions = sessions_open(&b->codec_options, c, &b->stats);
+	if (b->sources == NULL || b->sessions == NULL)
+		return false;
+	snprintf(why, size, "the units file has faults");
+	struct units *units = units_open(c->units.file, stderr);
+	if (units == NULL)
+		return false;
+	use_units(b, units);
+	snprintf(why, size, "no memory");
 	b->uplink = uplink_open(c, b->outbox, &b->stats);
-	b->conns = conns_open(b->loop, c, b->sessions, &b->stats);
+	b->conns = conns_open(b->loop, c, b->sessions, b->sources, &b->stats);
 	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
 	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
 		return false;
 	const struct session_ops ops = {
 		b, on_room, on_record, on_reply, on_online, on_ready, on_offline, on_frame, on_unknown};
 	sessions_set_ops(b->sessions, &ops);
-	sessions_set_max_parts(b->sessions, (unsigned)c->jt808.max_packets);
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	const struct mqtt_ops mqtt_ops = {b, on_message};
@@ -123,6 +193,8 @@ void parts_close(struct bridge *b)
 		uplink_free(b->uplink);
 	if (b->sessions != NULL)
 		sessions_free(b->sessions);
+	if (b->sources != NULL)
+		sources_free(b->sources);
 	if (b->units != NULL)
 		units_free(b->units);
 	if (b->outbox != NULL)

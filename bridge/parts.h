@@ -20,6 +20,7 @@ struct bridge {
 	struct stats stats;
 	struct outbox *outbox;
 	struct units *units;
+	struct sources *sources;
 	struct sessions *sessions;
 	struct uplink *uplink;
 	struct conns *conns;
@@ -27,16 +28,21 @@ struct bridge {
 	struct downlink *downlink;
 	struct mqtt *mqtt;
 	ev_prepare before_sleep;
-	ev_timer stats_timer, stop_timer, command_timer;
+	ev_timer stats_timer, stop_timer, command_timer, service_timer;
 	ev_signal term, interrupt, hangup;
 	ev_tstamp started;
 	bool stopping;
 };
 
+/* Gives the log and the codecs the options of the configuration. */
+void parts_use_config(struct bridge *bridge);
+/* The files that the configuration names: how many have faults, which are written to `errors`. */
+unsigned parts_check(const struct config *config, FILE *errors);
 /* Opens every part, the listeners last. False: `why`; parts_close is still due. */
 bool parts_open(struct bridge *bridge, char *why, size_t size);
-/* The units file as it is now, over the general options; false: it has faults, and nothing has changed. */
-bool parts_read_units(struct bridge *bridge);
+/* Reads the configuration, the units file and the certificate of the listeners again. False: one of them has faults, they
+ * are told, and nothing has changed. */
+bool parts_reload(struct bridge *bridge);
 void parts_close(struct bridge *bridge);
 
 #endif

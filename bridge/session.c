@@ -8,12 +8,16 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define TAKEOVER_EVERY_MS 1000
+#define FLAPPING_MS 60000 /* taken over again by another address within this time */
+
 struct sessions {
 	struct session *by_ident; /* hash: units on line, and remembered ones */
 	struct session *gone;     /* off line, the longest first */
-	size_t gone_count, max_gone, online;
+	size_t gone_count, online;
 	uint64_t number;
 	const struct codec_options *options;
+	const struct config *config;
 	const struct units *units;
 	bool reject_unknown;
 	struct session_ops ops;
@@ -28,13 +32,14 @@ struct sessions {
 	struct session *fresh; /* the unit that came with this frame */
 };
 
-struct sessions *sessions_open(const struct codec_options *options, size_t max_offline, struct stats *stats)
+struct sessions *sessions_open(
+	const struct codec_options *options, const struct config *config, struct stats *stats)
 {
 	struct sessions *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	s->options = options;
-	s->max_gone = max_offline;
+	s->config = config;
 	s->stats = stats;
 	s->assembly = ASSEMBLY_LIMITS_STANDARD;
 	return s;
@@ -79,11 +84,6 @@ const char *session_topic(const struct session *session)
 	return session->info != NULL && *session->info->topic ? session->info->topic : session->unit.ident;
 }
 
-void sessions_set_max_parts(struct sessions *s, unsigned max_parts)
-{
-	s->assembly.max_parts = max_parts;
-}
-
 void sessions_set_ops(struct sessions *s, const struct session_ops *ops)
 {
 	s->ops = *ops;
@@ -122,6 +122,7 @@ static void leave_conn(struct session *session)
 {
 	struct conn *conn = session->conn;
 	LL_DELETE2(conn->sessions, session, next_here);
+	conn->units--;
 	if (conn->stream.link.unit == &session->unit)
 		conn->stream.link.unit = conn->sessions ? &conn->sessions->unit : NULL;
 	session->conn = NULL;
@@ -133,7 +134,7 @@ static void now_offline(struct sessions *s, struct session *session, const char 
 	DL_APPEND(s->gone, session);
 	s->gone_count++;
 	s->ops.offline(s->ops.ctx, session, reason, now_ms);
-	if (s->gone_count > s->max_gone) {
+	if (s->gone_count > (size_t)s->config->listen.max_connections) {
 		struct session *oldest = s->gone;
 		DL_DELETE(s->gone, oldest);
 		s->gone_count--;
@@ -169,18 +170,67 @@ static struct session *new_session(struct sessions *s, struct span ident)
 	return session;
 }
 
+/* Two connections name the same unit: the newer one gets it, but not too often, for one of them may lie. */
+static bool may_take_over(struct sessions *s, struct session *session)
+{
+	struct conn *conn = s->conn, *old = session->conn;
+	int64_t since = session->taken_ms > 0 ? s->now_ms - session->taken_ms : FLAPPING_MS;
+	if (since >= 0 && since < TAKEOVER_EVERY_MS) {
+		conn_refused(conn, STAT_REFUSED_TAKEOVER);
+		return false;
+	}
+	session->taken_ms = s->now_ms;
+	if (since >= FLAPPING_MS || conn->source == old->source)
+		return true;
+	stats_add(s->stats, STAT_FLAPPING, 1);
+	if (source_may_log(conn->source, s->now_ms)) {
+		char before[CONN_PEER_MAX], after[CONN_PEER_MAX];
+		conn_peer(old, before);
+		conn_peer(conn, after);
+		log_warning("unit %s is claimed by %s and %s in turns", session->unit.ident, before, after);
+	}
+	return true;
+}
+
+/* Is this frame to be taken although its unit stays with another connection? */
+static bool is_guest(struct sessions *s, struct session *session)
+{
+	if (session == NULL || session->conn == NULL)
+		return false;
+	if (s->conn->superseded) /* the last words of an old connection */
+		return true;
+	return session->codec == s->conn->stream.codec && !may_take_over(s, session);
+}
+
+/* May this connection speak for one more unit? */
+static bool is_welcome(struct sessions *s, struct span ident)
+{
+	const struct config *c = s->config;
+	enum counter reason = STAT_COUNT;
+	if (!topic_ident_ok(ident))
+		return false;
+	if (!is_admitted(s, units_find(s->units, ident)))
+		reason = STAT_REFUSED_NOT_ADMITTED;
+	else if (s->conn->units >= c->limits.units_per_connection)
+		reason = STAT_REFUSED_UNITS_PER_CONNECTION;
+	else if (s->online >= (size_t)c->limits.units)
+		reason = STAT_REFUSED_UNITS;
+	if (reason != STAT_COUNT)
+		conn_refused(s->conn, reason);
+	return reason == STAT_COUNT;
+}
+
 /* codec_sink.identify */
 static struct codec_unit *on_identify(void *ctx, struct span ident)
 {
 	struct sessions *s = ctx;
 	struct conn *conn = s->conn;
-	if (!topic_ident_ok(ident) || !is_admitted(s, units_find(s->units, ident)))
-		return NULL;
 	struct session *session = find(s, ident);
 	if (session != NULL && session->conn == conn)
 		return &session->unit;
-	if (session != NULL && session->conn != NULL &&
-		conn->superseded) /* the last words of an old connection */
+	if (!is_welcome(s, ident))
+		return NULL;
+	if (is_guest(s, session))
 		return &session->unit;
 	if (session == NULL)
 		session = new_session(s, ident);
@@ -203,6 +253,7 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 	session->number = ++s->number;
 	session->since_ms = s->now_ms;
 	LL_PREPEND2(conn->sessions, session, next_here);
+	conn->units++;
 	conn_identified(conn);
 	s->ops.online(s->ops.ctx, session, s->now_ms);
 	s->fresh = session;
@@ -280,7 +331,8 @@ static void failed(struct sessions *s, enum codec_status status)
 	struct conn *conn = s->conn;
 	const char *why = codec_status_names[status];
 	s->stats->rejected[status]++;
-	enum log_level level = conn->told ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE;
+	bool quiet = conn->told || !source_may_log(conn->source, s->now_ms);
+	enum log_level level = quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE;
 	if (log_wants(level)) {
 		char peer[CONN_PEER_MAX];
 		conn_peer(conn, peer);
@@ -292,20 +344,66 @@ static void failed(struct sessions *s, enum codec_status status)
 	show(s, why);
 }
 
-size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, int32_t quiet_ms, int64_t now_ms,
-	bool *stalled)
+/* Has the address, or the unit that spoke last, had its share of this second? */
+static bool too_fast(struct sessions *s)
+{
+	struct conn *conn = s->conn;
+	struct session *session = current(s);
+	const struct config *c = s->config;
+	if (bucket_empty(&conn->source->frames, c->limits.frames_per_address, s->now_ms)) {
+		conn_refused(conn, STAT_REFUSED_FRAMES_PER_ADDRESS);
+		return true;
+	}
+	if (session != NULL && bucket_empty(&session->frames, c->limits.frames_per_unit, s->now_ms)) {
+		conn_refused(conn, STAT_REFUSED_FRAMES_PER_UNIT);
+		return true;
+	}
+	return false;
+}
+
+/* One whole frame. */
+static void take_frame(struct sessions *s, enum codec_status status)
 {
 	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_part, on_send};
+	struct conn *conn = s->conn;
+	stats_add(s->stats, STAT_FRAMES, 1);
+	s->owed_before = conn->out_len;
+	if (status == CODEC_OK)
+		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+	if (status != CODEC_OK && status != CODEC_FRAGMENT)
+		failed(s, status);
+	else
+		show(s, NULL);
+	if (s->fresh != NULL)
+		s->ops.ready(s->ops.ctx, s->fresh, s->now_ms);
+	s->fresh = NULL;
+	conn->source->frames.spent++;
+	struct session *session = current(s);
+	if (session == NULL)
+		return;
+	session->frames.spent++;
+	if (session->conn != conn && !conn->superseded)
+		conn->stream.link.unit = NULL; /* a guest: nothing is remembered of it here */
+}
+
+size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, int32_t quiet_ms, int64_t now_ms,
+	enum input_end *end)
+{
 	size_t used = 0;
 	s->conn = conn;
 	s->now_ms = now_ms;
+	s->assembly.max_parts = (unsigned)s->config->jt808.max_packets;
 	conn->stream.link.now_ms = now_ms;
 	conn->stream.link.quiet_ms = quiet_ms;
+	*end = INPUT_DONE;
 	while (used < bytes.len) {
 		struct frame f;
 		struct span in = span_after(bytes, used);
-		*stalled = !s->ops.room(s->ops.ctx);
-		if (*stalled)
+		if (!s->ops.room(s->ops.ctx))
+			*end = INPUT_NO_ROOM;
+		else if (too_fast(s))
+			*end = INPUT_TOO_FAST;
+		if (*end != INPUT_DONE)
 			return used;
 		enum codec_status status = codec_next(&conn->stream, in, &f);
 		if (conn->stream.codec == NULL)
@@ -315,18 +413,8 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 		if (status == CODEC_MORE || status == CODEC_NOT_MINE)
 			return used;
 		used += f.len;
-		stats_add(s->stats, STAT_FRAMES, 1);
 		s->frame = span_of(in.ptr + f.skip, f.len);
-		s->owed_before = conn->out_len;
-		if (status == CODEC_OK)
-			status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
-		if (status != CODEC_OK && status != CODEC_FRAGMENT)
-			failed(s, status);
-		else
-			show(s, NULL);
-		if (s->fresh != NULL)
-			s->ops.ready(s->ops.ctx, s->fresh, now_ms);
-		s->fresh = NULL;
+		take_frame(s, status);
 	}
 	return used;
 }

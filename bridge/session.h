@@ -19,7 +19,9 @@ struct session {
 	const struct unit_info *info; /* from the units file; NULL: nothing is known beforehand */
 	uint64_t number;              /* counts sessions since the start */
 	int64_t since_ms;
-	int64_t newest_ms;           /* time of the newest dated position */
+	int64_t newest_ms; /* time of the newest dated position */
+	int64_t taken_ms;  /* the last takeover; 0: none yet */
+	struct bucket frames;
 	uint64_t alarms[TM_WORDS];   /* as the last record that carried them had them */
 	struct session *prev, *next; /* off-line ones, the longest first */
 	UT_hash_handle hh;
@@ -46,17 +48,20 @@ struct session_ops {
 
 struct sessions;
 
-struct sessions *sessions_open(const struct codec_options *options, size_t max_offline, struct stats *stats);
+/* Both may change meanwhile. */
+struct sessions *sessions_open(
+	const struct codec_options *options, const struct config *config, struct stats *stats);
 /* Who is admitted, and with which options; again after a reload: units that are no longer admitted are closed. */
 void sessions_use_units(struct sessions *sessions, const struct units *units, bool reject_unknown);
 void sessions_set_ops(struct sessions *sessions, const struct session_ops *ops);
-/* Most parts of a message that comes in several frames. */
-void sessions_set_max_parts(struct sessions *sessions, unsigned max_parts);
 void sessions_free(struct sessions *sessions);
 
-/* Works on the bytes at hand; returns how many are used up. `stalled`: stopped for want of room. */
+/* Why session_input stopped: all is used up but for what waits for more; the outbox is full; too fast. */
+enum input_end { INPUT_DONE = 0, INPUT_NO_ROOM, INPUT_TOO_FAST };
+
+/* Works on the bytes at hand; returns how many are used up. */
 size_t session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	int64_t now_ms, bool *stalled);
+	int64_t now_ms, enum input_end *end);
 
 /* The connection ends: all its units are off line. */
 void session_conn_ended(struct sessions *sessions, struct conn *conn, const char *reason, int64_t now_ms);

@@ -115,8 +115,12 @@ def test_readme_has_the_table_of_commands():
     assert readme.split("<!-- commands -->\n```\n")[1].split("```\n<!-- /commands -->")[0] == table
 
 
-def test_man_page_has_every_option_and_the_table_of_commands():
-    page = (ROOT / "etc/tracker2mqtt.8").read_text().replace("\\-", "-").replace("\\e", "\\")
+def man_page(name):
+    return (ROOT / "etc" / name).read_text().replace("\\-", "-").replace("\\e", "\\")
+
+
+def test_man_pages_have_every_option_and_the_table_of_commands():
+    page, options = man_page("tracker2mqtt.8"), man_page("tracker2mqtt.ini.5")
     table = subprocess.run([PROGRAM, "--print-commands"], capture_output=True, text=True, check=True).stdout
     assert page.split(".SH COMMANDS\n.nf\n")[1].split(".fi\n")[0] == table
     section, text = "", ""
@@ -127,7 +131,7 @@ def test_man_page_has_every_option_and_the_table_of_commands():
             text = line[2:] if not line.startswith("#   ") else text
         elif " =" in line:
             key, value = line.split(" =", 1)
-            entry = page.split(f".B {section} {key}\n")[1].split("\n.")[0]
+            entry = options.split(f".B {section} {key}\n")[1].split("\n.")[0]
             assert entry.startswith(text) and entry.endswith(f"Default: {value.strip() or 'empty'}.")
     help_text = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True).stdout
     for word in help_text.split("Options of the configuration")[0].split():

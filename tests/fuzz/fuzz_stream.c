@@ -1,5 +1,5 @@
 /* fuzz_stream: arbitrary bytes, cut arbitrarily, through recognising, framing, decoding and both formats.
- * The first bytes of the input say where to cut. */
+ * The first bytes of the input say where to cut. With FUZZ_CODEC the stream is that codec's from the first byte. */
 #include "assembly.h"
 #include "codec.h"
 #include "gbk.h"
@@ -91,6 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memset(&s.stream, 0, sizeof(s.stream));
 	s.stream.link.now_ms = 1800000000000;
+#ifdef FUZZ_CODEC
+	s.stream.codec = codec_find(FUZZ_CODEC);
+#endif
 	s.options.h02_ack = (enum h02_ack)(data[0] & 3);
 	s.limits = ASSEMBLY_LIMITS_STANDARD;
 	s.options.from_gbk = gbk_to_utf8;

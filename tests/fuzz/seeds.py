@@ -1,13 +1,36 @@
-"""Writes the vectors as seeds for fuzz_stream. usage: seeds.py VECTORS_DIR OUT_DIR"""
+"""Writes seeds for the fuzz targets: vectors, commands, samples. usage: seeds.py TESTS_DIR OUT_DIR"""
 
 import json
 import pathlib
 import sys
 
-vectors, out = map(pathlib.Path, sys.argv[1:])
-out.mkdir(parents=True, exist_ok=True)
-for path in sorted(vectors.glob("*.jsonl")):
+tests, out = map(pathlib.Path, sys.argv[1:])
+V2 = bytes.fromhex("0D0A0D0A000D0A515549540A")
+
+
+def write(target, name, data):
+    (out / target).mkdir(parents=True, exist_ok=True)
+    (out / target / name).write_bytes(data)
+
+
+for path in sorted((tests / "vectors").glob("*.jsonl")):
     for line in path.read_text().splitlines():
         row = json.loads(line)
-        data = bytes.fromhex("".join(row.get("segments", [row.get("hex")])))
-        (out / f"{path.stem}-{row['name']}").write_bytes(bytes([4, 20, 5]) + data)
+        data = bytes([4, 20, 5]) + bytes.fromhex("".join(row.get("segments", [row.get("hex")])))
+        for target in ("stream", *{"h02": ("h02",), "jt808": ("jt808",)}.get(path.stem.split("-")[0], ("h02", "jt808"))):
+            write(target, f"{path.stem}-{row['name']}", data)
+for n, line in enumerate((tests / "commands.jsonl").read_text().splitlines()):
+    row = json.loads(line)
+    write("request", f"{n}", json.dumps(row["request"]).encode())
+write("request", "text", b"S20,000000,1,1")
+write("request", "payload", b'{"payload":"S32,000000,1","id":"a1","timeout":30,"hold":3600}')
+write("proxy", "v1", b"PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n")
+write("proxy", "v1-6", b"PROXY TCP6 2001:db8::1 2001:db8::2 50112 8888\r\n*HQ")
+write("proxy", "v1-unknown", b"PROXY UNKNOWN\r\n")
+write("proxy", "v2", V2 + bytes.fromhex("2111000CCB007104C6336401C3C022B8"))
+write("proxy", "v2-6", V2 + bytes.fromhex("21210024") + bytes(32) + bytes.fromhex("C3C022B8"))
+write("proxy", "v2-local", V2 + bytes.fromhex("20000000"))
+write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\ntopic = van-12\nack = r12\n"
+                         b"timezone = +00:00\n")
+write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
+write("topic", "cmd", b"trackers/9170503816/cmd")

@@ -1,0 +1,224 @@
+/* conn_life: how connections and UDP peers begin and end, and who is refused.
+ * May use: libev, session, proxy. May not: parse frames, know MQTT. */
+#include "conn_private.h"
+
+#include "log.h"
+#include "proxy.h"
+#include "session.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void conn_refused(struct conn *conn, enum counter reason)
+{
+	struct conns *c = conn->conns;
+	source_refused(c->sources, conn->source, &conn->peer.addr, reason, conns_now_ms(c));
+}
+
+/* --- birth --- */
+
+static bool source_full(const struct conns *c, const struct source *source)
+{
+	int64_t most = c->config->listen.max_connections_per_address;
+	return most > 0 && source->connections >= most;
+}
+
+/* Makes place for one more, if it can: a UDP peer is only a memory, and the longest silent one goes first. */
+static bool make_place(struct conns *c)
+{
+	if (c->count < (size_t)c->config->listen.max_connections)
+		return true;
+	if (c->idle_udp == NULL)
+		return false;
+	conn_close(c->idle_udp, "its place was needed");
+	return true;
+}
+
+/* NULL: refused. `checked`: this address counts; else it is only a proxy's. */
+static struct conn *conn_new(struct conns *c, int fd, const union address *peer, bool udp, bool checked)
+{
+	struct source *source = source_find(c->sources, peer);
+	bool full = checked && source_full(c, source);
+	struct conn *conn = !full && make_place(c) ? calloc(1, sizeof(*conn)) : NULL;
+	if (conn == NULL) {
+		source_refused(c->sources, source, peer,
+			full ? STAT_REFUSED_PER_ADDRESS : STAT_REFUSED_CONNECTIONS, conns_now_ms(c));
+		return NULL;
+	}
+	conn->conns = c;
+	conn->number = ++c->number;
+	conn->udp = udp;
+	conn->peer.fd = fd;
+	conn->peer.addr = *peer;
+	conn->source = source;
+	source_hold(c->sources, source);
+	stats_set(c->stats, STAT_CONNECTIONS, ++c->count);
+	stats_add(c->stats, STAT_ACCEPTED, 1);
+	JOIN(conn, idle, &c->idle_fresh);
+	if (++c->fresh_count > (size_t)c->config->limits.unidentified) {
+		conn_refused(c->idle_fresh, STAT_REFUSED_UNIDENTIFIED);
+		conn_close(c->idle_fresh, "too many that name no unit");
+	}
+	return conn;
+}
+
+static void set_socket(const struct conns *c, int fd)
+{
+	int one = 1, idle = (int)(c->config->listen.keepalive / 1000), third = idle / 3 > 0 ? idle / 3 : 1;
+	unsigned timeout = (unsigned)c->config->listen.user_timeout;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (idle > 0) {
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &third, sizeof(third));
+	}
+	if (timeout > 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+}
+
+static bool is_proxy(const struct conns *c, const union address *peer)
+{
+	const struct networks *from = &c->config->listen.proxy_from;
+	for (unsigned i = 0; i < from->count; i++)
+		if (network_has(&from->item[i], peer))
+			return true;
+	return false;
+}
+
+void conns_accept(struct conns *c, int fd, const union address *peer, struct tls_server *tls, bool proxied)
+{
+	struct conn *conn = NULL;
+	if (proxied && !is_proxy(c, peer))
+		source_refused(c->sources, source_find(c->sources, peer), peer, STAT_REFUSED_PROXY_FROM,
+			conns_now_ms(c));
+	else
+		conn = conn_new(c, fd, peer, false, !proxied);
+	if (conn == NULL) {
+		close(fd);
+		return;
+	}
+	conn->header_due = proxied;
+	ev_io_init(&conn->io, conn_on_io, fd, EV_READ);
+	conn->io.data = conn;
+	set_socket(c, fd);
+	if (tls != NULL && (conn->tls = tls_accept(tls, fd)) == NULL) {
+		conn_close(conn, "no memory for TLS");
+		return;
+	}
+	ev_io_start(c->loop, &conn->io);
+}
+
+bool conn_header(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	uint8_t *buf = c->input;
+	size_t kept = conn->in_len, len = 0;
+	if (kept > 0)
+		memcpy(buf, conn->in, kept);
+	/* only looked at: what comes behind the header may be TLS */
+	ssize_t n = recv(conn->peer.fd, buf + kept, PROXY_HEADER_MAX + 1 - kept, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	union address peer = conn->peer.addr;
+	enum proxy_status status = n > 0 ? proxy_parse(span_of(buf, kept + (size_t)n), &len, &peer) : PROXY_BAD;
+	if (status == PROXY_BAD) {
+		conn_refused(conn, STAT_REFUSED_PROXY_HEADER);
+		conn_close(conn, "no PROXY header");
+		return false;
+	}
+	size_t take = status == PROXY_OK ? len - kept : (size_t)n;
+	recv(conn->peer.fd, buf + kept, take, MSG_DONTWAIT);
+	conn_keep(conn, buf, status == PROXY_OK ? 0 : kept + take);
+	if (status == PROXY_MORE)
+		return false;
+	conn->header_due = false;
+	conn->peer.addr = peer;
+	source_release(c->sources, conn->source);
+	conn->source = source_find(c->sources, &peer);
+	bool full = source_full(c, conn->source);
+	source_hold(c->sources, conn->source);
+	if (full) {
+		conn_refused(conn, STAT_REFUSED_PER_ADDRESS);
+		conn_close(conn, "too many connections of its address");
+	}
+	return !full;
+}
+
+bool conns_datagram(struct conns *c, int fd, const union address *peer, struct span bytes)
+{
+	struct conn *conn = NULL, probe = {.peer = {.fd = fd, .addr = *peer}};
+	HASH_FIND(hh, c->udp, &probe.peer, sizeof(probe.peer), conn);
+	stats_add(c->stats, STAT_BYTES_IN, bytes.len);
+	if (conn == NULL) {
+		conn = conn_new(c, fd, peer, true, true);
+		if (conn == NULL)
+			return true;
+		HASH_ADD(hh, c->udp, peer, sizeof(conn->peer), conn);
+	}
+	if (conn->in_len > 0 && conn->in_len + bytes.len > (size_t)c->config->limits.input)
+		return true;
+	conn->ended = false;
+	conn->credit += conn->credit < UINT16_MAX ? (uint32_t)bytes.len : 0;
+	if (conn->in_len > 0) /* left behind by a full outbox */
+		memcpy(c->input, conn->in, conn->in_len);
+	if (bytes.len > 0)
+		memcpy(c->input + conn->in_len, bytes.ptr, bytes.len);
+	conn_take(conn, conn->in_len + bytes.len, CODEC_QUIET_FINAL);
+	return !conns_stalled(c);
+}
+
+void conn_identified(struct conn *conn)
+{
+	if (conn->idle.line == &conn->conns->idle_fresh)
+		conn_touch(conn);
+}
+
+/* --- death --- */
+
+void conn_close(struct conn *conn, const char *reason)
+{
+	struct conns *c = conn->conns;
+	if (conn->idle.line == &c->idle_fresh)
+		c->fresh_count--;
+	LEAVE(conn, idle);
+	LEAVE(conn, quiet);
+	LEAVE(conn, work);
+	LEAVE(conn, stalled);
+	conn_forget(conn, NULL);
+	session_conn_ended(c->sessions, conn, reason, conns_now_ms(c));
+	source_release(c->sources, conn->source);
+	if (conn->tls != NULL)
+		tls_link_free(conn->tls);
+	if (conn->udp) {
+		HASH_DEL(c->udp, conn);
+	} else {
+		ev_io_stop(c->loop, &conn->io);
+		close(conn->peer.fd);
+	}
+	free(conn->in);
+	free(conn->out);
+	free(conn);
+	stats_set(c->stats, STAT_CONNECTIONS, --c->count);
+}
+
+void conn_supersede(struct conn *conn)
+{
+	conn->superseded = true;
+	conn_want_work(conn);
+}
+
+void conn_drain(struct conn *conn, const char *reason)
+{
+	struct conns *c = conn->conns;
+	ssize_t n = 1;
+	for (int i = 0; i < 16 && n > 0 && !conn->udp && conn->stalled.line == NULL; i++) {
+		if (conn->in_len > 0)
+			memcpy(c->input, conn->in, conn->in_len);
+		n = conn_receive(conn, c->input + conn->in_len, CONN_INPUT - conn->in_len);
+		conn->ended = n <= 0;
+		conn_feed(conn, conn->in_len + (n > 0 ? (size_t)n : 0), 0);
+	}
+	conn_close(conn, reason);
+}

@@ -1,0 +1,48 @@
+/* tls: TLS towards units (server) and towards the broker (client).
+ * May use: OpenSSL (tls.c only), log. May not: know connections, units or MQTT.
+ *
+ * TLS 1.2 and newer, the library's own choice of ciphers. */
+#ifndef T2M_TLS_H
+#define T2M_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct tls_server;
+struct tls_link;
+
+#define TLS_WHY_MAX 400
+
+/* NULL: `why` says which file and what is wrong. */
+struct tls_server *tls_server_open(const char *cert_file, const char *key_file, char why[TLS_WHY_MAX]);
+/* Connections that use it go on. */
+void tls_server_free(struct tls_server *server);
+
+/* The server's side of an accepted, non-blocking connection; NULL: no memory. The descriptor stays the caller's. */
+struct tls_link *tls_accept(struct tls_server *server, int fd);
+/* Says goodbye as far as that is possible without waiting. */
+void tls_link_free(struct tls_link *link);
+/* As recv and send on a non-blocking socket, errno EAGAIN and EPROTO among them. After EAGAIN from tls_write the next
+ * tls_write must begin with the same bytes. The handshake is a part of both. */
+ssize_t tls_read(struct tls_link *link, void *to, size_t size);
+ssize_t tls_write(struct tls_link *link, const void *from, size_t len);
+/* Bytes have been read from the socket already: it will not become readable for them. */
+bool tls_pending(const struct tls_link *link);
+/* The last EAGAIN waits for the socket to become writable. */
+bool tls_wants_write(const struct tls_link *link);
+
+/* What checks the broker's certificate: trusted authorities (file of PEM; "": those of the system), the name or address it
+ * must be valid for, our own certificate and key ("": none). */
+struct tls_client_options {
+	const char *ca_file, *cert_file, *key_file, *host;
+};
+struct tls_client;
+struct tls_client *tls_client_open(const struct tls_client_options *options, char why[TLS_WHY_MAX]);
+void tls_client_free(struct tls_client *client);
+/* An SSL_CTX, for libmosquitto; it lives as long as the client. */
+void *tls_client_context(const struct tls_client *client);
+/* Why the last certificate was refused; "": none was. */
+const char *tls_client_reason(const struct tls_client *client);
+
+#endif
