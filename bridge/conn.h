@@ -103,6 +103,9 @@ void conn_close(struct conn *conn, const char *reason);
 /* Its unit speaks elsewhere now: what has arrived here is still taken, at the end of the turn, then it is closed. */
 void conn_supersede(struct conn *conn);
 void conn_identified(struct conn *conn);
+/* One unit more than the limit wants to come on line here: closes the UDP peer that has been silent longest, which is only a
+ * memory. False: there is none but this one. */
+bool conn_make_place(struct conn *conn);
 /* Counts, and logs now and then, what is refused to this peer. */
 void conn_refused(struct conn *conn, enum counter reason);
 /* Address and port as text. */

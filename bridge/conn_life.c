@@ -25,15 +25,18 @@ static bool source_full(const struct conns *c, const struct source *source)
 	return most > 0 && source->connections >= most;
 }
 
-/* Makes place for one more, if it can: a UDP peer is only a memory, and the longest silent one goes first. */
-static bool make_place(struct conns *c)
+/* A UDP peer is only a memory: the longest silent one gives way. */
+static bool drop_peer(struct conns *c, const struct conn *except)
 {
-	if (c->count < (size_t)c->config->listen.max_connections)
-		return true;
-	if (c->idle_udp == NULL)
+	if (c->idle_udp == NULL || c->idle_udp == except)
 		return false;
 	conn_close(c->idle_udp, "its place was needed");
 	return true;
+}
+
+bool conn_make_place(struct conn *conn)
+{
+	return drop_peer(conn->conns, conn);
 }
 
 /* NULL: refused. `checked`: this address counts; else it is only a proxy's. */
@@ -41,7 +44,8 @@ static struct conn *conn_new(struct conns *c, int fd, const union address *peer,
 {
 	struct source *source = source_find(c->sources, peer);
 	bool full = checked && source_full(c, source);
-	struct conn *conn = !full && make_place(c) ? calloc(1, sizeof(*conn)) : NULL;
+	bool place = c->count < (size_t)c->config->listen.max_connections || (!full && drop_peer(c, NULL));
+	struct conn *conn = !full && place ? calloc(1, sizeof(*conn)) : NULL;
 	if (conn == NULL) {
 		source_refused(c->sources, source, peer,
 			full ? STAT_REFUSED_PER_ADDRESS : STAT_REFUSED_CONNECTIONS, conns_now_ms(c));

@@ -62,6 +62,7 @@ static bool use_tls(struct link *link, const struct config *c)
 		return false;
 	}
 	/* ours instead of mosquitto_tls_set: it says why a certificate is refused, and checks addresses, too */
+	mosquitto_int_option(link->client, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
 	return mosquitto_void_option(link->client, MOSQ_OPT_SSL_CTX, tls_client_context(link->tls)) ==
 	       MOSQ_ERR_SUCCESS;
 }

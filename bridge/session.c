@@ -30,6 +30,7 @@ struct sessions {
 	struct span frame;     /* the one being decoded */
 	size_t owed_before;    /* bytes that the connection was owed before it */
 	struct session *fresh; /* the unit that came with this frame */
+	bool later;            /* it came too soon: the frame is to be given once more */
 };
 
 struct sessions *sessions_open(
@@ -213,7 +214,7 @@ static bool is_welcome(struct sessions *s, struct span ident)
 		reason = STAT_REFUSED_NOT_ADMITTED;
 	else if (s->conn->units >= c->limits.units_per_connection)
 		reason = STAT_REFUSED_UNITS_PER_CONNECTION;
-	else if (s->online >= (size_t)c->limits.units)
+	else if (s->online >= (size_t)c->limits.units && !conn_make_place(s->conn))
 		reason = STAT_REFUSED_UNITS;
 	if (reason != STAT_COUNT)
 		conn_refused(s->conn, reason);
@@ -230,8 +231,15 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 		return &session->unit;
 	if (!is_welcome(s, ident))
 		return NULL;
+	session = find(s, ident); /* making place may have forgotten it */
 	if (is_guest(s, session))
 		return &session->unit;
+	if (bucket_empty(&conn->source->arrivals, s->config->limits.arrivals_per_address, s->now_ms)) {
+		conn_refused(conn, STAT_REFUSED_ARRIVALS_PER_ADDRESS);
+		s->later = true;
+		return NULL;
+	}
+	conn->source->arrivals.spent++;
 	if (session == NULL)
 		session = new_session(s, ident);
 	if (session == NULL)
@@ -361,15 +369,18 @@ static bool too_fast(struct sessions *s)
 	return false;
 }
 
-/* One whole frame. */
-static void take_frame(struct sessions *s, enum codec_status status)
+/* One whole frame. False: not now. */
+static bool take_frame(struct sessions *s, enum codec_status status)
 {
 	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_part, on_send};
 	struct conn *conn = s->conn;
-	stats_add(s->stats, STAT_FRAMES, 1);
 	s->owed_before = conn->out_len;
+	s->later = false;
 	if (status == CODEC_OK)
 		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+	if (s->later)
+		return false;
+	stats_add(s->stats, STAT_FRAMES, 1);
 	if (status != CODEC_OK && status != CODEC_FRAGMENT)
 		failed(s, status);
 	else
@@ -380,10 +391,11 @@ static void take_frame(struct sessions *s, enum codec_status status)
 	conn->source->frames.spent++;
 	struct session *session = current(s);
 	if (session == NULL)
-		return;
+		return true;
 	session->frames.spent++;
 	if (session->conn != conn && !conn->superseded)
 		conn->stream.link.unit = NULL; /* a guest: nothing is remembered of it here */
+	return true;
 }
 
 size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, int32_t quiet_ms, int64_t now_ms,
@@ -412,9 +424,12 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 		used += f.skip;
 		if (status == CODEC_MORE || status == CODEC_NOT_MINE)
 			return used;
-		used += f.len;
 		s->frame = span_of(in.ptr + f.skip, f.len);
-		take_frame(s, status);
+		if (!take_frame(s, status)) {
+			*end = INPUT_TOO_FAST;
+			return used;
+		}
+		used += f.len;
 	}
 	return used;
 }

@@ -39,6 +39,7 @@ const char *const stat_names[STAT_COUNT] = {
 	[STAT_REFUSED_TLS] = "refused.tls",
 	[STAT_REFUSED_UNITS_PER_CONNECTION] = "refused.units_per_connection",
 	[STAT_REFUSED_UNITS] = "refused.units",
+	[STAT_REFUSED_ARRIVALS_PER_ADDRESS] = "refused.arrivals_per_address",
 	[STAT_REFUSED_FRAMES_PER_UNIT] = "refused.frames_per_unit",
 	[STAT_REFUSED_FRAMES_PER_ADDRESS] = "refused.frames_per_address",
 	[STAT_REFUSED_NOT_ADMITTED] = "refused.not_admitted",

@@ -155,7 +155,8 @@ class Subscriber:
 
 
 class Bridge:
-    def __init__(self, directory, mqtt_port, options=None, environment=None, ipv6=False):
+    def __init__(self, directory, mqtt_port, options=None, environment=None, ipv6=False, program=None):
+        self.program = program or [BUILD / "tracker2mqtt"]
         self.port = free_port()
         self.directory = directory
         self.log_path = directory / "bridge.log"
@@ -185,7 +186,7 @@ class Bridge:
     def start(self):
         self.log_file = open(self.log_path, "ab")
         self.log_start = self.log_file.tell()
-        self.process = subprocess.Popen([BUILD / "tracker2mqtt", "-c", self.path], stderr=self.log_file,
+        self.process = subprocess.Popen([*self.program, "-c", self.path], stderr=self.log_file,
                                         env={**os.environ, **self.environment})
         wait_for(lambda: self.log().count("listening on") or self.process.poll() is not None, "the listeners")
         assert self.process.poll() is None, self.log()
