@@ -13,9 +13,21 @@
 
 enum stage { STAGE_HELD = 0, STAGE_QUEUED, STAGE_SENT };
 
+struct waiting;
+
+/* A unit for which requests wait, the oldest first. */
+struct addressee {
+	char ident[CODEC_IDENT_MAX + 1];
+	struct waiting *waiting;
+	int64_t count;
+	UT_hash_handle hh;
+};
+
 /* A request that has not ended. */
 struct waiting {
+	struct addressee *addressee; /* NULL: it does not wait */
 	struct waiting *prev, *next;
+	UT_hash_handle hh; /* by number */
 	enum stage stage;
 	uint64_t number;
 	int64_t since_ms, sent_ms, until_ms; /* until: expiry of the hold, then of the wait for the answer */
@@ -32,8 +44,8 @@ struct downlink {
 	struct sessions *sessions;
 	struct uplink *uplink;
 	struct stats *stats;
-	struct waiting *waiting; /* in the order of arrival */
-	size_t count;
+	struct waiting *waiting;      /* hash by number, in the order of arrival */
+	struct addressee *addressees; /* hash by ident */
 	uint64_t number;
 };
 
@@ -65,11 +77,59 @@ static void free_waiting(struct waiting *w)
 	free(w);
 }
 
+/* --- who waits for what --- */
+
+static struct addressee *addressee_of(const struct downlink *d, const char *ident)
+{
+	struct addressee *a = NULL;
+	HASH_FIND_STR(d->addressees, ident, a);
+	return a;
+}
+
+/* The requests that wait for this unit; NULL: none. */
+static struct waiting *waiting_for(const struct downlink *d, const char *ident)
+{
+	struct addressee *a = addressee_of(d, ident);
+	return a != NULL ? a->waiting : NULL;
+}
+
+/* False: no memory. */
+static bool join(struct downlink *d, struct waiting *w)
+{
+	struct addressee *a = addressee_of(d, w->ident);
+	if (a == NULL) {
+		a = calloc(1, sizeof(*a));
+		if (a == NULL)
+			return false;
+		memcpy(a->ident, w->ident, sizeof(a->ident));
+		HASH_ADD_STR(d->addressees, ident, a);
+	}
+	w->addressee = a;
+	w->number = ++d->number;
+	a->count++;
+	DL_APPEND(a->waiting, w);
+	HASH_ADD(hh, d->waiting, number, sizeof(w->number), w);
+	return true;
+}
+
+static void leave(struct downlink *d, struct waiting *w)
+{
+	struct addressee *a = w->addressee;
+	DL_DELETE(a->waiting, w);
+	HASH_DEL(d->waiting, w);
+	if (--a->count > 0)
+		return;
+	HASH_DEL(d->addressees, a);
+	free(a);
+}
+
 void downlink_free(struct downlink *d)
 {
 	struct waiting *w, *next;
-	DL_FOREACH_SAFE(d->waiting, w, next)
+	HASH_ITER(hh, d->waiting, w, next) {
+		leave(d, w);
 		free_waiting(w);
+	}
 	free(d);
 }
 
@@ -161,10 +221,8 @@ static void ends(struct downlink *d, struct waiting *w, struct outcome o, int64_
 {
 	count(d, o.status);
 	tell(d, w, o, now_ms);
-	if (w->number != 0) {
-		DL_DELETE(d->waiting, w);
-		d->count--;
-	}
+	if (w->addressee != NULL)
+		leave(d, w);
 	free_waiting(w);
 }
 
@@ -172,8 +230,8 @@ static void ends(struct downlink *d, struct waiting *w, struct outcome o, int64_
 
 static struct waiting *find(struct downlink *d, uint64_t number)
 {
-	struct waiting *w;
-	DL_SEARCH_SCALAR(d->waiting, w, number, number);
+	struct waiting *w = NULL;
+	HASH_FIND(hh, d->waiting, &number, sizeof(number), w);
 	return w;
 }
 
@@ -275,18 +333,14 @@ static struct span name_of(const struct request *r)
 /* Why may it not wait beside the others? */
 static const char *crowded(const struct downlink *d, const struct waiting *new)
 {
-	int64_t same = 0;
+	const struct addressee *a = addressee_of(d, new->ident);
 	const struct waiting *w;
-	DL_FOREACH(d->waiting, w) {
-		if (strcmp(w->ident, new->ident) != 0)
-			continue;
-		same++;
+	DL_FOREACH(waiting_for(d, new->ident), w)
 		if (new->request.id[0] != '\0' && strcmp(w->request.id, new->request.id) == 0)
 			return "a request with this id is waiting already";
-	}
-	if (same >= d->config->commands.max_held_per_unit)
+	if (a != NULL && a->count >= d->config->commands.max_held_per_unit)
 		return "too many commands are waiting for this unit (max_held_per_unit)";
-	return d->count >= WAITING_MAX ? "too many commands are waiting" : NULL;
+	return HASH_COUNT(d->waiting) >= WAITING_MAX ? "too many commands are waiting" : NULL;
 }
 
 static bool copy(struct span from, uint8_t **to, size_t *len)
@@ -326,14 +380,13 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, int6
 		fault = "this command is not on the allow list of the configuration";
 	if (fault == NULL)
 		fault = crowded(d, w);
+	if (fault == NULL && !join(d, w))
+		fault = "no memory";
 	if (fault != NULL) {
 		ends(d, w, (struct outcome){"rejected", fault, NULL}, now_ms);
 		return;
 	}
 	w->timeout_ms = w->request.timeout_ms > 0 ? w->request.timeout_ms : d->config->commands.timeout;
-	w->number = ++d->number;
-	DL_APPEND(d->waiting, w);
-	d->count++;
 	struct session *session = session_find(d->sessions, ident);
 	if (session != NULL)
 		send_now(d, w, session, now_ms);
@@ -346,9 +399,7 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, int6
 void downlink_online(struct downlink *d, struct session *session, int64_t now_ms)
 {
 	struct waiting *w, *next;
-	DL_FOREACH_SAFE(d->waiting, w, next) {
-		if (strcmp(w->ident, session->unit.ident) != 0)
-			continue;
+	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next) {
 		if (w->stage == STAGE_HELD && w->until_ms > now_ms)
 			send_now(d, w, session, now_ms);
 		else if (w->stage == STAGE_SENT) /* it went to the connection before this one */
@@ -364,8 +415,8 @@ void downlink_offline(struct downlink *d, struct session *session, const char *r
 	struct waiting *w, *next;
 	char why[200];
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
-	DL_FOREACH_SAFE(d->waiting, w, next)
-		if (w->stage == STAGE_SENT && strcmp(w->ident, session->unit.ident) == 0)
+	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next)
+		if (w->stage == STAGE_SENT)
 			ends(d, w, (struct outcome){"offline", why, NULL}, now_ms);
 }
 
@@ -374,8 +425,8 @@ void downlink_reply(
 {
 	struct waiting *w, *best = NULL;
 	int sure = 0;
-	DL_FOREACH(d->waiting, w) {
-		if (w->stage != STAGE_SENT || strcmp(w->ident, session->unit.ident) != 0)
+	DL_FOREACH(waiting_for(d, session->unit.ident), w) {
+		if (w->stage != STAGE_SENT)
 			continue;
 		int match = command_matches(&w->token, &reply->token);
 		if (match > sure) { /* the oldest of the surest */
@@ -390,7 +441,7 @@ void downlink_reply(
 void downlink_tick(struct downlink *d, int64_t now_ms)
 {
 	struct waiting *w, *next;
-	DL_FOREACH_SAFE(d->waiting, w, next) {
+	HASH_ITER(hh, d->waiting, w, next) {
 		if (w->until_ms > now_ms)
 			continue;
 		if (w->stage == STAGE_HELD)

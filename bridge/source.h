@@ -25,9 +25,9 @@ struct source {
 	uint8_t key[16];
 	uint32_t connections;
 	struct bucket frames, arrivals, lines; /* arrivals: units that came on line */
-	uint64_t refused;           /* since the last line */
-	int64_t told_ms;            /* of the last line; 0: none yet */
-	struct source *prev, *next; /* those without connections, the longest first */
+	uint64_t refused;                      /* since the last line */
+	int64_t told_ms;                       /* of the last line; 0: none yet */
+	struct source *prev, *next;            /* those without connections, the longest first */
 	UT_hash_handle hh;
 };
 
