@@ -253,3 +253,24 @@ def test_fail2ban_understands_the_lines(limited, tmp_path):
     result = subprocess.run(["fail2ban-regex", forged, ROOT / "etc/fail2ban/filter.conf"],
                             capture_output=True, text=True, timeout=60)
     assert ", 0 matched," in result.stdout, "nobody writes the line for somebody else"
+
+
+def test_without_descriptors_accepting_pauses(limited):
+    bridge, sub, _ = limited()
+    honest = Unit(bridge.port)
+    honest.send(v1("9170503816"))
+    assert b"V4,V1" in honest.receive()
+    subprocess.run(["prlimit", f"--pid={bridge.process.pid}", "--nofile=24:24"], check=True)
+    crowd = [Unit(bridge.port) for _ in range(40)]  # the kernel takes them all
+    wait_for(lambda: "Too many open files; accepting pauses" in bridge.log(), "the pause")
+    honest.send(v1("9170503816", "123507"))
+    assert b"V4,V1" in honest.receive()
+    lines = len(bridge.log().splitlines())
+    time.sleep(2)
+    assert len(bridge.log().splitlines()) - lines < 10, "it waits, it does not spin"
+    for unit in crowd[:39]:
+        unit.close()
+    crowd[39].send(v1("9170503817"))
+    assert b"V4,V1" in crowd[39].receive()
+    honest.close()
+    crowd[39].close()
