@@ -55,6 +55,18 @@ static const char *take(struct unit_info *u, const char *key, const char *value)
 	return "the keys name, id, type, topic, ack, timezone";
 }
 
+static const char *const keys[] = {"name", "id", "type", "topic", "ack", "timezone", NULL};
+
+/* Has this unit had the key before? */
+static bool repeated(struct unit_info *u, const char *key)
+{
+	int n = option_choice(keys, key);
+	unsigned bit = n >= 0 ? 1u << n : 0;
+	bool before = u->seen & bit;
+	u->seen |= bit;
+	return before;
+}
+
 static struct unit_info *find(struct units *units, struct span ident)
 {
 	struct unit_info *u = NULL;
@@ -88,13 +100,18 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 		u->timezone = INT64_MAX;
 		HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
 	}
+	if (repeated(u, key)) {
+		snprintf(what, sizeof(what), "%.60s is set twice for this unit", key);
+		inifile_fault(file, what);
+		return;
+	}
 	const char *allowed = take(u, key, value);
 	if (allowed != NULL) {
 		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
 		inifile_fault(file, what);
 	} else if (strcmp(key, "topic") == 0) {
 		if (find_topic(units, span_text(u->topic)) != NULL)
-			inifile_fault(file, "this topic belongs to another unit, or is set twice");
+			inifile_fault(file, "this topic belongs to another unit");
 		else
 			HASH_ADD(by_topic, units->by_topic, topic, (unsigned)strlen(u->topic), u);
 	}

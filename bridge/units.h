@@ -21,6 +21,7 @@ struct unit_info {
 	int64_t id;                           /* -1: not given */
 	int ack;                              /* -1: not given */
 	int64_t timezone;                     /* INT64_MAX: not given */
+	unsigned seen;                        /* keys in the file, a bit for each */
 	struct codec_options options;         /* the general ones with this unit's own */
 	UT_hash_handle hh, by_topic;
 };

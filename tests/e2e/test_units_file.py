@@ -85,11 +85,11 @@ def test_faults(tmp_path):
     units, ini = tmp_path / "units.ini", tmp_path / "a.ini"
     ini.write_text(f"[units]\nfile = {units}\n")
     units.write_text("[91 70]\nname = a\n[1]\nid = x\ntopic = a/b\nack = loud\ntimezone = 8\ncolour = red\n"
-                     "[2]\ntopic = t\n[3]\ntopic = t\n")
+                     "[2]\ntopic = t\n[3]\ntopic = t\n[4]\ntopic = u\ntopic = v\n")
     result = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
     assert result.returncode == 1
     lines = [int(line.split(":")[1]) for line in result.stderr.splitlines() if line.startswith(str(units))]
-    assert lines == [2, 4, 5, 6, 7, 8, 12], result.stderr
+    assert lines == [2, 4, 5, 6, 7, 8, 12, 15], result.stderr
     units.unlink()
     result = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
     assert result.returncode == 1 and "No such file" in result.stderr

@@ -32,5 +32,6 @@ write("proxy", "v2-6", V2 + bytes.fromhex("21210024") + bytes(32) + bytes.fromhe
 write("proxy", "v2-local", V2 + bytes.fromhex("20000000"))
 write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\ntopic = van-12\nack = r12\n"
                          b"timezone = +00:00\n")
+write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic = b\n")
 write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
 write("topic", "cmd", b"trackers/9170503816/cmd")
