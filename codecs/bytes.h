@@ -145,6 +145,13 @@ static inline struct span writer_span(const struct writer *w)
 	return span_of(w->ptr, w->len);
 }
 
+/* Where to write when there are so many bytes of room; NULL when there are not: then write piece by piece. What was used is
+ * added to len. For hot paths. */
+static inline uint8_t *writer_room(const struct writer *w, size_t room)
+{
+	return !w->full && w->cap - w->len >= room ? w->ptr + w->len : NULL;
+}
+
 static inline void writer_bytes(struct writer *w, const void *ptr, size_t len)
 {
 	if (w->full || len > w->cap - w->len) {
@@ -187,16 +194,37 @@ static inline void writer_text(struct writer *w, const char *text)
 	writer_bytes(w, text, strlen(text));
 }
 
-/* An unsigned decimal number with at least `digits` digits. */
+/* Two digits at a time: the number written so that it ends at `end`, at least `digits` of them; returns its start. */
+static inline uint8_t *decimal_before(uint8_t *end, uint64_t v, unsigned digits)
+{
+	static const char pairs[201] =
+		"0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
+		"4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
+		"828384858687888990919293949596979899";
+	uint8_t *at = end;
+	while (v >= 100) {
+		at -= 2;
+		memcpy(at, pairs + 2 * (v % 100), 2);
+		v /= 100;
+	}
+	if (v >= 10) {
+		at -= 2;
+		memcpy(at, pairs + 2 * v, 2);
+	} else {
+		*--at = (uint8_t)('0' + v);
+	}
+	while ((size_t)(end - at) < digits)
+		*--at = '0';
+	return at;
+}
+
+/* An unsigned decimal number with at least `digits` digits, 20 at the most. */
 static inline void writer_decimal(struct writer *w, uint64_t v, unsigned digits)
 {
 	uint8_t buf[20];
-	unsigned n = 0;
-	do {
-		buf[sizeof(buf) - ++n] = (uint8_t)('0' + v % 10);
-		v /= 10;
-	} while (v > 0 || (n < digits && n < sizeof(buf)));
-	writer_bytes(w, buf + sizeof(buf) - n, n);
+	uint8_t *end = buf + sizeof(buf),
+		*at = decimal_before(end, v, digits < sizeof(buf) ? digits : sizeof(buf));
+	writer_bytes(w, at, (size_t)(end - at));
 }
 
 /* Each byte as two upper-case hex digits. */

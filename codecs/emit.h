@@ -12,6 +12,18 @@
 
 struct emitter;
 
+/* A key that is known beforehand: plain characters, at most 42 of them. Every table of keys is made with EMIT_KEY. */
+struct emit_key {
+	char text[47]; /* as JSON has it between two pairs: ,"key": */
+	uint8_t len;
+};
+
+#define EMIT_KEY(key)                                                                                          \
+	{                                                                                                      \
+		",\"" key "\":", sizeof(",\"" key "\":") - 1                                                   \
+	}
+#define EMIT_KEY_ROOM 64 /* what writing a key with a boolean may touch */
+
 struct emit_format {
 	const char *name;         /* as in the option `format` */
 	const char *content_type; /* MIME type */
@@ -21,6 +33,9 @@ struct emit_format {
 	void (*boolean)(struct emitter *, bool);
 	void (*fixed)(struct emitter *, int64_t number, unsigned decimals);
 	void (*text)(struct emitter *, struct span);
+	void (*key)(struct emitter *, const struct emit_key *);
+	/* Pairs of a key and a boolean: for each bit of `which`, the lowest first, keys[bit] with that bit of `truth`. */
+	void (*flags)(struct emitter *, const struct emit_key *keys, uint64_t which, uint64_t truth);
 };
 
 struct emitter {
@@ -29,7 +44,7 @@ struct emitter {
 	uint32_t open_map;  /* one bit per depth: 1 = map */
 	uint32_t not_first; /* one bit per depth: 1 = a comma is due (JSON) */
 	unsigned depth;
-	bool after_key;
+	bool after_key, colon_written;
 };
 
 extern const struct emit_format emit_json;
@@ -85,6 +100,16 @@ static inline void emit_key(struct emitter *e, const char *key)
 {
 	e->format->text(e, span_text(key));
 	e->after_key = true;
+}
+
+static inline void emit_known_key(struct emitter *e, const struct emit_key *key)
+{
+	e->format->key(e, key);
+}
+
+static inline void emit_flags(struct emitter *e, const struct emit_key *keys, uint64_t which, uint64_t truth)
+{
+	e->format->flags(e, keys, which, truth);
 }
 
 static inline void emit_pair_text(struct emitter *e, const char *key, struct span text)

@@ -12,43 +12,40 @@
 
 /* --- tables --- */
 
-/* Status word, negative logic: a 0 bit is active. TM_FIELD_COUNT: handled by code. */
-static const struct {
-	uint8_t bit;
-	uint16_t field;
-	bool active_high;
-} status_bits[] = {
-	{31, TM_LOW_SENSOR_1, false},
-	{30, TM_HIGH_SENSOR_2, false},
-	{29, TM_HIGH_SENSOR_1, false},
-	{28, TM_BATTERY_DISCONNECTED, false},
-	{27, TM_ENGINE_BLOCKED, false},
-	{26, TM_BUFFERED, false},
-	{25, TM_DISPLACEMENT_ALARM, false},
-	{24, TM_TEMPERATURE_ALARM, false},
-	{23, TM_LOW_SENSOR_2, false},
-	{22, TM_GPS_ANTENNA_SHORT, false},
-	{21, TM_GPS_ANTENNA_OPEN, false},
-	{20, TM_POWER_REMOVED, false},
-	{19, TM_BACKUP_BATTERY, false},
-	{18, TM_STATE_BIT_18, false},
-	{17, TM_VIBRATION_ALARM, false},
-	{16, TM_GPS_FAULT, false},
-	{15, TM_OVERSPEEDING_STATUS, false},
-	{14, TM_USER_STATUS, false},
-	{13, TM_ENGINE_RUNNING, false},
-	{12, TM_VEHICLE_BATTERY_BAD, false},
-	{11, TM_SUPPLY_LOW, false},
-	{10, TM_IGNITION, true},
-	{9, TM_DEFENSE_ACTIVE, false},
-	{8, TM_DOOR_OPEN, false},
-	{7, TM_GEOFENCE_OUT_ALARM, false},
-	{4, TM_GEOFENCE_IN_ALARM, false},
-	{3, TM_ILLEGAL_IGNITION_ALARM, false},
-	{2, TM_OVERSPEEDING_EVENT, false},
-	{1, TM_SOS_ALARM, false},
-	{0, TM_THEFT_ALARM, false},
-};
+/* Status word, negative logic: a 0 bit is active; but bit 10 is the ignition as it is. */
+#define STATUS_BITS(X)                                                                                         \
+	X(31, TM_LOW_SENSOR_1)                                                                                 \
+	X(30, TM_HIGH_SENSOR_2)                                                                                \
+	X(29, TM_HIGH_SENSOR_1)                                                                                \
+	X(28, TM_BATTERY_DISCONNECTED)                                                                         \
+	X(27, TM_ENGINE_BLOCKED)                                                                               \
+	X(26, TM_BUFFERED)                                                                                     \
+	X(25, TM_DISPLACEMENT_ALARM)                                                                           \
+	X(24, TM_TEMPERATURE_ALARM)                                                                            \
+	X(23, TM_LOW_SENSOR_2)                                                                                 \
+	X(22, TM_GPS_ANTENNA_SHORT)                                                                            \
+	X(21, TM_GPS_ANTENNA_OPEN)                                                                             \
+	X(20, TM_POWER_REMOVED)                                                                                \
+	X(19, TM_BACKUP_BATTERY)                                                                               \
+	X(18, TM_STATE_BIT_18)                                                                                 \
+	X(17, TM_VIBRATION_ALARM)                                                                              \
+	X(16, TM_GPS_FAULT)                                                                                    \
+	X(15, TM_OVERSPEEDING_STATUS)                                                                          \
+	X(14, TM_USER_STATUS)                                                                                  \
+	X(13, TM_ENGINE_RUNNING)                                                                               \
+	X(12, TM_VEHICLE_BATTERY_BAD)                                                                          \
+	X(11, TM_SUPPLY_LOW)                                                                                   \
+	X(10, TM_IGNITION)                                                                                     \
+	X(9, TM_DEFENSE_ACTIVE)                                                                                \
+	X(8, TM_DOOR_OPEN)                                                                                     \
+	X(7, TM_GEOFENCE_OUT_ALARM)                                                                            \
+	X(4, TM_GEOFENCE_IN_ALARM)                                                                             \
+	X(3, TM_ILLEGAL_IGNITION_ALARM)                                                                        \
+	X(2, TM_OVERSPEEDING_EVENT)                                                                            \
+	X(1, TM_SOS_ALARM)                                                                                     \
+	X(0, TM_THEFT_ALARM)
+static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS);
+#define ACTIVE_HIGH (1u << 10)
 
 /* --- framing --- */
 
@@ -159,10 +156,7 @@ void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits)
 	writer_hex(&w, span_of(raw, sizeof(raw)));
 	telemetry_set_scratch(t, TM_VEHICLE_STATE, &w);
 	telemetry_set(t, TM_VEHICLE_STATE_BITMASK, word);
-	for (size_t i = 0; i < sizeof(status_bits) / sizeof(status_bits[0]); i++) {
-		bool set = word >> status_bits[i].bit & 1;
-		telemetry_set(t, (enum telemetry_field)status_bits[i].field, set == status_bits[i].active_high);
-	}
+	telemetry_set_flags(t, ~word ^ ACTIVE_HIGH, &status_bits);
 	bool bit6 = !(word >> 6 & 1), bit5 = !(word >> 5 & 1);
 	if (low_battery_bits) {
 		telemetry_set(t, TM_BATTERY_LOW_ALARM, bit6 || bit5);

@@ -25,8 +25,9 @@ size_t emit_utf8_length(struct span s)
 static void before_value(struct emitter *e)
 {
 	if (e->after_key) {
-		writer_u8(e->out, ':');
-		e->after_key = false;
+		if (!e->colon_written)
+			writer_u8(e->out, ':');
+		e->after_key = e->colon_written = false;
 		return;
 	}
 	uint32_t bit = 1u << e->depth;
@@ -65,29 +66,27 @@ static void json_end(struct emitter *e)
 static void json_boolean(struct emitter *e, bool v)
 {
 	before_value(e);
-	writer_text(e->out, v ? "true" : "false");
+	writer_bytes(e->out, v ? "true" : "false", v ? 4 : 5);
 }
 
 static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
+	uint8_t buf[40], *end = buf + sizeof(buf), *at = end;
+	uint64_t v = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 	before_value(e);
-	uint64_t v = (uint64_t)number;
-	if (number < 0) {
-		writer_u8(e->out, '-');
-		v = 0 - v;
-	}
 	while (decimals > 0 && v % 10 == 0) {
 		v /= 10;
 		decimals--;
 	}
-	uint64_t scale = 1;
-	for (unsigned i = 0; i < decimals; i++)
-		scale *= 10;
-	writer_decimal(e->out, v / scale, 1);
-	if (decimals > 0) {
-		writer_u8(e->out, '.');
-		writer_decimal(e->out, v % scale, decimals);
+	at = decimal_before(end, v, decimals + 1);
+	if (decimals > 0) { /* the digits before the point move one to the left */
+		size_t whole = (size_t)(end - at) - decimals;
+		memmove(at - 1, at, whole);
+		*(--at + whole) = '.';
 	}
+	if (number < 0)
+		*--at = '-';
+	writer_bytes(e->out, at, (size_t)(end - at));
 }
 
 static void escape(struct writer *w, uint8_t c)
@@ -115,6 +114,7 @@ static void escape(struct writer *w, uint8_t c)
 	writer_u8(w, (uint8_t)digits[c & 15]);
 }
 
+/* The bytes that stand in a JSON text as they are: ' ' to '~' but for " and \. */
 static bool is_plain(uint8_t c)
 {
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
@@ -144,6 +144,43 @@ static void json_text(struct emitter *e, struct span text)
 	writer_u8(e->out, '"');
 }
 
+static void json_key(struct emitter *e, const struct emit_key *key)
+{
+	struct writer *w = e->out;
+	uint32_t bit = 1u << e->depth;
+	size_t from = e->not_first & bit ? 0 : 1; /* without the comma */
+	e->not_first |= bit;
+	e->after_key = e->colon_written = true;
+	uint8_t *to = writer_room(w, EMIT_KEY_ROOM);
+	if (to == NULL) {
+		writer_bytes(w, key->text + from, key->len - from);
+		return;
+	}
+	memcpy(to, key->text + from, sizeof(key->text) - 1); /* of one size: the compiler knows it */
+	w->len += key->len - from;
+}
+
+static void json_flags(struct emitter *e, const struct emit_key *keys, uint64_t which, uint64_t truth)
+{
+	static const char words[2][8] = {"false", "true"};
+	struct writer *w = e->out;
+	uint8_t *to = e->not_first & (1u << e->depth) ? writer_room(w, 64 * EMIT_KEY_ROOM) : NULL;
+	for (; which != 0; which &= which - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(which), v = truth >> i & 1;
+		if (to == NULL) { /* the first pair, or little room */
+			json_key(e, &keys[i]);
+			json_boolean(e, v);
+			continue;
+		}
+		memcpy(to, &keys[i], sizeof(keys[i]));
+		to += keys[i].len;
+		memcpy(to, words[v], sizeof(words[v]));
+		to += 5 - v;
+	}
+	if (to != NULL)
+		w->len = (size_t)(to - w->ptr);
+}
+
 const struct emit_format emit_json = {
 	.name = "json",
 	.content_type = "application/json",
@@ -153,4 +190,6 @@ const struct emit_format emit_json = {
 	.boolean = json_boolean,
 	.fixed = json_fixed,
 	.text = json_text,
+	.key = json_key,
+	.flags = json_flags,
 };

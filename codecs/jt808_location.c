@@ -8,69 +8,64 @@
 
 /* --- tables --- */
 
-struct bit {
-	uint8_t bit;
-	uint16_t field;
-};
-
-static const struct bit alarm_bits[] = {
-	{0, TM_SOS_ALARM},
-	{1, TM_OVERSPEEDING_EVENT},
-	{2, TM_FATIGUE_STATUS},
-	{3, TM_DANGER_ALARM},
-	{4, TM_GNSS_FAILURE_ALARM},
-	{5, TM_GNSS_ANTENNA_OPEN_ALARM},
-	{6, TM_GNSS_ANTENNA_SHORT_ALARM},
-	{7, TM_BATTERY_LOW_ALARM},
-	{8, TM_POWER_CUT_ALARM},
-	{9, TM_DISPLAY_FAULT},
-	{10, TM_TTS_FAULT},
-	{11, TM_CAMERA_FAULT},
-	{12, TM_IC_CARD_FAULT},
-	{13, TM_OVERSPEED_WARNING},
-	{14, TM_FATIGUE_WARNING},
-	{15, TM_ALARM_BIT_15},
-	{16, TM_ALARM_BIT_16},
-	{17, TM_ALARM_BIT_17},
-	{18, TM_DRIVING_TIME_ALARM},
-	{19, TM_PARKING_TIME_ALARM},
-	{20, TM_AREA_EVENT},
-	{21, TM_ROUTE_EVENT},
-	{22, TM_ROUTE_TIME_ALARM},
-	{23, TM_ROUTE_DEVIATION_ALARM},
-	{24, TM_VSS_FAULT},
-	{25, TM_FUEL_ALARM},
-	{26, TM_THEFT_ALARM},
-	{27, TM_ILLEGAL_IGNITION_ALARM},
-	{28, TM_DISPLACEMENT_ALARM},
-	{29, TM_CRASH_EVENT},
-	{30, TM_ROLLOVER_EVENT},
-	{31, TM_ILLEGAL_DOOR_ALARM},
-};
+#define ALARM_BITS(X)                                                                                          \
+	X(0, TM_SOS_ALARM)                                                                                     \
+	X(1, TM_OVERSPEEDING_EVENT)                                                                            \
+	X(2, TM_FATIGUE_STATUS)                                                                                \
+	X(3, TM_DANGER_ALARM)                                                                                  \
+	X(4, TM_GNSS_FAILURE_ALARM)                                                                            \
+	X(5, TM_GNSS_ANTENNA_OPEN_ALARM)                                                                       \
+	X(6, TM_GNSS_ANTENNA_SHORT_ALARM)                                                                      \
+	X(7, TM_BATTERY_LOW_ALARM)                                                                             \
+	X(8, TM_POWER_CUT_ALARM)                                                                               \
+	X(9, TM_DISPLAY_FAULT)                                                                                 \
+	X(10, TM_TTS_FAULT)                                                                                    \
+	X(11, TM_CAMERA_FAULT)                                                                                 \
+	X(12, TM_IC_CARD_FAULT)                                                                                \
+	X(13, TM_OVERSPEED_WARNING)                                                                            \
+	X(14, TM_FATIGUE_WARNING)                                                                              \
+	X(15, TM_ALARM_BIT_15)                                                                                 \
+	X(16, TM_ALARM_BIT_16)                                                                                 \
+	X(17, TM_ALARM_BIT_17)                                                                                 \
+	X(18, TM_DRIVING_TIME_ALARM)                                                                           \
+	X(19, TM_PARKING_TIME_ALARM)                                                                           \
+	X(20, TM_AREA_EVENT)                                                                                   \
+	X(21, TM_ROUTE_EVENT)                                                                                  \
+	X(22, TM_ROUTE_TIME_ALARM)                                                                             \
+	X(23, TM_ROUTE_DEVIATION_ALARM)                                                                        \
+	X(24, TM_VSS_FAULT)                                                                                    \
+	X(25, TM_FUEL_ALARM)                                                                                   \
+	X(26, TM_THEFT_ALARM)                                                                                  \
+	X(27, TM_ILLEGAL_IGNITION_ALARM)                                                                       \
+	X(28, TM_DISPLACEMENT_ALARM)                                                                           \
+	X(29, TM_CRASH_EVENT)                                                                                  \
+	X(30, TM_ROLLOVER_EVENT)                                                                               \
+	X(31, TM_ILLEGAL_DOOR_ALARM)
+static const struct telemetry_flags alarm_bits = TM_FLAGS(ALARM_BITS);
 
 /* Bits 2, 3 (signs), 8, 9 (load), 10, 11, 13-17 (also summed up) are read by code, too; 23 to 31 are reserved and
  * can be seen in the word. */
-static const struct bit status_bits[] = {
-	{0, TM_IGNITION},
-	{1, TM_POSITION_VALID},
-	{4, TM_OUT_OF_SERVICE},
-	{5, TM_COORDINATES_ENCRYPTED},
-	{6, TM_FORWARD_COLLISION},
-	{7, TM_LANE_DEPARTURE},
-	{10, TM_FUEL_LINE_CUT},
-	{11, TM_CIRCUIT_CUT},
-	{12, TM_DOOR_LOCKED},
-	{13, TM_DOOR_1_OPEN},
-	{14, TM_DOOR_2_OPEN},
-	{15, TM_DOOR_3_OPEN},
-	{16, TM_DOOR_4_OPEN},
-	{17, TM_DOOR_5_OPEN},
-	{18, TM_GPS_USED},
-	{19, TM_BEIDOU_USED},
-	{20, TM_GLONASS_USED},
-	{21, TM_GALILEO_USED},
-	{22, TM_MOVING},
-};
+#define STATUS_BITS(X)                                                                                         \
+	X(0, TM_IGNITION)                                                                                      \
+	X(1, TM_POSITION_VALID)                                                                                \
+	X(4, TM_OUT_OF_SERVICE)                                                                                \
+	X(5, TM_COORDINATES_ENCRYPTED)                                                                         \
+	X(6, TM_FORWARD_COLLISION)                                                                             \
+	X(7, TM_LANE_DEPARTURE)                                                                                \
+	X(10, TM_FUEL_LINE_CUT)                                                                                \
+	X(11, TM_CIRCUIT_CUT)                                                                                  \
+	X(12, TM_DOOR_LOCKED)                                                                                  \
+	X(13, TM_DOOR_1_OPEN)                                                                                  \
+	X(14, TM_DOOR_2_OPEN)                                                                                  \
+	X(15, TM_DOOR_3_OPEN)                                                                                  \
+	X(16, TM_DOOR_4_OPEN)                                                                                  \
+	X(17, TM_DOOR_5_OPEN)                                                                                  \
+	X(18, TM_GPS_USED)                                                                                     \
+	X(19, TM_BEIDOU_USED)                                                                                  \
+	X(20, TM_GLONASS_USED)                                                                                 \
+	X(21, TM_GALILEO_USED)                                                                                 \
+	X(22, TM_MOVING)
+static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS);
 
 enum item_kind { KIND_NUMBER = 0, KIND_SIGNED, KIND_CSQ };
 
@@ -105,15 +100,9 @@ static const struct {
 
 /* --- path --- */
 
-static void set_bits(struct telemetry *t, uint32_t word, const struct bit *bits, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		telemetry_set(t, (enum telemetry_field)bits[i].field, word >> bits[i].bit & 1);
-}
-
 static void set_status(struct telemetry *t, uint32_t word)
 {
-	set_bits(t, word, status_bits, sizeof(status_bits) / sizeof(status_bits[0]));
+	telemetry_set_flags(t, word, &status_bits);
 	telemetry_set(t, TM_LOAD, word >> 8 & 3);
 	telemetry_set(t, TM_ENGINE_BLOCKED, (word >> 10 & 3) != 0);
 	telemetry_set(t, TM_DOOR_OPEN, (word >> 13 & 31) != 0);
@@ -183,7 +172,7 @@ enum codec_status jt808_location(struct telemetry *t, struct span body, const st
 		return CODEC_TRUNCATED;
 	telemetry_set(t, TM_ALARM_BITMASK, alarms);
 	telemetry_set(t, TM_STATUS_BITMASK, status);
-	set_bits(t, alarms, alarm_bits, sizeof(alarm_bits) / sizeof(alarm_bits[0]));
+	telemetry_set_flags(t, alarms, &alarm_bits);
 	set_status(t, status);
 	enum codec_status rc = codec_set_place(t, status & 2, (status & 4 ? -latitude : latitude) * 10,
 		(status & 8 ? -longitude : longitude) * 10);

@@ -47,17 +47,27 @@ static void pack_boolean(struct emitter *e, bool v)
 
 static void pack_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
+	static const int64_t scales[] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
 	msgpack_packer pk = packer(e);
-	int64_t scale = 1;
-	for (unsigned i = 0; i < decimals; i++)
-		scale *= 10;
+	int64_t scale = scales[decimals];
 	if (number % scale == 0)
 		msgpack_pack_int64(&pk, number / scale);
 	else
 		msgpack_pack_double(&pk, (double)number / (double)scale);
 }
 
-static void pack_text(struct emitter *e, struct span text)
+/* Is all of it ASCII? */
+static bool is_ascii(struct span s)
+{
+	uint8_t any = 0;
+	for (size_t i = 0; i < s.len; i++)
+		any |= s.ptr[i];
+	return any < 0x80;
+}
+
+/* Bytes that are no UTF-8 as the characters of the same number. */
+static void pack_mixed(struct emitter *e, struct span text)
 {
 	msgpack_packer pk = packer(e);
 	size_t len = 0;
@@ -67,10 +77,6 @@ static void pack_text(struct emitter *e, struct span text)
 		i += n > 0 ? n : 1;
 	}
 	msgpack_pack_str(&pk, len);
-	if (len == text.len) {
-		writer_span_put(e->out, text);
-		return;
-	}
 	for (size_t i = 0; i < text.len;) {
 		size_t n = emit_utf8_length(span_after(text, i));
 		if (n > 0) {
@@ -84,6 +90,54 @@ static void pack_text(struct emitter *e, struct span text)
 	}
 }
 
+static void pack_text(struct emitter *e, struct span text)
+{
+	if (!is_ascii(text)) {
+		pack_mixed(e, text);
+		return;
+	}
+	msgpack_packer pk = packer(e);
+	msgpack_pack_str(&pk, text.len);
+	writer_span_put(e->out, text);
+}
+
+/* A text of at most 255 plain bytes: one or two bytes of head, then the bytes. Touches EMIT_KEY_ROOM bytes. */
+static uint8_t *put_key(uint8_t *to, const struct emit_key *key)
+{
+	unsigned n = key->len - 4u, more = n > 31; /* of ,"key": */
+	to[0] = more ? 0xd9 : (uint8_t)(0xa0 | n);
+	to[1] = (uint8_t)n;
+	to += 1 + more;
+	memcpy(to, key->text + 2, sizeof(key->text) - 2);
+	return to + n;
+}
+
+static void pack_key(struct emitter *e, const struct emit_key *key)
+{
+	uint8_t *to = writer_room(e->out, EMIT_KEY_ROOM);
+	if (to == NULL)
+		pack_text(e, span_of(key->text + 2, key->len - 4u));
+	else
+		e->out->len += (size_t)(put_key(to, key) - to);
+}
+
+static void pack_flags(struct emitter *e, const struct emit_key *keys, uint64_t which, uint64_t truth)
+{
+	uint8_t *to = writer_room(e->out, 64 * EMIT_KEY_ROOM);
+	for (; which != 0; which &= which - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(which);
+		if (to == NULL) { /* little room */
+			pack_key(e, &keys[i]);
+			pack_boolean(e, truth >> i & 1);
+			continue;
+		}
+		to = put_key(to, &keys[i]);
+		*to++ = (uint8_t)(0xc2 | (truth >> i & 1)); /* false, true */
+	}
+	if (to != NULL)
+		e->out->len = (size_t)(to - e->out->ptr);
+}
+
 const struct emit_format emit_msgpack = {
 	.name = "msgpack",
 	.content_type = "application/msgpack",
@@ -93,6 +147,8 @@ const struct emit_format emit_msgpack = {
 	.boolean = pack_boolean,
 	.fixed = pack_fixed,
 	.text = pack_text,
+	.key = pack_key,
+	.flags = pack_flags,
 };
 
 const struct emit_format *emit_format_find(const char *name)

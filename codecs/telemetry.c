@@ -8,6 +8,31 @@ const struct param telemetry_params[TM_FIELD_COUNT] = {
 #undef FIELD
 };
 
+const struct emit_key telemetry_keys[TM_FIELD_COUNT] = {
+#define FIELD(name, key_, ...) [TM_##name] = EMIT_KEY(key_),
+#include "telemetry_fields.h"
+#undef FIELD
+};
+
+/* The fields that are booleans or alarms, as a set. */
+#define IS_FLAG(word, name, type)                                                                              \
+	(TM_##name / 64 == (word) && PARAM_##type >= PARAM_BOOLEAN ? UINT64_C(1) << TM_##name % 64 : 0) |
+static const uint64_t flag_fields[] = {
+#define FIELD(name, key_, type_, ...) IS_FLAG(0, name, type_)
+#include "telemetry_fields.h"
+#undef FIELD
+	0,
+#define FIELD(name, key_, type_, ...) IS_FLAG(1, name, type_)
+#include "telemetry_fields.h"
+#undef FIELD
+	0,
+#define FIELD(name, key_, type_, ...) IS_FLAG(2, name, type_)
+#include "telemetry_fields.h"
+#undef FIELD
+	0,
+};
+_Static_assert(sizeof(flag_fields) / sizeof(flag_fields[0]) == TM_WORDS, "one row for each word");
+
 const char *const param_type_names[] = {
 	[PARAM_INTEGER] = "number",
 	[PARAM_TEXT] = "string",
@@ -28,8 +53,13 @@ static bool bit_test(const uint64_t *map, enum telemetry_field field)
 static unsigned bit_count(const uint64_t *map)
 {
 	unsigned n = 0;
-	for (size_t i = 0; i < TM_WORDS; i++)
-		n += (unsigned)__builtin_popcountll(map[i]);
+	for (size_t i = 0; i < TM_WORDS; i++) {
+		uint64_t v = map[i]; /* __builtin_popcountll is a slow call on plain x86-64 */
+		v -= v >> 1 & 0x5555555555555555;
+		v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
+		v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
+		n += (unsigned)(v * 0x0101010101010101 >> 56);
+	}
 	return n;
 }
 
@@ -50,8 +80,26 @@ void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t numb
 		bit_set(t->rejected, field);
 		return;
 	}
-	t->value[field].number = number;
 	bit_set(t->present, field);
+	if (p->type < PARAM_BOOLEAN) {
+		t->value[field].number = number;
+		return;
+	}
+	uint64_t bit = UINT64_C(1) << (field % 64);
+	t->truth[field / 64] = (t->truth[field / 64] & ~bit) | (number != 0 ? bit : 0);
+}
+
+void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags)
+{
+	for (size_t w = 0; w < TM_WORDS; w++) {
+		t->present[w] |= flags->all[w];
+		t->truth[w] &= ~flags->all[w];
+	}
+	for (; word != 0; word &= word - 1) {
+		unsigned field = flags->field[__builtin_ctz(word)];
+		if (field != 0)
+			bit_set(t->truth, (enum telemetry_field)(field - 1));
+	}
 }
 
 void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
@@ -94,7 +142,10 @@ bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
 
 int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
 {
-	return telemetry_has(t, field) ? t->value[field].number : 0;
+	if (!telemetry_has(t, field))
+		return 0;
+	return telemetry_params[field].type < PARAM_BOOLEAN ? t->value[field].number
+							    : bit_test(t->truth, field);
 }
 
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell)
@@ -121,24 +172,25 @@ void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, ui
 	t->item_count++;
 }
 
+/* The fields that raise an alarm when they become true. */
+static uint64_t alarms_of(uint64_t fields, size_t word)
+{
+	for (uint64_t bits = fields; bits != 0; bits &= bits - 1) {
+		unsigned b = (unsigned)__builtin_ctzll(bits);
+		if (telemetry_params[word * 64 + b].type != PARAM_ALARM)
+			fields &= ~(UINT64_C(1) << b);
+	}
+	return fields;
+}
+
 bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
 {
 	bool raised = false;
 	for (size_t w = 0; w < TM_WORDS; w++) {
-		for (uint64_t bits = t->present[w]; bits != 0; bits &= bits - 1) {
-			unsigned b = (unsigned)__builtin_ctzll(bits);
-			uint64_t bit = UINT64_C(1) << b;
-			size_t field = w * 64 + b;
-			if (telemetry_params[field].type != PARAM_ALARM)
-				continue;
-			if (t->value[field].number == 0) {
-				before[w] &= ~bit;
-			} else if (!(before[w] & bit)) {
-				before[w] |= bit;
-				t->alarms[w] |= bit;
-				raised = true;
-			}
-		}
+		uint64_t flags = t->present[w] & flag_fields[w];
+		t->alarms[w] = alarms_of(flags & t->truth[w] & ~before[w], w);
+		raised |= t->alarms[w] != 0;
+		before[w] = (before[w] & ~flags) | (flags & t->truth[w]);
 	}
 	return raised;
 }
@@ -217,32 +269,39 @@ static void emit_item(struct emitter *e, const struct telemetry_item *item)
 static void emit_field(const struct telemetry *t, struct emitter *e, size_t field)
 {
 	const struct param *p = &telemetry_params[field];
-	emit_key(e, p->key);
-	switch (p->type) {
-	case PARAM_INTEGER:
-		emit_fixed(e, t->value[field].number, p->decimals);
-		break;
-	case PARAM_TEXT:
+	emit_known_key(e, &telemetry_keys[field]);
+	if (p->type == PARAM_TEXT)
 		emit_text(e, t->value[field].text);
-		break;
-	case PARAM_BOOLEAN:
-	case PARAM_ALARM:
-		emit_boolean(e, t->value[field].number != 0);
-		break;
+	else
+		emit_fixed(e, t->value[field].number, p->decimals);
+}
+
+/* The present fields of a word of the sets, in order; booleans that follow one another in one go. */
+static void emit_word(const struct telemetry *t, struct emitter *e, size_t w)
+{
+	uint64_t left = t->present[w];
+	while (left != 0) {
+		uint64_t others = left & ~flag_fields[w];
+		uint64_t next = others & -others; /* the first that is no flag; 0: none */
+		uint64_t flags = left & (next - 1);
+		if (flags != 0)
+			emit_flags(e, telemetry_keys + w * 64, flags, t->truth[w]);
+		if (next == 0)
+			return;
+		emit_field(t, e, w * 64 + (unsigned)__builtin_ctzll(next));
+		left &= ~(next | (next - 1));
 	}
 }
 
 void telemetry_emit(const struct telemetry *t, struct emitter *e)
 {
-	unsigned pairs = bit_count(t->present);
+	unsigned pairs = bit_count(t->present) + t->item_count;
 	pairs += (bit_count(t->rejected) > 0 ? 1u : 0u) + (bit_count(t->alarms) > 0 ? 1u : 0u);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
-	pairs += t->item_count;
 	emit_map(e, pairs);
 	for (size_t w = 0; w < TM_WORDS; w++)
-		for (uint64_t bits = t->present[w]; bits != 0; bits &= bits - 1)
-			emit_field(t, e, w * 64 + (unsigned)__builtin_ctzll(bits));
+		emit_word(t, e, w);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(e, i + 1, &t->cells[i]);
 	for (unsigned i = 0; i < t->item_count; i++)

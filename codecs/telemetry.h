@@ -34,6 +34,8 @@ struct param {
 };
 
 extern const struct param telemetry_params[TM_FIELD_COUNT];
+/* The same keys, ready to be written. */
+extern const struct emit_key telemetry_keys[TM_FIELD_COUNT];
 extern const char *const param_type_names[];
 
 #define TM_WORDS ((TM_FIELD_COUNT + 63) / 64)
@@ -60,10 +62,11 @@ struct telemetry {
 	uint64_t present[TM_WORDS];
 	uint64_t rejected[TM_WORDS]; /* carried by the frame, but out of range: left out */
 	uint64_t alarms[TM_WORDS];   /* newly raised; set by the bridge for the alarm topic */
+	uint64_t truth[TM_WORDS];    /* values of booleans and alarms */
 	union {
 		int64_t number;
 		struct span text;
-	} value[TM_FIELD_COUNT];
+	} value[TM_FIELD_COUNT]; /* of all others */
 	unsigned cell_count;
 	struct telemetry_cell cells[TM_CELLS_MAX];
 	unsigned item_count;
@@ -76,6 +79,27 @@ void telemetry_reset(struct telemetry *t);
 
 /* Sets a number or boolean. Out of the table's range: not set, but marked as rejected. */
 void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number);
+
+/* Booleans that lie in a status word. Made from a list of rows, X(bit, field), with TM_FLAGS; most words have few bits set, so
+ * only those are looked at one by one. */
+struct telemetry_flags {
+	uint16_t field[32]; /* of each bit, plus one; 0: not one of them */
+	uint64_t all[TM_WORDS];
+};
+#define TM_FLAG_FIELD(bit, field) [bit] = (field) + 1,
+#define TM_FLAG_IN(word, field) ((field) / 64 == (word) ? UINT64_C(1) << (field) % 64 : 0) |
+#define TM_FLAG_0(bit, field) TM_FLAG_IN(0, field)
+#define TM_FLAG_1(bit, field) TM_FLAG_IN(1, field)
+#define TM_FLAG_2(bit, field) TM_FLAG_IN(2, field)
+#define TM_FLAGS(rows)                                                                                         \
+	{                                                                                                      \
+		{rows(TM_FLAG_FIELD)},                                                                         \
+		{                                                                                              \
+			rows(TM_FLAG_0) 0, rows(TM_FLAG_1) 0, rows(TM_FLAG_2) 0                                \
+		}                                                                                              \
+	}
+/* A 1 bit is true; for negative logic give ~word. */
+void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags);
 
 /* Sets a text; an empty one is absent, a too long one is rejected. The bytes are not copied. */
 void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text);
