@@ -41,26 +41,55 @@ static void wait_for_quiet(struct conn *conn, struct conn **line)
 
 /* --- input --- */
 
+uint8_t *conns_buffer(struct conns *c, uint8_t *old, uint32_t *cap, size_t len, size_t need)
+{
+	uint32_t size = SPARE_BYTES;
+	while (size < need)
+		size *= 2;
+	uint8_t *fresh = NULL;
+	if (size == SPARE_BYTES && c->spares != NULL) {
+		fresh = (uint8_t *)c->spares;
+		LL_DELETE(c->spares, c->spares);
+		c->spare_count--;
+	} else {
+		fresh = malloc(size);
+	}
+	if (fresh == NULL)
+		return NULL;
+	if (len > 0)
+		memcpy(fresh, old, len);
+	conns_buffer_done(c, old, *cap);
+	*cap = size;
+	return fresh;
+}
+
+void conns_buffer_done(struct conns *c, uint8_t *buffer, uint32_t cap)
+{
+	if (cap != SPARE_BYTES || c->spare_count == SPARES_MOST) {
+		free(buffer);
+		return;
+	}
+	struct spare *spare = (struct spare *)(void *)buffer;
+	LL_PREPEND(c->spares, spare);
+	c->spare_count++;
+}
+
 void conn_keep(struct conn *conn, const uint8_t *bytes, size_t len)
 {
 	if (len == 0) {
-		free(conn->in);
+		conns_buffer_done(conn->conns, conn->in, conn->in_cap);
 		conn->in = NULL;
 		conn->in_cap = 0;
 	} else if (len > conn->in_cap) {
-		uint32_t cap = 64;
-		while (cap < len)
-			cap *= 2;
-		uint8_t *bigger = realloc(conn->in, cap);
+		uint8_t *bigger = conns_buffer(conn->conns, conn->in, &conn->in_cap, 0, len);
 		if (bigger == NULL) { /* lose these bytes rather than the process */
 			log_error("no memory for the input of a connection");
 			conn->in_len = 0;
 			return;
 		}
 		conn->in = bigger;
-		conn->in_cap = cap;
 	}
-	if (len > 0 && bytes != conn->in)
+	if (len > 0)
 		memmove(conn->in, bytes, len);
 	conn->in_len = (uint32_t)len;
 }
@@ -307,6 +336,11 @@ void conns_free(struct conns *c)
 	ev_timer_stop(c->loop, &c->quiet_timer);
 	ev_timer_stop(c->loop, &c->slow_timer);
 	conns_out_close(c);
+	while (c->spares != NULL) {
+		struct spare *spare = c->spares;
+		LL_DELETE(c->spares, spare);
+		free(spare);
+	}
 	free(c);
 }
 

@@ -201,8 +201,8 @@ void conn_close(struct conn *conn, const char *reason)
 		ev_io_stop(c->loop, &conn->io);
 		close(conn->peer.fd);
 	}
-	free(conn->in);
-	free(conn->out);
+	conns_buffer_done(c, conn->in, conn->in_cap);
+	conns_buffer_done(c, conn->out, conn->out_cap);
 	free(conn);
 	stats_set(c->stats, STAT_CONNECTIONS, --c->count);
 }

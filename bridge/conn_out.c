@@ -23,14 +23,11 @@ void conn_answer(struct conn *conn, struct span frame)
 		return;
 	}
 	if (conn->out_len + need > conn->out_cap) {
-		uint32_t cap = conn->out_cap ? conn->out_cap : 64;
-		while (cap < conn->out_len + need)
-			cap *= 2;
-		uint8_t *bigger = realloc(conn->out, cap);
+		uint8_t *bigger = conns_buffer(
+			conn->conns, conn->out, &conn->out_cap, conn->out_len, conn->out_len + need);
 		if (bigger == NULL)
 			return; /* not acknowledged: the unit sends again */
 		conn->out = bigger;
-		conn->out_cap = cap;
 	}
 	struct writer w = writer_of(conn->out + conn->out_len, need);
 	if (conn->udp)
@@ -98,7 +95,7 @@ static void drop_out(struct conn *conn, size_t n)
 		memmove(conn->out, conn->out + n, conn->out_len);
 		return;
 	}
-	free(conn->out);
+	conns_buffer_done(conn->conns, conn->out, conn->out_cap);
 	conn->out = NULL;
 	conn->out_cap = 0;
 }

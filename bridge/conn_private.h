@@ -17,11 +17,23 @@ struct conns {
 	struct stats *stats;
 	struct conn *udp; /* hash */
 	struct conn *idle_fresh, *idle_tcp, *idle_udp, *quiet_short, *quiet_long, *work, *stalled, *slowed;
+	struct spare *spares; /* buffers of SPARE_BYTES that nobody uses now */
+	unsigned spare_count;
 	size_t count, fresh_count;
 	uint64_t number;
 	ev_timer tick, quiet_timer, pace, slow_timer;
 	uint8_t input[CONN_INPUT];
 };
+
+/* Input and output come and go with each frame: their buffers are kept. */
+#define SPARE_BYTES 2048
+#define SPARES_MOST 512
+struct spare {
+	struct spare *next;
+};
+/* At least `need` bytes with the first `len` of `old`, which it replaces; NULL: no memory, and the old one stays. */
+uint8_t *conns_buffer(struct conns *conns, uint8_t *old, uint32_t *cap, size_t len, size_t need);
+void conns_buffer_done(struct conns *conns, uint8_t *buffer, uint32_t cap);
 
 #define LEAVE(conn, kind)                                                                                      \
 	do {                                                                                                   \

@@ -2,10 +2,12 @@
 #include "mqtt_private.h"
 
 #include "log.h"
+#include "window.h"
 
 #include <errno.h>
 #include <mqtt_protocol.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define BACKOFF_FIRST 0.5
 #define BACKOFF_MOST 10.0
@@ -25,7 +27,8 @@ struct mqtt {
 	ev_timer retry, timeout, misc;
 	double backoff;
 	bool connected, broken, stopping, told;
-	unsigned window, inflight;
+	struct window window;
+	unsigned inflight;
 	uint64_t by_mid[65536]; /* number of each message on its way, 0 = none */
 	mosquitto_property *content[2];
 };
@@ -34,6 +37,13 @@ static const struct emit_format *const formats[] = {
 	[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
 
 static void connect_later(struct mqtt *m);
+
+static int64_t steady_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 /* --- the connection --- */
 
@@ -159,16 +169,15 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	}
 	uint16_t receive_maximum = UINT16_MAX;
 	mosquitto_property_read_int16(props, MQTT_PROP_RECEIVE_MAXIMUM, &receive_maximum, false);
-	m->window = (unsigned)m->config->mqtt.inflight;
-	if (receive_maximum < m->window)
-		m->window = receive_maximum;
+	unsigned most = (unsigned)m->config->mqtt.inflight;
+	window_open(&m->window, receive_maximum < most ? receive_maximum : most);
 	m->connected = true;
 	m->told = false;
 	m->backoff = BACKOFF_FIRST;
 	ev_timer_stop(m->loop, &m->timeout);
 	stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
 	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port,
-		m->window);
+		m->window.most);
 	if (m->subscribe != NULL) /* retained as published: a retained command must be told from others */
 		mosquitto_subscribe_v5(client, NULL, m->subscribe, 1, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
 	mosquitto_publish_v5(client, NULL, m->status_topic, 6, "online", 1, true, NULL);
@@ -195,6 +204,7 @@ static void on_publish(
 	if (reason >= 0x80)
 		log_error("the broker refuses a message: %s", mosquitto_reason_string(reason));
 	m->by_mid[mid & 0xffff] = 0;
+	window_acknowledged(&m->window, mid, m->inflight, steady_us());
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, --m->inflight);
 	stats_add(m->stats, STAT_PUBLISHED, 1);
 	outbox_done(m->outbox, seqnum);
@@ -314,7 +324,7 @@ void mqtt_kick(struct mqtt *m)
 {
 	struct outbox_message msg;
 	char topic[256];
-	while (m->connected && !m->broken && m->inflight < m->window && outbox_next(m->outbox, &msg)) {
+	while (m->connected && !m->broken && m->inflight < m->window.now && outbox_next(m->outbox, &msg)) {
 		int mid = 0;
 		if (msg.topic.len >= sizeof(topic))
 			msg.topic.len = sizeof(topic) - 1;
@@ -336,6 +346,7 @@ void mqtt_kick(struct mqtt *m)
 			return;
 		}
 		m->by_mid[mid & 0xffff] = msg.seqnum;
+		window_sent(&m->window, mid, steady_us());
 		stats_set(m->stats, STAT_MQTT_INFLIGHT, ++m->inflight);
 	}
 	if (m->connected)

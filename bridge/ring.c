@@ -46,18 +46,22 @@ struct outbox_ring *ring_open(void)
 
 void ring_clear(struct outbox_ring *o)
 {
+	struct chunk *spare = o->spare;
 	while (o->head != NULL) {
 		struct chunk *next = o->head->next;
-		free(o->head);
+		if (spare == NULL && o->head->size == CHUNK_BYTES)
+			spare = o->head; /* the next turn needs one */
+		else
+			free(o->head);
 		o->head = next;
 	}
-	free(o->spare);
-	*o = (struct outbox_ring){0};
+	*o = (struct outbox_ring){.spare = spare};
 }
 
 void ring_close(struct outbox_ring *o)
 {
 	ring_clear(o);
+	free(o->spare);
 	free(o);
 }
 

@@ -26,7 +26,9 @@ static int usage(FILE *out, int rc)
 	fprintf(out,
 		" (h02)\n"
 		"  -t, --transport NAME     tcp or udp (tcp)\n"
-		"  -i, --interval SECONDS   between two reports of a unit, 0.001 and more (10)\n"
+		"  -i, --interval SECONDS   between two reports of a unit; 0: as fast as they are acknowledged "
+		"(10)\n"
+		"      --spread SECONDS     the units start over this time (the interval)\n"
 		"  -r, --reports N          reports of each unit; 0: without end (0)\n"
 		"  -d, --duration SECONDS   stop after this time; 0: never (0)\n"
 		"      --ident NUMBER       id of the first unit, 10 digits (9170000001)\n"
@@ -79,7 +81,7 @@ static const struct sim_protocol *find_protocol(const char *name)
 
 struct settings {
 	uint64_t ident;
-	double duration;
+	double duration, spread; /* spread: below 0: not given */
 	const char *server, *record;
 };
 
@@ -100,7 +102,7 @@ static bool set(struct sim *s, struct settings *x, int c, const char *v)
 		s->udp = strcmp(v, "udp") == 0;
 		return s->udp || strcmp(v, "tcp") == 0;
 	case 'i':
-		return number(v, 0.001, 86400, &s->interval);
+		return number(v, 0, 86400, &s->interval) && (s->interval == 0 || s->interval >= 0.001);
 	case 'r':
 		s->reports = number(v, 0, 1e9, &n) ? (uint64_t)n : 0;
 		return n >= 0;
@@ -124,6 +126,8 @@ static bool set(struct sim *s, struct settings *x, int c, const char *v)
 	case 7:
 		x->record = v;
 		return true;
+	case 8:
+		return number(v, 0, 86400, &x->spread);
 	}
 	return false;
 }
@@ -170,7 +174,7 @@ static void run(struct sim *s, const struct settings *x)
 		u->sim = s;
 		snprintf(u->ident, sizeof(u->ident), "%010llu",
 			(unsigned long long)(x->ident + i) % 10000000000ULL);
-		sim_unit_start(u, s->interval * i / s->units);
+		sim_unit_start(u, (x->spread >= 0 ? x->spread : s->interval) * i / s->units);
 	}
 	ev_run(s->loop, 0);
 }
@@ -192,6 +196,7 @@ int main(int argc, char **argv)
 		{"ack-timeout", required_argument, NULL, 5},
 		{"reconnect", required_argument, NULL, 6},
 		{"record", required_argument, NULL, 7},
+		{"spread", required_argument, NULL, 8},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -203,7 +208,7 @@ int main(int argc, char **argv)
 		.ack_timeout = 15,
 		.latitude = 50.0755,
 		.longitude = 14.4378};
-	struct settings x = {.ident = 9170000001, .server = "127.0.0.1:8888"};
+	struct settings x = {.ident = 9170000001, .spread = -1, .server = "127.0.0.1:8888"};
 	int at = 0;
 	for (int c; (c = getopt_long(argc, argv, "s:n:p:t:i:r:d:hV", longs, &at)) != -1;) {
 		if (c == 'h')

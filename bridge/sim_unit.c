@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 static void connect_now(struct sim_unit *u);
+static void make_report(struct sim_unit *u);
 
 struct sim_place sim_place(const struct sim_unit *u, const struct report *r)
 {
@@ -88,22 +89,30 @@ void sim_unit_send(struct sim_unit *u, struct span frame)
 	watch(u, EV_READ | EV_WRITE);
 }
 
+/* As many as the window allows; over TCP in one go, as 4G units send what they have stored. */
 static void send_reports(struct sim_unit *u)
 {
 	struct sim *s = u->sim;
 	uint32_t window = s->udp ? 1 : SIM_WINDOW;
+	uint8_t frames[4 * SIM_FRAME_MAX];
+	size_t len = 0;
 	while (u->connected && u->sent < u->pending_count && u->sent < window) {
-		uint8_t frame[SIM_FRAME_MAX];
-		size_t n = s->protocol->report(u, &u->pending[u->sent], frame);
+		size_t n = s->protocol->report(u, &u->pending[u->sent], frames + len);
 		if (n == 0) /* not registered yet */
-			return;
+			break;
+		len += n;
 		if (u->sent++ == 0) {
 			ev_timer_set(&u->timeout, s->ack_timeout, 0.);
 			ev_timer_start(s->loop, &u->timeout);
 		}
 		s->counts.sent++;
-		sim_unit_send(u, span_of(frame, n));
+		if (sizeof(frames) - len >= SIM_FRAME_MAX && !s->udp)
+			continue;
+		sim_unit_send(u, span_of(frames, len));
+		len = 0;
 	}
+	if (len > 0)
+		sim_unit_send(u, span_of(frames, len));
 }
 
 void sim_unit_ready(struct sim_unit *u)
@@ -127,13 +136,19 @@ void sim_unit_acknowledged(struct sim_unit *u)
 		ev_timer_set(&u->timeout, s->ack_timeout, 0.);
 		ev_timer_start(s->loop, &u->timeout);
 	}
-	send_reports(u);
+	if (s->interval == 0) /* as fast as it is acknowledged */
+		make_report(u);
+}
+
+static bool enough(const struct sim_unit *u)
+{
+	return u->sim->reports > 0 && u->made >= u->sim->reports;
 }
 
 static void make_report(struct sim_unit *u)
 {
 	struct sim *s = u->sim;
-	if (s->reports > 0 && u->made >= s->reports) {
+	if (enough(u)) {
 		ev_timer_stop(s->loop, &u->timer);
 		return;
 	}
@@ -160,7 +175,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct sim_unit *u = timer->data;
-	make_report(u);
+	do
+		make_report(u);
+	while (u->sim->interval == 0 && u->pending_count < SIM_WINDOW && !enough(u));
 	send_reports(u);
 }
 
@@ -192,6 +209,7 @@ static void take_input(struct sim_unit *u)
 	memmove(u->in, u->in + used, u->in_len);
 	if (u->in_len == sizeof(u->in))
 		u->in_len = 0;
+	send_reports(u);
 }
 
 static void flush_out(struct sim_unit *u)

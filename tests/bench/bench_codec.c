@@ -13,9 +13,10 @@ static const struct kind {
 	const char *name, *hex;
 } kinds[] = {
 	/* *HQ,9170503816,V1,123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF,460,00,10342,4283# */
-	{"h02-text", "2A48512C393137303530333831362C56312C3132333530362C412C323233322E363032342C4E2C3131333535"
-		     "2E373938332C452C3032312E36302C3039302C3133313231362C46464646464246462C3436302C30302C31303334"
-		     "322C3432383323"},
+	{"h02-text",
+		"2A48512C393137303530333831362C56312C3132333530362C412C323233322E363032342C4E2C3131333535"
+		"2E373938332C452C3032312E36302C3039302C3133313231362C46464646464246462C3436302C30302C31303334"
+		"322C3432383323"},
 	/* 45 bytes: id, time, date, latitude, battery, longitude, speed and course, status, ... cell, record */
 	{"h02-binary", "2491705038161235061312162232602406113557983E021090FFFFFBFFFF000000000001CC0028661"
 		       "0BB00000A"},
@@ -77,7 +78,10 @@ static size_t jt808_frame(uint8_t *out)
 {
 	static const char body[] = "0200002E0139123456780001"
 				   "00000000000C0003015803F606CA9B5E0032003C005A161213123506"
-				   "0104000001F4" "30011F" "31010A" "0202007B";
+				   "0104000001F4"
+				   "30011F"
+				   "31010A"
+				   "0202007B";
 	uint8_t sum = 0;
 	size_t n = 0, len = 0;
 	uint8_t raw[128];
@@ -106,8 +110,7 @@ static void prepare(struct work *w, const struct kind *kind, const struct emit_f
 	if (kind->hex == NULL)
 		w->frame_len = jt808_frame(w->frame);
 	for (const char *c = kind->hex; c != NULL && c[0] != '\0'; c += 2)
-		w->frame[w->frame_len++] =
-			(uint8_t)(byte_hex((uint8_t)c[0]) << 4 | byte_hex((uint8_t)c[1]));
+		w->frame[w->frame_len++] = (uint8_t)(byte_hex((uint8_t)c[0]) << 4 | byte_hex((uint8_t)c[1]));
 }
 
 void measured(struct work *w, unsigned frames);
