@@ -146,6 +146,25 @@ static unsigned check_listen(const struct config *config, const char *path, FILE
 static unsigned check_whole(struct config *config, const char *path, FILE *errors)
 {
 	unsigned faults = check_listen(config, path, errors);
+	if (config->homeassistant.discovery && config->publish.format != 0) {
+		fprintf(errors,
+			"%s: [homeassistant] discovery needs [publish] format = json: Home Assistant reads "
+			"no MessagePack\n",
+			path);
+		faults++;
+	}
+	if (*config->owntracks.topic && (strstr(config->owntracks.topic, "{ident}") == NULL ||
+						strpbrk(config->owntracks.topic, "+#") != NULL)) {
+		fprintf(errors,
+			"%s: [owntracks] topic = %s is not allowed; allowed: topic levels without + and #, one of "
+			"them with {ident}\n",
+			path, config->owntracks.topic);
+		faults++;
+	}
+	if (config->metrics.listen.count > 1) {
+		fprintf(errors, "%s: [metrics] listen takes one address\n", path);
+		faults++;
+	}
 	if (!*config->mqtt.tls_cert_file != !*config->mqtt.tls_key_file) {
 		fprintf(errors, "%s: [mqtt] tls_cert_file and tls_key_file go together\n", path);
 		faults++;

@@ -73,6 +73,21 @@ struct config {
 		char *auth_code;
 	} jt808;
 	struct {
+		char *topic;
+	} owntracks;
+	struct {
+		bool discovery, retain, engine;
+		char *prefix;
+	} homeassistant;
+	struct {
+		struct endpoints listen;
+		int64_t offline_limit;
+	} metrics;
+	struct {
+		struct endpoints server;
+		int64_t replies;
+	} relay;
+	struct {
 		int64_t level;
 	} log;
 };

@@ -38,15 +38,13 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 
 static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 {
+	(void)loop;
 	(void)events;
 	struct bridge *b = timer->data;
 	uint8_t buf[4096];
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct emitter e = emitter_of(&emit_json, &w);
-	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(ev_now(loop) - b->started));
-	stats_set(&b->stats, STAT_PENDING, outbox_count(b->outbox));
-	stats_set(&b->stats, STAT_PENDING_BYTES, outbox_bytes(b->outbox));
-	stats_set(&b->stats, STAT_STALLED, !outbox_room(b->outbox));
+	parts_refresh_stats(b);
 	stats_emit(&b->stats, &e);
 	struct topic topic = topic_bridge(b->config.publish.prefix, b->config.publish.instance, "stats");
 	mqtt_publish_now(b->mqtt, topic.text, writer_span(&w), true);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define SUBSCRIBE_MOST 4
 #define BACKOFF_FIRST 0.5
 #define BACKOFF_MOST 10.0
 
@@ -18,7 +19,7 @@ struct mqtt {
 	struct mqtt_ops ops;
 	struct outbox *outbox;
 	struct stats *stats;
-	char *subscribe, *status_topic;
+	char *subscribe[SUBSCRIBE_MOST], *status_topic;
 	struct link *link;        /* NULL: none, or an attempt has it */
 	struct mosquitto *client; /* the link's */
 	struct attempt *attempt;
@@ -26,6 +27,7 @@ struct mqtt {
 	ev_io io;
 	ev_timer retry, timeout, misc;
 	double backoff;
+	ev_tstamp away_since;
 	bool connected, broken, stopping, told;
 	struct window window;
 	unsigned inflight;
@@ -62,6 +64,8 @@ static void watch(struct mqtt *m)
 
 static void drop_client(struct mqtt *m)
 {
+	if (m->connected)
+		m->away_since = ev_now(m->loop);
 	ev_io_stop(m->loop, &m->io);
 	ev_timer_stop(m->loop, &m->misc);
 	ev_timer_stop(m->loop, &m->timeout);
@@ -178,8 +182,9 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
 	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port,
 		m->window.most);
-	if (m->subscribe != NULL) /* retained as published: a retained command must be told from others */
-		mosquitto_subscribe_v5(client, NULL, m->subscribe, 1, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
+	for (size_t i = 0; i < SUBSCRIBE_MOST && m->subscribe[i] != NULL; i++)
+		mosquitto_subscribe_v5(client, NULL, m->subscribe[i], 1,
+			MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL); /* a retained command must be told from others */
 	mosquitto_publish_v5(client, NULL, m->status_topic, 6, "online", 1, true, NULL);
 }
 
@@ -270,7 +275,7 @@ static void connect_later(struct mqtt *m)
 }
 
 struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const struct mqtt_ops *ops,
-	const char *subscribe, const char *status_topic, struct outbox *outbox, struct stats *stats)
+	const char *const *subscribe, const char *status_topic, struct outbox *outbox, struct stats *stats)
 {
 	struct mqtt *m = calloc(1, sizeof(*m));
 	if (m == NULL)
@@ -282,7 +287,9 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	m->outbox = outbox;
 	m->stats = stats;
 	m->backoff = BACKOFF_FIRST;
-	m->subscribe = subscribe != NULL ? strdup(subscribe) : NULL;
+	m->away_since = ev_now(loop);
+	for (size_t i = 0; i < SUBSCRIBE_MOST && subscribe[i] != NULL; i++)
+		m->subscribe[i] = strdup(subscribe[i]);
 	m->status_topic = strdup(status_topic);
 	if (config->mqtt.version == 5) {
 		for (size_t i = 0; i < 2; i++)
@@ -361,6 +368,11 @@ void mqtt_publish_now(struct mqtt *m, const char *topic, struct span payload, bo
 			 m->content[CONTENT_JSON]));
 }
 
+double mqtt_away_seconds(const struct mqtt *m)
+{
+	return mqtt_connected(m) ? 0 : ev_now(m->loop) - m->away_since;
+}
+
 bool mqtt_connected(const struct mqtt *m)
 {
 	return m->connected && !m->broken;
@@ -388,7 +400,8 @@ void mqtt_free(struct mqtt *m)
 	ev_async_stop(m->loop, &m->attempt_ended);
 	for (size_t i = 0; i < 2; i++)
 		mosquitto_property_free_all(&m->content[i]);
-	free(m->subscribe);
+	for (size_t i = 0; i < SUBSCRIBE_MOST; i++)
+		free(m->subscribe[i]);
 	free(m->status_topic);
 	free(m);
 	mosquitto_lib_cleanup();

@@ -26,15 +26,17 @@ struct mqtt_ops {
 	void (*message)(void *ctx, const struct mqtt_message *message);
 };
 
-/* `subscribe` NULL: nothing. `status_topic`: online and offline, retained, and the will. All are copied. */
+/* `subscribe`: topics, at most four, NULL at the end. `status_topic`: online and offline, retained, and the will. All are copied. */
 struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const struct mqtt_ops *ops,
-	const char *subscribe, const char *status_topic, struct outbox *outbox, struct stats *stats);
+	const char *const *subscribe, const char *status_topic, struct outbox *outbox, struct stats *stats);
 void mqtt_start(struct mqtt *mqtt);
 
 /* Publishes what fits into the window. Once per turn of the loop. */
 void mqtt_kick(struct mqtt *mqtt);
 /* QoS 0, only while connected. */
 void mqtt_publish_now(struct mqtt *mqtt, const char *topic, struct span payload, bool retain);
+/* For how long there has been no connection; 0 while there is one. */
+double mqtt_away_seconds(const struct mqtt *mqtt);
 bool mqtt_connected(const struct mqtt *mqtt);
 
 /* Says `offline` and disconnects. */

@@ -13,6 +13,12 @@ static int64_t now_ms(const struct bridge *b)
 static void on_message(void *ctx, const struct mqtt_message *m)
 {
 	struct bridge *b = ctx;
+	struct topic birth = homeassistant_birth_topic(&b->config);
+	if (span_is(m->topic, birth.text)) {
+		if (b->homeassistant != NULL && span_is(m->payload, "online"))
+			homeassistant_birth(b->homeassistant, now_ms(b));
+		return;
+	}
 	const struct downlink_request request = {
 		m->topic, m->payload, m->retain, m->response_topic, m->correlation, m->expiry_s};
 	downlink_message(b->downlink, &request, now_ms(b));
@@ -26,7 +32,12 @@ static bool on_room(void *ctx)
 static bool on_record(
 	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now)
 {
-	return uplink_record(((struct bridge *)ctx)->uplink, session, conn, t, now);
+	struct bridge *b = ctx;
+	if (!uplink_record(b->uplink, session, conn, t, now))
+		return false;
+	if (b->homeassistant != NULL)
+		homeassistant_record(b->homeassistant, session, t, now);
+	return true;
 }
 
 static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, int64_t now)
@@ -72,14 +83,23 @@ void parts_use_config(struct bridge *b)
 	b->codec_options.from_gbk = gbk_to_utf8;
 }
 
+static void on_gone(void *ctx, const char *ident)
+{
+	struct bridge *b = ctx;
+	homeassistant_remove(b->homeassistant, ident, now_ms(b));
+}
+
 static void use_units(struct bridge *b, struct units *fresh)
 {
 	struct units *old = b->units;
 	units_use(fresh, &b->codec_options);
 	sessions_use_units(b->sessions, fresh, b->config.units.unknown == 1);
 	b->units = fresh;
-	if (old != NULL)
-		units_free(old);
+	if (old == NULL)
+		return;
+	if (b->homeassistant != NULL)
+		units_gone(old, fresh, on_gone, b);
+	units_free(old);
 }
 
 unsigned parts_check(const struct config *c, FILE *errors)
@@ -138,6 +158,57 @@ bool parts_reload(struct bridge *b)
 	return ok;
 }
 
+void parts_refresh_stats(void *ctx)
+{
+	struct bridge *b = ctx;
+	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(ev_now(b->loop) - b->started));
+	stats_set(&b->stats, STAT_PENDING, outbox_count(b->outbox));
+	stats_set(&b->stats, STAT_PENDING_BYTES, outbox_bytes(b->outbox));
+	stats_set(&b->stats, STAT_STALLED, !outbox_room(b->outbox));
+}
+
+static const char *trouble(void *ctx)
+{
+	struct bridge *b = ctx;
+	double away = mqtt_away_seconds(b->mqtt);
+	if (!outbox_room(b->outbox))
+		return "the outbox is full: reading from units pauses";
+	if (away * 1000 < (double)b->config.metrics.offline_limit)
+		return NULL;
+	snprintf(b->trouble, sizeof(b->trouble), "the broker has been away for %.0f s", away);
+	return b->trouble;
+}
+
+static bool open_metrics(struct bridge *b, char *why, size_t size)
+{
+	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
+	if (b->config.metrics.listen.count == 0)
+		return true;
+	b->metrics = metrics_open(b->loop, &b->config.metrics.listen.item[0], &b->stats, &ops, why, size);
+	return b->metrics != NULL;
+}
+
+static bool open_mqtt(struct bridge *b)
+{
+	const struct config *c = &b->config;
+	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
+	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
+	struct topic birth = homeassistant_birth_topic(c);
+	const char *subscribe[3] = {NULL};
+	const struct mqtt_ops ops = {b, on_message};
+	size_t n = 0;
+	if (c->commands.enabled)
+		subscribe[n++] = commands.text;
+	if (c->homeassistant.discovery) {
+		subscribe[n++] = birth.text;
+		b->homeassistant = homeassistant_open(c, b->sessions, b->uplink);
+		if (b->homeassistant == NULL)
+			return false;
+	}
+	b->mqtt = mqtt_open(b->loop, c, &ops, subscribe, status.text, b->outbox, &b->stats);
+	return b->mqtt != NULL;
+}
+
 bool parts_open(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
@@ -166,12 +237,7 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	const struct session_ops ops = {
 		b, on_room, on_record, on_reply, on_online, on_ready, on_offline, on_frame, on_unknown};
 	sessions_set_ops(b->sessions, &ops);
-	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
-	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
-	const struct mqtt_ops mqtt_ops = {b, on_message};
-	b->mqtt = mqtt_open(b->loop, c, &mqtt_ops, c->commands.enabled ? commands.text : NULL, status.text,
-		b->outbox, &b->stats);
-	if (b->mqtt == NULL)
+	if (!open_mqtt(b) || !open_metrics(b, why, size))
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
 	return b->listeners != NULL;
@@ -185,8 +251,12 @@ void parts_close(struct bridge *b)
 		conns_free(b->conns);
 	if (b->listeners != NULL)
 		listeners_free(b->listeners);
+	if (b->metrics != NULL)
+		metrics_free(b->metrics);
 	if (b->mqtt != NULL)
 		mqtt_free(b->mqtt);
+	if (b->homeassistant != NULL)
+		homeassistant_free(b->homeassistant);
 	if (b->downlink != NULL)
 		downlink_free(b->downlink);
 	if (b->uplink != NULL)

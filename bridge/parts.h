@@ -6,7 +6,9 @@
 #include "config.h"
 #include "conn.h"
 #include "downlink.h"
+#include "homeassistant.h"
 #include "listener.h"
+#include "metrics.h"
 #include "mqtt.h"
 #include "outbox.h"
 #include "session.h"
@@ -27,6 +29,9 @@ struct bridge {
 	struct listeners *listeners;
 	struct downlink *downlink;
 	struct mqtt *mqtt;
+	struct homeassistant *homeassistant; /* NULL: not wanted */
+	struct metrics *metrics;             /* NULL: not wanted */
+	char trouble[120];
 	ev_prepare before_sleep;
 	ev_timer stats_timer, stop_timer, command_timer, service_timer;
 	ev_signal term, interrupt, hangup;
@@ -38,6 +43,8 @@ struct bridge {
 void parts_use_config(struct bridge *bridge);
 /* The files that the configuration names: how many have faults, which are written to `errors`. */
 unsigned parts_check(const struct config *config, FILE *errors);
+/* The gauges among the counters as they are now. */
+void parts_refresh_stats(void *bridge);
 /* Opens every part, the listeners last. False: `why`; parts_close is still due. */
 bool parts_open(struct bridge *bridge, char *why, size_t size);
 /* Reads the configuration, the units file and the certificate of the listeners again. False: one of them has faults, they

@@ -111,6 +111,13 @@ static struct session *find(struct sessions *s, struct span ident)
 	return session;
 }
 
+void sessions_each(struct sessions *s, void (*each)(void *ctx, struct session *session), void *ctx)
+{
+	struct session *session, *next;
+	HASH_ITER(hh, s->by_ident, session, next)
+		each(ctx, session);
+}
+
 struct session *session_find(struct sessions *s, struct span ident)
 {
 	struct session *session = find(s, ident);

@@ -22,6 +22,7 @@ struct session {
 	int64_t newest_ms; /* time of the newest dated position */
 	int64_t taken_ms;  /* the last takeover; 0: none yet */
 	struct bucket frames;
+	uint32_t in_positions, in_telemetry; /* what Home Assistant was told of: see homeassistant.c */
 	uint64_t alarms[TM_WORDS];   /* as the last record that carried them had them */
 	struct session *prev, *next; /* off-line ones, the longest first */
 	UT_hash_handle hh;
@@ -65,6 +66,9 @@ size_t session_input(struct sessions *sessions, struct conn *conn, struct span b
 
 /* The connection ends: all its units are off line. */
 void session_conn_ended(struct sessions *sessions, struct conn *conn, const char *reason, int64_t now_ms);
+
+/* Calls `each` for every unit, on line or remembered. */
+void sessions_each(struct sessions *sessions, void (*each)(void *ctx, struct session *session), void *ctx);
 
 /* The unit on line with this ident, or NULL. */
 struct session *session_find(struct sessions *sessions, struct span ident);

@@ -101,7 +101,7 @@ void source_refused(struct sources *s, struct source *source, const union addres
 	if (source->told_ms != 0 && now_ms >= source->told_ms && now_ms - source->told_ms < TELL_EVERY_MS)
 		return;
 	address_text(address, text);
-	log_notice("refused %s: %s (%llu since the last line)", text, stat_names[reason] + strlen("refused."),
+	log_notice("refused %s: %s (%llu since the last line)", text, stat_reason(reason),
 		(unsigned long long)source->refused);
 	source->refused = 0;
 	source->told_ms = now_ms;

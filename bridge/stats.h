@@ -54,7 +54,16 @@ enum counter {
 	STAT_COUNT
 };
 
-extern const char *const stat_names[STAT_COUNT];
+enum stat_kind { STAT_IS_COUNTER = 0, STAT_IS_GAUGE };
+
+struct stat_info {
+	const char *name;   /* in the stats message */
+	const char *metric; /* for Prometheus, without prefix and _total; NULL: refused_total with the reason as its label */
+	enum stat_kind kind;
+	const char *help;
+};
+
+extern const struct stat_info stat_table[STAT_COUNT];
 
 struct stats {
 	uint64_t count[STAT_COUNT];
@@ -71,7 +80,11 @@ static inline void stats_set(struct stats *stats, enum counter counter, uint64_t
 	stats->count[counter] = n;
 }
 
+/* The reason of a STAT_REFUSED_... counter: its name without `refused.`. */
+const char *stat_reason(enum counter counter);
 /* One flat map of all counters. */
 void stats_emit(const struct stats *stats, struct emitter *e);
+/* The same in Prometheus' text format. */
+void stats_write_metrics(const struct stats *stats, struct writer *w);
 
 #endif

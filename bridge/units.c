@@ -152,6 +152,15 @@ void units_use(struct units *units, const struct codec_options *general)
 	}
 }
 
+void units_gone(
+	const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident), void *ctx)
+{
+	const struct unit_info *u, *next;
+	HASH_ITER(hh, before->by_ident, u, next)
+		if (units_find(now, span_text(u->ident)) == NULL)
+			gone(ctx, u->ident);
+}
+
 const struct unit_info *units_find(const struct units *units, struct span ident)
 {
 	return find((struct units *)(uintptr_t)units, ident);

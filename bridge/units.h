@@ -35,6 +35,9 @@ void units_free(struct units *units);
 /* Gives every unit the general options with its own over them. */
 void units_use(struct units *units, const struct codec_options *general);
 
+/* Calls `gone` for each unit of `before` that is not in `now`. */
+void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident), void *ctx);
+
 /* NULL when the file has no such unit. */
 const struct unit_info *units_find(const struct units *units, struct span ident);
 /* The unit with this name in topics, its own or its ident. */

@@ -2,7 +2,7 @@
 #include "uplink.h"
 
 #include "log.h"
-#include "topic.h"
+#include "owntracks.h"
 
 #include <stdlib.h>
 
@@ -74,6 +74,14 @@ static bool put(struct uplink *u, struct outbox_message *m, const struct writer 
 	return outbox_put(u->outbox, m) != 0;
 }
 
+bool uplink_publish(struct uplink *u, const char *ident, const struct topic *topic, struct span payload, bool retain,
+	int64_t now_ms)
+{
+	struct outbox_message m = message_of(topic, ident, payload, now_ms);
+	m.retain = retain;
+	return outbox_put(u->outbox, &m) != 0;
+}
+
 bool uplink_reply(struct uplink *u, const char *ident, const char *name, struct span json,
 	struct span response_topic, struct span correlation, int64_t now_ms)
 {
@@ -142,6 +150,36 @@ static bool put_record(struct uplink *u, const struct session *session, const st
 	return put(u, &m, &w);
 }
 
+/* trackers/{ident}/x with the unit's name in topics in place of {ident}. */
+static struct topic fill_topic(const char *pattern, const char *name)
+{
+	static const char place[] = "{ident}";
+	const char *at = strstr(pattern, place);
+	struct topic t;
+	struct writer w = writer_of(t.text, sizeof(t.text) - 1);
+	writer_bytes(&w, pattern, at != NULL ? (size_t)(at - pattern) : strlen(pattern));
+	if (at != NULL) {
+		writer_text(&w, name);
+		writer_text(&w, at + strlen(place));
+	}
+	t.text[w.len] = '\0';
+	t.len = w.len;
+	return t;
+}
+
+/* Beside our own form; never retained: the OwnTracks Recorder ignores what is. */
+static bool put_owntracks(struct uplink *u, const struct session *session, const struct telemetry *t, int64_t now_ms)
+{
+	const char *name = session_topic(session);
+	struct span tid = span_text(name);
+	struct topic topic = fill_topic(u->config->owntracks.topic, name);
+	struct writer w = writer_of(u->payload, sizeof(u->payload));
+	struct emitter e = emitter_of(&emit_json, &w);
+	owntracks_emit(t, tid.len > 2 ? span_after(tid, tid.len - 2) : tid, &e);
+	struct outbox_message m = message_of(&topic, session->unit.ident, writer_span(&w), now_ms);
+	return put(u, &m, &w);
+}
+
 bool uplink_record(
 	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now_ms)
 {
@@ -154,6 +192,8 @@ bool uplink_record(
 	if (!put_record(u, session, t, position ? "position" : "telemetry", retain))
 		return false;
 	stats_add(u->stats, STAT_RECORDS, 1);
+	if (*u->config->owntracks.topic && owntracks_can(t) && !put_owntracks(u, session, t, now_ms))
+		return false;
 	if (telemetry_raise(t, session->alarms)) {
 		stats_add(u->stats, STAT_ALARMS, 1);
 		return put_record(u, session, t, "alarm", false);

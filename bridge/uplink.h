@@ -6,6 +6,7 @@
 #include "config.h"
 #include "outbox.h"
 #include "session.h"
+#include "topic.h"
 
 struct uplink;
 
@@ -20,6 +21,10 @@ void uplink_online(void *ctx, struct session *session, int64_t now_ms);
 void uplink_offline(void *ctx, struct session *session, const char *reason, int64_t now_ms);
 void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
 void uplink_unknown(void *ctx, const struct conn *conn, struct span head);
+
+/* A message of our own about a unit, in order with what it says. False: no room. */
+bool uplink_publish(struct uplink *uplink, const char *ident, const struct topic *topic, struct span payload,
+	bool retain, int64_t now_ms);
 
 /* What became of a command: to <prefix>/<name>/cmd/reply and, when the request named one, to its MQTT 5 response
  * topic with its correlation data. False: no room. */

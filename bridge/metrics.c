@@ -1,0 +1,121 @@
+/* metrics: see metrics.h. libmicrohttpd without a thread: its epoll descriptor is one more in the loop. */
+#include "metrics.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BODY_MAX (32 * 1024)
+#define CONNECTIONS_MAX 16
+#define TIMEOUT_SECONDS 10u
+
+struct metrics {
+	struct ev_loop *loop;
+	struct MHD_Daemon *daemon;
+	const struct stats *stats;
+	struct metrics_ops ops;
+	ev_io io;
+	ev_timer timer;
+	char body[BODY_MAX];
+};
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type, struct span body)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
+	if (response == NULL)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	enum MHD_Result result = MHD_queue_response(connection, code, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+	const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	static const char plain[] = "text/plain; charset=utf-8";
+	struct metrics *m = ctx;
+	(void)version;
+	(void)upload;
+	(void)upload_size;
+	(void)state;
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, plain, span_text("only GET\n"));
+	if (strcmp(url, "/metrics") == 0) {
+		struct writer w = writer_of(m->body, sizeof(m->body));
+		m->ops.refresh(m->ops.ctx);
+		stats_write_metrics(m->stats, &w);
+		return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", writer_span(&w));
+	}
+	if (strcmp(url, "/healthz") == 0) {
+		const char *trouble = m->ops.trouble(m->ops.ctx);
+		snprintf(m->body, sizeof(m->body), "%s\n", trouble != NULL ? trouble : "ok");
+		return answer(connection, trouble != NULL ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, plain,
+			span_text(m->body));
+	}
+	return answer(connection, MHD_HTTP_NOT_FOUND, plain, span_text("/metrics or /healthz\n"));
+}
+
+/* One turn of the library, and when the next is due. */
+static void turn(struct metrics *m)
+{
+	MHD_UNSIGNED_LONG_LONG timeout_ms;
+	MHD_run(m->daemon);
+	ev_timer_stop(m->loop, &m->timer);
+	if (MHD_get_timeout(m->daemon, &timeout_ms) != MHD_YES)
+		return;
+	ev_timer_set(&m->timer, (double)timeout_ms / 1000.0, 0.);
+	ev_timer_start(m->loop, &m->timer);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	turn(io->data);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	turn(timer->data);
+}
+
+struct metrics *metrics_open(struct ev_loop *loop, const union address *listen, const struct stats *stats,
+	const struct metrics_ops *ops, char *why, size_t size)
+{
+	struct metrics *m = calloc(1, sizeof(*m));
+	char text[ADDRESS_TEXT_MAX];
+	snprintf(why, size, "no memory for the metrics");
+	if (m == NULL)
+		return NULL;
+	m->loop = loop;
+	m->stats = stats;
+	m->ops = *ops;
+	unsigned flags = MHD_USE_EPOLL | (listen->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+	m->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, m, MHD_OPTION_SOCK_ADDR, &listen->any,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+		TIMEOUT_SECONDS, MHD_OPTION_END);
+	if (m->daemon == NULL) {
+		address_port_text(listen, text);
+		snprintf(why, size, "cannot listen on http %s: %s", text, strerror(errno));
+		free(m);
+		return NULL;
+	}
+	ev_io_init(&m->io, on_io, MHD_get_daemon_info(m->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+	ev_init(&m->timer, on_timer);
+	m->io.data = m->timer.data = m;
+	ev_io_start(loop, &m->io);
+	return m;
+}
+
+void metrics_free(struct metrics *m)
+{
+	ev_io_stop(m->loop, &m->io);
+	ev_timer_stop(m->loop, &m->timer);
+	MHD_stop_daemon(m->daemon);
+	free(m);
+}

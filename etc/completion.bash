@@ -1,0 +1,22 @@
+# bash completion for tracker2mqtt, tracker2mqtt-decode and tracker2mqtt-sim: the options are those of --help.
+
+_tracker2mqtt() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	case "$previous" in
+	-c | --config | --record) COMPREPLY=($(compgen -f -- "$current")); return ;;
+	--format) COMPREPLY=($(compgen -W "json msgpack" -- "$current")); return ;;
+	-t | --transport)
+		[ "$1" = tracker2mqtt-sim ] && { COMPREPLY=($(compgen -W "tcp udp" -- "$current")); return; }
+		;;
+	-p | --protocol)
+		COMPREPLY=($(compgen -W "h02 h02-binary h02-mixed jt808 jt808-2019" -- "$current"))
+		return
+		;;
+	esac
+	if [[ $current == -* ]]; then
+		COMPREPLY=($(compgen -W "$("$1" --help 2>/dev/null | grep -oE '(^| )--[a-z][a-z-]+')" -- "$current"))
+	elif [ "$1" = tracker2mqtt-decode ]; then
+		COMPREPLY=($(compgen -f -- "$current"))
+	fi
+}
+complete -F _tracker2mqtt tracker2mqtt tracker2mqtt-decode tracker2mqtt-sim
