@@ -4,6 +4,7 @@
 
 #include "inifile.h"
 #include "log.h"
+#include "lookup.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -156,9 +157,15 @@ static unsigned check_whole(struct config *config, const char *path, FILE *error
 	if (*config->owntracks.topic && (strstr(config->owntracks.topic, "{ident}") == NULL ||
 						strpbrk(config->owntracks.topic, "+#") != NULL)) {
 		fprintf(errors,
-			"%s: [owntracks] topic = %s is not allowed; allowed: topic levels without + and #, one of "
+			"%s: [owntracks] topic = %s is not allowed; allowed: topic levels without + and #, one "
+			"of "
 			"them with {ident}\n",
 			path, config->owntracks.topic);
+		faults++;
+	}
+	if (*config->relay.server && !lookup_allowed(config->relay.server)) {
+		fprintf(errors, "%s: [relay] server = %s is not allowed; allowed: host:port\n", path,
+			config->relay.server);
 		faults++;
 	}
 	if (config->metrics.listen.count > 1) {

@@ -84,8 +84,8 @@ struct config {
 		int64_t offline_limit;
 	} metrics;
 	struct {
-		struct endpoints server;
-		int64_t replies;
+		char *server;
+		int64_t replies, buffer;
 	} relay;
 	struct {
 		int64_t level;

@@ -19,8 +19,10 @@ static const struct entity {
 } entities[] = {
 	{"speed", "Speed", TM_SPEED, PLATFORM_SENSOR, "speed", "km/h", "measurement"},
 	{"battery", "Battery", TM_BATTERY_LEVEL, PLATFORM_SENSOR, "battery", "%", "measurement"},
-	{"battery_voltage", "Battery voltage", TM_BATTERY_VOLTAGE, PLATFORM_SENSOR, "voltage", "V", "measurement"},
-	{"supply_voltage", "Supply voltage", TM_EXTERNAL_VOLTAGE, PLATFORM_SENSOR, "voltage", "V", "measurement"},
+	{"battery_voltage", "Battery voltage", TM_BATTERY_VOLTAGE, PLATFORM_SENSOR, "voltage", "V",
+		"measurement"},
+	{"supply_voltage", "Supply voltage", TM_EXTERNAL_VOLTAGE, PLATFORM_SENSOR, "voltage", "V",
+		"measurement"},
 	{"signal", "Signal", TM_GSM_LEVEL, PLATFORM_SENSOR, NULL, "%", "measurement"},
 	{"mileage", "Mileage", TM_MILEAGE, PLATFORM_SENSOR, "distance", "km", "total_increasing"},
 	{"altitude", "Altitude", TM_ALTITUDE, PLATFORM_SENSOR, "distance", "m", "measurement"},
@@ -112,8 +114,8 @@ static void pair_unique(struct emitter *e, const char *ident, const char *id)
 	emit_pair_text(e, "unique_id", span_text(text));
 }
 
-static void pair_topic(
-	struct emitter *e, const char *key, const struct homeassistant *h, const struct session *s, const char *leaf)
+static void pair_topic(struct emitter *e, const char *key, const struct homeassistant *h,
+	const struct session *s, const char *leaf)
 {
 	struct topic topic = topic_unit(h->config->publish.prefix, session_topic(s), leaf);
 	emit_pair_text(e, key, span_of(topic.text, topic.len));
@@ -167,7 +169,8 @@ static void put_tracker(const struct homeassistant *h, const struct session *s, 
 {
 	static const char template[] =
 		"{% if value_json['position.valid'] and 'position.latitude' in value_json %}"
-		"{{ {'latitude': value_json['position.latitude'], 'longitude': value_json['position.longitude'], "
+		"{{ {'latitude': value_json['position.latitude'], 'longitude': "
+		"value_json['position.longitude'], "
 		"'speed': value_json.get('position.speed'), 'course': value_json.get('position.direction'), "
 		"'altitude': value_json.get('position.altitude')} | tojson }}{% endif %}";
 	emit_key(e, "location");
@@ -193,7 +196,8 @@ static void put_entity(
 			"{{ value_json['%s'] if '%s' in value_json else this.state }}", key, key);
 	else
 		snprintf(template, sizeof(template),
-			"{{ ('ON' if value_json['%s'] else 'OFF') if '%s' in value_json else this.state | upper }}",
+			"{{ ('ON' if value_json['%s'] else 'OFF') if '%s' in value_json else this.state | "
+			"upper }}",
 			key, key);
 	emit_key(e, x->id);
 	emit_map(e, 5 + (x->device_class ? 1u : 0u) + (x->unit ? 1u : 0u) + (x->state_class ? 1u : 0u));
@@ -261,8 +265,8 @@ static void tell(struct homeassistant *h, const struct session *s)
 	emit_end(&e);
 	struct topic topic = config_topic(h, s->unit.ident);
 	if (!w.full)
-		uplink_publish(h->uplink, s->unit.ident, &topic, writer_span(&w), h->config->homeassistant.retain,
-			h->now_ms);
+		uplink_publish(h->uplink, s->unit.ident, &topic, writer_span(&w),
+			h->config->homeassistant.retain, h->now_ms);
 }
 
 static void tell_known(void *ctx, struct session *s)

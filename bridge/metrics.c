@@ -20,10 +20,11 @@ struct metrics {
 	char body[BODY_MAX];
 };
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type, struct span body)
+static enum MHD_Result answer(
+	struct MHD_Connection *connection, unsigned code, const char *type, struct span body)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
 	if (response == NULL)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -32,8 +33,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, 
 	return result;
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
-	const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_size, void **state)
 {
 	static const char plain[] = "text/plain; charset=utf-8";
 	struct metrics *m = ctx;
@@ -47,7 +48,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 		struct writer w = writer_of(m->body, sizeof(m->body));
 		m->ops.refresh(m->ops.ctx);
 		stats_write_metrics(m->stats, &w);
-		return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", writer_span(&w));
+		return answer(
+			connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", writer_span(&w));
 	}
 	if (strcmp(url, "/healthz") == 0) {
 		const char *trouble = m->ops.trouble(m->ops.ctx);

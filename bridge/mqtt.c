@@ -183,8 +183,8 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port,
 		m->window.most);
 	for (size_t i = 0; i < SUBSCRIBE_MOST && m->subscribe[i] != NULL; i++)
-		mosquitto_subscribe_v5(client, NULL, m->subscribe[i], 1,
-			MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL); /* a retained command must be told from others */
+		mosquitto_subscribe_v5(client, NULL, m->subscribe[i], 1, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED,
+			NULL); /* a retained command must be told from others */
 	mosquitto_publish_v5(client, NULL, m->status_topic, 6, "online", 1, true, NULL);
 }
 

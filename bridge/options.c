@@ -8,6 +8,7 @@ static const char *const formats[] = {"json", "msgpack", NULL};
 const char *const option_h02_acks[] = {"auto", "v4", "r12", "off", NULL};
 static const char *const accept_reject[] = {"accept", "reject", NULL};
 static const char *const syncs[] = {"always", "interval", "never", NULL};
+static const char *const replies[] = {"bridge", "relay", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 #define AT(field) offsetof(struct config, field)
@@ -160,9 +161,19 @@ const struct config_option option_table[] = {
 	{"homeassistant", "engine", OPTION_BOOLEAN, 0, AT(homeassistant.engine), "no", 0, 0, NULL,
 		"Give Home Assistant buttons that stop and resume engines."},
 	{"metrics", "listen", OPTION_ENDPOINTS, 0, AT(metrics.listen), "", 0, 0, NULL,
-		"Address for /metrics (Prometheus) and /healthz over HTTP, such as 127.0.0.1:9888; empty: none."},
+		"Address for /metrics (Prometheus) and /healthz over HTTP, such as 127.0.0.1:9888; empty: "
+		"none."},
 	{"metrics", "offline_limit", OPTION_DURATION, OPTION_RELOAD, AT(metrics.offline_limit), "5m", SECOND,
 		DAY, NULL, "/healthz says 503 when the broker has been away for so long."},
+	{"relay", "server", OPTION_TEXT, 0, AT(relay.server), "", 0, 180, NULL,
+		"host:port of the maker's platform, to which the frames of H02 units go as well; empty: none. "
+		"In "
+		"the units file, relay = no takes a unit out."},
+	{"relay", "replies", OPTION_CHOICE, 0, AT(relay.replies), "bridge", 0, 0, replies,
+		"Who answers those units: the bridge, or the platform through it; then the bridge does not "
+		"acknowledge H02 frames itself."},
+	{"relay", "buffer", OPTION_SIZE, 0, AT(relay.buffer), "16K", 1024, 1 << 20, NULL,
+		"Most bytes that wait for the platform for each unit; beyond, the oldest frames are left out."},
 	{"log", "level", OPTION_CHOICE, OPTION_RELOAD, AT(log.level), "info", 0, 0, levels, "What is logged."},
 };
 

@@ -60,11 +60,26 @@ static void on_offline(void *ctx, struct session *session, const char *reason, i
 	struct bridge *b = ctx;
 	uplink_offline(b->uplink, session, reason, now);
 	downlink_offline(b->downlink, session, reason, now);
+	if (b->relay != NULL)
+		relay_offline(b->relay, session->unit.ident);
 }
 
 static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error)
 {
-	uplink_frame(((struct bridge *)ctx)->uplink, session, in, frame, error);
+	struct bridge *b = ctx;
+	uplink_frame(b->uplink, session, in, frame, error);
+	bool wanted = b->relay != NULL && in && session != NULL && session->conn != NULL &&
+		      (session->info == NULL || !session->info->relay_off);
+	if (wanted && session->codec == codec_find("h02"))
+		relay_frame(b->relay, session->unit.ident, frame);
+}
+
+/* What the maker's platform says to a unit. */
+static void on_relay_reply(void *ctx, const char *ident, struct span bytes)
+{
+	struct session *session = session_find(((struct bridge *)ctx)->sessions, span_text(ident));
+	if (session != NULL)
+		conn_answer(session->conn, bytes);
 }
 
 static void on_unknown(void *ctx, const struct conn *conn, struct span head)
@@ -76,7 +91,8 @@ void parts_use_config(struct bridge *b)
 {
 	const struct config *c = &b->config;
 	log_open((enum log_level)c->log.level);
-	b->codec_options.h02_ack = (enum h02_ack)c->h02.ack;
+	bool answered = *c->relay.server && c->relay.replies == 1; /* by the maker's platform */
+	b->codec_options.h02_ack = answered ? H02_ACK_OFF : (enum h02_ack)c->h02.ack;
 	b->codec_options.jt808_reject = c->jt808.registration == 1;
 	b->codec_options.jt808_auth_code = c->jt808.auth_code;
 	b->codec_options.jt808_utc_offset_s = (int32_t)c->jt808.timezone;
@@ -92,7 +108,7 @@ static void on_gone(void *ctx, const char *ident)
 static void use_units(struct bridge *b, struct units *fresh)
 {
 	struct units *old = b->units;
-	units_use(fresh, &b->codec_options);
+	units_use(fresh, &b->codec_options, (enum h02_ack)b->config.h02.ack);
 	sessions_use_units(b->sessions, fresh, b->config.units.unknown == 1);
 	b->units = fresh;
 	if (old == NULL)
@@ -237,6 +253,9 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	const struct session_ops ops = {
 		b, on_room, on_record, on_reply, on_online, on_ready, on_offline, on_frame, on_unknown};
 	sessions_set_ops(b->sessions, &ops);
+	const struct relay_ops relay_ops = {b, on_relay_reply};
+	if (*c->relay.server && (b->relay = relay_open(b->loop, c, &b->stats, &relay_ops)) == NULL)
+		return false;
 	if (!open_mqtt(b) || !open_metrics(b, why, size))
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
@@ -253,6 +272,8 @@ void parts_close(struct bridge *b)
 		listeners_free(b->listeners);
 	if (b->metrics != NULL)
 		metrics_free(b->metrics);
+	if (b->relay != NULL)
+		relay_free(b->relay);
 	if (b->mqtt != NULL)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)

@@ -11,6 +11,7 @@
 #include "metrics.h"
 #include "mqtt.h"
 #include "outbox.h"
+#include "relay.h"
 #include "session.h"
 #include "uplink.h"
 
@@ -30,6 +31,7 @@ struct bridge {
 	struct downlink *downlink;
 	struct mqtt *mqtt;
 	struct homeassistant *homeassistant; /* NULL: not wanted */
+	struct relay *relay;                 /* NULL: not wanted */
 	struct metrics *metrics;             /* NULL: not wanted */
 	char trouble[120];
 	ev_prepare before_sleep;

@@ -23,8 +23,8 @@ struct session {
 	int64_t taken_ms;  /* the last takeover; 0: none yet */
 	struct bucket frames;
 	uint32_t in_positions, in_telemetry; /* what Home Assistant was told of: see homeassistant.c */
-	uint64_t alarms[TM_WORDS];   /* as the last record that carried them had them */
-	struct session *prev, *next; /* off-line ones, the longest first */
+	uint64_t alarms[TM_WORDS];           /* as the last record that carried them had them */
+	struct session *prev, *next;         /* off-line ones, the longest first */
 	UT_hash_handle hh;
 };
 

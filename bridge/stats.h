@@ -32,7 +32,9 @@ enum counter {
 	STAT_STALLED, /* gauge: 1 while reading from units pauses */
 	STAT_PUBLISHED,
 	STAT_MQTT_CONNECTS,
-	STAT_MQTT_INFLIGHT,       /* gauge */
+	STAT_MQTT_INFLIGHT, /* gauge */
+	STAT_RELAYED,
+	STAT_RELAY_DROPPED,
 	STAT_REFUSED_CONNECTIONS, /* what was refused, by reason: see source.h */
 	STAT_REFUSED_PER_ADDRESS,
 	STAT_REFUSED_UNIDENTIFIED,
@@ -57,8 +59,9 @@ enum counter {
 enum stat_kind { STAT_IS_COUNTER = 0, STAT_IS_GAUGE };
 
 struct stat_info {
-	const char *name;   /* in the stats message */
-	const char *metric; /* for Prometheus, without prefix and _total; NULL: refused_total with the reason as its label */
+	const char *name; /* in the stats message */
+	const char *
+		metric; /* for Prometheus, without prefix and _total; NULL: refused_total with the reason as its label */
 	enum stat_kind kind;
 	const char *help;
 };

@@ -52,10 +52,14 @@ static const char *take(struct unit_info *u, const char *key, const char *value)
 		return (u->ack = option_choice(option_h02_acks, value)) >= 0 ? NULL : "auto, v4, r12 or off";
 	if (strcmp(key, "timezone") == 0)
 		return option_timezone(value, &u->timezone) ? NULL : "+HH:MM or -HH:MM";
-	return "the keys name, id, type, topic, ack, timezone";
+	if (strcmp(key, "relay") == 0) {
+		u->relay_off = strcmp(value, "no") == 0;
+		return u->relay_off || strcmp(value, "yes") == 0 ? NULL : "yes or no";
+	}
+	return "the keys name, id, type, topic, ack, timezone, relay";
 }
 
-static const char *const keys[] = {"name", "id", "type", "topic", "ack", "timezone", NULL};
+static const char *const keys[] = {"name", "id", "type", "topic", "ack", "timezone", "relay", NULL};
 
 /* Has this unit had the key before? */
 static bool repeated(struct unit_info *u, const char *key)
@@ -140,11 +144,13 @@ void units_free(struct units *units)
 	free(units);
 }
 
-void units_use(struct units *units, const struct codec_options *general)
+void units_use(struct units *units, const struct codec_options *general, enum h02_ack unrelayed)
 {
 	struct unit_info *u, *next;
 	HASH_ITER(hh, units->by_ident, u, next) {
 		u->options = *general;
+		if (u->relay_off)
+			u->options.h02_ack = unrelayed;
 		if (u->ack >= 0)
 			u->options.h02_ack = (enum h02_ack)u->ack;
 		if (u->timezone != INT64_MAX)
@@ -152,8 +158,8 @@ void units_use(struct units *units, const struct codec_options *general)
 	}
 }
 
-void units_gone(
-	const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident), void *ctx)
+void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident),
+	void *ctx)
 {
 	const struct unit_info *u, *next;
 	HASH_ITER(hh, before->by_ident, u, next)

@@ -7,7 +7,8 @@
  *   type = ST-903
  *   topic = van-12        instead of the ident in topics
  *   ack = r12             as [h02] ack
- *   timezone = +00:00     as [jt808] timezone */
+ *   timezone = +00:00     as [jt808] timezone
+ *   relay = no            not to the maker's platform */
 #ifndef T2M_UNITS_H
 #define T2M_UNITS_H
 
@@ -21,8 +22,9 @@ struct unit_info {
 	int64_t id;                           /* -1: not given */
 	int ack;                              /* -1: not given */
 	int64_t timezone;                     /* INT64_MAX: not given */
-	unsigned seen;                        /* keys in the file, a bit for each */
-	struct codec_options options;         /* the general ones with this unit's own */
+	bool relay_off;
+	unsigned seen;                /* keys in the file, a bit for each */
+	struct codec_options options; /* the general ones with this unit's own */
 	UT_hash_handle hh, by_topic;
 };
 
@@ -32,11 +34,13 @@ struct units;
 struct units *units_open(const char *path, FILE *errors);
 void units_free(struct units *units);
 
-/* Gives every unit the general options with its own over them. */
-void units_use(struct units *units, const struct codec_options *general);
+/* Gives every unit the general options with its own over them. `unrelayed`: how H02 units are acknowledged that are not
+ * relayed. */
+void units_use(struct units *units, const struct codec_options *general, enum h02_ack unrelayed);
 
 /* Calls `gone` for each unit of `before` that is not in `now`. */
-void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident), void *ctx);
+void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident),
+	void *ctx);
 
 /* NULL when the file has no such unit. */
 const struct unit_info *units_find(const struct units *units, struct span ident);

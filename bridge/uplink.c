@@ -74,8 +74,8 @@ static bool put(struct uplink *u, struct outbox_message *m, const struct writer 
 	return outbox_put(u->outbox, m) != 0;
 }
 
-bool uplink_publish(struct uplink *u, const char *ident, const struct topic *topic, struct span payload, bool retain,
-	int64_t now_ms)
+bool uplink_publish(struct uplink *u, const char *ident, const struct topic *topic, struct span payload,
+	bool retain, int64_t now_ms)
 {
 	struct outbox_message m = message_of(topic, ident, payload, now_ms);
 	m.retain = retain;
@@ -168,7 +168,8 @@ static struct topic fill_topic(const char *pattern, const char *name)
 }
 
 /* Beside our own form; never retained: the OwnTracks Recorder ignores what is. */
-static bool put_owntracks(struct uplink *u, const struct session *session, const struct telemetry *t, int64_t now_ms)
+static bool put_owntracks(
+	struct uplink *u, const struct session *session, const struct telemetry *t, int64_t now_ms)
 {
 	const char *name = session_topic(session);
 	struct span tid = span_text(name);

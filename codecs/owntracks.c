@@ -43,7 +43,8 @@ static int64_t divided(int64_t v, int64_t by)
 void owntracks_emit(const struct telemetry *t, struct span tid, struct emitter *e)
 {
 	struct span ident = t->value[TM_IDENT].text;
-	bool imei = ident.len == IMEI_LENGTH && span_all(ident, byte_is_digit), ign = telemetry_has(t, TM_IGNITION);
+	bool imei = ident.len == IMEI_LENGTH && span_all(ident, byte_is_digit),
+	     ign = telemetry_has(t, TM_IGNITION);
 	unsigned pairs = 2 + (imei ? 1u : 0u) + (ign ? 1u : 0u);
 	for (size_t i = 0; i < ROWS; i++)
 		pairs += telemetry_has(t, (enum telemetry_field)rows[i].field) ? 1 : 0;

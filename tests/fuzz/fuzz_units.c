@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct units *units = units_open(fuzz_file(data, size), fuzz_null());
 	if (units == NULL)
 		return 0;
-	units_use(units, &general);
+	units_use(units, &general, H02_ACK_AUTO);
 	const struct unit_info *u = units_find_topic(units, span_text("van-12"));
 	assert(u == NULL || topic_ident_ok(span_text(u->ident)));
 	units_free(units);
