@@ -12,15 +12,19 @@
 
 struct emitter;
 
-/* A key that is known beforehand: plain characters, at most 42 of them. Every table of keys is made with EMIT_KEY. */
+/* A key that is known beforehand: plain characters, at most 41 of them. Every table of keys is made with EMIT_KEY. Ready for both
+ * formats: MessagePack's head, one or two bytes, takes the place of JSON's comma and quote. */
 struct emit_key {
-	char text[47]; /* as JSON has it between two pairs: ,"key": */
-	uint8_t len;
+	char text[45]; /* as JSON has it between two pairs: ,"key": */
+	uint8_t len;   /* of text */
+	uint8_t skip;  /* MessagePack: 1 when the head is one byte, else 0 */
+	uint8_t head;  /* its last byte */
 };
 
 #define EMIT_KEY(key)                                                                                          \
 	{                                                                                                      \
-		",\"" key "\":", sizeof(",\"" key "\":") - 1                                                   \
+		",\"" key "\":", sizeof(",\"" key "\":") - 1, sizeof(key) - 1 < 32,                            \
+			(uint8_t)(sizeof(key) - 1 < 32 ? 0xa0 | (sizeof(key) - 1) : sizeof(key) - 1)           \
 	}
 #define EMIT_KEY_ROOM 64 /* what writing a key with a boolean may touch */
 

@@ -70,21 +70,32 @@ static bool starts_inside(struct span in)
 	return in.ptr[0] == '$' && h02_binary_start(in) == H02_START_YES;
 }
 
+/* Where another frame surely starts inside of this one; `len` when none does. */
+static size_t start_inside(struct span in, size_t len)
+{
+	for (size_t i = 1; i < len; i++) {
+		uint8_t c = in.ptr[i];
+		if ((c == '*' || c == '$') && starts_inside(span_after(in, i)))
+			return i;
+	}
+	return len;
+}
+
 static enum codec_status text_frame(const struct codec_link *link, struct span in, size_t *len)
 {
-	size_t end = in.len < H02_TEXT_MAX ? in.len : H02_TEXT_MAX;
-	for (size_t i = 1; i < end; i++) {
-		uint8_t c = in.ptr[i];
-		if (c == '#') {
-			*len = i + 1;
-			return CODEC_OK;
-		}
-		if ((c == '*' || c == '$') && starts_inside(span_after(in, i))) {
-			*len = i;
-			return CODEC_NO_TERMINATOR;
-		}
+	size_t most = in.len < H02_TEXT_MAX ? in.len : H02_TEXT_MAX;
+	const uint8_t *hash = memchr(in.ptr, '#', most);
+	size_t end = hash != NULL ? (size_t)(hash - in.ptr) : most;
+	bool maybe = end > 1 &&
+		     (memchr(in.ptr + 1, '*', end - 1) != NULL || memchr(in.ptr + 1, '$', end - 1) != NULL);
+	size_t inside = maybe ? start_inside(in, end) : end;
+	if (inside < end) {
+		*len = inside;
+		return CODEC_NO_TERMINATOR;
 	}
-	*len = end;
+	*len = hash != NULL ? end + 1 : end;
+	if (hash != NULL)
+		return CODEC_OK;
 	if (in.len >= H02_TEXT_MAX)
 		return CODEC_OVERSIZE;
 	return link->quiet_ms == CODEC_QUIET_FINAL ? CODEC_NO_TERMINATOR : CODEC_MORE;

@@ -113,11 +113,10 @@ static enum behind look_behind(struct span rest)
 	return text == CODEC_MORE || binary == H02_START_MORE ? BEHIND_UNSURE : BEHIND_OTHER;
 }
 
-static bool length_allowed(struct span in, size_t len)
+/* May a frame with this head have this length? */
+static bool length_allowed(bool has_short_id, bool has_long_id, size_t len)
 {
-	if (len == LONG_ID_LENGTH)
-		return long_id(in);
-	return short_id(in) || !long_id(in);
+	return len == LONG_ID_LENGTH ? has_long_id : has_short_id || !has_long_id;
 }
 
 /* The smallest known length behind which the stream makes sense; 0 when none does. */
@@ -128,11 +127,12 @@ static size_t best_length(const struct codec_link *link, struct span in, enum be
 		[BEHIND_NEWLINE] = 2,
 		[BEHIND_END] = 3,
 		[BEHIND_START] = 4};
+	bool has_short_id = short_id(in), has_long_id = long_id(in);
 	size_t found = 0;
 	*best = BEHIND_OTHER;
 	for (size_t i = 0; i < sizeof(lengths); i++) {
 		size_t len = lengths[i];
-		if (len > in.len || !length_allowed(in, len))
+		if (len > in.len || !length_allowed(has_short_id, has_long_id, len))
 			continue;
 		enum behind behind = look_behind(span_after(in, len));
 		bool known = len == link->priv[H02_KNOWN_LENGTH];
@@ -152,7 +152,10 @@ static bool sure_text(struct span in)
 /* The next sure start from `from` to before `to`, or 0. */
 static size_t next_start(struct span in, size_t from, size_t to, bool text_only)
 {
-	for (size_t i = from; i < to && i < in.len; i++) {
+	size_t end = to < in.len ? to : in.len;
+	if (text_only && (end <= from || memchr(in.ptr + from, '*', end - from) == NULL))
+		return 0;
+	for (size_t i = from; i < end; i++) {
 		struct span head = span_after(in, i);
 		if (sure_text(head) || (!text_only && h02_binary_start(head) == H02_START_YES))
 			return i;
@@ -382,7 +385,7 @@ enum codec_status h02_binary_decode(
 	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
 	bool odometer = frame.ptr[0] == 'X';
-	bool wide = frame.len == LONG_ID_LENGTH && length_allowed(frame, LONG_ID_LENGTH);
+	bool wide = frame.len == LONG_ID_LENGTH && long_id(frame);
 	size_t digits = wide ? 15 : 10;
 	if (frame.len < H02_BINARY_MIN)
 		return CODEC_TRUNCATED;

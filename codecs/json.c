@@ -71,7 +71,7 @@ static void json_boolean(struct emitter *e, bool v)
 
 static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
-	uint8_t buf[40], *end = buf + sizeof(buf), *at = end;
+	uint8_t buf[40], *end = buf + sizeof(buf), *at;
 	uint64_t v = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 	before_value(e);
 	while (decimals > 0 && v % 10 == 0) {
@@ -80,9 +80,10 @@ static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
 	}
 	at = decimal_before(end, v, decimals + 1);
 	if (decimals > 0) { /* the digits before the point move one to the left */
-		size_t whole = (size_t)(end - at) - decimals;
-		memmove(at - 1, at, whole);
-		*(--at + whole) = '.';
+		at--;
+		for (uint8_t *c = at; c < end - decimals - 1; c++)
+			c[0] = c[1];
+		end[-1 - (int)decimals] = '.';
 	}
 	if (number < 0)
 		*--at = '-';

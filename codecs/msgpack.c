@@ -101,15 +101,13 @@ static void pack_text(struct emitter *e, struct span text)
 	writer_span_put(e->out, text);
 }
 
-/* A text of at most 255 plain bytes: one or two bytes of head, then the bytes. Touches EMIT_KEY_ROOM bytes. */
+/* Touches EMIT_KEY_ROOM bytes; returns the end of what is written. */
 static uint8_t *put_key(uint8_t *to, const struct emit_key *key)
 {
-	unsigned n = key->len - 4u, more = n > 31; /* of ,"key": */
-	to[0] = more ? 0xd9 : (uint8_t)(0xa0 | n);
-	to[1] = (uint8_t)n;
-	to += 1 + more;
-	memcpy(to, key->text + 2, sizeof(key->text) - 2);
-	return to + n;
+	memcpy(to, key->text + key->skip, sizeof(key->text) - 1);
+	to[0] = 0xd9; /* str 8; overwritten when the head is one byte */
+	to[1 - key->skip] = key->head;
+	return to + key->len - 2 - key->skip;
 }
 
 static void pack_key(struct emitter *e, const struct emit_key *key)
