@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <mqtt_protocol.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -327,36 +329,61 @@ static mosquitto_property *with_correlation(struct mqtt *m, const struct outbox_
 	return own;
 }
 
+/* False: the connection is no longer good. */
+static bool publish(struct mqtt *m, const struct outbox_message *msg)
+{
+	char topic[256];
+	int mid = 0;
+	size_t n = msg->topic.len < sizeof(topic) ? msg->topic.len : sizeof(topic) - 1;
+	memcpy(topic, msg->topic.ptr, n);
+	topic[n] = '\0';
+	mosquitto_property *own = with_correlation(m, msg);
+	int rc = mosquitto_publish_v5(m->client, &mid, topic, (int)msg->payload.len, msg->payload.ptr, 1,
+		msg->retain, own ? own : m->content[msg->content]);
+	mosquitto_property_free_all(&own);
+	if (rc == MOSQ_ERR_PAYLOAD_SIZE || rc == MOSQ_ERR_OVERSIZE_PACKET || rc == MOSQ_ERR_INVAL ||
+		rc == MOSQ_ERR_MALFORMED_UTF8) {
+		log_error("message %llu for %s can never be published and is dropped: %s",
+			(unsigned long long)msg->seqnum, topic, mosquitto_strerror(rc));
+		outbox_done(m->outbox, msg->seqnum);
+		return true;
+	}
+	if (rc != MOSQ_ERR_SUCCESS) {
+		after(m, rc);
+		return false;
+	}
+	m->by_mid[mid & 0xffff] = msg->seqnum;
+	window_sent(&m->window, mid, steady_us());
+	stats_set(m->stats, STAT_MQTT_INFLIGHT, ++m->inflight);
+	return true;
+}
+
+static bool can_publish(const struct mqtt *m)
+{
+	return m->connected && !m->broken && m->inflight < m->window.now;
+}
+
+/* The library writes each message by itself; this makes full segments of those of one turn. */
+static void cork(struct mqtt *m, int on)
+{
+	int fd = m->client != NULL ? mosquitto_socket(m->client) : -1;
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+}
+
 void mqtt_kick(struct mqtt *m)
 {
 	struct outbox_message msg;
-	char topic[256];
-	while (m->connected && !m->broken && m->inflight < m->window.now && outbox_next(m->outbox, &msg)) {
-		int mid = 0;
-		if (msg.topic.len >= sizeof(topic))
-			msg.topic.len = sizeof(topic) - 1;
-		memcpy(topic, msg.topic.ptr, msg.topic.len);
-		topic[msg.topic.len] = '\0';
-		mosquitto_property *own = with_correlation(m, &msg);
-		int rc = mosquitto_publish_v5(m->client, &mid, topic, (int)msg.payload.len, msg.payload.ptr, 1,
-			msg.retain, own ? own : m->content[msg.content]);
-		mosquitto_property_free_all(&own);
-		if (rc == MOSQ_ERR_PAYLOAD_SIZE || rc == MOSQ_ERR_OVERSIZE_PACKET || rc == MOSQ_ERR_INVAL ||
-			rc == MOSQ_ERR_MALFORMED_UTF8) {
-			log_error("message %llu for %s can never be published and is dropped: %s",
-				(unsigned long long)msg.seqnum, topic, mosquitto_strerror(rc));
-			outbox_done(m->outbox, msg.seqnum);
-			continue;
-		}
-		if (rc != MOSQ_ERR_SUCCESS) {
-			after(m, rc);
-			return;
-		}
-		m->by_mid[mid & 0xffff] = msg.seqnum;
-		window_sent(&m->window, mid, steady_us());
-		stats_set(m->stats, STAT_MQTT_INFLIGHT, ++m->inflight);
+	bool corked = false, good = true;
+	while (good && can_publish(m) && outbox_next(m->outbox, &msg)) {
+		if (!corked)
+			cork(m, 1);
+		corked = true;
+		good = publish(m, &msg);
 	}
-	if (m->connected)
+	if (corked)
+		cork(m, 0);
+	if (good && m->connected)
 		after(m, MOSQ_ERR_SUCCESS);
 }
 
