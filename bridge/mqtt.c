@@ -177,6 +177,7 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	mosquitto_property_read_int16(props, MQTT_PROP_RECEIVE_MAXIMUM, &receive_maximum, false);
 	unsigned most = (unsigned)m->config->mqtt.inflight;
 	window_open(&m->window, receive_maximum < most ? receive_maximum : most);
+	mosquitto_log_callback_set(client, NULL); /* with it, the library formats a line for each message */
 	m->connected = true;
 	m->told = false;
 	m->backoff = BACKOFF_FIRST;
@@ -211,7 +212,7 @@ static void on_publish(
 	if (reason >= 0x80)
 		log_error("the broker refuses a message: %s", mosquitto_reason_string(reason));
 	m->by_mid[mid & 0xffff] = 0;
-	window_acknowledged(&m->window, mid, m->inflight, steady_us());
+	window_acknowledged(&m->window, m->inflight, steady_us());
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, --m->inflight);
 	stats_add(m->stats, STAT_PUBLISHED, 1);
 	outbox_done(m->outbox, seqnum);
@@ -353,7 +354,6 @@ static bool publish(struct mqtt *m, const struct outbox_message *msg)
 		return false;
 	}
 	m->by_mid[mid & 0xffff] = msg->seqnum;
-	window_sent(&m->window, mid, steady_us());
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, ++m->inflight);
 	return true;
 }

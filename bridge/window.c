@@ -1,48 +1,72 @@
 /* window: see window.h. */
 #include "window.h"
 
-#define INTERVAL_US 100000
+#include <stdbool.h>
+
+#define LEAST_US 100000 /* a rate is taken over so long at least, and over two windows' worth */
+#define REST_US 3000000 /* between two tries */
+
+static unsigned bounded(const struct window *w, unsigned n)
+{
+	if (n < WINDOW_LEAST)
+		n = WINDOW_LEAST;
+	return n < w->most ? n : w->most;
+}
 
 void window_open(struct window *w, unsigned most)
 {
-	*w = (struct window){.most = most, .now = most < WINDOW_LEAST ? most : WINDOW_LEAST};
+	*w = (struct window){.most = most, .grown = 1};
+	w->now = bounded(w, WINDOW_LEAST);
 }
 
-void window_sent(struct window *w, int mid, int64_t now_us)
+static void begin(struct window *w, int64_t now_us)
 {
-	if (w->sample != 0)
-		return;
-	w->sample = mid;
-	w->sample_us = now_us;
-}
-
-static void adjust(struct window *w, int64_t elapsed_us)
-{
-	int64_t trip = w->before_us > 0 && w->before_us < w->shortest_us ? w->before_us : w->shortest_us;
-	int64_t want = 2 * (int64_t)w->acknowledged * trip / elapsed_us;
-	if (want < WINDOW_LEAST)
-		want = WINDOW_LEAST;
-	w->now = want < w->most ? (unsigned)want : w->most;
-}
-
-void window_acknowledged(struct window *w, int mid, unsigned inflight, int64_t now_us)
-{
-	w->acknowledged++;
-	if (mid == w->sample) {
-		int64_t trip = now_us - w->sample_us;
-		w->sample = 0;
-		if (w->shortest_us == 0 || trip < w->shortest_us)
-			w->shortest_us = trip > 0 ? trip : 1;
-	}
-	if (w->since_us == 0)
-		w->since_us = now_us;
-	int64_t elapsed = now_us - w->since_us;
-	if (elapsed < INTERVAL_US || w->shortest_us == 0)
-		return;
-	if (inflight >= w->now / 2) /* only when there was enough to send does it say something */
-		adjust(w, elapsed);
-	w->before_us = w->shortest_us;
-	w->shortest_us = 0;
 	w->acknowledged = 0;
 	w->since_us = now_us;
+}
+
+/* Another size: up and down in turns, up again while that helps. */
+static void try_another(struct window *w, int64_t rate)
+{
+	unsigned up = bounded(w, w->now * 2), down = bounded(w, w->now / 2);
+	unsigned next = w->grown ? up : down;
+	w->grown = !w->grown;
+	if (next == w->now)
+		return;
+	w->before = w->now;
+	w->rate = rate;
+	w->now = next;
+}
+
+/* Was it worth it? */
+static void judge(struct window *w, int64_t rate, int64_t now_us)
+{
+	bool up = w->now > w->before;
+	bool keep = up ? rate > w->rate + w->rate / 10 : rate > w->rate - w->rate / 10;
+	if (!keep)
+		w->now = w->before;
+	w->before = 0;
+	w->grown = up ? keep : !keep;
+	w->rest_until_us = up && keep ? 0 : now_us + REST_US;
+}
+
+void window_acknowledged(struct window *w, unsigned inflight, int64_t now_us)
+{
+	if (w->since_us == 0 || inflight < w->now / 2) { /* too little to send: it says nothing */
+		if (w->before != 0)
+			w->now = w->before;
+		w->before = 0;
+		begin(w, now_us);
+		return;
+	}
+	w->acknowledged++;
+	int64_t elapsed = now_us - w->since_us;
+	if (elapsed < LEAST_US || w->acknowledged < 2 * w->now)
+		return;
+	int64_t rate = (int64_t)w->acknowledged * 1000000 / elapsed;
+	if (w->before != 0)
+		judge(w, rate, now_us);
+	else if (now_us >= w->rest_until_us)
+		try_another(w, rate);
+	begin(w, now_us);
 }
