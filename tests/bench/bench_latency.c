@@ -24,7 +24,6 @@ struct unit {
 static struct unit units[UNITS_MAX];
 static double sent[REPORTS_MAX], told[REPORTS_MAX], heard[REPORTS_MAX];
 static unsigned reports, told_count, heard_count;
-static bool ready;
 
 static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_message *message)
 {
@@ -42,23 +41,6 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 		heard[units[ident].report[n]] = steady_s();
 		heard_count++;
 	}
-}
-
-static void on_connect(struct mosquitto *m, void *ctx, int rc)
-{
-	(void)ctx;
-	if (rc == 0)
-		mosquitto_subscribe(m, NULL, "trackers/+/position", 1);
-}
-
-static void on_subscribe(struct mosquitto *m, void *ctx, int mid, int n, const int *granted)
-{
-	(void)m;
-	(void)ctx;
-	(void)mid;
-	(void)n;
-	(void)granted;
-	ready = true;
 }
 
 static void report(unsigned index)
@@ -128,12 +110,7 @@ int main(int argc, char **argv)
 		setsockopt(units[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		polls[i] = (struct pollfd){units[i].fd, POLLIN, 0};
 	}
-	struct mosquitto *m = client_open("latency", atoi(argv[2]), 1000);
-	mosquitto_connect_callback_set(m, on_connect);
-	mosquitto_subscribe_callback_set(m, on_subscribe);
-	mosquitto_message_callback_set(m, on_message);
-	while (!ready)
-		client_turn(m, 100);
+	struct mosquitto *m = subscriber_open("latency", atoi(argv[2]), on_message);
 	double start = steady_s();
 	unsigned total = (unsigned)(rate * seconds);
 	while (reports < total || told_count < total || heard_count < total) {

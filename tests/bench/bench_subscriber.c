@@ -5,7 +5,6 @@
 static unsigned count;
 static double first;
 static unsigned long long bytes;
-static bool ready;
 
 static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_message *message)
 {
@@ -16,34 +15,12 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 	bytes += (unsigned)message->payloadlen;
 }
 
-static void on_connect(struct mosquitto *m, void *ctx, int rc)
-{
-	(void)ctx;
-	if (rc == 0)
-		mosquitto_subscribe(m, NULL, "trackers/+/position", 1);
-}
-
-static void on_subscribe(struct mosquitto *m, void *ctx, int mid, int n, const int *granted)
-{
-	(void)m;
-	(void)ctx;
-	(void)mid;
-	(void)n;
-	(void)granted;
-	ready = true;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 1;
 	unsigned messages = (unsigned)atoi(argv[2]);
-	struct mosquitto *m = client_open("subscriber", atoi(argv[1]), 1000);
-	mosquitto_connect_callback_set(m, on_connect);
-	mosquitto_subscribe_callback_set(m, on_subscribe);
-	mosquitto_message_callback_set(m, on_message);
-	while (!ready)
-		client_turn(m, 100);
+	struct mosquitto *m = subscriber_open("subscriber", atoi(argv[1]), on_message);
 	printf("ready\n");
 	fflush(stdout);
 	while (count < messages)

@@ -42,6 +42,22 @@ static inline struct mosquitto *client_open(const char *id, int port, int window
 	return m;
 }
 
+static inline void on_subscriber_connect(struct mosquitto *m, void *ctx, int rc)
+{
+	(void)ctx;
+	if (rc == 0)
+		mosquitto_subscribe(m, NULL, "trackers/+/position", 1);
+}
+
+static inline void on_subscriber_ready(struct mosquitto *m, void *ctx, int mid, int n, const int *granted)
+{
+	(void)ctx;
+	(void)mid;
+	(void)n;
+	(void)granted;
+	mosquitto_user_data_set(m, m); /* any: it is ready */
+}
+
 /* One turn: waits at most so long, reads and writes what there is. */
 static inline void client_turn(struct mosquitto *m, int timeout_ms)
 {
@@ -56,6 +72,19 @@ static inline void client_turn(struct mosquitto *m, int timeout_ms)
 		exit(1);
 	}
 	mosquitto_loop_misc(m);
+}
+
+/* Every position goes to on_message, once this returns. */
+static inline struct mosquitto *subscriber_open(const char *id, int port,
+	void (*on_message)(struct mosquitto *, void *, const struct mosquitto_message *))
+{
+	struct mosquitto *m = client_open(id, port, 1000);
+	mosquitto_connect_callback_set(m, on_subscriber_connect);
+	mosquitto_subscribe_callback_set(m, on_subscriber_ready);
+	mosquitto_message_callback_set(m, on_message);
+	while (mosquitto_userdata(m) == NULL)
+		client_turn(m, 100);
+	return m;
 }
 
 #endif
