@@ -65,7 +65,13 @@ const struct config_option option_table[] = {
 		0, 10000000, NULL, "The same for all that comes from one address (IPv6: /64)."},
 	{"limits", "arrivals_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.arrivals_per_address),
 		"5000", 0, 10000000, NULL,
-		"Units a second that come on line from one address, in the same way."},
+		"Units a second that come on line from one address, in the same way; those of the units file "
+		"may always come."},
+	{"limits", "udp_arrivals", OPTION_INTEGER, OPTION_RELOAD, AT(limits.udp_arrivals), "2000", 0, 10000000,
+		NULL,
+		"Units a second that come on line over UDP from all addresses, which may be forged; those of "
+		"the "
+		"units file may always come; 0: no limit."},
 	{"limits", "input", OPTION_SIZE, OPTION_RELOAD, AT(limits.input), "16K", 4096, 128 << 10, NULL,
 		"Most bytes read from a connection at a time, and kept for it while the outbox is full."},
 	{"limits", "output", OPTION_SIZE, OPTION_RELOAD, AT(limits.output), "64K", 4096, 1 << 20, NULL,

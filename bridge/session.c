@@ -15,6 +15,7 @@ struct sessions {
 	struct session *by_ident; /* hash: units on line, and remembered ones */
 	struct session *gone;     /* off line, the longest first */
 	size_t gone_count, online;
+	struct bucket udp_arrivals;
 	uint64_t number;
 	const struct codec_options *options;
 	const struct config *config;
@@ -228,6 +229,27 @@ static bool is_welcome(struct sessions *s, struct span ident)
 	return reason == STAT_COUNT;
 }
 
+/* Too many have come on line in this second, from this address or, over UDP, where addresses can be forged, from all of them?
+ * Units of the units file may always come. */
+static bool arrives_too_soon(struct sessions *s, struct span ident)
+{
+	struct conn *conn = s->conn;
+	const struct config *c = s->config;
+	if (units_find(s->units, ident) != NULL)
+		return false;
+	if (bucket_empty(&conn->source->arrivals, c->limits.arrivals_per_address, s->now_ms)) {
+		conn_refused(conn, STAT_REFUSED_ARRIVALS_PER_ADDRESS);
+		return true;
+	}
+	if (conn->udp && bucket_empty(&s->udp_arrivals, c->limits.udp_arrivals, s->now_ms)) {
+		conn_refused(conn, STAT_REFUSED_UDP_ARRIVALS);
+		return true;
+	}
+	conn->source->arrivals.spent++;
+	s->udp_arrivals.spent += conn->udp ? 1 : 0;
+	return false;
+}
+
 /* codec_sink.identify */
 static struct codec_unit *on_identify(void *ctx, struct span ident)
 {
@@ -241,12 +263,10 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 	session = find(s, ident); /* making place may have forgotten it */
 	if (is_guest(s, session))
 		return &session->unit;
-	if (bucket_empty(&conn->source->arrivals, s->config->limits.arrivals_per_address, s->now_ms)) {
-		conn_refused(conn, STAT_REFUSED_ARRIVALS_PER_ADDRESS);
+	if (arrives_too_soon(s, ident)) {
 		s->later = true;
 		return NULL;
 	}
-	conn->source->arrivals.spent++;
 	if (session == NULL)
 		session = new_session(s, ident);
 	if (session == NULL)

@@ -57,6 +57,7 @@ const struct stat_info stat_table[STAT_COUNT] = {
 	[STAT_REFUSED_UNITS_PER_CONNECTION] = {"refused.units_per_connection", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_UNITS] = {"refused.units", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_ARRIVALS_PER_ADDRESS] = {"refused.arrivals_per_address", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_UDP_ARRIVALS] = {"refused.udp_arrivals", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_FRAMES_PER_UNIT] = {"refused.frames_per_unit", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_FRAMES_PER_ADDRESS] = {"refused.frames_per_address", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_NOT_ADMITTED] = {"refused.not_admitted", NULL, STAT_IS_COUNTER, NULL},

@@ -131,6 +131,21 @@ def test_units_that_come_on_line_too_fast(limited, transport):
         unit.close()
 
 
+def test_units_over_udp_that_come_too_fast_from_anywhere(limited, tmp_path):
+    path = tmp_path / "units.ini"
+    path.write_text("[9170503899]\nname = known\n")
+    bridge, sub, counted = limited(limits={"udp_arrivals": 5}, units={"file": path})
+    units = [Unit(bridge.port, "udp") for _ in range(25)]
+    for n, unit in enumerate(units):
+        unit.send(v1(f"91705038{n:02}"))
+    known = Unit(bridge.port, "udp")
+    known.send(v1("9170503899"))
+    assert b"V4,V1" in known.receive(), "those of the units file may always come"
+    counted("refused.udp_arrivals")
+    for unit in [known, *units]:
+        unit.close()
+
+
 def test_units_in_all(limited):
     bridge, _, counted = limited(limits={"units": 2})
     relay = Unit(bridge.port)
