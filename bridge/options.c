@@ -67,7 +67,7 @@ const struct config_option option_table[] = {
 		"5000", 0, 10000000, NULL,
 		"Units a second that come on line from one address, in the same way; those of the units file "
 		"may always come."},
-	{"limits", "udp_arrivals", OPTION_INTEGER, OPTION_RELOAD, AT(limits.udp_arrivals), "2000", 0, 10000000,
+	{"limits", "udp_arrivals", OPTION_INTEGER, OPTION_RELOAD, AT(limits.udp_arrivals), "500", 0, 10000000,
 		NULL,
 		"Units a second that come on line over UDP from all addresses, which may be forged; those of "
 		"the "
