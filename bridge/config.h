@@ -37,8 +37,8 @@ struct config {
 		int64_t first_frame_timeout, idle_timeout, udp_timeout, keepalive, user_timeout;
 	} listen;
 	struct {
-		int64_t unidentified, units, units_per_connection, arrivals_per_address, udp_arrivals, frames_per_unit,
-			frames_per_address;
+		int64_t unidentified, units, units_per_connection, arrivals_per_address, udp_arrivals,
+			frames_per_unit, frames_per_address;
 		int64_t input, output;
 	} limits;
 	struct {
