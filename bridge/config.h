@@ -17,6 +17,11 @@
 
 #define CONFIG_NETWORKS_MAX 32
 
+/* durations are kept in milliseconds */
+#define CONFIG_SECOND 1000LL
+#define CONFIG_HOUR (3600 * CONFIG_SECOND)
+#define CONFIG_DAY (24 * CONFIG_HOUR)
+
 struct endpoints {
 	unsigned count;
 	bool all; /* the word `yes` instead of a list */

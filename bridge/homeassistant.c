@@ -121,12 +121,11 @@ static void pair_topic(struct emitter *e, const char *key, const struct homeassi
 	emit_pair_text(e, key, span_of(topic.text, topic.len));
 }
 
-static void put_device(const struct homeassistant *h, const struct session *s, struct emitter *e)
+static void put_device(const struct session *s, struct emitter *e)
 {
 	char id[40], name[240];
 	const struct unit_info *info = s->info;
 	bool named = info != NULL && *info->name, typed = info != NULL && *info->type;
-	(void)h;
 	snprintf(id, sizeof(id), "tracker2mqtt_%s", s->unit.ident);
 	snprintf(name, sizeof(name), "%s%s", named ? "" : "Tracker ", named ? info->name : s->unit.ident);
 	emit_key(e, "dev");
@@ -249,7 +248,7 @@ static void tell(struct homeassistant *h, const struct session *s)
 	for (size_t i = 0; i < BUTTONS; i++)
 		count += has_button(h, s, &buttons[i]) ? 1 : 0;
 	emit_map(&e, 6);
-	put_device(h, s, &e);
+	put_device(s, &e);
 	put_availability(h, s, &e);
 	emit_pair_integer(&e, "qos", 1);
 	emit_key(&e, "cmps");

@@ -1,6 +1,7 @@
 /* mqtt: see mqtt.h. The connection; what goes over it is in the second half. */
 #include "mqtt_private.h"
 
+#include "clock.h"
 #include "log.h"
 #include "window.h"
 
@@ -9,7 +10,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define SUBSCRIBE_MOST 4
 #define BACKOFF_FIRST 0.5
@@ -41,13 +41,6 @@ static const struct emit_format *const formats[] = {
 	[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
 
 static void connect_later(struct mqtt *m);
-
-static int64_t steady_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* --- the connection --- */
 
@@ -212,7 +205,7 @@ static void on_publish(
 	if (reason >= 0x80)
 		log_error("the broker refuses a message: %s", mosquitto_reason_string(reason));
 	m->by_mid[mid & 0xffff] = 0;
-	window_acknowledged(&m->window, m->inflight, steady_us());
+	window_acknowledged(&m->window, m->inflight, clock_steady_us());
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, --m->inflight);
 	stats_add(m->stats, STAT_PUBLISHED, 1);
 	outbox_done(m->outbox, seqnum);

@@ -6,17 +6,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define SECOND 1000LL
-#define HOUR (3600 * SECOND)
-#define DAY (24 * HOUR)
-
 struct unit_name {
 	const char *name;
 	int64_t factor;
 };
 
-static const struct unit_name durations[] = {
-	{"ms", 1}, {"s", SECOND}, {"m", 60 * SECOND}, {"h", HOUR}, {"d", DAY}, {NULL, 0}};
+static const struct unit_name durations[] = {{"ms", 1}, {"s", CONFIG_SECOND}, {"m", 60 * CONFIG_SECOND},
+	{"h", CONFIG_HOUR}, {"d", CONFIG_DAY}, {NULL, 0}};
 static const struct unit_name sizes[] = {{"K", 1LL << 10}, {"M", 1LL << 20}, {"G", 1LL << 30}, {NULL, 0}};
 
 /* A whole number with one of the units behind it; a bare one only when `bare` is not 0 or it is 0. */

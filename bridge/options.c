@@ -12,9 +12,9 @@ static const char *const replies[] = {"bridge", "relay", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 #define AT(field) offsetof(struct config, field)
-#define SECOND 1000LL
-#define HOUR (3600 * SECOND)
-#define DAY (24 * HOUR)
+#define SECOND CONFIG_SECOND
+#define HOUR CONFIG_HOUR
+#define DAY CONFIG_DAY
 
 const struct config_option option_table[] = {
 	{"listen", "tcp", OPTION_ENDPOINTS, 0, AT(listen.tcp), "0.0.0.0:8888", 0, 0, NULL,
