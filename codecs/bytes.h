@@ -64,9 +64,17 @@ static inline int byte_hex(uint8_t c)
 	return -1;
 }
 
-static inline bool byte_is_bcd(uint8_t c)
+/* Two decimal digits in each byte? Eight at a time: a digit over 9 and 6 have a carry. */
+static inline bool span_is_bcd(struct span s)
 {
-	return (c >> 4) <= 9 && (c & 15) <= 9;
+	const uint64_t low = 0x0f0f0f0f0f0f0f0f, six = 0x0606060606060606;
+	for (size_t i = 0; i < s.len; i += 8) {
+		uint64_t v = 0;
+		memcpy(&v, s.ptr + i, s.len - i < 8 ? s.len - i : 8);
+		if ((((v & low) + six) | ((v >> 4 & low) + six)) & ~low)
+			return false;
+	}
+	return true;
 }
 
 static inline bool span_all(struct span s, bool (*test)(uint8_t))
@@ -145,13 +153,6 @@ static inline struct span writer_span(const struct writer *w)
 	return span_of(w->ptr, w->len);
 }
 
-/* Where to write when there are so many bytes of room; NULL when there are not: then write piece by piece. What was used is
- * added to len. For hot paths. */
-static inline uint8_t *writer_room(const struct writer *w, size_t room)
-{
-	return !w->full && w->cap - w->len >= room ? w->ptr + w->len : NULL;
-}
-
 static inline void writer_bytes(struct writer *w, const void *ptr, size_t len)
 {
 	if (w->full || len > w->cap - w->len) {
@@ -161,6 +162,19 @@ static inline void writer_bytes(struct writer *w, const void *ptr, size_t len)
 	if (len > 0)
 		memcpy(w->ptr + w->len, ptr, len);
 	w->len += len;
+}
+
+#define WRITER_SHORT 48
+
+/* The same, faster for short ones: behind `s` there must be WRITER_SHORT readable bytes. */
+static inline void writer_short(struct writer *w, struct span s)
+{
+	if (s.len > WRITER_SHORT || w->full || w->cap - w->len < WRITER_SHORT) {
+		writer_bytes(w, s.ptr, s.len);
+		return;
+	}
+	memcpy(w->ptr + w->len, s.ptr, WRITER_SHORT); /* of one size: the compiler knows it */
+	w->len += s.len;
 }
 
 static inline void writer_u8(struct writer *w, uint8_t byte)
@@ -227,14 +241,20 @@ static inline void writer_decimal(struct writer *w, uint64_t v, unsigned digits)
 	writer_bytes(w, at, (size_t)(end - at));
 }
 
-/* Each byte as two upper-case hex digits. */
+/* Each byte as two upper-case hex digits; all of them or none. */
 static inline void writer_hex(struct writer *w, struct span s)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	for (size_t i = 0; i < s.len; i++) {
-		writer_u8(w, (uint8_t)digits[s.ptr[i] >> 4]);
-		writer_u8(w, (uint8_t)digits[s.ptr[i] & 15]);
+	if (w->full || s.len > (w->cap - w->len) / 2) {
+		w->full = true;
+		return;
 	}
+	uint8_t *to = w->ptr + w->len;
+	for (size_t i = 0; i < s.len; i++) {
+		*to++ = (uint8_t)digits[s.ptr[i] >> 4];
+		*to++ = (uint8_t)digits[s.ptr[i] & 15];
+	}
+	w->len += 2 * s.len;
 }
 
 #endif

@@ -47,10 +47,11 @@ static inline bool calendar_unix(const struct calendar *c, int64_t *unix_s)
 		return false;
 	if (c->hour > 23 || c->minute > 59 || c->second > 59)
 		return false;
-	int64_t days = calendar_days(c->year, c->month, c->day);
-	struct calendar back = calendar_of(days * 86400);
-	if (back.day != c->day) /* 31 April */
+	static const uint8_t last[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = c->year % 4 == 0; /* also 2000 */
+	if (c->day > last[c->month - 1] || (c->month == 2 && c->day == 29 && !leap))
 		return false;
+	int64_t days = calendar_days(c->year, c->month, c->day);
 	*unix_s = days * 86400 + c->hour * 3600 + c->minute * 60 + c->second;
 	return true;
 }

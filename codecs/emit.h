@@ -12,34 +12,17 @@
 
 struct emitter;
 
-/* A key that is known beforehand: plain characters, at most 41 of them. Every table of keys is made with EMIT_KEY. Ready for both
- * formats: MessagePack's head, one or two bytes, takes the place of JSON's comma and quote. */
-struct emit_key {
-	char text[45]; /* as JSON has it between two pairs: ,"key": */
-	uint8_t len;   /* of text */
-	uint8_t skip;  /* MessagePack: 1 when the head is one byte, else 0 */
-	uint8_t head;  /* its last byte */
-};
-
-#define EMIT_KEY(key)                                                                                          \
-	{                                                                                                      \
-		",\"" key "\":", sizeof(",\"" key "\":") - 1, sizeof(key) - 1 < 32,                            \
-			(uint8_t)(sizeof(key) - 1 < 32 ? 0xa0 | (sizeof(key) - 1) : sizeof(key) - 1)           \
-	}
-#define EMIT_KEY_ROOM 64 /* what writing a key with a boolean may touch */
-
 struct emit_format {
 	const char *name;         /* as in the option `format` */
 	const char *content_type; /* MIME type */
+	uint8_t separator;        /* bytes in front of each pair of a map but the first */
 	void (*map)(struct emitter *, unsigned pairs);
 	void (*array)(struct emitter *, unsigned items);
 	void (*end)(struct emitter *);
 	void (*boolean)(struct emitter *, bool);
 	void (*fixed)(struct emitter *, int64_t number, unsigned decimals);
 	void (*text)(struct emitter *, struct span);
-	void (*key)(struct emitter *, const struct emit_key *);
-	/* Pairs of a key and a boolean: for each bit of `which`, the lowest first, keys[bit] with that bit of `truth`. */
-	void (*flags)(struct emitter *, const struct emit_key *keys, uint64_t which, uint64_t truth);
+	void (*key)(struct emitter *, struct span);
 };
 
 struct emitter {
@@ -48,7 +31,7 @@ struct emitter {
 	uint32_t open_map;  /* one bit per depth: 1 = map */
 	uint32_t not_first; /* one bit per depth: 1 = a comma is due (JSON) */
 	unsigned depth;
-	bool after_key, colon_written;
+	bool after_key;
 };
 
 extern const struct emit_format emit_json;
@@ -102,18 +85,19 @@ static inline void emit_text(struct emitter *e, struct span text)
 
 static inline void emit_key(struct emitter *e, const char *key)
 {
-	e->format->text(e, span_text(key));
-	e->after_key = true;
+	e->format->key(e, span_text(key));
 }
 
-static inline void emit_known_key(struct emitter *e, const struct emit_key *key)
+/* What this format has written before in a map, behind other pairs, is written once more: whole pairs, and a key at the end
+ * when its value is still to come. For hot paths. */
+static inline void emit_again(struct emitter *e, struct span pairs, bool value_due)
 {
-	e->format->key(e, key);
-}
-
-static inline void emit_flags(struct emitter *e, const struct emit_key *keys, uint64_t which, uint64_t truth)
-{
-	e->format->flags(e, keys, which, truth);
+	uint32_t bit = 1u << e->depth;
+	if (!(e->not_first & bit))
+		pairs = span_after(pairs, e->format->separator);
+	e->not_first |= bit;
+	e->after_key = value_due;
+	writer_short(e->out, pairs);
 }
 
 static inline void emit_pair_text(struct emitter *e, const char *key, struct span text)

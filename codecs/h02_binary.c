@@ -14,9 +14,9 @@ static const uint8_t lengths[] = {32, 42, 45, 46, 47, 48, 51, 54};
 
 /* --- framing --- */
 
-static bool all_bcd(struct span in, size_t from, size_t n)
+static inline bool all_bcd(struct span in, size_t from, size_t n)
 {
-	return span_all(span_of(in.ptr + from, n), byte_is_bcd);
+	return span_is_bcd(span_of(in.ptr + from, n));
 }
 
 static bool all_zero(struct span in, size_t from, size_t n)
@@ -79,7 +79,6 @@ enum h02_start h02_binary_start(struct span in)
 		return H02_START_NO;
 	if (in.len < 12)
 		return H02_START_MORE;
-	bool id = all_bcd(in, 1, 5), clock = plausible_clock(in, 6);
 	if (short_id(in))
 		return H02_START_YES;
 	if (in.ptr[0] == 'X')
@@ -88,7 +87,7 @@ enum h02_start h02_binary_start(struct span in)
 		return H02_START_YES;
 	if (in.len < 15 && all_bcd(in, 1, 8))
 		return H02_START_MORE;
-	if (clock || (id && all_bcd(in, 6, 6) && !all_zero(in, 1, 5)))
+	if (plausible_clock(in, 6) || (all_bcd(in, 1, 5) && all_bcd(in, 6, 6) && !all_zero(in, 1, 5)))
 		return H02_START_WEAK;
 	return H02_START_NO;
 }

@@ -74,14 +74,10 @@ static void put_head(struct writer *w, const struct codec_unit *unit)
 static void put_clock(struct writer *w, int64_t now_ms, bool date)
 {
 	struct calendar c = calendar_of(now_ms / 1000);
-	if (date) {
-		writer_decimal(w, (uint64_t)c.year, 4);
-		writer_decimal(w, (uint64_t)c.month, 2);
-		writer_decimal(w, (uint64_t)c.day, 2);
-	}
-	writer_decimal(w, (uint64_t)c.hour, 2);
-	writer_decimal(w, (uint64_t)c.minute, 2);
-	writer_decimal(w, (uint64_t)c.second, 2);
+	int number = (c.hour * 100 + c.minute) * 100 + c.second;
+	if (date)
+		writer_decimal(w, (uint64_t)((c.year * 100 + c.month) * 100 + c.day), 8);
+	writer_decimal(w, (uint64_t)number, 6);
 }
 
 /* The form that the options make of the one that the reference gives. */

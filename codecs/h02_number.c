@@ -2,17 +2,21 @@
 #include "h02_number.h"
 
 #define DIGITS_MAX 9
+#define WHOLE_MAX 999999999
 
 bool h02_whole(struct span s, bool negative, int64_t *out)
 {
 	bool minus = negative && s.len > 1 && s.ptr[0] == '-';
 	if (minus)
 		s = span_after(s, 1);
-	if (s.len == 0 || s.len > 10 || !span_all(s, byte_is_digit))
+	if (s.len == 0 || s.len > 10)
 		return false;
 	int64_t v = 0;
-	for (size_t i = 0; i < s.len; i++)
+	for (size_t i = 0; i < s.len; i++) {
+		if (!byte_is_digit(s.ptr[i]))
+			return false;
 		v = v * 10 + (s.ptr[i] - '0');
+	}
 	*out = minus ? -v : v;
 	return true;
 }
@@ -36,41 +40,39 @@ bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 	*out = (struct h02_decimal){0};
 	if (empty && (s.len == 0 || span_is(s, "null")))
 		return true;
-	unsigned significant = 0, seen = 0;
-	bool point = false;
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t c = s.ptr[i];
-		if (c == '.' && !point) {
-			point = true;
-			continue;
-		}
-		if (!byte_is_digit(c))
-			return false;
-		seen++;
-		if (point && out->scale == DIGITS_MAX)
-			continue;
-		out->digits = out->digits * 10 + (c - '0');
-		out->scale += point;
-		if (!point && (out->digits > 0) && ++significant > DIGITS_MAX)
+	int64_t v = 0;
+	size_t i = 0, point, scale = 0;
+	for (; i < s.len && byte_is_digit(s.ptr[i]); i++) {
+		v = v * 10 + (s.ptr[i] - '0');
+		if (v > WHOLE_MAX)
 			return false;
 	}
-	return seen > 0;
+	point = i;
+	if (i < s.len && s.ptr[i] == '.') {
+		for (i++; i < s.len && byte_is_digit(s.ptr[i]); i++)
+			if (scale < DIGITS_MAX) {
+				v = v * 10 + (s.ptr[i] - '0');
+				scale++;
+			}
+	}
+	*out = (struct h02_decimal){v, (unsigned)scale};
+	return i == s.len && (point > 0 || scale > 0);
 }
 
 static int64_t power10(unsigned n)
 {
-	int64_t v = 1;
-	while (n-- > 0)
-		v *= 10;
-	return v;
+	static const int64_t powers[] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
+	return powers[n];
 }
 
 int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned decimals)
 {
 	__extension__ typedef __int128 wide;
-	wide number = (wide)d.digits * mul * power10(decimals);
-	wide scale = (wide)div * power10(d.scale);
-	return (int64_t)((number + scale / 2) / scale);
+	int64_t up = mul * power10(decimals), down = div * power10(d.scale), number;
+	if (!__builtin_mul_overflow(d.digits, up, &number) && number <= INT64_MAX - down / 2)
+		return (number + down / 2) / down;
+	return (int64_t)(((wide)d.digits * up + down / 2) / down);
 }
 
 /* Value from degrees and minutes, both as texts. */

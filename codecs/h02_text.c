@@ -9,38 +9,32 @@
 
 /* --- helpers --- */
 
+static bool is_blank(uint8_t c)
+{
+	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+}
+
 static struct span trim(struct span s)
 {
-	while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t' || s.ptr[0] == '\r' || s.ptr[0] == '\n'))
-		s = span_after(s, 1);
-	while (s.len > 0) {
-		uint8_t c = s.ptr[s.len - 1];
-		if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
-			break;
+	while (s.len > 0 && is_blank(s.ptr[0]))
+		s = span_of(s.ptr + 1, s.len - 1);
+	while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
 		s.len--;
-	}
 	return s;
 }
 
 static void split(struct h02_text *x, struct span body)
 {
-	size_t from = 0;
+	const uint8_t *from = body.ptr, *end = body.ptr + body.len, *comma;
 	x->body = body;
 	x->count = 0;
-	for (size_t i = 0; i <= body.len; i++) {
-		if (i < body.len && body.ptr[i] != ',')
-			continue;
-		if (x->count < H02_FIELDS_MAX) {
-			x->field[x->count] = trim(span_of(body.ptr + from, i - from));
-			x->start[x->count++] = from;
-		}
-		from = i + 1;
-	}
-}
-
-struct span h02_field(const struct h02_text *x, size_t i)
-{
-	return i < x->count ? x->field[i] : span_of(NULL, 0);
+	do {
+		comma = memchr(from, ',', (size_t)(end - from));
+		x->start[x->count] = (size_t)(from - body.ptr);
+		x->field[x->count++] = trim(span_of(from, (size_t)((comma ? comma : end) - from)));
+		if (comma != NULL)
+			from = comma + 1;
+	} while (comma != NULL && x->count < H02_FIELDS_MAX);
 }
 
 struct span h02_raw(const struct h02_text *x, size_t i)

@@ -21,7 +21,10 @@ struct h02_text {
 };
 
 /* Empty when there is no such field. */
-struct span h02_field(const struct h02_text *x, size_t i);
+static inline struct span h02_field(const struct h02_text *x, size_t i)
+{
+	return i < x->count ? x->field[i] : span_of(NULL, 0);
+}
 /* From this field to the end of the frame, as sent. */
 struct span h02_raw(const struct h02_text *x, size_t i);
 /* The fields from `from` to before `to`, joined by commas, as a parameter. */

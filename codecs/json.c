@@ -25,9 +25,7 @@ size_t emit_utf8_length(struct span s)
 static void before_value(struct emitter *e)
 {
 	if (e->after_key) {
-		if (!e->colon_written)
-			writer_u8(e->out, ':');
-		e->after_key = e->colon_written = false;
+		e->after_key = false;
 		return;
 	}
 	uint32_t bit = 1u << e->depth;
@@ -71,23 +69,22 @@ static void json_boolean(struct emitter *e, bool v)
 
 static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
-	uint8_t buf[40], *end = buf + sizeof(buf), *at;
+	static const uint32_t scales[] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
+	uint8_t buf[40 + WRITER_SHORT], *end = buf + 40, *at = end;
 	uint64_t v = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	uint64_t fraction = v % scales[decimals];
 	before_value(e);
-	while (decimals > 0 && v % 10 == 0) {
-		v /= 10;
-		decimals--;
+	if (fraction != 0) {
+		at = decimal_before(end, fraction, decimals);
+		while (end[-1] == '0')
+			end--;
+		*--at = '.';
 	}
-	at = decimal_before(end, v, decimals + 1);
-	if (decimals > 0) { /* the digits before the point move one to the left */
-		at--;
-		for (uint8_t *c = at; c < end - decimals - 1; c++)
-			c[0] = c[1];
-		end[-1 - (int)decimals] = '.';
-	}
+	at = decimal_before(at, v / scales[decimals], 1);
 	if (number < 0)
 		*--at = '-';
-	writer_bytes(e->out, at, (size_t)(end - at));
+	writer_short(e->out, span_of(at, (size_t)(end - at)));
 }
 
 static void escape(struct writer *w, uint8_t c)
@@ -118,7 +115,7 @@ static void escape(struct writer *w, uint8_t c)
 /* The bytes that stand in a JSON text as they are: ' ' to '~' but for " and \. */
 static bool is_plain(uint8_t c)
 {
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+	return (uint8_t)(c - 0x20) < 0x5f && c != '"' && c != '\\';
 }
 
 static void json_text(struct emitter *e, struct span text)
@@ -145,46 +142,17 @@ static void json_text(struct emitter *e, struct span text)
 	writer_u8(e->out, '"');
 }
 
-static void json_key(struct emitter *e, const struct emit_key *key)
+static void json_key(struct emitter *e, struct span key)
 {
-	struct writer *w = e->out;
-	uint32_t bit = 1u << e->depth;
-	size_t from = e->not_first & bit ? 0 : 1; /* without the comma */
-	e->not_first |= bit;
-	e->after_key = e->colon_written = true;
-	uint8_t *to = writer_room(w, EMIT_KEY_ROOM);
-	if (to == NULL) {
-		writer_bytes(w, key->text + from, key->len - from);
-		return;
-	}
-	memcpy(to, key->text + from, sizeof(key->text) - 1); /* of one size: the compiler knows it */
-	w->len += key->len - from;
-}
-
-static void json_flags(struct emitter *e, const struct emit_key *keys, uint64_t which, uint64_t truth)
-{
-	static const char words[2][8] = {"false", "true"};
-	struct writer *w = e->out;
-	uint8_t *to = e->not_first & (1u << e->depth) ? writer_room(w, 64 * EMIT_KEY_ROOM) : NULL;
-	for (; which != 0; which &= which - 1) {
-		unsigned i = (unsigned)__builtin_ctzll(which), v = truth >> i & 1;
-		if (to == NULL) { /* the first pair, or little room */
-			json_key(e, &keys[i]);
-			json_boolean(e, v);
-			continue;
-		}
-		memcpy(to, &keys[i], sizeof(keys[i]));
-		to += keys[i].len;
-		memcpy(to, words[v], sizeof(words[v]));
-		to += 5 - v;
-	}
-	if (to != NULL)
-		w->len = (size_t)(to - w->ptr);
+	json_text(e, key);
+	writer_u8(e->out, ':');
+	e->after_key = true;
 }
 
 const struct emit_format emit_json = {
 	.name = "json",
 	.content_type = "application/json",
+	.separator = 1,
 	.map = json_map,
 	.array = json_array,
 	.end = json_end,
@@ -192,5 +160,4 @@ const struct emit_format emit_json = {
 	.fixed = json_fixed,
 	.text = json_text,
 	.key = json_key,
-	.flags = json_flags,
 };

@@ -191,7 +191,7 @@ static void put_imei(struct span phone, struct writer *out)
 /* R-ID808: the phone number without leading zeros. */
 static bool read_ident(struct span phone, struct writer *out)
 {
-	if (!span_all(phone, byte_is_bcd)) {
+	if (!span_is_bcd(phone)) {
 		if (phone.len != 6)
 			return false;
 		put_imei(phone, out);

@@ -150,7 +150,7 @@ static void take_items(struct telemetry *t, struct reader *r)
 static void set_time(struct telemetry *t, struct span s, const struct codec_options *options)
 {
 	int64_t unix_s;
-	if (!span_all(s, byte_is_bcd))
+	if (!span_is_bcd(s))
 		return;
 	int v[6];
 	for (size_t i = 0; i < 6; i++)

@@ -15,7 +15,6 @@ static msgpack_packer packer(struct emitter *e)
 {
 	msgpack_packer pk;
 	msgpack_packer_init(&pk, e->out, write_out);
-	e->after_key = false;
 	return pk;
 }
 
@@ -101,41 +100,6 @@ static void pack_text(struct emitter *e, struct span text)
 	writer_span_put(e->out, text);
 }
 
-/* Touches EMIT_KEY_ROOM bytes; returns the end of what is written. */
-static uint8_t *put_key(uint8_t *to, const struct emit_key *key)
-{
-	memcpy(to, key->text + key->skip, sizeof(key->text) - 1);
-	to[0] = 0xd9; /* str 8; overwritten when the head is one byte */
-	to[1 - key->skip] = key->head;
-	return to + key->len - 2 - key->skip;
-}
-
-static void pack_key(struct emitter *e, const struct emit_key *key)
-{
-	uint8_t *to = writer_room(e->out, EMIT_KEY_ROOM);
-	if (to == NULL)
-		pack_text(e, span_of(key->text + 2, key->len - 4u));
-	else
-		e->out->len += (size_t)(put_key(to, key) - to);
-}
-
-static void pack_flags(struct emitter *e, const struct emit_key *keys, uint64_t which, uint64_t truth)
-{
-	uint8_t *to = writer_room(e->out, 64 * EMIT_KEY_ROOM);
-	for (; which != 0; which &= which - 1) {
-		unsigned i = (unsigned)__builtin_ctzll(which);
-		if (to == NULL) { /* little room */
-			pack_key(e, &keys[i]);
-			pack_boolean(e, truth >> i & 1);
-			continue;
-		}
-		to = put_key(to, &keys[i]);
-		*to++ = (uint8_t)(0xc2 | (truth >> i & 1)); /* false, true */
-	}
-	if (to != NULL)
-		e->out->len = (size_t)(to - e->out->ptr);
-}
-
 const struct emit_format emit_msgpack = {
 	.name = "msgpack",
 	.content_type = "application/msgpack",
@@ -145,8 +109,7 @@ const struct emit_format emit_msgpack = {
 	.boolean = pack_boolean,
 	.fixed = pack_fixed,
 	.text = pack_text,
-	.key = pack_key,
-	.flags = pack_flags,
+	.key = pack_text,
 };
 
 const struct emit_format *emit_format_find(const char *name)

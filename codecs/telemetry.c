@@ -8,12 +8,6 @@ const struct param telemetry_params[TM_FIELD_COUNT] = {
 #undef FIELD
 };
 
-const struct emit_key telemetry_keys[TM_FIELD_COUNT] = {
-#define FIELD(name, key_, ...) [TM_##name] = EMIT_KEY(key_),
-#include "telemetry_fields.h"
-#undef FIELD
-};
-
 /* The fields that are booleans or alarms, as a set. */
 #define IS_FLAG(word, name, type)                                                                              \
 	(TM_##name / 64 == (word) && PARAM_##type >= PARAM_BOOLEAN ? UINT64_C(1) << TM_##name % 64 : 0) |
@@ -48,6 +42,14 @@ static void bit_set(uint64_t *map, enum telemetry_field field)
 static bool bit_test(const uint64_t *map, enum telemetry_field field)
 {
 	return map[field / 64] >> (field % 64) & 1;
+}
+
+static bool any_bit(const uint64_t *map)
+{
+	uint64_t all = 0;
+	for (size_t i = 0; i < TM_WORDS; i++)
+		all |= map[i];
+	return all != 0;
 }
 
 static unsigned bit_count(const uint64_t *map)
@@ -197,11 +199,10 @@ bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
 
 static void emit_keys(struct emitter *e, const char *name, const uint64_t *map)
 {
-	unsigned n = bit_count(map);
-	if (n == 0)
+	if (!any_bit(map))
 		return;
 	emit_key(e, name);
-	emit_array(e, n);
+	emit_array(e, bit_count(map));
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++)
 		if (bit_test(map, (enum telemetry_field)field))
 			emit_text(e, span_text(telemetry_params[field].key));
@@ -266,42 +267,97 @@ static void emit_item(struct emitter *e, const struct telemetry_item *item)
 	}
 }
 
-static void emit_field(const struct telemetry *t, struct emitter *e, size_t field)
+/* Every key as a format writes it, behind those of booleans `false`: one behind the other, so that booleans that follow
+ * one another and are false are one copy. */
+struct ready {
+	const struct emit_format *format;
+	size_t value; /* bytes of a boolean */
+	uint16_t at[TM_FIELD_COUNT + 1];
+	uint8_t text[TM_FIELD_COUNT * 56 + WRITER_SHORT];
+};
+
+static void make_ready(struct ready *r, const struct emit_format *format)
+{
+	struct writer w = writer_of(r->text, sizeof(r->text) - WRITER_SHORT);
+	struct emitter e = emitter_of(format, &w);
+	emit_map(&e, 1);
+	emit_key(&e, "");
+	size_t before = w.len;
+	emit_boolean(&e, false);
+	r->value = w.len - before;
+	for (size_t field = 0; field < TM_FIELD_COUNT; field++) {
+		r->at[field] = (uint16_t)w.len;
+		emit_key(&e, telemetry_params[field].key);
+		if (telemetry_params[field].type >= PARAM_BOOLEAN)
+			emit_boolean(&e, false);
+		else
+			e.after_key = false; /* whose value comes later */
+	}
+	r->at[TM_FIELD_COUNT] = (uint16_t)w.len;
+	r->format = format;
+}
+
+/* Made when a format is used for the first time. */
+static const struct ready *ready_for(const struct emit_format *format)
+{
+	static struct ready formats[2];
+	struct ready *r = formats;
+	if (r->format != NULL && r->format != format)
+		r++;
+	if (r->format != format)
+		make_ready(r, format);
+	return r;
+}
+
+static struct span ready_span(const struct ready *r, size_t from, size_t to)
+{
+	return span_of(r->text + r->at[from], (size_t)r->at[to] - r->at[from]);
+}
+
+static void emit_field(const struct telemetry *t, struct emitter *e, const struct ready *r, size_t field)
 {
 	const struct param *p = &telemetry_params[field];
-	emit_known_key(e, &telemetry_keys[field]);
-	if (p->type == PARAM_TEXT)
+	struct span key = ready_span(r, field, field + 1);
+	if (p->type >= PARAM_BOOLEAN)
+		key.len -= r->value;
+	emit_again(e, key, true);
+	if (p->type >= PARAM_BOOLEAN)
+		emit_boolean(e, bit_test(t->truth, (enum telemetry_field)field));
+	else if (p->type == PARAM_TEXT)
 		emit_text(e, t->value[field].text);
 	else
 		emit_fixed(e, t->value[field].number, p->decimals);
 }
 
-/* The present fields of a word of the sets, in order; booleans that follow one another in one go. */
-static void emit_word(const struct telemetry *t, struct emitter *e, size_t w)
+/* The present fields of a word of the sets, in order. */
+static void emit_word(const struct telemetry *t, struct emitter *e, const struct ready *r, size_t w)
 {
-	uint64_t left = t->present[w];
+	uint64_t left = t->present[w], off = left & flag_fields[w] & ~t->truth[w];
 	while (left != 0) {
-		uint64_t others = left & ~flag_fields[w];
-		uint64_t next = others & -others; /* the first that is no flag; 0: none */
-		uint64_t flags = left & (next - 1);
-		if (flags != 0)
-			emit_flags(e, telemetry_keys + w * 64, flags, t->truth[w]);
-		if (next == 0)
-			return;
-		emit_field(t, e, w * 64 + (unsigned)__builtin_ctzll(next));
-		left &= ~(next | (next - 1));
+		unsigned b = (unsigned)__builtin_ctzll(left);
+		size_t field = w * 64 + b;
+		if (off >> b & 1) {
+			uint64_t end = ~(off >> b); /* behind the false ones that follow one another */
+			unsigned n = end != 0 ? (unsigned)__builtin_ctzll(end) : 64;
+			emit_again(e, ready_span(r, field, field + n), false);
+			left = b + n < 64 ? left >> (b + n) << (b + n) : 0;
+		} else {
+			emit_field(t, e, r, field);
+			left &= left - 1;
+		}
 	}
 }
 
 void telemetry_emit(const struct telemetry *t, struct emitter *e)
 {
+	const struct ready *ready = ready_for(e->format);
 	unsigned pairs = bit_count(t->present) + t->item_count;
-	pairs += (bit_count(t->rejected) > 0 ? 1u : 0u) + (bit_count(t->alarms) > 0 ? 1u : 0u);
+	pairs += (any_bit(t->rejected) ? 1u : 0u) + (any_bit(t->alarms) ? 1u : 0u);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
 	emit_map(e, pairs);
 	for (size_t w = 0; w < TM_WORDS; w++)
-		emit_word(t, e, w);
+		emit_word(t, e, ready, w);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(e, i + 1, &t->cells[i]);
 	for (unsigned i = 0; i < t->item_count; i++)

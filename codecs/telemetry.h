@@ -34,8 +34,6 @@ struct param {
 };
 
 extern const struct param telemetry_params[TM_FIELD_COUNT];
-/* The same keys, ready to be written. */
-extern const struct emit_key telemetry_keys[TM_FIELD_COUNT];
 extern const char *const param_type_names[];
 
 #define TM_WORDS ((TM_FIELD_COUNT + 63) / 64)
