@@ -205,7 +205,7 @@ static void on_publish(
 	if (reason >= 0x80)
 		log_error("the broker refuses a message: %s", mosquitto_reason_string(reason));
 	m->by_mid[mid & 0xffff] = 0;
-	window_acknowledged(&m->window, m->inflight, clock_steady_us());
+	window_acknowledged(&m->window, clock_steady_us());
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, --m->inflight);
 	stats_add(m->stats, STAT_PUBLISHED, 1);
 	outbox_done(m->outbox, seqnum);
@@ -351,9 +351,9 @@ static bool publish(struct mqtt *m, const struct outbox_message *msg)
 	return true;
 }
 
-static bool can_publish(const struct mqtt *m)
+static bool can_publish(struct mqtt *m)
 {
-	return m->connected && !m->broken && m->inflight < m->window.now;
+	return m->connected && !m->broken && window_room(&m->window, m->inflight);
 }
 
 /* The library writes each message by itself; this makes full segments of those of one turn. */

@@ -1,8 +1,6 @@
 /* window: see window.h. */
 #include "window.h"
 
-#include <stdbool.h>
-
 #define LEAST_US 100000 /* a rate is taken over so long at least, and over two windows' worth */
 #define REST_US 3000000 /* between two tries */
 
@@ -42,7 +40,7 @@ static void try_another(struct window *w, int64_t rate)
 static void judge(struct window *w, int64_t rate, int64_t now_us)
 {
 	bool up = w->now > w->before;
-	bool keep = up ? rate > w->rate + w->rate / 10 : rate > w->rate - w->rate / 10;
+	bool keep = up ? rate > w->rate + w->rate / 4 : rate > w->rate - w->rate / 10;
 	if (!keep)
 		w->now = w->before;
 	w->before = 0;
@@ -50,9 +48,15 @@ static void judge(struct window *w, int64_t rate, int64_t now_us)
 	w->rest_until_us = up && keep ? 0 : now_us + REST_US;
 }
 
-void window_acknowledged(struct window *w, unsigned inflight, int64_t now_us)
+bool window_room(struct window *w, unsigned inflight)
 {
-	if (w->since_us == 0 || inflight < w->now / 2) { /* too little to send: it says nothing */
+	w->full = inflight >= w->now || (w->full && inflight > w->now / 2);
+	return !w->full;
+}
+
+void window_acknowledged(struct window *w, int64_t now_us)
+{
+	if (w->since_us == 0 || !w->full) { /* too little to send: it says nothing */
 		if (w->before != 0)
 			w->now = w->before;
 		w->before = 0;

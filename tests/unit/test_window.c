@@ -12,14 +12,14 @@ static unsigned run(unsigned most, int64_t trip_us, int64_t each_us, int seconds
 	int64_t now = 1000000, end = now + seconds * 1000000LL, free_us = now;
 	window_open(&w, most);
 	while (now < end) {
-		while (tail - head < w.now) { /* sent now */
+		while (window_room(&w, tail - head)) { /* sent now */
 			free_us = free_us > now ? free_us + each_us : now + each_us;
 			int64_t at = free_us > now + trip_us ? free_us : now + trip_us;
 			due[tail++ % (1 << 16)] = at;
 		}
 		now = due[head++ % (1 << 16)] > now ? due[(head - 1) % (1 << 16)] : now;
 		assert_true(w.now >= 1 && w.now <= most);
-		window_acknowledged(&w, tail - head, now);
+		window_acknowledged(&w, now);
 	}
 	return w.now;
 }
@@ -37,6 +37,19 @@ static void test_near_busy_broker(void **state)
 	assert_true(run(1000, 200, 40, 20) <= 2 * WINDOW_LEAST);
 }
 
+/* Refilled in large pieces, but only once it was full. */
+static void test_pieces(void **state)
+{
+	struct window w;
+	(void)state;
+	window_open(&w, 100);
+	assert_true(window_room(&w, 99));
+	assert_false(window_room(&w, 100));
+	assert_false(window_room(&w, 51));
+	assert_true(window_room(&w, 50));
+	assert_true(window_room(&w, 99));
+}
+
 static void test_small_limit(void **state)
 {
 	(void)state;
@@ -49,6 +62,7 @@ int main(void)
 		cmocka_unit_test(test_far_broker),
 		cmocka_unit_test(test_near_busy_broker),
 		cmocka_unit_test(test_small_limit),
+		cmocka_unit_test(test_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
