@@ -37,7 +37,8 @@ struct outbox {
 	size_t done_count;
 	int64_t done_since_ms, flushed_ms, retry_ms;
 	bool unflushed, full;
-	const char *trouble;
+	const char *write_trouble, *flush_trouble; /* what the disk said; NULL: nothing */
+	const char *trouble;                       /* the one that was told */
 	/* sending */
 	uint64_t cursor; /* the backlog up to here has been given out */
 	struct numbers live,
@@ -178,8 +179,9 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 
 /* --- stored --- */
 
-static void complain(struct outbox *o, const char *trouble)
+static void complain(struct outbox *o)
 {
+	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
 	if (trouble != NULL && o->trouble == NULL)
 		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
 			trouble);
@@ -188,14 +190,39 @@ static void complain(struct outbox *o, const char *trouble)
 	o->trouble = trouble;
 }
 
+/* What became of the flush, if one has ended. */
+static void take_flushed(struct outbox *o)
+{
+	if (!store_flushed(o->store, &o->flush_trouble))
+		return;
+	o->unflushed |= o->flush_trouble != NULL; /* again */
+	complain(o);
+}
+
 static void flush_in_time(struct outbox *o, int64_t now)
 {
 	if (o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed ||
-		now - o->flushed_ms < o->options.sync_interval_ms)
+		now - o->flushed_ms < o->options.sync_interval_ms || !store_flush(o->store))
 		return;
-	store_flush(o->store);
 	o->flushed_ms = now;
 	o->unflushed = false;
+}
+
+/* All that waits in the ring, and what is done, in one go. */
+static void write_turn(struct outbox *o, int64_t now)
+{
+	o->write_trouble = store_write(o->store, o->ring, o->done, o->done_count, o->seqnum);
+	complain(o);
+	if (o->write_trouble == NULL) {
+		ring_clear(o->ring);
+		o->done_count = 0;
+		o->stored = o->seqnum;
+		o->unflushed = true;
+		return;
+	}
+	o->retry_ms = now + RETRY_MS; /* what is done makes room, if it can */
+	if (o->done_count > 0 && store_write(o->store, NULL, o->done, o->done_count, o->stored) == NULL)
+		o->done_count = 0;
 }
 
 bool outbox_sync(struct outbox *o)
@@ -204,28 +231,17 @@ bool outbox_sync(struct outbox *o)
 		o->stored = o->seqnum;
 		return true;
 	}
+	take_flushed(o);
 	bool news = ring_count(o->ring) > 0;
-	if (!news && o->done_count == 0 && !o->unflushed)
-		return true;
-	int64_t now = clock_steady_ms();
-	flush_in_time(o, now);
-	bool due = o->done_count >= DONE_MAX || (o->done_count > 0 && now - o->done_since_ms >= DONE_WAIT_MS);
-	if (!news && !due)
-		return true;
-	if (o->trouble != NULL && now < o->retry_ms)
-		return !news;
-	complain(o, store_write(o->store, o->ring, o->done, o->done_count, o->seqnum));
-	if (o->trouble != NULL) { /* what is done makes room, if it can */
-		o->retry_ms = now + RETRY_MS;
-		if (o->done_count > 0 && store_write(o->store, NULL, o->done, o->done_count, o->stored) == NULL)
-			o->done_count = 0;
-		return !news;
+	if (news || o->done_count > 0 || o->unflushed) {
+		int64_t now = clock_steady_ms();
+		bool late = o->done_count > 0 && now - o->done_since_ms >= DONE_WAIT_MS;
+		bool may = o->write_trouble == NULL || now >= o->retry_ms;
+		flush_in_time(o, now);
+		if (may && (news || late || o->done_count >= DONE_MAX))
+			write_turn(o, now);
 	}
-	ring_clear(o->ring);
-	o->done_count = 0;
-	o->stored = o->seqnum;
-	o->unflushed = true;
-	return true;
+	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
 }
 
 /* --- out --- */

@@ -1,6 +1,8 @@
 /* store: see store.h. */
 #include "store.h"
 
+#include "flush.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -24,6 +26,7 @@ struct store {
 	char path[400];
 	size_t map_size;
 	int lock;
+	struct flush flush;
 	bool torn;
 	uint64_t last;
 	size_t count, bytes;
@@ -247,6 +250,7 @@ struct store *store_open(const char *path, size_t size, enum store_sync sync, ch
 void store_close(struct store *s)
 {
 	store_rest(s);
+	flush_wait(&s->flush);
 	if (s->env != NULL && s->sync != STORE_SYNC_NEVER)
 		mdb_env_sync(s->env, 1);
 	if (s->env != NULL)
@@ -343,10 +347,19 @@ const char *store_write(
 	return NULL;
 }
 
-void store_flush(struct store *s)
+bool store_flush(struct store *s)
 {
-	if (s->env != NULL)
-		mdb_env_sync(s->env, 1);
+	int fd;
+	return s->env != NULL && mdb_env_get_fd(s->env, &fd) == 0 && flush_begin(&s->flush, fd);
+}
+
+bool store_flushed(struct store *s, const char **why)
+{
+	int error;
+	if (!flush_ended(&s->flush, &error))
+		return false;
+	*why = error != 0 ? strerror(error) : NULL;
+	return true;
 }
 
 /* --- read --- */

@@ -19,8 +19,10 @@ void store_close(struct store *store);
  * says. Else nothing has changed, and what the disk said. */
 const char *store_write(struct store *store, struct outbox_ring *in, const uint64_t *out, size_t out_count,
 	uint64_t last_seqnum);
-/* fdatasync, for STORE_SYNC_INTERVAL. */
-void store_flush(struct store *store);
+/* For STORE_SYNC_INTERVAL: begins to make safe all that was written, beside the loop. False: not now, try again. */
+bool store_flush(struct store *store);
+/* True, once, when it has ended: *why is NULL, or what the disk said. */
+bool store_flushed(struct store *store, const char **why);
 
 /* The first message behind `after`, or exactly number `seqnum`. Spans are valid until store_write or store_rest. */
 bool store_next(struct store *store, uint64_t after, struct outbox_message *out);

@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -366,6 +368,49 @@ static void test_one_process(void **state)
 	outbox_close(reopen(8 << 20));
 }
 
+static atomic_int disk_error; /* what fdatasync says; 0: the truth */
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+	errno = disk_error;
+	return disk_error != 0 ? -1 : __real_fdatasync(fd);
+}
+
+static void turn(struct outbox *o, bool stored)
+{
+	for (int i = 0; i < 5000 && outbox_sync(o) != stored; i++)
+		usleep(1000);
+	assert_int_equal(outbox_sync(o), stored);
+}
+
+/* The disk refuses behind the loop's back: nothing may be acknowledged until it takes what it has. */
+static void test_flush_fails(void **state)
+{
+	char path[300], why[400];
+	struct outbox_message m;
+	(void)state;
+	snprintf(path, sizeof(path), "%s/flush", directory);
+	const struct outbox_options options = {path, 1 << 20, OUTBOX_SYNC_INTERVAL, 10};
+	struct outbox *o = outbox_open(&options, why, sizeof(why));
+	assert_non_null(o);
+	put(o, 1, 100, 1);
+	assert_true(outbox_sync(o));
+	assert_true(outbox_room(o));
+	disk_error = EIO;
+	turn(o, false);
+	assert_false(outbox_room(o));
+	put(o, 2, 100, 1);
+	assert_false(outbox_sync(o));
+	assert_true(outbox_next(o, &m)); /* the broker may have it all the same */
+	disk_error = 0;
+	turn(o, true);
+	assert_true(outbox_room(o));
+	assert_int_equal(outbox_count(o), 2);
+	outbox_close(o);
+}
+
 int main(void)
 {
 	snprintf(directory, sizeof(directory), "%s/test_outbox.XXXXXX",
@@ -381,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_one_process),
+		cmocka_unit_test(test_flush_fails),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 	char command[300];
