@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #define STOP_SECONDS 5.0
+#define COLLECT_SECONDS 0.0015 /* what comes within it shares a turn: one transaction, one push to the broker */
 
 static void use_stats_interval(struct bridge *b)
 {
@@ -120,6 +121,7 @@ static int run(struct bridge *b)
 {
 	char why[400];
 	b->loop = ev_default_loop(EVFLAG_AUTO);
+	ev_set_io_collect_interval(b->loop, COLLECT_SECONDS);
 	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
 	ev_prepare_init(&b->before_sleep, before_sleep);
 	ev_timer_init(&b->command_timer, on_command_timer, 0.25, 0.25);

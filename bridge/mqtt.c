@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define SUBSCRIBE_MOST 4
+#define READ_BURST 64
 #define BACKOFF_FIRST 0.5
 #define BACKOFF_MOST 10.0
 
@@ -103,13 +104,23 @@ static void after(struct mqtt *m, int rc)
 	watch(m);
 }
 
+/* What has come: a call of the library may read one packet only, and leaves EAGAIN when there are no more. */
+static int read_all(struct mqtt *m)
+{
+	int rc = MOSQ_ERR_SUCCESS;
+	errno = 0;
+	for (int i = 0; i < READ_BURST && rc == MOSQ_ERR_SUCCESS && !m->broken && errno != EAGAIN; i++)
+		rc = mosquitto_loop_read(m->client, 1);
+	return rc;
+}
+
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
 	struct mqtt *m = io->data;
 	int rc = MOSQ_ERR_SUCCESS;
 	if (events & EV_READ)
-		rc = mosquitto_loop_read(m->client, 1);
+		rc = read_all(m);
 	if (rc == MOSQ_ERR_SUCCESS && !m->broken && (events & EV_WRITE))
 		rc = mosquitto_loop_write(m->client, 1);
 	after(m, rc);
