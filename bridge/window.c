@@ -1,7 +1,9 @@
 /* window: see window.h. */
 #include "window.h"
 
-#define LEAST_US 100000 /* a rate is taken over so long at least, and over two windows' worth */
+#define LEAST_US 200000 /* a rate is taken over so long at least, and over two windows' worth */
+#define SETTLE_US                                                                                              \
+	1000000 /* it was full for so long before another size is tried: a stream that begins grows by itself */
 #define REST_US 3000000 /* between two tries */
 
 static unsigned bounded(const struct window *w, unsigned n)
@@ -60,6 +62,8 @@ void window_acknowledged(struct window *w, int64_t now_us)
 		if (w->before != 0)
 			w->now = w->before;
 		w->before = 0;
+		if (w->rest_until_us < now_us + SETTLE_US)
+			w->rest_until_us = now_us + SETTLE_US;
 		begin(w, now_us);
 		return;
 	}
