@@ -13,9 +13,8 @@ static int64_t now_ms(const struct bridge *b)
 static void on_message(void *ctx, const struct mqtt_message *m)
 {
 	struct bridge *b = ctx;
-	struct topic birth = homeassistant_birth_topic(&b->config);
-	if (span_is(m->topic, birth.text)) {
-		if (b->homeassistant != NULL && span_is(m->payload, "online"))
+	if (b->homeassistant != NULL && span_is(m->topic, homeassistant_birth_topic(&b->config).text)) {
+		if (span_is(m->payload, "online"))
 			homeassistant_birth(b->homeassistant, now_ms(b));
 		return;
 	}

@@ -37,6 +37,7 @@ static int usage(FILE *out, int rc)
 		"      --silent             never answer a command\n"
 		"      --ack-timeout S      reconnect and send again when nothing is acknowledged for S (15)\n"
 		"      --reconnect S        mean pause before reconnecting (1)\n"
+		"      --bind ADDRESS       where the units connect from (any)\n"
 		"      --record FILE        write `ident timestamp` of each acknowledged report\n"
 		"  -h, --help               this text\n"
 		"  -V, --version            version\n\n"
@@ -46,22 +47,27 @@ static int usage(FILE *out, int rc)
 	return rc;
 }
 
-static bool resolve(struct sim *s, const char *text)
+static bool resolve(const char *host, const char *port, int flags, struct sockaddr_storage *out, socklen_t *len)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags}, *info = NULL;
+	if (getaddrinfo(host, port, &hints, &info) != 0)
+		return false;
+	memcpy(out, info->ai_addr, info->ai_addrlen);
+	*len = info->ai_addrlen;
+	freeaddrinfo(info);
+	return true;
+}
+
+static bool resolve_server(struct sim *s, const char *text)
 {
 	char host[256];
 	const char *colon = strrchr(text, ':');
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *info = NULL;
 	if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
 		return false;
 	size_t n = (size_t)(colon - text);
 	bool brackets = n > 2 && text[0] == '[' && text[n - 1] == ']';
 	snprintf(host, sizeof(host), "%.*s", (int)(brackets ? n - 2 : n), brackets ? text + 1 : text);
-	if (getaddrinfo(host, colon + 1, &hints, &info) != 0)
-		return false;
-	memcpy(&s->server, info->ai_addr, info->ai_addrlen);
-	s->server_len = info->ai_addrlen;
-	freeaddrinfo(info);
-	return true;
+	return resolve(host, colon + 1, 0, &s->server, &s->server_len);
 }
 
 static bool number(const char *text, double min, double max, double *out)
@@ -128,6 +134,8 @@ static bool set(struct sim *s, struct settings *x, int c, const char *v)
 		return true;
 	case 8:
 		return number(v, 0, 86400, &x->spread);
+	case 9:
+		return resolve(v, "0", AI_NUMERICHOST, &s->from, &s->from_len);
 	}
 	return false;
 }
@@ -197,6 +205,7 @@ int main(int argc, char **argv)
 		{"reconnect", required_argument, NULL, 6},
 		{"record", required_argument, NULL, 7},
 		{"spread", required_argument, NULL, 8},
+		{"bind", required_argument, NULL, 9},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -222,7 +231,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	if (optind < argc || !resolve(&s, x.server)) {
+	if (optind < argc || !resolve_server(&s, x.server)) {
 		fprintf(stderr, "server %s is not HOST:PORT, or unknown\n",
 			optind < argc ? argv[optind] : x.server);
 		return 1;

@@ -63,8 +63,8 @@ struct sim_counts {
 
 struct sim {
 	struct ev_loop *loop;
-	struct sockaddr_storage server;
-	socklen_t server_len;
+	struct sockaddr_storage server, from;
+	socklen_t server_len, from_len; /* from_len 0: any address */
 	const struct sim_protocol *protocol;
 	bool udp, silent;
 	unsigned units, connected;

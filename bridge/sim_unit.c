@@ -276,13 +276,18 @@ static void connect_now(struct sim_unit *u)
 		lost(u);
 		return;
 	}
-	int rc = connect(u->fd, (struct sockaddr *)&s->server, s->server_len);
+	int one = 1, rc = 0;
+	if (s->from_len > 0) {
+		setsockopt(u->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+		rc = bind(u->fd, (struct sockaddr *)&s->from, s->from_len);
+	}
+	if (rc == 0)
+		rc = connect(u->fd, (struct sockaddr *)&s->server, s->server_len);
 	if (rc != 0 && errno != EINPROGRESS) {
 		lost(u);
 		return;
 	}
 	if (!s->udp) {
-		int one = 1;
 		setsockopt(u->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		watch(u, EV_WRITE);
 		return;

@@ -64,6 +64,20 @@ def test_sim(make_bridge, subscribe, tmp_path, protocol, transport):
     assert len(sub.wait(lambda m: m.topic.endswith("/alarm"), "alarms", 20)) == 20
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_sim_connects_from_an_address(make_bridge, subscribe, transport):
+    bridge = make_bridge()
+    bridge.wait_connected()
+    sub = subscribe()
+    result = subprocess.run([SIM, "-s", f"127.0.0.1:{bridge.port}", "-t", transport, "-n", "2", "-i", "0.05", "-r", "1", "--bind",
+                             "127.0.0.7"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    got = sub.wait(lambda m: m.topic.endswith("/position"), "positions", 2)
+    assert all(m.record["peer"].startswith("127.0.0.7:") for m in got)
+    wrong = subprocess.run([SIM, "--bind", "nowhere"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and "nowhere is not allowed" in wrong.stderr
+
+
 def test_sim_answers_commands(make_bridge, subscribe):
     bridge = make_bridge()
     bridge.wait_connected()
