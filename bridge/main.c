@@ -33,6 +33,7 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
 	mqtt_kick(b->mqtt);
+	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : COLLECT_SECONDS);
 	if (b->stopping && (outbox_count(b->outbox) == 0 || !mqtt_connected(b->mqtt)))
 		ev_break(loop, EVBREAK_ALL);
 }
@@ -121,7 +122,6 @@ static int run(struct bridge *b)
 {
 	char why[400];
 	b->loop = ev_default_loop(EVFLAG_AUTO);
-	ev_set_io_collect_interval(b->loop, COLLECT_SECONDS);
 	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
 	ev_prepare_init(&b->before_sleep, before_sleep);
 	ev_timer_init(&b->command_timer, on_command_timer, 0.25, 0.25);

@@ -391,6 +391,11 @@ void mqtt_kick(struct mqtt *m)
 		after(m, MOSQ_ERR_SUCCESS);
 }
 
+bool mqtt_hurries(const struct mqtt *m)
+{
+	return mqtt_connected(m) && window_tight(&m->window);
+}
+
 void mqtt_publish_now(struct mqtt *m, const char *topic, struct span payload, bool retain)
 {
 	if (!m->connected || m->broken)

@@ -33,6 +33,8 @@ void mqtt_start(struct mqtt *mqtt);
 
 /* Publishes what fits into the window. Once per turn of the loop. */
 void mqtt_kick(struct mqtt *mqtt);
+/* Does the next message wait for an acknowledgement that is due at once? */
+bool mqtt_hurries(const struct mqtt *mqtt);
 /* QoS 0, only while connected. */
 void mqtt_publish_now(struct mqtt *mqtt, const char *topic, struct span payload, bool retain);
 /* For how long there has been no connection; 0 while there is one. */

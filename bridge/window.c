@@ -2,8 +2,8 @@
 #include "window.h"
 
 #define LEAST_US 200000 /* a rate is taken over so long at least, and over two windows' worth */
-#define SETTLE_US                                                                                              \
-	1000000 /* it was full for so long before another size is tried: a stream that begins grows by itself */
+/* It was full for so long before another size is tried: a stream that begins grows by itself. */
+#define SETTLE_US 1000000
 #define REST_US 3000000 /* between two tries */
 
 static unsigned bounded(const struct window *w, unsigned n)
@@ -52,8 +52,14 @@ static void judge(struct window *w, int64_t rate, int64_t now_us)
 
 bool window_room(struct window *w, unsigned inflight)
 {
-	w->full = inflight >= w->now || (w->full && inflight > w->now / 2);
+	bool half = inflight <= w->now / 2 || w->now < WINDOW_TIGHT; /* a small one must not run dry */
+	w->full = inflight >= w->now || (w->full && !half);
 	return !w->full;
+}
+
+bool window_tight(const struct window *w)
+{
+	return w->full && w->now < WINDOW_TIGHT;
 }
 
 void window_acknowledged(struct window *w, int64_t now_us)

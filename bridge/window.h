@@ -6,7 +6,7 @@
  * when that makes it no slower than a tenth. Between WINDOW_LEAST and the limit.
  *
  * A window that was full is filled again when half of it is acknowledged: so what is sent goes in large pieces, which cost all
- * sides less than as many small ones. */
+ * sides less than as many small ones. But one under WINDOW_TIGHT (mosquitto's default is 20) would run dry meanwhile. */
 #ifndef T2M_WINDOW_H
 #define T2M_WINDOW_H
 
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define WINDOW_LEAST 256u
+#define WINDOW_TIGHT 64u
 
 struct window {
 	unsigned now, most;
@@ -29,6 +30,8 @@ struct window {
 void window_open(struct window *w, unsigned most);
 /* May one more be sent, with `inflight` on their way? */
 bool window_room(struct window *w, unsigned inflight);
+/* Full, and so small that a near broker is through with it within a millisecond: what it says should be heard at once. */
+bool window_tight(const struct window *w);
 /* One of them is acknowledged. */
 void window_acknowledged(struct window *w, int64_t now_us);
 

@@ -123,7 +123,7 @@ void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, ui
  * alarms that this record carries. True when there is a new one. */
 bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS]);
 
-/* Writes the record as one map. */
+/* Writes the record as one map. The first use of a format prepares its keys: not from two threads at once. */
 void telemetry_emit(const struct telemetry *t, struct emitter *e);
 
 #endif

@@ -46,8 +46,15 @@ static void test_pieces(void **state)
 	assert_true(window_room(&w, 99));
 	assert_false(window_room(&w, 100));
 	assert_false(window_room(&w, 51));
+	assert_false(window_tight(&w)); /* not so small */
 	assert_true(window_room(&w, 50));
 	assert_true(window_room(&w, 99));
+	window_open(&w, 20);
+	assert_true(window_room(&w, 19));
+	assert_false(window_tight(&w));
+	assert_false(window_room(&w, 20));
+	assert_true(window_tight(&w));
+	assert_true(window_room(&w, 19)); /* one by one */
 }
 
 static void test_small_limit(void **state)
