@@ -2,7 +2,6 @@
 #include "flush.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 static void *run(void *arg)
@@ -17,14 +16,13 @@ bool flush_begin(struct flush *f, int fd)
 {
 	if (f->running)
 		return false;
-	f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (f->fd < 0)
-		return false;
+	f->fd = fd;
+	f->running = true;
 	atomic_store(&f->ended, false);
-	f->running = pthread_create(&f->thread, NULL, run, f) == 0;
-	if (!f->running)
-		close(f->fd);
-	return f->running;
+	f->threaded = pthread_create(&f->thread, NULL, run, f) == 0;
+	if (!f->threaded)
+		run(f);
+	return true;
 }
 
 bool flush_ended(struct flush *f, int *error)
@@ -32,15 +30,14 @@ bool flush_ended(struct flush *f, int *error)
 	if (!f->running || !atomic_load(&f->ended))
 		return false;
 	flush_wait(f);
+	f->running = false;
 	*error = f->error;
 	return true;
 }
 
 void flush_wait(struct flush *f)
 {
-	if (!f->running)
-		return;
-	pthread_join(f->thread, NULL);
-	close(f->fd);
-	f->running = false;
+	if (f->threaded)
+		pthread_join(f->thread, NULL);
+	f->threaded = false;
 }

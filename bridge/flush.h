@@ -10,16 +10,16 @@
 /* All zero at first. */
 struct flush {
 	pthread_t thread;
-	bool running;
+	bool running, threaded;
 	int fd, error;
 	atomic_bool ended;
 };
 
-/* Begins; `fd` is copied. False: one is under way, or the system gives no descriptor or thread for it. */
+/* Begins; `fd` stays open until it has ended. False: one is under way. When the system gives no thread, it is done here. */
 bool flush_begin(struct flush *f, int fd);
 /* True, once for each that has begun, when it has ended: *error is 0 or errno. */
 bool flush_ended(struct flush *f, int *error);
-/* The end of the one under way, if there is one. */
+/* Waits for the end of the one under way, if there is one; flush_ended tells it all the same. */
 void flush_wait(struct flush *f);
 
 #endif

@@ -305,6 +305,7 @@ static int delete_messages(
 static void reopen(struct store *s)
 {
 	store_rest(s);
+	flush_wait(&s->flush);
 	if (s->env != NULL)
 		mdb_env_close(s->env);
 	s->env = NULL;

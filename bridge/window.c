@@ -15,7 +15,7 @@ static unsigned bounded(const struct window *w, unsigned n)
 
 void window_open(struct window *w, unsigned most)
 {
-	*w = (struct window){.most = most, .grown = 1};
+	*w = (struct window){.most = most, .grown = true};
 	w->now = bounded(w, WINDOW_LEAST);
 }
 
@@ -52,8 +52,8 @@ static void judge(struct window *w, int64_t rate, int64_t now_us)
 
 bool window_room(struct window *w, unsigned inflight)
 {
-	bool half = inflight <= w->now / 2 || w->now < WINDOW_TIGHT; /* a small one must not run dry */
-	w->full = inflight >= w->now || (w->full && !half);
+	unsigned again = w->now < WINDOW_TIGHT ? w->now - 1 : w->now / 2; /* a small one must not run dry */
+	w->full = inflight >= w->now || (w->full && inflight > again);
 	return !w->full;
 }
 

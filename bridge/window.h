@@ -22,7 +22,7 @@ struct window {
 	int64_t since_us, rest_until_us;
 	unsigned before; /* while another size is tried: the one before; 0: none is */
 	int64_t rate;    /* of `before`: acknowledged a second */
-	int grown;       /* did growing help last? Then it goes on at once */
+	bool grown;      /* did growing help last? Then it goes on at once */
 	bool full;       /* it was, and not yet half is acknowledged */
 };
 

@@ -166,7 +166,7 @@ static inline void writer_bytes(struct writer *w, const void *ptr, size_t len)
 
 #define WRITER_SHORT 48
 
-/* The same, faster for short ones: behind `s` there must be WRITER_SHORT readable bytes. */
+/* The same, faster for short ones: from s.ptr on there must be WRITER_SHORT readable bytes. */
 static inline void writer_short(struct writer *w, struct span s)
 {
 	if (s.len > WRITER_SHORT || w->full || w->cap - w->len < WRITER_SHORT) {
@@ -206,6 +206,14 @@ static inline void writer_span_put(struct writer *w, struct span s)
 static inline void writer_text(struct writer *w, const char *text)
 {
 	writer_bytes(w, text, strlen(text));
+}
+
+/* 10^n; n: 0 to 9. */
+static inline int64_t power10(unsigned n)
+{
+	static const int64_t powers[] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
+	return powers[n];
 }
 
 /* Two digits at a time: the number written so that it ends at `end`, at least `digits` of them; returns its start. */

@@ -59,13 +59,6 @@ bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 	return i == s.len && (point > 0 || scale > 0);
 }
 
-static int64_t power10(unsigned n)
-{
-	static const int64_t powers[] = {
-		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
-	return powers[n];
-}
-
 int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned decimals)
 {
 	__extension__ typedef __int128 wide;

@@ -69,11 +69,9 @@ static void json_boolean(struct emitter *e, bool v)
 
 static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
-	static const uint32_t scales[] = {
-		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
 	uint8_t buf[40 + WRITER_SHORT], *end = buf + 40, *at = end;
 	uint64_t v = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-	uint64_t fraction = v % scales[decimals];
+	uint64_t scale = (uint64_t)power10(decimals), fraction = v % scale;
 	before_value(e);
 	if (fraction != 0) {
 		at = decimal_before(end, fraction, decimals);
@@ -81,7 +79,7 @@ static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
 			end--;
 		*--at = '.';
 	}
-	at = decimal_before(at, v / scales[decimals], 1);
+	at = decimal_before(at, v / scale, 1);
 	if (number < 0)
 		*--at = '-';
 	writer_short(e->out, span_of(at, (size_t)(end - at)));

@@ -46,10 +46,8 @@ static void pack_boolean(struct emitter *e, bool v)
 
 static void pack_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
-	static const int64_t scales[] = {
-		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
 	msgpack_packer pk = packer(e);
-	int64_t scale = scales[decimals];
+	int64_t scale = power10(decimals);
 	if (number % scale == 0)
 		msgpack_pack_int64(&pk, number / scale);
 	else

@@ -318,12 +318,14 @@ static void emit_field(const struct telemetry *t, struct emitter *e, const struc
 {
 	const struct param *p = &telemetry_params[field];
 	struct span key = ready_span(r, field, field + 1);
-	if (p->type >= PARAM_BOOLEAN)
+	if (p->type >= PARAM_BOOLEAN) { /* a true one */
 		key.len -= r->value;
+		emit_again(e, key, true);
+		emit_boolean(e, true);
+		return;
+	}
 	emit_again(e, key, true);
-	if (p->type >= PARAM_BOOLEAN)
-		emit_boolean(e, bit_test(t->truth, (enum telemetry_field)field));
-	else if (p->type == PARAM_TEXT)
+	if (p->type == PARAM_TEXT)
 		emit_text(e, t->value[field].text);
 	else
 		emit_fixed(e, t->value[field].number, p->decimals);
