@@ -9,11 +9,11 @@
 #include "address.h"
 #include "codec.h"
 #include "config.h"
+#include "hash.h"
 #include "source.h"
 #include "tls.h"
 
 #include <ev.h>
-#include <uthash.h>
 
 struct session;
 struct sessions;

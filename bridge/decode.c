@@ -3,13 +3,13 @@
 #include "assembly.h"
 #include "codec.h"
 #include "gbk.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <uthash.h>
 
 #define BUFFER (1 << 20)
 

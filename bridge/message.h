@@ -1,7 +1,7 @@
 /* message: one outgoing MQTT publication, and its form as bytes, in memory and on disk.
  * May use: bytes. May not: know MQTT or units.
  *
- *   version 1, content 1, flags 1, 0, order 8, put_ms 8, memory_value 8, length of topic 2, of correlation 2, of the
+ *   version 1, content 1, flags 1 (MESSAGE_RETAIN ...), 0, order 8, put_ms 8, memory_value 8, length of topic 2, of correlation 2, of the
  *   memory key 2, 0 2, then topic, correlation, memory key, payload; host byte order: an outbox stays on its machine */
 #ifndef T2M_MESSAGE_H
 #define T2M_MESSAGE_H
@@ -16,16 +16,20 @@ struct outbox_message {
 	struct span correlation; /* MQTT 5 correlation data; mostly empty */
 	enum content content;
 	bool retain;
-	uint64_t order;         /* messages with the same number stay in order; for example a unit's */
-	int64_t put_ms;         /* Unix time */
-	struct span memory_key; /* with it the outbox remembers memory_value; empty: nothing */
-	int64_t memory_value;
+	bool retain_if_newest; /* retained only while nothing newer than memory_value is remembered under memory_key */
+	uint64_t order;        /* messages with the same number stay in order; for example a unit's */
+	int64_t put_ms;        /* Unix time */
+	struct span memory_key; /* with it the outbox remembers memory_value and put_ms; empty: nothing */
+	int64_t memory_value;   /* MESSAGE_FORGET: the key is forgotten */
 };
 
 #define MESSAGE_FORM 1
+#define MESSAGE_FORGET INT64_MIN
+
+enum { MESSAGE_RETAIN = 1, MESSAGE_RETAIN_IF_NEWEST = 2 };
 
 struct message_head {
-	uint8_t form, content, retain, zero;
+	uint8_t form, content, flags, zero;
 	uint16_t topic, correlation, memory_key, zeros;
 	uint64_t order;
 	int64_t put_ms, memory_value;
@@ -43,7 +47,8 @@ static inline void message_pack(const struct outbox_message *m, uint8_t *out)
 	struct message_head head = {
 		.form = MESSAGE_FORM,
 		.content = (uint8_t)m->content,
-		.retain = m->retain,
+		.flags = (uint8_t)((m->retain ? MESSAGE_RETAIN : 0) |
+				   (m->retain_if_newest ? MESSAGE_RETAIN_IF_NEWEST : 0)),
 		.topic = (uint16_t)m->topic.len,
 		.correlation = (uint16_t)m->correlation.len,
 		.memory_key = (uint16_t)m->memory_key.len,
@@ -73,7 +78,8 @@ static inline bool message_unpack(struct span in, uint64_t seqnum, struct outbox
 	m->memory_key = reader_take(&r, head.memory_key);
 	m->payload = reader_take(&r, reader_left(&r));
 	m->content = (enum content)head.content;
-	m->retain = head.retain;
+	m->retain = head.flags & MESSAGE_RETAIN;
+	m->retain_if_newest = head.flags & MESSAGE_RETAIN_IF_NEWEST;
 	m->order = head.order;
 	m->put_ms = head.put_ms;
 	m->memory_value = head.memory_value;

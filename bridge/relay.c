@@ -1,13 +1,13 @@
 /* relay: see relay.h. */
 #include "relay.h"
 
+#include "hash.h"
 #include "lookup.h"
 #include "log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #define RETRY_FIRST 1.0
 #define RETRY_MOST 60.0

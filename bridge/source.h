@@ -9,9 +9,8 @@
 
 #include "address.h"
 #include "config.h"
+#include "hash.h"
 #include "stats.h"
-
-#include <uthash.h>
 
 /* What was spent in the second that began at since_ms. All zero at first. */
 struct bucket {

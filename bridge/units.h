@@ -13,8 +13,7 @@
 #define T2M_UNITS_H
 
 #include "config.h"
-
-#include <uthash.h>
+#include "hash.h"
 
 struct unit_info {
 	char ident[CODEC_IDENT_MAX + 1];

@@ -1,0 +1,17 @@
+/* hash: uthash with a keyed hash: nobody outside can choose names that meet in one bucket.
+ * May use: uthash, libsodium (hash.c only). May not: know what is hashed.
+ *
+ * Include this header, never <uthash.h>. The hash is SipHash-2-4; its key comes from the kernel once per process. */
+#ifndef T2M_HASH_H
+#define T2M_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The same for the same bytes, as long as the process lives. */
+uint64_t hash_bytes(const void *bytes, size_t len);
+
+#define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)hash_bytes((keyptr), (keylen)))
+#include <uthash.h>
+
+#endif
