@@ -71,7 +71,7 @@ struct config {
 	} h02;
 	struct {
 		char *file;
-		int64_t unknown;
+		int64_t unknown, remember, remembered;
 	} units;
 	struct {
 		int64_t registration, timezone, max_packets;

@@ -1,5 +1,5 @@
-/* conn: see conn.h. Input and the lines in which conns wait; birth and death are in conn_life.c, what goes out in
- * conn_out.c. */
+/* conn: see conn.h. Input and the lines in which conns wait; birth and death are in conn_life.c, who has a place in
+ * conn_limits.c, what goes out in conn_out.c. */
 #include "conn_private.h"
 
 #include "log.h"
@@ -10,17 +10,18 @@
 
 #define UNKNOWN_MAX 1024 /* a connection that gives no start within so many bytes is none of ours */
 #define SLOW_MS 100      /* a connection that is too fast is not read for so long */
+#define KEPT_MOST (32u << 20)
 
-int64_t conns_now_ms(struct conns *conns)
+struct moment conns_now(struct conns *conns)
 {
-	return (int64_t)(ev_now(conns->loop) * 1000);
+	return (struct moment){(int64_t)(ev_now(conns->loop) * 1000), clock_steady_ms()};
 }
 
 /* --- lines --- */
 
 void conn_want_work(struct conn *conn)
 {
-	if (conn->work.line == NULL)
+	if (conn->work.line == NULL && conn->leaving == NULL)
 		JOIN(conn, work, &conn->conns->work);
 }
 
@@ -76,19 +77,23 @@ void conns_buffer_done(struct conns *c, uint8_t *buffer, uint32_t cap)
 
 void conn_keep(struct conn *conn, const uint8_t *bytes, size_t len)
 {
+	struct conns *c = conn->conns;
+	c->kept -= conn->in_cap;
 	if (len == 0) {
-		conns_buffer_done(conn->conns, conn->in, conn->in_cap);
+		conns_buffer_done(c, conn->in, conn->in_cap);
 		conn->in = NULL;
 		conn->in_cap = 0;
 	} else if (len > conn->in_cap) {
-		uint8_t *bigger = conns_buffer(conn->conns, conn->in, &conn->in_cap, 0, len);
+		uint8_t *bigger = conns_buffer(c, conn->in, &conn->in_cap, 0, len);
 		if (bigger == NULL) { /* lose these bytes rather than the process */
 			log_error("no memory for the input of a connection");
+			c->kept += conn->in_cap;
 			conn->in_len = 0;
 			return;
 		}
 		conn->in = bigger;
 	}
+	c->kept += conn->in_cap;
 	if (len > 0)
 		memmove(conn->in, bytes, len);
 	conn->in_len = (uint32_t)len;
@@ -125,9 +130,11 @@ void conn_feed(struct conn *conn, size_t len, int32_t quiet_ms)
 	enum input_end end = INPUT_DONE;
 	if (conn->ended && !conn->udp)
 		quiet_ms = CODEC_QUIET_FINAL;
-	size_t used = session_input(c->sessions, conn, span_of(c->input, len), quiet_ms, conns_now_ms(c), &end);
+	size_t used = session_input(c->sessions, conn, span_of(c->input, len), quiet_ms, conns_now(c), &end);
 	conn_keep(conn, c->input + used, len - used);
 	LEAVE(conn, quiet);
+	if (conn->leaving != NULL)
+		return;
 	if (end == INPUT_NO_ROOM)
 		stall(conn);
 	else if (end == INPUT_TOO_FAST)
@@ -138,10 +145,10 @@ void conn_feed(struct conn *conn, size_t len, int32_t quiet_ms)
 		wait_for_quiet(conn, &c->quiet_long);
 }
 
-/* After feed: is there a reason to end? The conn may be gone when this returns. */
+/* After feed: is there a reason to end? */
 static void judge(struct conn *conn)
 {
-	if (conn->stalled.line != NULL)
+	if (conn->stalled.line != NULL || conn->leaving != NULL)
 		return;
 	if (conn->stream.codec == NULL && (conn->in_len > UNKNOWN_MAX || (conn->udp && conn->in_len > 0))) {
 		conn_refused(conn, STAT_REFUSED_UNKNOWN_PROTOCOL);
@@ -160,7 +167,6 @@ void conn_take(struct conn *conn, size_t len, int32_t quiet_ms)
 	judge(conn);
 }
 
-/* The conn may be gone when this returns. */
 bool conn_take_again(struct conn *conn, int32_t quiet_ms)
 {
 	size_t len = conn->in_len;
@@ -175,11 +181,19 @@ bool conn_take_again(struct conn *conn, int32_t quiet_ms)
 void conn_touch(struct conn *conn)
 {
 	struct conns *c = conn->conns;
-	if (conn->sessions == NULL)
+	if (conn->sessions == NULL || conn_is_going(conn))
 		return;
-	if (conn->idle.line == &c->idle_fresh)
-		c->fresh_count--;
-	JOIN(conn, idle, conn->udp ? &c->idle_udp : &c->idle_tcp);
+	JOIN(conn, idle, !conn->udp ? &c->idle_tcp : conn->known > 0 ? &c->idle_udp_known : &c->idle_udp);
+}
+
+bool conn_is_going(const struct conn *conn)
+{
+	return conn->leaving != NULL || conn->last_words != NULL;
+}
+
+bool conn_spoke_within(const struct conn *conn, int64_t ms)
+{
+	return conn->idle.line != NULL && clock_steady_ms() - conn->idle.since_ms < ms;
 }
 
 ssize_t conn_receive(struct conn *conn, void *to, size_t size)
@@ -198,6 +212,8 @@ void conn_read(struct conn *conn)
 	if (conn->header_due && !conn_header(conn))
 		return;
 	size_t most = (size_t)c->config->limits.input, left = CONN_INPUT - conn->in_len;
+	if (c->kept > KEPT_MOST) /* many wait with much: from now on each with little */
+		most = SPARE_BYTES;
 	if (conn->in_len > 0)
 		memcpy(c->input, conn->in, conn->in_len);
 	ssize_t n = conn_receive(conn, c->input + conn->in_len, left < most ? left : most);
@@ -225,7 +241,7 @@ void conn_on_io(struct ev_loop *loop, ev_io *io, int events)
 		conn_listen(conn, false);
 		conn_want_work(conn);
 	}
-	bool may_read = !conn->ended && conn->stalled.line == NULL;
+	bool may_read = !conn->ended && conn->stalled.line == NULL && conn->leaving == NULL;
 	if (may_read && ((events & EV_READ) || conn->tls != NULL)) /* a TLS handshake may wait for writing */
 		conn_read(conn);
 }
@@ -233,7 +249,9 @@ void conn_on_io(struct ev_loop *loop, ev_io *io, int events)
 void conn_listen(struct conn *conn, bool writable)
 {
 	ev_io_stop(conn->conns->loop, &conn->io);
-	bool readable = !conn->ended && conn->stalled.line == NULL;
+	if (conn->leaving != NULL)
+		return;
+	bool readable = !conn->ended && conn->stalled.line == NULL && conn->last_words == NULL;
 	int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
 	ev_io_set(&conn->io, conn->peer.fd, events);
 	if (events != 0)
@@ -262,6 +280,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	close_idle(c, &c->idle_fresh, c->config->listen.first_frame_timeout, "no frame in time");
 	close_idle(c, &c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
 	close_idle(c, &c->idle_udp, c->config->listen.udp_timeout, "silent for too long");
+	close_idle(c, &c->idle_udp_known, c->config->listen.udp_timeout, "silent for too long");
 }
 
 static void quiet_line(struct conn **line, int32_t quiet_ms)
@@ -323,10 +342,12 @@ struct conns *conns_open(struct ev_loop *loop, const struct config *config, stru
 
 void conns_close_all(struct conns *c, const char *reason)
 {
-	struct conn **lines[] = {&c->idle_fresh, &c->idle_tcp, &c->idle_udp};
+	struct conn **lines[] = {
+		&c->idle_fresh, &c->idle_tcp, &c->idle_udp, &c->idle_udp_known, &c->speaking, &c->drained};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		while (*lines[i] != NULL)
 			conn_close(*lines[i], reason);
+	conns_reap(c);
 }
 
 void conns_free(struct conns *c)

@@ -1,12 +1,16 @@
 /* conn: one peer, TCP or UDP alike: what it sent and is not yet understood, what it is owed, when it goes.
  * May use: libev, session. May not: parse, know MQTT.
  *
+ * Nothing that happens while the bytes of one peer are worked on frees a conn or a unit: who is to go is marked, is no longer
+ * read or written, and goes in conns_reap, at the top of the turn.
+ *
  * Answers to units leave only through conns_flush, once per turn of the loop, after the outbox has stored
  * what they answer. A command leaves alone, with `gap` of silence before and after it. */
 #ifndef T2M_CONN_H
 #define T2M_CONN_H
 
 #include "address.h"
+#include "clock.h"
 #include "codec.h"
 #include "config.h"
 #include "hash.h"
@@ -31,12 +35,13 @@ struct place {
 };
 
 /* Called exactly once: the bytes have gone (ok), or never will. */
-typedef void conn_sent(void *ctx, uint64_t id, bool ok, int64_t now_ms);
+typedef void conn_sent(void *ctx, uint64_t id, bool ok, struct moment now);
 
 struct outgoing {
 	struct outgoing *next;
 	struct session *session;
-	conn_sent *sent;
+	conn_sent *sent; /* NULL: nobody waits any more, but half of it has left */
+	bool begun;      /* TLS may hold half of it: nothing else may come first */
 	void *ctx;
 	uint64_t id;
 	size_t len;
@@ -50,17 +55,22 @@ struct conn {
 		int fd; /* of the connection, or of the UDP socket */
 	} peer;         /* the key of the UDP table */
 	struct source *source;
-	struct tls_link *tls; /* NULL: plain */
-	uint64_t number;      /* in the order of arrival */
-	bool udp, ended, told, superseded;
+	struct tls_link *tls;   /* NULL: plain */
+	uint64_t number;        /* in the order of arrival */
+	const char *leaving;    /* why it goes with the next conns_reap; NULL: it stays */
+	const char *last_words; /* why it goes after what has arrived is taken; NULL: it stays */
+	bool udp, ended, told;
+	bool hashed;        /* UDP: datagrams find it */
+	uint8_t account;    /* conn_limits.c: as what it counts */
 	bool answered_last; /* what went out last was an answer: a command that waits has its turn */
 	bool partial;       /* half an answer is on its way: nothing may come between */
 	bool header_due;    /* a PROXY header comes first */
-	uint32_t credit;    /* UDP: bytes that may be answered; never more than came */
+	uint32_t credit;    /* UDP: bytes that may be answered */
 	ev_io io;           /* TCP only */
 	struct codec_stream stream;
 	struct session *sessions; /* units that speak here */
-	uint32_t units;           /* so many */
+	uint32_t units, known;    /* so many, and so many of the units file: then no stranger takes its place */
+	uint32_t strangers;       /* so many of the others are counted: conn_limits.c */
 	uint8_t *in;              /* bytes not yet used up */
 	uint32_t in_len, in_cap;
 	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
@@ -68,6 +78,8 @@ struct conn {
 	struct assembly *parts;              /* of messages in several frames */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
+	int64_t echo_from_ms;                      /* UDP: no answer that is what came, before */
+	struct conn *prev, *next;                  /* of the same source */
 	struct place idle, quiet, work,
 		stalled;   /* stalled: not read, for want of room or because it is too fast */
 	UT_hash_handle hh; /* UDP: by peer */
@@ -75,7 +87,7 @@ struct conn {
 
 struct conns *conns_open(struct ev_loop *loop, const struct config *config, struct sessions *sessions,
 	struct sources *sources, struct stats *stats);
-/* Closes all, each with this reason. */
+/* Closes all, each with this reason, at once: not from inside a call of this room. */
 void conns_close_all(struct conns *conns, const char *reason);
 void conns_free(struct conns *conns);
 
@@ -85,6 +97,8 @@ void conns_accept(struct conns *conns, int fd, const union address *peer, struct
 /* A datagram. false: not now (the outbox is full), do not read on. */
 bool conns_datagram(struct conns *conns, int fd, const union address *peer, struct span bytes);
 
+/* Those that are marked go; of those whose unit speaks elsewhere, what has arrived is taken. At the top of the turn. */
+void conns_reap(struct conns *conns);
 /* Sends what is owed; answers only when `stored`. Once per turn of the loop. */
 void conns_flush(struct conns *conns, bool stored);
 /* The outbox has room again: take up what was left. */
@@ -92,20 +106,34 @@ void conns_resume(struct conns *conns);
 bool conns_stalled(const struct conns *conns);
 size_t conns_count(const struct conns *conns);
 
-/* For the session. */
-void conn_answer(struct conn *conn, struct span frame);
+/* For the session. `echo`: the answer is byte for byte what came; over UDP, two servers would go on for ever. */
+void conn_answer(struct conn *conn, struct span frame, bool echo);
 /* false: no memory, and `sent` is not called. */
 bool conn_command(
 	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
 /* The session no longer speaks here; its waiting commands end as not sent. */
 void conn_forget(struct conn *conn, struct session *session);
+/* Marks it: nothing more is read or sent, and it goes in the next conns_reap. `reason` is a literal. */
 void conn_close(struct conn *conn, const char *reason);
-/* Its unit speaks elsewhere now: what has arrived here is still taken, at the end of the turn, then it is closed. */
-void conn_supersede(struct conn *conn);
-void conn_identified(struct conn *conn);
-/* One unit more than the limit wants to come on line here: closes the UDP peer that has been silent longest, which is only a
- * memory. False: there is none but this one. */
-bool conn_make_place(struct conn *conn);
+/* The same, after what has arrived is taken and its answers have left. */
+void conn_close_after_last_words(struct conn *conn, const char *reason);
+/* One unit more, or less, speaks here; `known`: one of the units file. */
+void conn_unit_came(struct conn *conn, bool known);
+void conn_unit_left(struct conn *conn, bool known);
+/* A reload has made one of its units known, or a stranger. */
+void conn_unit_changes(struct conn *conn, bool known);
+/* A whole frame of so many bytes was understood: over UDP, the peer may be answered with three times as much. */
+void conn_whole(struct conn *conn, size_t bytes);
+/* It has been marked, or will be after its last words. */
+bool conn_is_going(const struct conn *conn);
+/* Has it said something within this time? */
+bool conn_spoke_within(const struct conn *conn, int64_t ms);
+/* A stranger's unit wants to come on line here. Are there places for it, of which there are `limits.units`, and for its connection,
+ * of which there are `listen.max_connections`? STAT_COUNT: yes. When all are taken, another connection may give way (it is marked):
+ * one of the address that has clearly more than this one's, or else the UDP peer that has been silent longest. */
+enum counter conn_take_places(struct conn *conn);
+/* The account of the address, or that of all strangers over UDP. */
+struct source *conn_account(const struct conn *conn);
 /* Counts, and logs now and then, what is refused to this peer. */
 void conn_refused(struct conn *conn, enum counter reason);
 /* Address and port as text. */

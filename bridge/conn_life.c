@@ -14,7 +14,7 @@
 void conn_refused(struct conn *conn, enum counter reason)
 {
 	struct conns *c = conn->conns;
-	source_refused(c->sources, conn->source, &conn->peer.addr, reason, conns_now_ms(c));
+	source_refused(c->sources, conn->source, &conn->peer.addr, conn->udp, reason, clock_steady_ms());
 }
 
 /* --- birth --- */
@@ -25,30 +25,16 @@ static bool source_full(const struct conns *c, const struct source *source)
 	return most > 0 && source->connections >= most;
 }
 
-/* A UDP peer is only a memory: the longest silent one gives way. */
-static bool drop_peer(struct conns *c, const struct conn *except)
-{
-	if (c->idle_udp == NULL || c->idle_udp == except)
-		return false;
-	conn_close(c->idle_udp, "its place was needed");
-	return true;
-}
-
-bool conn_make_place(struct conn *conn)
-{
-	return drop_peer(conn->conns, conn);
-}
-
 /* NULL: refused. `checked`: this address counts; else it is only a proxy's. */
 static struct conn *conn_new(struct conns *c, int fd, const union address *peer, bool udp, bool checked)
 {
 	struct source *source = source_find(c->sources, peer);
 	bool full = checked && source_full(c, source);
-	bool place = c->count < (size_t)c->config->listen.max_connections || (!full && drop_peer(c, NULL));
-	struct conn *conn = !full && place ? calloc(1, sizeof(*conn)) : NULL;
+	bool place = !full && conns_has_place(c, udp ? sources_udp(c->sources) : source);
+	struct conn *conn = place ? calloc(1, sizeof(*conn)) : NULL;
 	if (conn == NULL) {
-		source_refused(c->sources, source, peer,
-			full ? STAT_REFUSED_PER_ADDRESS : STAT_REFUSED_CONNECTIONS, conns_now_ms(c));
+		source_refused(c->sources, source, peer, udp,
+			full ? STAT_REFUSED_PER_ADDRESS : STAT_REFUSED_CONNECTIONS, clock_steady_ms());
 		return NULL;
 	}
 	conn->conns = c;
@@ -61,10 +47,6 @@ static struct conn *conn_new(struct conns *c, int fd, const union address *peer,
 	stats_set(c->stats, STAT_CONNECTIONS, ++c->count);
 	stats_add(c->stats, STAT_ACCEPTED, 1);
 	JOIN(conn, idle, &c->idle_fresh);
-	if (++c->fresh_count > (size_t)c->config->limits.unidentified) {
-		conn_refused(c->idle_fresh, STAT_REFUSED_UNIDENTIFIED);
-		conn_close(c->idle_fresh, "too many that name no unit");
-	}
 	return conn;
 }
 
@@ -95,8 +77,8 @@ void conns_accept(struct conns *c, int fd, const union address *peer, struct tls
 {
 	struct conn *conn = NULL;
 	if (proxied && !is_proxy(c, peer))
-		source_refused(c->sources, source_find(c->sources, peer), peer, STAT_REFUSED_PROXY_FROM,
-			conns_now_ms(c));
+		source_refused(c->sources, source_find(c->sources, peer), peer, false, STAT_REFUSED_PROXY_FROM,
+			clock_steady_ms());
 	else
 		conn = conn_new(c, fd, peer, false, !proxied);
 	if (conn == NULL) {
@@ -112,6 +94,8 @@ void conns_accept(struct conns *c, int fd, const union address *peer, struct tls
 		return;
 	}
 	ev_io_start(c->loop, &conn->io);
+	conn_settle(conn);
+	conns_trim_fresh(c);
 }
 
 bool conn_header(struct conn *conn)
@@ -138,16 +122,31 @@ bool conn_header(struct conn *conn)
 	if (status == PROXY_MORE)
 		return false;
 	conn->header_due = false;
+	conn_leave_accounts(conn);
 	conn->peer.addr = peer;
 	source_release(c->sources, conn->source);
 	conn->source = source_find(c->sources, &peer);
 	bool full = source_full(c, conn->source);
 	source_hold(c->sources, conn->source);
+	conn_settle(conn);
 	if (full) {
 		conn_refused(conn, STAT_REFUSED_PER_ADDRESS);
 		conn_close(conn, "too many connections of its address");
 	}
 	return !full;
+}
+
+/* Over UDP no more may be answered than this: whoever forges an address gets no more than was sent. */
+static void add_credit(struct conn *conn, size_t bytes)
+{
+	size_t credit = conn->credit + bytes;
+	conn->credit = credit < UINT16_MAX ? (uint32_t)credit : UINT16_MAX;
+}
+
+void conn_whole(struct conn *conn, size_t bytes)
+{
+	if (conn->udp)
+		add_credit(conn, 2 * bytes);
 }
 
 bool conns_datagram(struct conns *c, int fd, const union address *peer, struct span bytes)
@@ -160,11 +159,16 @@ bool conns_datagram(struct conns *c, int fd, const union address *peer, struct s
 		if (conn == NULL)
 			return true;
 		HASH_ADD(hh, c->udp, peer, sizeof(conn->peer), conn);
+		conn->hashed = true;
+		conn_settle(conn);
+		conns_trim_fresh(c);
 	}
+	if (conn->leaving != NULL)
+		return true;
 	if (conn->in_len > 0 && conn->in_len + bytes.len > (size_t)c->config->limits.input)
 		return true;
 	conn->ended = false;
-	conn->credit += conn->credit < UINT16_MAX ? (uint32_t)bytes.len : 0;
+	add_credit(conn, bytes.len);
 	if (conn->in_len > 0) /* left behind by a full outbox */
 		memcpy(c->input, conn->in, conn->in_len);
 	if (bytes.len > 0)
@@ -173,47 +177,60 @@ bool conns_datagram(struct conns *c, int fd, const union address *peer, struct s
 	return !conns_stalled(c);
 }
 
-void conn_identified(struct conn *conn)
-{
-	if (conn->idle.line == &conn->conns->idle_fresh)
-		conn_touch(conn);
-}
-
 /* --- death --- */
+
+static void stop_reading(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	LEAVE(conn, quiet);
+	LEAVE(conn, stalled);
+	if (!conn->udp)
+		ev_io_stop(c->loop, &conn->io);
+	else if (conn->hashed)
+		HASH_DEL(c->udp, conn);
+	conn->hashed = false;
+}
 
 void conn_close(struct conn *conn, const char *reason)
 {
-	struct conns *c = conn->conns;
-	if (conn->idle.line == &c->idle_fresh)
-		c->fresh_count--;
-	LEAVE(conn, idle);
-	LEAVE(conn, quiet);
+	if (conn->leaving != NULL)
+		return;
+	stop_reading(conn);
 	LEAVE(conn, work);
-	LEAVE(conn, stalled);
+	conn_leave_accounts(conn);
+	conn->leaving = reason;
+	JOIN(conn, idle, &conn->conns->leaving);
+}
+
+void conn_close_after_last_words(struct conn *conn, const char *reason)
+{
+	if (conn->leaving != NULL || conn->last_words != NULL)
+		return;
+	stop_reading(conn);
+	conn_leave_accounts(conn);
+	conn->last_words = reason;
+	JOIN(conn, idle, &conn->conns->speaking);
+}
+
+static void end(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	LEAVE(conn, idle);
 	conn_forget(conn, NULL);
-	session_conn_ended(c->sessions, conn, reason, conns_now_ms(c));
+	session_conn_ended(c->sessions, conn, conn->leaving, conns_now(c));
 	source_release(c->sources, conn->source);
 	if (conn->tls != NULL)
 		tls_link_free(conn->tls);
-	if (conn->udp) {
-		HASH_DEL(c->udp, conn);
-	} else {
-		ev_io_stop(c->loop, &conn->io);
+	if (!conn->udp)
 		close(conn->peer.fd);
-	}
-	conns_buffer_done(c, conn->in, conn->in_cap);
+	conn_keep(conn, NULL, 0);
 	conns_buffer_done(c, conn->out, conn->out_cap);
 	free(conn);
 	stats_set(c->stats, STAT_CONNECTIONS, --c->count);
 }
 
-void conn_supersede(struct conn *conn)
-{
-	conn->superseded = true;
-	conn_want_work(conn);
-}
-
-void conn_drain(struct conn *conn, const char *reason)
+/* What the peer has sent and nobody has read yet. */
+static void drain(struct conn *conn)
 {
 	struct conns *c = conn->conns;
 	ssize_t n = 1;
@@ -224,5 +241,20 @@ void conn_drain(struct conn *conn, const char *reason)
 		conn->ended = n <= 0;
 		conn_feed(conn, conn->in_len + (n > 0 ? (size_t)n : 0), 0);
 	}
-	conn_close(conn, reason);
+	LEAVE(conn, quiet);
+	LEAVE(conn, stalled);
+}
+
+void conns_reap(struct conns *c)
+{
+	while (c->speaking != NULL) {
+		struct conn *conn = c->speaking;
+		drain(conn);
+		if (conn->leaving != NULL)
+			continue;
+		JOIN(conn, idle, &c->drained);
+		conn_want_work(conn); /* what it is owed leaves, then conns_flush closes it */
+	}
+	while (c->leaving != NULL)
+		end(c->leaving);
 }

@@ -9,11 +9,27 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#define ECHO_EVERY_MS 5000
+
 enum sent { SENT_ALL, SENT_LATER, SENT_NEVER };
 
-void conn_answer(struct conn *conn, struct span frame)
+/* Over UDP a server that answers with what it got would answer this one for ever. A unit's heartbeats are further apart. */
+static bool is_reflected(struct conn *conn, bool echo)
+{
+	int64_t now = clock_steady_ms();
+	if (!conn->udp || !echo)
+		return false;
+	if (now < conn->echo_from_ms)
+		return true;
+	conn->echo_from_ms = now + ECHO_EVERY_MS;
+	return false;
+}
+
+void conn_answer(struct conn *conn, struct span frame, bool echo)
 {
 	size_t need = frame.len + (conn->udp ? 2 : 0);
+	if (conn->leaving != NULL || is_reflected(conn, echo))
+		return;
 	if (conn->udp && frame.len > conn->credit) { /* whoever forges an address gets no more than was sent */
 		conn_refused(conn, STAT_REFUSED_UDP_ANSWER);
 		return;
@@ -55,16 +71,32 @@ bool conn_command(
 static void command_ends(struct conn *conn, struct outgoing *o, bool ok)
 {
 	LL_DELETE(conn->commands, o);
-	o->sent(o->ctx, o->id, ok, conns_now_ms(conn->conns));
+	if (o->sent != NULL)
+		o->sent(o->ctx, o->id, ok, conns_now(conn->conns));
 	free(o);
+}
+
+/* Half of it may have left: the rest must follow, but nobody waits for it any more. */
+static void command_abandoned(struct conn *conn, struct outgoing *o)
+{
+	conn_sent *sent = o->sent;
+	o->sent = NULL;
+	o->session = NULL;
+	if (sent != NULL)
+		sent(o->ctx, o->id, false, conns_now(conn->conns));
 }
 
 void conn_forget(struct conn *conn, struct session *session)
 {
 	struct outgoing *o, *next;
-	LL_FOREACH_SAFE(conn->commands, o, next)
-		if (session == NULL || o->session == session)
+	LL_FOREACH_SAFE(conn->commands, o, next) {
+		if (session == NULL)
 			command_ends(conn, o, false);
+		else if (o->session == session && o->begun)
+			command_abandoned(conn, o);
+		else if (o->session == session)
+			command_ends(conn, o, false);
+	}
 }
 
 /* One send: a segment, or a datagram. */
@@ -148,6 +180,7 @@ static bool flush_command(struct conn *conn, int64_t now, int64_t gap)
 	if (sent == SENT_LATER && gone == 0) {
 		conn->commands_from_ms = now + 10;
 		conn->answered_last = true; /* TLS may hold half of it: nothing may come between */
+		o->begun = conn->tls != NULL;
 		return true;
 	}
 	if (sent != SENT_ALL) /* half a command in a full socket */
@@ -192,12 +225,14 @@ static int64_t work(struct conn *conn, bool stored, int64_t now)
 void conns_flush(struct conns *c, bool stored)
 {
 	struct conn *conn, *next;
-	int64_t now = (int64_t)(ev_time() * 1000), due = 0;
+	int64_t now = clock_steady_ms(), due = 0;
 	DL_FOREACH_SAFE2(c->work, conn, next, work.next) {
 		int64_t again = work(conn, stored, now);
-		if (conn->superseded || again < 0) {
-			conn_drain(conn,
-				conn->superseded ? "taken over by a newer connection" : "connection broken");
+		if (conn->idle.line == &c->drained) {
+			conn_close(conn, conn->last_words);
+		} else if (again < 0) {
+			conn_leave_work(conn);
+			conn_close_after_last_words(conn, "connection broken");
 		} else if (again > 0) {
 			due = due == 0 || again < due ? again : due;
 		} else {
@@ -206,6 +241,8 @@ void conns_flush(struct conns *c, bool stored)
 				conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
 		}
 	}
+	if (c->leaving != NULL || c->speaking != NULL)
+		due = now + 1; /* they go at the top of the next turn */
 	ev_timer_stop(c->loop, &c->pace);
 	if (due > 0) {
 		ev_timer_set(&c->pace, (double)(due > now ? due - now : 1) / 1000.0, 0.);

@@ -1,4 +1,4 @@
-/* conn_private: what conn.c and conn_out.c share; nobody else includes it. */
+/* conn_private: what conn.c, conn_life.c, conn_limits.c and conn_out.c share; nobody else includes it. */
 #ifndef T2M_CONN_PRIVATE_H
 #define T2M_CONN_PRIVATE_H
 
@@ -16,10 +16,15 @@ struct conns {
 	struct sources *sources;
 	struct stats *stats;
 	struct conn *udp; /* hash */
-	struct conn *idle_fresh, *idle_tcp, *idle_udp, *quiet_short, *quiet_long, *work, *stalled, *slowed;
+	/* speaking: those whose last words are to be taken; drained: they were */
+	struct conn *idle_fresh, *idle_tcp, *idle_udp, *idle_udp_known, *speaking, *drained, *leaving,
+		*quiet_short, *quiet_long, *work, *stalled, *slowed;
 	struct spare *spares; /* buffers of SPARE_BYTES that nobody uses now */
 	unsigned spare_count;
-	size_t count, fresh_count;
+	size_t count, fresh, fresh_weight; /* fresh: those that have not named a unit */
+	size_t places,
+		strangers; /* connections with units, none of them of the units file; units that are not in it */
+	size_t kept;       /* bytes of input that wait */
 	uint64_t number;
 	ev_timer tick, quiet_timer, pace, slow_timer;
 	uint8_t input[CONN_INPUT];
@@ -50,15 +55,18 @@ void conns_buffer_done(struct conns *conns, uint8_t *buffer, uint32_t cap);
 		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                    \
 	} while (0)
 
-int64_t conns_now_ms(struct conns *conns);
+struct moment conns_now(struct conns *conns);
 /* conn.c: what is not used up yet; `bytes` may be the conn's own. */
 void conn_keep(struct conn *conn, const uint8_t *bytes, size_t len);
 /* Works on the first `len` bytes of the shared buffer: the kept ones before the new ones. */
 void conn_feed(struct conn *conn, size_t len, int32_t quiet_ms);
-/* The same, and sees whether the conn is to end: it may be gone when this returns. */
+/* The same, and sees whether the conn is to end. */
 void conn_take(struct conn *conn, size_t len, int32_t quiet_ms);
 /* Takes what is kept once more. False: it cannot go on yet. */
 bool conn_take_again(struct conn *conn, int32_t quiet_ms);
+/* As what one that speaks TLS counts among those that have not named a unit; its handshake holds some 50 KiB. */
+#define TLS_WEIGHT 10
+
 /* Of the TCP connections. */
 void conn_on_io(struct ev_loop *loop, ev_io *io, int events);
 /* Reads from a TCP connection what there is. */
@@ -73,11 +81,18 @@ void conn_leave_work(struct conn *conn);
 /* Watch for input, as far as the conn may read, and for room to write. */
 void conn_listen(struct conn *conn, bool writable);
 
-/* Takes what the connection still holds, and closes it. */
-void conn_drain(struct conn *conn, const char *reason);
-
-/* conn_life.c: reads the PROXY header; false: it is not whole yet, or the conn is gone. */
+/* conn_life.c: reads the PROXY header; false: it is not whole yet, or the conn is marked. */
 bool conn_header(struct conn *conn);
+
+/* conn_limits.c: as what a conn counts, for its address and in all, after anything that decides it has changed. */
+void conn_settle(struct conn *conn);
+/* It goes: it counts no more. */
+void conn_leave_accounts(struct conn *conn);
+/* Is there a place for a new connection? Another may give way; when none does, there still is one as long as units of the units
+ * file may come. */
+bool conns_has_place(struct conns *conns, const struct source *account);
+/* The connections that have not named a unit are too many: the oldest of the address with most gives way. */
+void conns_trim_fresh(struct conns *conns);
 
 void conns_out_open(struct conns *conns);
 void conns_out_close(struct conns *conns);

@@ -236,8 +236,9 @@ static struct waiting *find(struct downlink *d, uint64_t number)
 }
 
 /* conn_sent: the bytes have gone, or never will. */
-static void on_sent(void *ctx, uint64_t number, bool ok, int64_t now_ms)
+static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 {
+	int64_t now_ms = now.unix_ms;
 	struct downlink *d = ctx;
 	struct waiting *w = find(d, number);
 	if (w == NULL)

@@ -58,20 +58,16 @@ static const struct button {
 
 struct homeassistant {
 	const struct config *config;
-	struct sessions *sessions;
 	struct uplink *uplink;
-	int64_t now_ms;
 	uint8_t body[BODY_MAX];
 };
 
-struct homeassistant *homeassistant_open(
-	const struct config *config, struct sessions *sessions, struct uplink *uplink)
+struct homeassistant *homeassistant_open(const struct config *config, struct uplink *uplink)
 {
 	struct homeassistant *h = calloc(1, sizeof(*h));
 	if (h == NULL)
 		return NULL;
 	h->config = config;
-	h->sessions = sessions;
 	h->uplink = uplink;
 	return h;
 }
@@ -238,8 +234,10 @@ static void put_button(
 
 /* --- telling --- */
 
-static void tell(struct homeassistant *h, const struct session *s)
+bool homeassistant_tell(struct homeassistant *h, const struct session *s, int64_t now_ms)
 {
+	if ((s->in_positions | s->in_telemetry) == 0 || s->codec == NULL)
+		return true;
 	struct writer w = writer_of(h->body, sizeof(h->body));
 	struct emitter e = emitter_of(&emit_json, &w);
 	unsigned count = 1;
@@ -263,39 +261,24 @@ static void tell(struct homeassistant *h, const struct session *s)
 	emit_end(&e);
 	emit_end(&e);
 	struct topic topic = config_topic(h, s->unit.ident);
-	if (!w.full)
-		uplink_publish(h->uplink, s->unit.ident, &topic, writer_span(&w),
-			h->config->homeassistant.retain, h->now_ms);
+	return w.full || uplink_publish(h->uplink, s->unit.ident, &topic, writer_span(&w),
+				 h->config->homeassistant.retain, now_ms);
 }
 
-static void tell_known(void *ctx, struct session *s)
-{
-	if ((s->in_positions | s->in_telemetry) != 0)
-		tell(ctx, s);
-}
-
-void homeassistant_birth(struct homeassistant *h, int64_t now_ms)
-{
-	h->now_ms = now_ms;
-	sessions_each(h->sessions, tell_known, h);
-}
-
-void homeassistant_record(
-	struct homeassistant *h, struct session *session, const struct telemetry *t, int64_t now_ms)
+bool homeassistant_record(struct session *session, const struct telemetry *t)
 {
 	uint32_t fields = 0;
 	for (size_t i = 0; i < ENTITIES; i++)
 		fields |= (uint32_t)telemetry_has(t, (enum telemetry_field)entities[i].field) << i;
 	uint32_t *seen = telemetry_has(t, TM_LATITUDE) ? &session->in_positions : &session->in_telemetry;
-	if ((fields & ~*seen) == 0)
-		return;
+	bool news = (fields & ~*seen) != 0;
 	*seen |= fields;
-	h->now_ms = now_ms;
-	tell(h, session);
+	return news;
 }
 
-void homeassistant_remove(struct homeassistant *h, const char *ident, int64_t now_ms)
+bool homeassistant_remove(struct homeassistant *h, const char *ident, int64_t now_ms)
 {
 	struct topic topic = config_topic(h, ident);
-	uplink_publish(h->uplink, ident, &topic, span_of(NULL, 0), h->config->homeassistant.retain, now_ms);
+	return uplink_publish(
+		h->uplink, ident, &topic, span_of(NULL, 0), h->config->homeassistant.retain, now_ms);
 }

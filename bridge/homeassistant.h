@@ -8,19 +8,17 @@
 
 struct homeassistant;
 
-struct homeassistant *homeassistant_open(
-	const struct config *config, struct sessions *sessions, struct uplink *uplink);
+struct homeassistant *homeassistant_open(const struct config *config, struct uplink *uplink);
 void homeassistant_free(struct homeassistant *h);
 
 /* The topic on which Home Assistant says that it has started. */
 struct topic homeassistant_birth_topic(const struct config *config);
-/* It has: all known units once more. */
-void homeassistant_birth(struct homeassistant *h, int64_t now_ms);
+/* Tells it of this unit, if there is something to tell. False: no room. */
+bool homeassistant_tell(struct homeassistant *h, const struct session *session, int64_t now_ms);
 
-/* A record of this unit, after it was published; what is new in it is told. */
-void homeassistant_record(
-	struct homeassistant *h, struct session *session, const struct telemetry *t, int64_t now_ms);
-/* The unit is no longer in the units file. */
-void homeassistant_remove(struct homeassistant *h, const char *ident, int64_t now_ms);
+/* A record of this unit, after it was published: is there something new in it that is to be told? */
+bool homeassistant_record(struct session *session, const struct telemetry *t);
+/* The unit is no longer known. False: no room. */
+bool homeassistant_remove(struct homeassistant *h, const char *ident, int64_t now_ms);
 
 #endif

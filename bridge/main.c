@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #define STOP_SECONDS 5.0
+#define CATCH_UP_SECONDS 0.01  /* between two turns that tell what is due */
 #define COLLECT_SECONDS 0.0015 /* what comes within it shares a turn: one transaction, one push to the broker */
 
 static void use_stats_interval(struct bridge *b)
@@ -21,11 +22,24 @@ static void use_stats_interval(struct bridge *b)
 	ev_timer_start(b->loop, &b->stats_timer);
 }
 
+static void on_wake(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events; /* it only wakes the loop: before_sleep follows */
+}
+
 /* Once per turn of the loop: first the disk, then the units, then the broker. */
 static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	(void)events;
 	struct bridge *b = prepare->data;
+	struct moment now = {(int64_t)(ev_now(loop) * 1000), clock_steady_ms()};
+	conns_reap(b->conns);
+	if (sessions_catch_up(b->sessions, now) && !ev_is_active(&b->wake)) {
+		ev_timer_set(&b->wake, CATCH_UP_SECONDS, 0.);
+		ev_timer_start(loop, &b->wake);
+	}
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
 		conns_resume(b->conns);
 		listeners_resume(b->listeners);
@@ -43,7 +57,7 @@ static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct bridge *b = timer->data;
-	uint8_t buf[4096];
+	uint8_t buf[8192];
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct emitter e = emitter_of(&emit_json, &w);
 	parts_refresh_stats(b);
@@ -56,7 +70,9 @@ static void on_command_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)events;
 	struct bridge *b = timer->data;
-	downlink_tick(b->downlink, (int64_t)(ev_now(loop) * 1000));
+	struct moment now = {(int64_t)(ev_now(loop) * 1000), clock_steady_ms()};
+	downlink_tick(b->downlink, now.unix_ms);
+	sessions_tick(b->sessions, now);
 }
 
 static void on_stop_timeout(struct ev_loop *loop, ev_timer *timer, int events)
@@ -124,6 +140,7 @@ static int run(struct bridge *b)
 	b->loop = ev_default_loop(EVFLAG_AUTO);
 	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
 	ev_prepare_init(&b->before_sleep, before_sleep);
+	ev_init(&b->wake, on_wake);
 	ev_timer_init(&b->command_timer, on_command_timer, 0.25, 0.25);
 	ev_timer_init(&b->service_timer, on_service, 0., service_interval_seconds());
 	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b->service_timer.data = b;

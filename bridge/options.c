@@ -28,7 +28,10 @@ const struct config_option option_table[] = {
 	{"listen", "tls_key_file", OPTION_TEXT, 0, AT(listen.tls_key_file), "", 0, 180, NULL,
 		"Its private key (PEM). Read again by a reload."},
 	{"listen", "max_connections", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections), "100000", 1,
-		10000000, NULL, "Connections (TCP) and peers (UDP) at a time; more are refused."},
+		10000000, NULL,
+		"Connections (TCP) and peers (UDP) at a time; then a UDP peer or the address with most gives "
+		"one up for others, or "
+		"they are refused. Those of units of the units file always have a place."},
 	{"listen", "max_connections_per_address", OPTION_INTEGER, OPTION_RELOAD,
 		AT(listen.max_connections_per_address), "0", 0, 10000000, NULL,
 		"The same for one address (IPv6: /64); 0: no limit, for many units share the address of their "
@@ -52,26 +55,32 @@ const struct config_option option_table[] = {
 		"A TCP connection that acknowledges nothing for this time is broken; 0: as the system "
 		"says. For new connections."},
 	{"limits", "unidentified", OPTION_INTEGER, OPTION_RELOAD, AT(limits.unidentified), "10000", 1, 10000000,
-		NULL, "Connections that have not named a unit yet; when there are more, the oldest is closed."},
+		NULL,
+		"Connections that have not named a unit yet (one over TLS counts as ten); when there are more, "
+		"the oldest of the "
+		"address with most is closed."},
 	{"limits", "units", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units), "200000", 1, 10000000, NULL,
-		"Units on line at a time; more are refused."},
+		"Units on line at a time that are not in the units file; then the address with most gives one "
+		"up for others."},
 	{"limits", "units_per_connection", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units_per_connection),
 		"1000", 1, 10000000, NULL, "Units that may speak through one connection or UDP peer."},
-	{"limits", "frames_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_unit), "1000", 0,
+	{"limits", "frames_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_unit), "200", 0,
 		10000000, NULL,
-		"Frames a second of one unit; beyond, reading pauses (TCP) or datagrams are left out (UDP); 0: "
+		"Records a second of one unit; beyond, reading pauses (TCP) or datagrams are left out (UDP); "
+		"0: "
 		"no limit."},
-	{"limits", "frames_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_address), "50000",
+	{"limits", "frames_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_address), "10000",
 		0, 10000000, NULL, "The same for all that comes from one address (IPv6: /64)."},
 	{"limits", "arrivals_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.arrivals_per_address),
-		"5000", 0, 10000000, NULL,
-		"Units a second that come on line from one address, in the same way; those of the units file "
-		"may always come."},
+		"500", 0, 10000000, NULL,
+		"New units a second that come on line from one address, in the same way; those of the units "
+		"file and those that "
+		"are remembered may always come."},
 	{"limits", "udp_arrivals", OPTION_INTEGER, OPTION_RELOAD, AT(limits.udp_arrivals), "500", 0, 10000000,
 		NULL,
-		"Units a second that come on line over UDP from all addresses, which may be forged; those of "
-		"the "
-		"units file may always come; 0: no limit."},
+		"New units a second that come on line over UDP from all addresses, which may be forged; those "
+		"of the units file "
+		"and those that are remembered may always come; 0: no limit."},
 	{"limits", "input", OPTION_SIZE, OPTION_RELOAD, AT(limits.input), "16K", 4096, 128 << 10, NULL,
 		"Most bytes read from a connection at a time, and kept for it while the outbox is full."},
 	{"limits", "output", OPTION_SIZE, OPTION_RELOAD, AT(limits.output), "64K", 4096, 1 << 20, NULL,
@@ -146,6 +155,14 @@ const struct config_option option_table[] = {
 		"Read again by a reload."},
 	{"units", "unknown", OPTION_CHOICE, OPTION_RELOAD, AT(units.unknown), "accept", 0, 0, accept_reject,
 		"Units that are not in the units file."},
+	{"units", "remember", OPTION_DURATION, OPTION_RELOAD, AT(units.remember), "90d", DAY, 3650 * DAY, NULL,
+		"A unit that is not in the units file is forgotten so long after its last word; its retained "
+		"topics are then "
+		"cleared."},
+	{"units", "remembered", OPTION_INTEGER, OPTION_RELOAD, AT(units.remembered), "100000", 0, 10000000,
+		NULL,
+		"So many of them are remembered at most, as far as an eighth of the outbox' size has room (64 "
+		"bytes each)."},
 	{"h02", "ack", OPTION_CHOICE, OPTION_RELOAD, AT(h02.ack), "auto", 0, 0, option_h02_acks,
 		"How H02 units are acknowledged: by message type, always V4, always R12, or not at all."},
 	{"jt808", "registration", OPTION_CHOICE, OPTION_RELOAD, AT(jt808.registration), "accept", 0, 0,

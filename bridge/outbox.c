@@ -328,3 +328,16 @@ bool outbox_recall(struct outbox *o, struct span key, int64_t *value)
 {
 	return o->store != NULL && store_recall(o->store, key, value);
 }
+
+void outbox_remembered(
+	struct outbox *o, void (*each)(void *ctx, struct span key, int64_t value, int64_t put_ms), void *ctx)
+{
+	(void)o;
+	(void)each;
+	(void)ctx;
+}
+
+size_t outbox_memory_most(const struct outbox *o)
+{
+	return o->options.size / 8 / 64;
+}

@@ -50,6 +50,12 @@ void outbox_done(struct outbox *outbox, uint64_t seqnum);
 /* The memory_value put last with this key, also in an earlier run; false: none. */
 bool outbox_recall(struct outbox *outbox, struct span key, int64_t *value);
 
+/* All that is remembered: its key, its value, and when it was put last (Unix time, 0: not known). */
+void outbox_remembered(struct outbox *outbox,
+	void (*each)(void *ctx, struct span key, int64_t value, int64_t put_ms), void *ctx);
+/* So many keys can be remembered. */
+size_t outbox_memory_most(const struct outbox *outbox);
+
 size_t outbox_count(const struct outbox *outbox);
 size_t outbox_bytes(const struct outbox *outbox);
 

@@ -5,9 +5,9 @@
 #include "log.h"
 #include "topic.h"
 
-static int64_t now_ms(const struct bridge *b)
+static struct moment moment_now(const struct bridge *b)
 {
-	return (int64_t)(ev_now(b->loop) * 1000);
+	return (struct moment){(int64_t)(ev_now(b->loop) * 1000), clock_steady_ms()};
 }
 
 static void on_message(void *ctx, const struct mqtt_message *m)
@@ -15,12 +15,12 @@ static void on_message(void *ctx, const struct mqtt_message *m)
 	struct bridge *b = ctx;
 	if (b->homeassistant != NULL && span_is(m->topic, homeassistant_birth_topic(&b->config).text)) {
 		if (span_is(m->payload, "online"))
-			homeassistant_birth(b->homeassistant, now_ms(b));
+			sessions_tell_again(b->sessions, SESSION_DUE_DISCOVERY);
 		return;
 	}
 	const struct downlink_request request = {
 		m->topic, m->payload, m->retain, m->response_topic, m->correlation, m->expiry_s};
-	downlink_message(b->downlink, &request, now_ms(b));
+	downlink_message(b->downlink, &request, moment_now(b).unix_ms);
 }
 
 static bool on_room(void *ctx)
@@ -28,46 +28,65 @@ static bool on_room(void *ctx)
 	return uplink_room(((struct bridge *)ctx)->uplink);
 }
 
+static bool on_share(void *ctx, const struct conn *conn)
+{
+	return uplink_share(((struct bridge *)ctx)->uplink, conn);
+}
+
 static bool on_record(
-	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now)
+	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now)
 {
 	struct bridge *b = ctx;
 	if (!uplink_record(b->uplink, session, conn, t, now))
 		return false;
-	if (b->homeassistant != NULL)
-		homeassistant_record(b->homeassistant, session, t, now);
+	if (b->homeassistant != NULL && session->trusted && homeassistant_record(session, t) &&
+		!homeassistant_tell(b->homeassistant, session, now.unix_ms))
+		session_set_due(b->sessions, session, session->due | SESSION_DUE_DISCOVERY);
 	return true;
 }
 
-static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, int64_t now)
+static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
 {
-	downlink_reply(((struct bridge *)ctx)->downlink, session, reply, now);
+	downlink_reply(((struct bridge *)ctx)->downlink, session, reply, now.unix_ms);
 }
 
-static void on_online(void *ctx, struct session *session, int64_t now)
+static bool on_status(void *ctx, struct session *session, struct moment now)
 {
-	uplink_online(((struct bridge *)ctx)->uplink, session, now);
+	return uplink_status(((struct bridge *)ctx)->uplink, session, now);
 }
 
-static void on_ready(void *ctx, struct session *session, int64_t now)
+static void on_ready(void *ctx, struct session *session, struct moment now)
 {
-	downlink_online(((struct bridge *)ctx)->downlink, session, now);
+	downlink_online(((struct bridge *)ctx)->downlink, session, now.unix_ms);
 }
 
-static void on_offline(void *ctx, struct session *session, const char *reason, int64_t now)
+static void on_offline(void *ctx, struct session *session, const char *reason, struct moment now)
 {
 	struct bridge *b = ctx;
-	uplink_offline(b->uplink, session, reason, now);
-	downlink_offline(b->downlink, session, reason, now);
+	downlink_offline(b->downlink, session, reason, now.unix_ms);
 	if (b->relay != NULL)
 		relay_offline(b->relay, session->unit.ident);
+}
+
+static bool on_forgotten(void *ctx, struct session *session, struct moment now)
+{
+	struct bridge *b = ctx;
+	bool gone = b->homeassistant == NULL ||
+		    homeassistant_remove(b->homeassistant, session->unit.ident, now.unix_ms);
+	return gone && uplink_forgotten(b->uplink, session, now);
+}
+
+static bool on_discovery(void *ctx, struct session *session, struct moment now)
+{
+	struct bridge *b = ctx;
+	return b->homeassistant == NULL || homeassistant_tell(b->homeassistant, session, now.unix_ms);
 }
 
 static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error)
 {
 	struct bridge *b = ctx;
 	uplink_frame(b->uplink, session, in, frame, error);
-	bool wanted = b->relay != NULL && in && session != NULL && session->conn != NULL &&
+	bool wanted = b->relay != NULL && in && session != NULL && session->conn != NULL && session->trusted &&
 		      (session->info == NULL || !session->info->relay_off);
 	if (wanted && session->codec == codec_find("h02"))
 		relay_frame(b->relay, session->unit.ident, frame);
@@ -78,12 +97,17 @@ static void on_relay_reply(void *ctx, const char *ident, struct span bytes)
 {
 	struct session *session = session_find(((struct bridge *)ctx)->sessions, span_text(ident));
 	if (session != NULL)
-		conn_answer(session->conn, bytes);
+		conn_answer(session->conn, bytes, false);
 }
 
-static void on_unknown(void *ctx, const struct conn *conn, struct span head)
+static void on_unknown(void *ctx, const struct conn *conn, struct span head, struct moment now)
 {
-	uplink_unknown(((struct bridge *)ctx)->uplink, conn, head);
+	uplink_unknown(((struct bridge *)ctx)->uplink, conn, head, now);
+}
+
+static void on_remembered(void *ctx, struct span ident, int64_t newest_ms, int64_t heard_ms)
+{
+	sessions_remember(((struct bridge *)ctx)->sessions, ident, newest_ms, heard_ms);
 }
 
 void parts_use_config(struct bridge *b)
@@ -101,14 +125,19 @@ void parts_use_config(struct bridge *b)
 static void on_gone(void *ctx, const char *ident)
 {
 	struct bridge *b = ctx;
-	homeassistant_remove(b->homeassistant, ident, now_ms(b));
+	homeassistant_remove(b->homeassistant, ident, moment_now(b).unix_ms);
 }
 
 static void use_units(struct bridge *b, struct units *fresh)
 {
 	struct units *old = b->units;
 	units_use(fresh, &b->codec_options, (enum h02_ack)b->config.h02.ack);
-	sessions_use_units(b->sessions, fresh, b->config.units.unknown == 1);
+	bool reject = b->config.units.unknown == 1;
+	if (old != NULL && reject) { /* off line under the names that they had */
+		sessions_close_strangers(b->sessions, fresh);
+		conns_reap(b->conns);
+	}
+	sessions_use_units(b->sessions, fresh, reject);
 	b->units = fresh;
 	if (old == NULL)
 		return;
@@ -179,7 +208,7 @@ void parts_refresh_stats(void *ctx)
 	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(ev_now(b->loop) - b->started));
 	stats_set(&b->stats, STAT_PENDING, outbox_count(b->outbox));
 	stats_set(&b->stats, STAT_PENDING_BYTES, outbox_bytes(b->outbox));
-	stats_set(&b->stats, STAT_STALLED, !outbox_room(b->outbox));
+	stats_set(&b->stats, STAT_STALLED, conns_stalled(b->conns) || !outbox_room(b->outbox));
 }
 
 static const char *trouble(void *ctx)
@@ -216,7 +245,7 @@ static bool open_mqtt(struct bridge *b)
 		subscribe[n++] = commands.text;
 	if (c->homeassistant.discovery) {
 		subscribe[n++] = birth.text;
-		b->homeassistant = homeassistant_open(c, b->sessions, b->uplink);
+		b->homeassistant = homeassistant_open(c, b->uplink);
 		if (b->homeassistant == NULL)
 			return false;
 	}
@@ -235,9 +264,10 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 		return false;
 	snprintf(why, size, "no memory");
 	b->sources = sources_open(&b->stats);
-	b->sessions = sessions_open(&b->codec_options, c, &b->stats);
+	b->sessions = sessions_open(&b->codec_options, c, outbox_memory_most(b->outbox), &b->stats);
 	if (b->sources == NULL || b->sessions == NULL)
 		return false;
+	outbox_remembered(b->outbox, on_remembered, b);
 	snprintf(why, size, "the units file has faults");
 	struct units *units = units_open(c->units.file, stderr);
 	if (units == NULL)
@@ -250,7 +280,19 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
 		return false;
 	const struct session_ops ops = {
-		b, on_room, on_record, on_reply, on_online, on_ready, on_offline, on_frame, on_unknown};
+		.ctx = b,
+		.room = on_room,
+		.share = on_share,
+		.record = on_record,
+		.reply = on_reply,
+		.status = on_status,
+		.ready = on_ready,
+		.offline = on_offline,
+		.forgotten = on_forgotten,
+		.discovery = on_discovery,
+		.frame = on_frame,
+		.unknown = on_unknown,
+	};
 	sessions_set_ops(b->sessions, &ops);
 	const struct relay_ops relay_ops = {b, on_relay_reply};
 	if (*c->relay.server && (b->relay = relay_open(b->loop, c, &b->stats, &relay_ops)) == NULL)

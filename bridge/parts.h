@@ -35,7 +35,7 @@ struct bridge {
 	struct metrics *metrics;             /* NULL: not wanted */
 	char trouble[120];
 	ev_prepare before_sleep;
-	ev_timer stats_timer, stop_timer, command_timer, service_timer;
+	ev_timer stats_timer, stop_timer, command_timer, service_timer, wake;
 	ev_signal term, interrupt, hangup;
 	ev_tstamp started;
 	bool stopping;

@@ -1,8 +1,12 @@
 /* session: one unit on its connection: recognise, frame, decode; ident -> session.
- * May use: codec, conn's few calls. May not: know MQTT, the disk, the clock (`now_ms` is an argument).
+ * May use: codec, conn's few calls. May not: know MQTT, the disk, the clock (the moment is an argument).
  *
- * The newest session of an ident wins. Several units may share one connection. What is remembered of a unit
- * (newest position, alarms) outlives its connection, for a bounded number of units. */
+ * The newest session of an ident wins, within limits: see session_admission.c. Several units may share one connection. What is
+ * remembered of a unit (newest position, alarms) outlives its connection, for a bounded number of units.
+ *
+ * A unit is trusted when it is in the units file, when few others are remembered yet, or when it has behaved like a unit: several
+ * reports over minutes. Only trusted units leave anything that lasts: retained topics, Home Assistant's devices, a place in the
+ * memory of units, connections to a platform. All others are served and acknowledged alike. */
 #ifndef T2M_SESSION_H
 #define T2M_SESSION_H
 
@@ -11,48 +15,70 @@
 #include "stats.h"
 #include "units.h"
 
+/* What is still to be told of a unit, for want of room when it was due. */
+enum { SESSION_DUE_STATUS = 1, SESSION_DUE_DISCOVERY = 2 };
+
 struct session {
 	struct codec_unit unit;
-	struct conn *conn;         /* NULL: off line */
-	struct session *next_here; /* units that share the connection */
-	const struct codec *codec;
+	struct conn *conn;            /* NULL: off line */
+	struct session *next_here;    /* units that share the connection */
+	const struct codec *codec;    /* the one it spoke last; NULL: it has not spoken since the start */
 	const struct unit_info *info; /* from the units file; NULL: nothing is known beforehand */
 	uint64_t number;              /* counts sessions since the start */
-	int64_t since_ms;
-	int64_t newest_ms; /* time of the newest dated position */
-	int64_t taken_ms;  /* the last takeover; 0: none yet */
+	int64_t since_ms;             /* on line or off line since, Unix time */
+	const char *reason;           /* why it is off line; a literal */
+	int64_t newest_ms;            /* time of the newest dated position, Unix time; 0: none is known */
+	int64_t taken_ms;             /* the last takeover, steady time; 0: none yet */
+	int64_t first_ms,
+		counted_ms; /* until it is trusted: its first report, and the last that counted; steady time */
 	struct bucket frames;
 	uint32_t in_positions, in_telemetry; /* what Home Assistant was told of: see homeassistant.c */
 	uint64_t alarms[TM_WORDS];           /* as the last record that carried them had them */
-	struct session *prev, *next;         /* off-line ones, the longest first */
+	bool trusted;
+	uint8_t reports;             /* until it is trusted: so many that counted */
+	uint8_t due;                 /* SESSION_DUE_... */
+	struct session *prev, *next; /* off-line ones, the longest first */
 	UT_hash_handle hh;
 };
 
-/* Upward calls; main fills them in. */
+/* Upward calls; parts.c fills them in. Those that return a bool: false when there is no room for what is to be told; a trusted
+ * unit's status is then told later. */
 struct session_ops {
 	void *ctx;
 	/* Is there room for what one frame gives? */
 	bool (*room)(void *ctx);
+	/* And may this address take it? Each may fill a part of the room at most while others need it. */
+	bool (*share)(void *ctx, const struct conn *conn);
 	/* `conn`: where it came from; may be one that the unit has left since. */
-	bool (*record)(void *ctx, struct session *session, const struct conn *conn, struct telemetry *t,
-		int64_t now_ms);
-	void (*reply)(void *ctx, struct session *session, const struct command_reply *reply, int64_t now_ms);
-	void (*online)(void *ctx, struct session *session, int64_t now_ms);
+	bool (*record)(
+		void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);
+	void (*reply)(void *ctx, struct session *session, const struct command_reply *reply, struct moment now);
+	/* On line or off line as the session says. */
+	bool (*status)(void *ctx, struct session *session, struct moment now);
 	/* After the frame with which it came: commands can be sent now. */
-	void (*ready)(void *ctx, struct session *session, int64_t now_ms);
-	void (*offline)(void *ctx, struct session *session, const char *reason, int64_t now_ms);
+	void (*ready)(void *ctx, struct session *session, struct moment now);
+	void (*offline)(void *ctx, struct session *session, const char *reason, struct moment now);
+	/* It is forgotten: what is retained of it is cleared. Only trusted ones. */
+	bool (*forgotten)(void *ctx, struct session *session, struct moment now);
+	/* Tells Home Assistant of it. */
+	bool (*discovery)(void *ctx, struct session *session, struct moment now);
 	/* Every frame, for those who want to see it; session may be NULL, error is NULL when it is fine. */
 	void (*frame)(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
 	/* A connection that nobody recognised ends. */
-	void (*unknown)(void *ctx, const struct conn *conn, struct span head);
+	void (*unknown)(void *ctx, const struct conn *conn, struct span head, struct moment now);
 };
 
 struct sessions;
 
-/* Both may change meanwhile. */
-struct sessions *sessions_open(
-	const struct codec_options *options, const struct config *config, struct stats *stats);
-/* Who is admitted, and with which options; again after a reload: units that are no longer admitted are closed. */
+/* All may change meanwhile. `memory_most`: so many units can be remembered over restarts. */
+struct sessions *sessions_open(const struct codec_options *options, const struct config *config,
+	size_t memory_most, struct stats *stats);
+/* A unit that was remembered when the process ended: before the first session_input. `newest_ms` and `heard_ms`: Unix time of its
+ * newest position and of its last word, 0: not known. */
+void sessions_remember(struct sessions *sessions, struct span ident, int64_t newest_ms, int64_t heard_ms);
+/* Closes the connections of units that are not in this file; with the next conns_reap they are off line. */
+void sessions_close_strangers(struct sessions *sessions, const struct units *units);
+/* Who is admitted from now on, and with which options; again after a reload. */
 void sessions_use_units(struct sessions *sessions, const struct units *units, bool reject_unknown);
 void sessions_set_ops(struct sessions *sessions, const struct session_ops *ops);
 void sessions_free(struct sessions *sessions);
@@ -60,18 +86,26 @@ void sessions_free(struct sessions *sessions);
 /* Why session_input stopped: all is used up but for what waits for more; the outbox is full; too fast. */
 enum input_end { INPUT_DONE = 0, INPUT_NO_ROOM, INPUT_TOO_FAST };
 
-/* Works on the bytes at hand; returns how many are used up. */
+/* Works on the bytes at hand; returns how many are used up. Frees no conn and no session. */
 size_t session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	int64_t now_ms, enum input_end *end);
+	struct moment now, enum input_end *end);
 
-/* The connection ends: all its units are off line. */
-void session_conn_ended(struct sessions *sessions, struct conn *conn, const char *reason, int64_t now_ms);
+/* The connection ends: all its units are off line. Some may be forgotten. Only at the top of a turn. */
+void session_conn_ended(struct sessions *sessions, struct conn *conn, const char *reason, struct moment now);
 
-/* Calls `each` for every unit, on line or remembered. */
-void sessions_each(struct sessions *sessions, void (*each)(void *ctx, struct session *session), void *ctx);
+/* Time passes: units that have been away for too long are forgotten, what was not logged is told in one line. */
+void sessions_tick(struct sessions *sessions, struct moment now);
+/* Marks what is to be told of every trusted unit that is on line or in the units file. */
+void sessions_tell_again(struct sessions *sessions, unsigned due);
+/* What is to be told of this unit later: `due` is all that is. */
+void session_set_due(struct sessions *sessions, struct session *session, unsigned due);
+/* Tells what is due, of a few hundred units at most. True: there is more. */
+bool sessions_catch_up(struct sessions *sessions, struct moment now);
 
 /* The unit on line with this ident, or NULL. */
 struct session *session_find(struct sessions *sessions, struct span ident);
+/* Are there units that always have a place, those of the units file? */
+bool sessions_expect_units(const struct sessions *sessions);
 
 /* The ident that a name in topics stands for: its own, or the one in the units file. */
 struct span session_ident(const struct sessions *sessions, struct span name);

@@ -10,19 +10,37 @@
 #define TELL_EVERY_MS 60000
 #define LINES_A_MINUTE 20
 
+/* Lines of refusals a minute, of all addresses together: over TCP, and over UDP, where a flood of forged ones must not use up
+ * what the others need. */
+static const int64_t lines_in_all[2] = {600, 30};
+
 struct sources {
 	struct source *by_key; /* hash */
 	struct source *idle;
 	size_t idle_count;
 	struct source crowd; /* of all that find no memory */
+	struct source udp;   /* of all strangers over UDP */
+	struct shares fresh, conns, units;
+	struct bucket lines[2]; /* of refusals, over TCP and UDP */
+	uint64_t silent[2];     /* refusals without a line since the last one */
 	struct stats *stats;
 };
 
-bool bucket_empty(struct bucket *b, int64_t rate, int64_t now_ms)
+static bool is_over(const struct bucket *b, int64_t period_ms, int64_t now_ms)
 {
-	if (b->spent == 0 || now_ms < b->since_ms || now_ms - b->since_ms >= 1000)
+	return now_ms < b->since_ms || now_ms - b->since_ms >= period_ms;
+}
+
+bool bucket_empty(const struct bucket *b, int64_t rate, int64_t period_ms, int64_t now_ms)
+{
+	return rate > 0 && b->spent >= rate && !is_over(b, period_ms, now_ms);
+}
+
+void bucket_spend(struct bucket *b, int64_t amount, int64_t period_ms, int64_t now_ms)
+{
+	if (b->spent == 0 || is_over(b, period_ms, now_ms))
 		*b = (struct bucket){.since_ms = now_ms};
-	return rate > 0 && b->spent >= rate;
+	b->spent += amount;
 }
 
 struct sources *sources_open(struct stats *stats)
@@ -92,25 +110,56 @@ void source_release(struct sources *s, struct source *source)
 		join_idle(s, source);
 }
 
-void source_refused(struct sources *s, struct source *source, const union address *address, enum counter reason,
-	int64_t now_ms)
+struct shares *sources_fresh(struct sources *s)
+{
+	return &s->fresh;
+}
+
+struct shares *sources_conns(struct sources *s)
+{
+	return &s->conns;
+}
+
+struct shares *sources_units(struct sources *s)
+{
+	return &s->units;
+}
+
+struct source *sources_udp(struct sources *s)
+{
+	return &s->udp;
+}
+
+void source_refused(struct sources *s, struct source *source, const union address *address, bool udp,
+	enum counter reason, int64_t now_ms)
 {
 	char text[ADDRESS_TEXT_MAX];
 	stats_add(s->stats, reason, 1);
 	source->refused++;
-	if (source->told_ms != 0 && now_ms >= source->told_ms && now_ms - source->told_ms < TELL_EVERY_MS)
+	if (source->told_ms != 0 && now_ms - source->told_ms < TELL_EVERY_MS)
 		return;
+	struct bucket *lines = &s->lines[udp];
+	if (bucket_empty(lines, lines_in_all[udp], BUCKET_MINUTE, now_ms)) {
+		s->silent[udp]++;
+		return;
+	}
+	bucket_spend(lines, 1, BUCKET_MINUTE, now_ms);
+	if (lines->spent == 1 && s->silent[udp] > 0) {
+		log_notice("more was refused over %s: %llu times without a line", udp ? "udp" : "tcp",
+			(unsigned long long)s->silent[udp]);
+		s->silent[udp] = 0;
+	}
 	address_text(address, text);
-	log_notice("refused %s: %s (%llu since the last line)", text, stat_reason(reason),
+	log_notice("refused %s%s: %s (%llu since the last line)", udp ? "udp " : "", text, stat_reason(reason),
 		(unsigned long long)source->refused);
 	source->refused = 0;
 	source->told_ms = now_ms;
 }
 
-bool source_may_log(struct source *source, int64_t now_ms)
+bool source_take_line(struct source *source, int64_t now_ms)
 {
-	if (bucket_empty(&source->lines, LINES_A_MINUTE, now_ms / 60))
+	if (bucket_empty(&source->lines, LINES_A_MINUTE, BUCKET_MINUTE, now_ms))
 		return false;
-	source->lines.spent++;
+	bucket_spend(&source->lines, 1, BUCKET_MINUTE, now_ms);
 	return true;
 }

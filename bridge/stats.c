@@ -64,6 +64,7 @@ const struct stat_info stat_table[STAT_COUNT] = {
 	[STAT_REFUSED_TAKEOVER] = {"refused.takeover", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_UDP_ANSWER] = {"refused.udp_answer", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_OUTPUT] = {"refused.output", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_OUTBOX_SHARE] = {"refused.outbox_share", NULL, STAT_IS_COUNTER, NULL},
 };
 
 const char *stat_reason(enum counter counter)

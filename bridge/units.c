@@ -167,6 +167,11 @@ void units_gone(const struct units *before, const struct units *now, void (*gone
 			gone(ctx, u->ident);
 }
 
+bool units_any(const struct units *units)
+{
+	return units->by_ident != NULL;
+}
+
 const struct unit_info *units_find(const struct units *units, struct span ident)
 {
 	return find((struct units *)(uintptr_t)units, ident);

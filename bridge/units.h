@@ -41,6 +41,8 @@ void units_use(struct units *units, const struct codec_options *general, enum h0
 void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident),
 	void *ctx);
 
+/* Has the file any unit? */
+bool units_any(const struct units *units);
 /* NULL when the file has no such unit. */
 const struct unit_info *units_find(const struct units *units, struct span ident);
 /* The unit with this name in topics, its own or its ident. */

@@ -16,7 +16,8 @@ struct uplink {
 	struct stats *stats;
 	const struct emit_format *format;
 	enum content content;
-	int64_t unknown_from_ms;
+	int64_t unknown_from_ms; /* steady time */
+	uint64_t epoch;          /* of the accounts by address: a new one while little waits */
 	uint8_t payload[128 * 1024];
 };
 
@@ -43,22 +44,53 @@ bool uplink_room(void *ctx)
 	return outbox_room(((struct uplink *)ctx)->outbox);
 }
 
-/* FNV-1a: what a unit says, and what is said of it, stays in order. */
-static uint64_t order_of(const char *ident)
+/* --- what an address may fill --- */
+
+static uint64_t stored_of(const struct uplink *u, const struct source *source)
 {
+	return source->stored_epoch == u->epoch ? source->stored : 0;
+}
+
+/* All may fill three quarters. Of the rest, an address may have put in half as much as is free: so a hundred that want it all leave
+ * a place to the others. Units of the units file are exempt. */
+bool uplink_share(void *ctx, const struct conn *conn)
+{
+	struct uplink *u = ctx;
+	size_t size = (size_t)u->config->outbox.size, used = outbox_bytes(u->outbox);
+	if (used < size / 16)
+		u->epoch++; /* what was put in has left */
+	if (used < size / 4 * 3 || conn->known > 0)
+		return true;
+	return stored_of(u, conn_account(conn)) < (used < size ? (size - used) / 2 : 0);
+}
+
+static void count_stored(struct uplink *u, struct conn *conn, size_t before)
+{
+	struct source *account = conn_account(conn);
+	size_t now = outbox_bytes(u->outbox);
+	account->stored = stored_of(u, account) + (now > before ? now - before : 0);
+	account->stored_epoch = u->epoch;
+}
+
+/* --- messages --- */
+
+/* FNV-1a: what a unit says, and what is said of it, stays in order. */
+static uint64_t order_of(const struct uplink *u, const char *ident)
+{
+	(void)u;
 	uint64_t h = 14695981039346656037u;
 	for (; *ident != '\0'; ident++)
 		h = (h ^ (uint8_t)*ident) * 1099511628211u;
 	return h;
 }
 
-static struct outbox_message message_of(
-	const struct topic *topic, const char *ident, struct span payload, int64_t now_ms)
+static struct outbox_message message_of(const struct uplink *u, const struct topic *topic, const char *ident,
+	struct span payload, int64_t now_ms)
 {
 	return (struct outbox_message){
 		.topic = span_of(topic->text, topic->len),
 		.payload = payload,
-		.order = order_of(ident),
+		.order = order_of(u, ident),
 		.put_ms = now_ms,
 	};
 }
@@ -77,7 +109,7 @@ static bool put(struct uplink *u, struct outbox_message *m, const struct writer 
 bool uplink_publish(struct uplink *u, const char *ident, const struct topic *topic, struct span payload,
 	bool retain, int64_t now_ms)
 {
-	struct outbox_message m = message_of(topic, ident, payload, now_ms);
+	struct outbox_message m = message_of(u, topic, ident, payload, now_ms);
 	m.retain = retain;
 	return outbox_put(u->outbox, &m) != 0;
 }
@@ -86,7 +118,7 @@ bool uplink_reply(struct uplink *u, const char *ident, const char *name, struct 
 	struct span response_topic, struct span correlation, int64_t now_ms)
 {
 	struct topic topic = topic_unit(u->config->publish.prefix, name, "cmd/reply");
-	struct outbox_message m = message_of(&topic, ident, json, now_ms);
+	struct outbox_message m = message_of(u, &topic, ident, json, now_ms);
 	bool ok = outbox_put(u->outbox, &m) != 0;
 	if (response_topic.len == 0)
 		return ok;
@@ -118,18 +150,27 @@ static void complete(
 	telemetry_set(t, TM_TIMESTAMP_VALID, false);
 }
 
-/* Is this the unit's newest position? Remembered over restarts, so that an old report never takes its place. */
-static bool is_newest(struct uplink *u, struct session *session, const struct telemetry *t)
+/* Is this the unit's newest position? Remembered over restarts, so that an old report never takes its place. One that is dated ahead
+ * is taken as of now: a wrong clock must not hold back what follows. */
+static bool is_newest(struct session *session, const struct telemetry *t, int64_t now_ms)
 {
 	if (telemetry_has(t, TM_TIMESTAMP_VALID)) /* undated: not if it says that it is old */
 		return telemetry_number(t, TM_BUFFERED) == 0;
-	int64_t when = telemetry_number(t, TM_TIMESTAMP), before;
-	if (session->newest_ms == 0 && outbox_recall(u->outbox, span_text(session->unit.ident), &before))
-		session->newest_ms = before;
+	int64_t when = telemetry_number(t, TM_TIMESTAMP);
 	if (when < session->newest_ms)
 		return false;
-	session->newest_ms = when;
+	int64_t taken_as = when < now_ms ? when : now_ms;
+	if (taken_as > session->newest_ms)
+		session->newest_ms = taken_as;
 	return true;
+}
+
+/* What is retained of a unit is remembered with its message, in one transaction: so it can be cleared when the unit is forgotten. */
+static void remember(struct outbox_message *m, const struct session *session)
+{
+	m->retain = true;
+	m->memory_key = span_text(session->unit.ident);
+	m->memory_value = session->newest_ms;
 }
 
 static bool put_record(struct uplink *u, const struct session *session, const struct telemetry *t,
@@ -140,12 +181,11 @@ static bool put_record(struct uplink *u, const struct session *session, const st
 	struct emitter e = emitter_of(u->format, &w);
 	telemetry_emit(t, &e);
 	struct outbox_message m = message_of(
-		&topic, session->unit.ident, writer_span(&w), telemetry_number(t, TM_SERVER_TIMESTAMP));
+		u, &topic, session->unit.ident, writer_span(&w), telemetry_number(t, TM_SERVER_TIMESTAMP));
 	m.content = u->content;
-	m.retain = retain;
-	if (retain && !telemetry_has(t, TM_TIMESTAMP_VALID)) {
-		m.memory_key = span_text(session->unit.ident);
-		m.memory_value = session->newest_ms;
+	if (retain) {
+		remember(&m, session);
+		m.retain_if_newest = true;
 	}
 	return put(u, &m, &w);
 }
@@ -177,72 +217,92 @@ static bool put_owntracks(
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
 	struct emitter e = emitter_of(&emit_json, &w);
 	owntracks_emit(t, tid.len > 2 ? span_after(tid, tid.len - 2) : tid, &e);
-	struct outbox_message m = message_of(&topic, session->unit.ident, writer_span(&w), now_ms);
+	struct outbox_message m = message_of(u, &topic, session->unit.ident, writer_span(&w), now_ms);
 	return put(u, &m, &w);
 }
 
+/* The alarms of this record that are new. They count as raised once the record that raises them is stored. */
+static bool put_alarm(struct uplink *u, struct session *session, struct telemetry *t)
+{
+	uint64_t alarms[TM_WORDS];
+	memcpy(alarms, session->alarms, sizeof(alarms));
+	if (telemetry_raise(t, alarms)) {
+		if (!put_record(u, session, t, "alarm", false))
+			return false;
+		stats_add(u->stats, STAT_ALARMS, 1);
+	}
+	memcpy(session->alarms, alarms, sizeof(alarms));
+	return true;
+}
+
 bool uplink_record(
-	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now_ms)
+	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now)
 {
 	struct uplink *u = ctx;
 	char peer[CONN_PEER_MAX];
+	size_t before = outbox_bytes(u->outbox);
 	conn_peer(conn, peer);
-	complete(u, session, t, peer, now_ms);
+	complete(u, session, t, peer, now.unix_ms);
 	bool position = telemetry_has(t, TM_LATITUDE);
-	bool retain = position && u->config->publish.retain && is_newest(u, session, t);
+	bool retain =
+		position && u->config->publish.retain && session->trusted && is_newest(session, t, now.unix_ms);
 	if (!put_record(u, session, t, position ? "position" : "telemetry", retain))
 		return false;
-	stats_add(u->stats, STAT_RECORDS, 1);
-	if (*u->config->owntracks.topic && owntracks_can(t) && !put_owntracks(u, session, t, now_ms))
+	if (*u->config->owntracks.topic && owntracks_can(t) && !put_owntracks(u, session, t, now.unix_ms))
 		return false;
-	if (telemetry_raise(t, session->alarms)) {
-		stats_add(u->stats, STAT_ALARMS, 1);
-		return put_record(u, session, t, "alarm", false);
-	}
+	if (!put_alarm(u, session, t))
+		return false;
+	stats_add(u->stats, STAT_RECORDS, 1);
+	count_stored(u, conn, before);
 	return true;
 }
 
 /* --- what is not a record --- */
 
-static void put_status(
-	struct uplink *u, const struct session *session, bool online, const char *reason, int64_t since_ms)
+bool uplink_status(void *ctx, struct session *session, struct moment now)
 {
+	struct uplink *u = ctx;
 	char peer[CONN_PEER_MAX];
+	bool online = session->conn != NULL;
 	struct topic topic = topic_unit(u->config->publish.prefix, session_topic(session), "status");
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
 	struct emitter e = emitter_of(&emit_json, &w);
-	emit_map(&e, online ? 7 : 6);
+	emit_map(&e, (online ? 6u : 5u) + (session->codec != NULL ? 1u : 0u));
 	emit_pair_text(&e, "state", span_text(online ? "online" : "offline"));
 	emit_key(&e, "since");
-	emit_fixed(&e, since_ms, 3);
+	emit_fixed(&e, session->since_ms, 3);
 	emit_pair_text(&e, "instance", span_text(u->config->publish.instance));
 	emit_pair_integer(&e, "session", (int64_t)session->number);
-	emit_pair_text(&e, "protocol", span_text(session->codec->name));
+	if (session->codec != NULL)
+		emit_pair_text(&e, "protocol", span_text(session->codec->name));
 	if (online) {
 		conn_peer(session->conn, peer);
 		emit_pair_text(&e, "transport", span_text(conn_transport(session->conn)));
 		emit_pair_text(&e, "peer", span_text(peer));
 	} else {
-		emit_pair_text(&e, "reason", span_text(reason));
+		emit_pair_text(&e, "reason", span_text(session->reason != NULL ? session->reason : ""));
 	}
 	emit_end(&e);
-	struct outbox_message m = message_of(&topic, session->unit.ident, writer_span(&w), since_ms);
-	m.retain = true;
-	put(u, &m, &w);
+	struct outbox_message m = message_of(u, &topic, session->unit.ident, writer_span(&w), now.unix_ms);
+	if (session->trusted)
+		remember(&m, session);
+	return put(u, &m, &w);
 }
 
-void uplink_online(void *ctx, struct session *session, int64_t now_ms)
+bool uplink_forgotten(void *ctx, struct session *session, struct moment now)
 {
-	char peer[CONN_PEER_MAX];
-	conn_peer(session->conn, peer);
-	log_info("unit %s on line: %s over %s from %s", session->unit.ident, session->codec->name,
-		conn_transport(session->conn), peer);
-	put_status(ctx, session, true, NULL, now_ms);
-}
-
-void uplink_offline(void *ctx, struct session *session, const char *reason, int64_t now_ms)
-{
-	put_status(ctx, session, false, reason, now_ms);
+	static const char *const leaves[] = {"position", "status"};
+	struct uplink *u = ctx;
+	for (size_t i = 0; i < 2; i++) {
+		struct topic topic = topic_unit(u->config->publish.prefix, session_topic(session), leaves[i]);
+		struct outbox_message m =
+			message_of(u, &topic, session->unit.ident, span_of(NULL, 0), now.unix_ms);
+		remember(&m, session);
+		m.memory_value = MESSAGE_FORGET;
+		if (outbox_put(u->outbox, &m) == 0)
+			return false;
+	}
+	return true;
 }
 
 void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error)
@@ -264,18 +324,17 @@ void uplink_frame(void *ctx, const struct session *session, bool in, struct span
 	if (error != NULL)
 		emit_pair_text(&e, "error", span_text(error));
 	emit_end(&e);
-	struct outbox_message m = message_of(&topic, ident, writer_span(&w), 0);
+	struct outbox_message m = message_of(u, &topic, ident, writer_span(&w), 0);
 	put(u, &m, &w);
 }
 
-void uplink_unknown(void *ctx, const struct conn *conn, struct span head)
+void uplink_unknown(void *ctx, const struct conn *conn, struct span head, struct moment now)
 {
 	struct uplink *u = ctx;
 	char peer[CONN_PEER_MAX];
-	int64_t now_ms = conn->stream.link.now_ms;
-	if (now_ms < u->unknown_from_ms)
+	if (now.steady_ms < u->unknown_from_ms)
 		return;
-	u->unknown_from_ms = now_ms + UNKNOWN_EVERY_MS;
+	u->unknown_from_ms = now.steady_ms + UNKNOWN_EVERY_MS;
 	conn_peer(conn, peer);
 	if (head.len > UNKNOWN_BYTES)
 		head.len = UNKNOWN_BYTES;
@@ -293,6 +352,6 @@ void uplink_unknown(void *ctx, const struct conn *conn, struct span head)
 	emit_pair_text(&e, "hex", writer_span(&h));
 	emit_pair_text(&e, "text", head);
 	emit_end(&e);
-	struct outbox_message m = message_of(&topic, "", writer_span(&w), now_ms);
+	struct outbox_message m = message_of(u, &topic, "", writer_span(&w), now.unix_ms);
 	put(u, &m, &w);
 }

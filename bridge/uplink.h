@@ -15,12 +15,13 @@ void uplink_free(struct uplink *uplink);
 
 /* The session_ops of the same names; ctx is the uplink. */
 bool uplink_room(void *ctx);
+bool uplink_share(void *ctx, const struct conn *conn);
 bool uplink_record(
-	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, int64_t now_ms);
-void uplink_online(void *ctx, struct session *session, int64_t now_ms);
-void uplink_offline(void *ctx, struct session *session, const char *reason, int64_t now_ms);
+	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);
+bool uplink_status(void *ctx, struct session *session, struct moment now);
+bool uplink_forgotten(void *ctx, struct session *session, struct moment now);
 void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
-void uplink_unknown(void *ctx, const struct conn *conn, struct span head);
+void uplink_unknown(void *ctx, const struct conn *conn, struct span head, struct moment now);
 
 /* A message of our own about a unit, in order with what it says. False: no room. */
 bool uplink_publish(struct uplink *uplink, const char *ident, const struct topic *topic, struct span payload,

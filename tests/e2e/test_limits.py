@@ -195,22 +195,17 @@ def test_an_ident_that_two_addresses_claim(limited):
         unit.close()
 
 
-def test_udp_answers_never_exceed_what_came(limited):
-    """A heartbeat of JT/T 808 is shorter than its answer: only what was sent before pays for it."""
+def test_udp_answers_are_at_most_three_times_what_came(limited):
+    """A heartbeat of JT/T 808 is shorter than its answer, and is answered; registrations are answered as far as the bound goes."""
     bridge, sub, counted = limited()
     unit = Unit(bridge.port, "udp")
-    unit.socket.settimeout(1)
     sent = received = 0
     for n in range(40):
         beat = frame(0x0002, b"", serial=n)
         unit.send(beat)
         sent += len(beat)
-        try:
-            received += len(unit.receive())
-        except TimeoutError:
-            break
-    assert received <= sent and n < 39
-    counted("refused.udp_answer")
+        received += len(unit.receive())
+    assert sent < received <= 3 * sent
     unit.close()
 
 

@@ -1,0 +1,182 @@
+/* conn_limits: who has a place, and who gives way when there is none left.
+ * May use: source, share. May not: know bytes or units.
+ *
+ * Connections of units of the units file always have a place. All others share: when a place is wanted and none is free, the address
+ * that holds clearly more than the one that wants gives one up; over UDP, where addresses can be forged, all strangers are one
+ * holder, and the peer that has been silent longest goes first, for it is only a memory. */
+#include "conn_private.h"
+
+#include "session.h"
+
+enum account { ACCOUNT_NONE = 0, ACCOUNT_FRESH, ACCOUNT_UNITS };
+
+#define HOLDER(share, member) ((struct source *)(void *)((char *)(share)-offsetof(struct source, member)))
+
+struct source *conn_account(const struct conn *conn)
+{
+	return conn->udp && conn->known == 0 ? sources_udp(conn->conns->sources) : conn->source;
+}
+
+/* --- counting --- */
+
+static void enter(struct conn *conn, enum account account)
+{
+	struct conns *c = conn->conns;
+	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
+	conn->account = (uint8_t)account;
+	if (account == ACCOUNT_FRESH) {
+		DL_APPEND(source->fresh_conns, conn);
+		share_change(sources_fresh(c->sources), &source->fresh, 1);
+		c->fresh++;
+		c->fresh_weight += conn->tls != NULL ? TLS_WEIGHT : 1;
+	} else if (account == ACCOUNT_UNITS) {
+		DL_APPEND(source->unit_conns, conn);
+		share_change(sources_conns(c->sources), &source->conns, 1);
+		c->places++;
+	}
+}
+
+static void leave(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
+	if (conn->account == ACCOUNT_FRESH) {
+		DL_DELETE(source->fresh_conns, conn);
+		share_change(sources_fresh(c->sources), &source->fresh, -1);
+		c->fresh--;
+		c->fresh_weight -= conn->tls != NULL ? TLS_WEIGHT : 1;
+	} else if (conn->account == ACCOUNT_UNITS) {
+		DL_DELETE(source->unit_conns, conn);
+		share_change(sources_conns(c->sources), &source->conns, -1);
+		c->places--;
+	}
+	conn->account = ACCOUNT_NONE;
+}
+
+void conn_settle(struct conn *conn)
+{
+	enum account account = conn->units > 0 ? ACCOUNT_UNITS : ACCOUNT_FRESH;
+	if (conn_is_going(conn) || conn->known > 0)
+		account = ACCOUNT_NONE;
+	if (account == (enum account)conn->account)
+		return;
+	leave(conn);
+	enter(conn, account);
+}
+
+static void count_strangers(struct conn *conn, int64_t by)
+{
+	struct conns *c = conn->conns;
+	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
+	share_change(sources_units(c->sources), &source->units, by);
+	conn->strangers = (uint32_t)(conn->strangers + by);
+	c->strangers = (size_t)((int64_t)c->strangers + by);
+}
+
+void conn_unit_came(struct conn *conn, bool known)
+{
+	conn->units++;
+	conn->known += known;
+	if (!known && !conn_is_going(conn))
+		count_strangers(conn, 1);
+	conn_settle(conn);
+	conn_touch(conn);
+}
+
+void conn_unit_left(struct conn *conn, bool known)
+{
+	conn->units--;
+	conn->known -= known;
+	if (!known && conn->strangers > 0)
+		count_strangers(conn, -1);
+	if (conn->units > 0)
+		conn_settle(conn);
+}
+
+void conn_unit_changes(struct conn *conn, bool known)
+{
+	conn->known = known ? conn->known + 1 : conn->known - 1;
+	if (!conn_is_going(conn))
+		count_strangers(conn, known ? -1 : 1);
+	conn_settle(conn);
+	conn_touch(conn);
+}
+
+void conn_leave_accounts(struct conn *conn)
+{
+	if (conn->strangers > 0)
+		count_strangers(conn, -(int64_t)conn->strangers);
+	leave(conn);
+}
+
+/* --- giving way --- */
+
+static void give_way(struct conn *conn)
+{
+	conn_close(conn, "its place was needed");
+}
+
+static bool give_way_silent_peer(struct conns *c, const struct conn *except)
+{
+	struct conn *silent = c->idle_udp;
+	if (silent == NULL || silent == except)
+		return false;
+	give_way(silent);
+	return true;
+}
+
+/* One connection with units of this holder: the newest, or over UDP the one that has been silent longest. */
+static bool give_way_of(struct conns *c, struct source *holder, const struct conn *except)
+{
+	if (holder == sources_udp(c->sources))
+		return give_way_silent_peer(c, except);
+	struct conn *newest = holder->unit_conns != NULL ? holder->unit_conns->prev : NULL;
+	if (newest == NULL || newest == except)
+		return false;
+	give_way(newest);
+	return true;
+}
+
+/* A place for a connection of this holder. */
+static bool find_place(struct conns *c, const struct source *account, const struct conn *except)
+{
+	struct share *heavier = shares_heavier(sources_conns(c->sources), account->conns.count);
+	return (heavier != NULL && give_way_of(c, HOLDER(heavier, conns), except)) ||
+	       give_way_silent_peer(c, except);
+}
+
+static bool find_place_for_unit(struct conns *c, const struct source *account, const struct conn *except)
+{
+	struct share *heavier = shares_heavier(sources_units(c->sources), account->units.count);
+	return (heavier != NULL && give_way_of(c, HOLDER(heavier, units), except)) ||
+	       give_way_silent_peer(c, except);
+}
+
+bool conns_has_place(struct conns *c, const struct source *account)
+{
+	bool free = c->places + c->fresh < (size_t)c->config->listen.max_connections;
+	return free || find_place(c, account, NULL) || sessions_expect_units(c->sessions);
+}
+
+void conns_trim_fresh(struct conns *c)
+{
+	while (c->fresh > 0 && c->fresh_weight > (size_t)c->config->limits.unidentified) {
+		struct share *heaviest = shares_heavier(sources_fresh(c->sources), 0);
+		struct conn *oldest = heaviest != NULL ? HOLDER(heaviest, fresh)->fresh_conns : c->idle_fresh;
+		conn_refused(oldest, STAT_REFUSED_UNIDENTIFIED);
+		conn_close(oldest, "too many that name no unit");
+	}
+}
+
+enum counter conn_take_places(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	const struct source *account = conn_account(conn);
+	const struct config *config = c->config;
+	if (c->strangers >= (size_t)config->limits.units && !find_place_for_unit(c, account, conn))
+		return STAT_REFUSED_UNITS;
+	bool has_place = conn->units > 0 || conn_is_going(conn);
+	if (!has_place && c->places >= (size_t)config->listen.max_connections && !find_place(c, account, conn))
+		return STAT_REFUSED_CONNECTIONS;
+	return STAT_COUNT;
+}

@@ -1,0 +1,66 @@
+/* session_private: what session.c, session_admission.c and session_input.c share; nobody else includes it. */
+#ifndef T2M_SESSION_PRIVATE_H
+#define T2M_SESSION_PRIVATE_H
+
+#include "assembly.h"
+#include "session.h"
+
+#include <utlist.h>
+
+/* Off-line sessions by who they are: strangers go first, units of the units file are in no list and stay. */
+enum gone { GONE_STRANGERS = 0, GONE_TRUSTED, GONE_KINDS };
+
+struct gone_list {
+	struct session *head; /* the one that has been gone longest */
+	size_t count;
+};
+
+struct sessions {
+	struct session *by_ident; /* hash: units on line, and remembered ones */
+	struct gone_list gone[GONE_KINDS];
+	size_t online, memory_most;
+	size_t trusted;       /* of those that are not in the units file */
+	size_t due;           /* sessions of which something is to be told */
+	struct session *walk; /* where sessions_catch_up goes on; NULL: at the beginning */
+	struct bucket udp_arrivals, udp_trusted, lines;
+	uint64_t untold[2]; /* strangers that went off line, came on line, without a line in the log */
+	uint64_t number;
+	const struct codec_options *options;
+	const struct config *config;
+	const struct units *units;
+	bool reject_unknown;
+	struct session_ops ops;
+	struct stats *stats;
+	struct telemetry scratch;
+	struct assembly_limits assembly;
+	/* of the session_input at hand */
+	struct conn *conn;
+	struct moment now;
+	struct span frame;     /* the one being decoded */
+	size_t owed_before;    /* bytes that the connection was owed before it */
+	struct session *fresh; /* the unit that came with this frame */
+	int64_t records;       /* of this frame */
+	bool later;            /* its unit came too soon: the frame is to be given once more */
+};
+
+/* On line or remembered; NULL: neither. */
+struct session *sessions_find(struct sessions *s, struct span ident);
+struct session *sessions_add(struct sessions *s, struct span ident);
+/* It comes on line: no longer among those that are gone. */
+void sessions_come_back(struct sessions *s, struct session *session);
+/* Takes the session from its connection, which keeps no pointer to it. */
+void session_leave_conn(struct session *session);
+/* What the units file says of it. */
+void session_inform(struct sessions *s, struct session *session);
+bool sessions_admit(const struct sessions *s, const struct unit_info *info);
+/* One line about a stranger that comes or goes: not too many of them. */
+bool sessions_take_line(struct sessions *s, const struct session *session, bool online);
+/* Is there a place in the memory of units for one more that is not in the units file? */
+bool sessions_remember_more(const struct sessions *s);
+
+/* codec_sink.identify. */
+struct codec_unit *session_identify(void *ctx, struct span ident);
+/* A record of it has been stored: has it behaved like a unit by now? */
+void session_consider_trust(struct sessions *s, struct session *session);
+
+#endif
