@@ -266,9 +266,14 @@ static void close_idle(struct conns *c, struct conn **line, int64_t timeout_ms, 
 {
 	int64_t now = clock_steady_ms();
 	while (*line != NULL && now - (*line)->idle.since_ms >= timeout_ms) {
+		struct conn *conn = *line;
+		if (conn->stalled.line != NULL) { /* it has spoken, and waits for us */
+			JOIN(conn, idle, line);
+			continue;
+		}
 		if (line == &c->idle_fresh)
-			conn_refused(*line, STAT_REFUSED_NO_FRAME);
-		conn_close(*line, reason);
+			conn_refused(conn, STAT_REFUSED_NO_FRAME);
+		conn_close(conn, reason);
 	}
 }
 

@@ -111,51 +111,63 @@ void conn_leave_accounts(struct conn *conn)
 
 /* --- giving way --- */
 
-static void give_way(struct conn *conn)
+/* The one that has been silent longest. */
+static struct conn *silent_peer(const struct conns *c, const struct conn *except)
 {
-	conn_close(conn, "its place was needed");
-}
-
-static bool give_way_silent_peer(struct conns *c, const struct conn *except)
-{
-	struct conn *silent = c->idle_udp;
-	if (silent == NULL || silent == except)
-		return false;
-	give_way(silent);
-	return true;
+	return c->idle_udp != except ? c->idle_udp : NULL;
 }
 
 /* One connection with units of this holder: the newest, or over UDP the one that has been silent longest. */
-static bool give_way_of(struct conns *c, struct source *holder, const struct conn *except)
+static struct conn *one_of(const struct conns *c, const struct source *holder, const struct conn *except)
 {
 	if (holder == sources_udp(c->sources))
-		return give_way_silent_peer(c, except);
+		return silent_peer(c, except);
 	struct conn *newest = holder->unit_conns != NULL ? holder->unit_conns->prev : NULL;
-	if (newest == NULL || newest == except)
-		return false;
-	give_way(newest);
-	return true;
+	return newest != except ? newest : NULL;
 }
 
-/* A place for a connection of this holder. */
-static bool find_place(struct conns *c, const struct source *account, const struct conn *except)
+/* Who gives up its place for a connection of this account; NULL: nobody. */
+static struct conn *who_gives_place(
+	const struct conns *c, const struct source *account, const struct conn *except)
 {
 	struct share *heavier = shares_heavier(sources_conns(c->sources), account->conns.count);
-	return (heavier != NULL && give_way_of(c, HOLDER(heavier, conns), except)) ||
-	       give_way_silent_peer(c, except);
+	struct conn *found = heavier != NULL ? one_of(c, HOLDER(heavier, conns), except) : NULL;
+	return found != NULL ? found : silent_peer(c, except);
 }
 
-static bool find_place_for_unit(struct conns *c, const struct source *account, const struct conn *except)
+static struct conn *who_gives_unit(
+	const struct conns *c, const struct source *account, const struct conn *except)
 {
 	struct share *heavier = shares_heavier(sources_units(c->sources), account->units.count);
-	return (heavier != NULL && give_way_of(c, HOLDER(heavier, units), except)) ||
-	       give_way_silent_peer(c, except);
+	struct conn *found = heavier != NULL ? one_of(c, HOLDER(heavier, units), except) : NULL;
+	return found != NULL ? found : silent_peer(c, except);
 }
 
-bool conns_has_place(struct conns *c, const struct source *account)
+bool conns_has_place(const struct conns *c, const struct source *account)
 {
 	bool free = c->places + c->fresh < (size_t)c->config->listen.max_connections;
-	return free || find_place(c, account, NULL) || sessions_expect_units(c->sessions);
+	return free || who_gives_place(c, account, NULL) != NULL || sessions_expect_units(c->sessions);
+}
+
+enum counter conn_take_places(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	const struct source *account = conn_account(conn);
+	const struct config *config = c->config;
+	bool unit = c->strangers >= (size_t)config->limits.units;
+	bool place =
+		conn->units == 0 && !conn_is_going(conn) && c->places >= (size_t)config->listen.max_connections;
+	struct conn *for_unit = unit ? who_gives_unit(c, account, conn) : NULL;
+	struct conn *for_place = place ? who_gives_place(c, account, conn) : NULL;
+	if (unit && for_unit == NULL)
+		return STAT_REFUSED_UNITS;
+	if (place && for_place == NULL)
+		return STAT_REFUSED_CONNECTIONS;
+	if (unit)
+		conn_close(for_unit, "its place was needed");
+	if (place && for_place != for_unit)
+		conn_close(for_place, "its place was needed");
+	return STAT_COUNT;
 }
 
 void conns_trim_fresh(struct conns *c)
@@ -166,17 +178,4 @@ void conns_trim_fresh(struct conns *c)
 		conn_refused(oldest, STAT_REFUSED_UNIDENTIFIED);
 		conn_close(oldest, "too many that name no unit");
 	}
-}
-
-enum counter conn_take_places(struct conn *conn)
-{
-	struct conns *c = conn->conns;
-	const struct source *account = conn_account(conn);
-	const struct config *config = c->config;
-	if (c->strangers >= (size_t)config->limits.units && !find_place_for_unit(c, account, conn))
-		return STAT_REFUSED_UNITS;
-	bool has_place = conn->units > 0 || conn_is_going(conn);
-	if (!has_place && c->places >= (size_t)config->listen.max_connections && !find_place(c, account, conn))
-		return STAT_REFUSED_CONNECTIONS;
-	return STAT_COUNT;
 }

@@ -88,9 +88,9 @@ bool conn_header(struct conn *conn);
 void conn_settle(struct conn *conn);
 /* It goes: it counts no more. */
 void conn_leave_accounts(struct conn *conn);
-/* Is there a place for a new connection? Another may give way; when none does, there still is one as long as units of the units
- * file may come. */
-bool conns_has_place(struct conns *conns, const struct source *account);
+/* Is there a place for a new connection, free, or one that another will give up when this one names a unit? When not, there still
+ * is one as long as units of the units file may come. */
+bool conns_has_place(const struct conns *conns, const struct source *account);
 /* The connections that have not named a unit are too many: the oldest of the address with most gives way. */
 void conns_trim_fresh(struct conns *conns);
 

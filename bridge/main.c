@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #define STOP_SECONDS 5.0
+#define CATCH_UP_BELOW 1000
 #define CATCH_UP_SECONDS 0.01  /* between two turns that tell what is due */
 #define COLLECT_SECONDS 0.0015 /* what comes within it shares a turn: one transaction, one push to the broker */
 
@@ -36,7 +37,9 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	struct bridge *b = prepare->data;
 	struct moment now = {(int64_t)(ev_now(loop) * 1000), clock_steady_ms()};
 	conns_reap(b->conns);
-	if (sessions_catch_up(b->sessions, now) && !ev_is_active(&b->wake)) {
+	bool drained =
+		outbox_count(b->outbox) < CATCH_UP_BELOW; /* never more at a time than the broker takes soon */
+	if (drained && sessions_catch_up(b->sessions, now) && !ev_is_active(&b->wake)) {
 		ev_timer_set(&b->wake, CATCH_UP_SECONDS, 0.);
 		ev_timer_start(loop, &b->wake);
 	}
