@@ -10,7 +10,6 @@
 
 #define UNKNOWN_MAX 1024 /* a connection that gives no start within so many bytes is none of ours */
 #define SLOW_MS 100      /* a connection that is too fast is not read for so long */
-#define KEPT_MOST (32u << 20)
 
 struct moment conns_now(struct conns *conns)
 {
@@ -212,7 +211,7 @@ void conn_read(struct conn *conn)
 	if (conn->header_due && !conn_header(conn))
 		return;
 	size_t most = (size_t)c->config->limits.input, left = CONN_INPUT - conn->in_len;
-	if (c->kept > KEPT_MOST) /* many wait with much: from now on each with little */
+	if (c->kept > WAITING_MOST) /* many wait with much: from now on each with little */
 		most = SPARE_BYTES;
 	if (conn->in_len > 0)
 		memcpy(c->input, conn->in, conn->in_len);

@@ -75,6 +75,7 @@ struct conn {
 	uint32_t in_len, in_cap;
 	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
 	uint32_t out_len, out_cap, out_safe; /* up to out_safe: what it answers is stored */
+	uint32_t answers, answers_safe;      /* so many are owed, up to out_safe so many */
 	struct assembly *parts;              /* of messages in several frames */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */

@@ -224,7 +224,7 @@ static void end(struct conn *conn)
 	if (!conn->udp)
 		close(conn->peer.fd);
 	conn_keep(conn, NULL, 0);
-	conns_buffer_done(c, conn->out, conn->out_cap);
+	conn_free_output(conn);
 	free(conn);
 	stats_set(c->stats, STAT_CONNECTIONS, --c->count);
 }

@@ -34,16 +34,20 @@ void conn_answer(struct conn *conn, struct span frame, bool echo)
 		conn_refused(conn, STAT_REFUSED_UDP_ANSWER);
 		return;
 	}
-	if (frame.len > UINT16_MAX || conn->out_len + need > (size_t)conn->conns->config->limits.output) {
+	struct conns *c = conn->conns;
+	size_t most = c->owed < WAITING_MOST ? (size_t)c->config->limits.output : SPARE_BYTES;
+	if (frame.len > UINT16_MAX || conn->out_len + need > most) {
 		conn_refused(conn, STAT_REFUSED_OUTPUT); /* not acknowledged: the unit sends again */
 		return;
 	}
 	if (conn->out_len + need > conn->out_cap) {
-		uint8_t *bigger = conns_buffer(
-			conn->conns, conn->out, &conn->out_cap, conn->out_len, conn->out_len + need);
+		uint32_t before = conn->out_cap;
+		uint8_t *bigger =
+			conns_buffer(c, conn->out, &conn->out_cap, conn->out_len, conn->out_len + need);
 		if (bigger == NULL)
 			return; /* not acknowledged: the unit sends again */
 		conn->out = bigger;
+		c->owed += conn->out_cap - before;
 	}
 	struct writer w = writer_of(conn->out + conn->out_len, need);
 	if (conn->udp)
@@ -51,7 +55,7 @@ void conn_answer(struct conn *conn, struct span frame, bool echo)
 	writer_span_put(&w, frame);
 	conn->out_len += (uint32_t)need;
 	conn->credit -= conn->udp ? (uint32_t)frame.len : 0;
-	stats_add(conn->conns->stats, STAT_ACKS, 1);
+	conn->answers++;
 	conn_want_work(conn);
 }
 
@@ -119,6 +123,14 @@ static enum sent send_bytes(struct conn *conn, const uint8_t *bytes, size_t len,
 	return conn->udp ? SENT_ALL : SENT_NEVER; /* a datagram may get lost */
 }
 
+void conn_free_output(struct conn *conn)
+{
+	conn->conns->owed -= conn->out_cap;
+	conns_buffer_done(conn->conns, conn->out, conn->out_cap);
+	conn->out = NULL;
+	conn->out_cap = 0;
+}
+
 static void drop_out(struct conn *conn, size_t n)
 {
 	conn->out_len -= (uint32_t)n;
@@ -127,9 +139,7 @@ static void drop_out(struct conn *conn, size_t n)
 		memmove(conn->out, conn->out + n, conn->out_len);
 		return;
 	}
-	conns_buffer_done(conn->conns, conn->out, conn->out_cap);
-	conn->out = NULL;
-	conn->out_cap = 0;
+	conn_free_output(conn);
 }
 
 static enum sent send_answers(struct conn *conn)
@@ -147,6 +157,11 @@ static enum sent send_answers(struct conn *conn)
 	}
 	if (at > 0)
 		drop_out(conn, at);
+	if (conn->out_safe == 0) {
+		stats_add(conn->conns->stats, STAT_ACKS, conn->answers_safe);
+		conn->answers -= conn->answers_safe;
+		conn->answers_safe = 0;
+	}
 	return sent;
 }
 
@@ -201,8 +216,10 @@ static int64_t later(int64_t when, int64_t now)
 static int64_t work(struct conn *conn, bool stored, int64_t now)
 {
 	int64_t gap = conn->conns->config->commands.gap;
-	if (stored)
+	if (stored) {
 		conn->out_safe = conn->out_len;
+		conn->answers_safe = conn->answers;
+	}
 	bool commands_turn = conn->commands != NULL && conn->answered_last && !conn->partial;
 	if (conn->out_safe > 0 && now >= conn->answers_from_ms && !commands_turn) {
 		if (!flush_answers(conn, now, gap))

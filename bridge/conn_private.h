@@ -24,11 +24,14 @@ struct conns {
 	size_t count, fresh, fresh_weight; /* fresh: those that have not named a unit */
 	size_t places,
 		strangers; /* connections with units, none of them of the units file; units that are not in it */
-	size_t kept;       /* bytes of input that wait */
+	size_t kept, owed; /* buffers of input that waits, and of answers */
 	uint64_t number;
 	ev_timer tick, quiet_timer, pace, slow_timer;
 	uint8_t input[CONN_INPUT];
 };
+
+/* So much may wait in all of either kind; beyond it, each connection may keep only a little. */
+#define WAITING_MOST (32u << 20)
 
 /* Input and output come and go with each frame: their buffers are kept. */
 #define SPARE_BYTES 2048
@@ -78,6 +81,7 @@ ssize_t conn_receive(struct conn *conn, void *to, size_t size);
 /* Something is to be sent: looked at in the next conns_flush. */
 void conn_want_work(struct conn *conn);
 void conn_leave_work(struct conn *conn);
+void conn_free_output(struct conn *conn);
 /* Watch for input, as far as the conn may read, and for room to write. */
 void conn_listen(struct conn *conn, bool writable);
 
