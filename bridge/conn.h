@@ -7,6 +7,7 @@
 #define T2M_CONN_H
 
 #include "address.h"
+#include "clock.h"
 #include "codec.h"
 #include "config.h"
 #include "hash.h"
@@ -31,7 +32,7 @@ struct place {
 };
 
 /* Called exactly once: the bytes have gone (ok), or never will. */
-typedef void conn_sent(void *ctx, uint64_t id, bool ok, int64_t now_ms);
+typedef void conn_sent(void *ctx, uint64_t id, bool ok, struct moment now);
 
 struct outgoing {
 	struct outgoing *next;
@@ -39,6 +40,7 @@ struct outgoing {
 	conn_sent *sent;
 	void *ctx;
 	uint64_t id;
+	bool begun, ended; /* begun: TLS holds a part of it; ended: nobody waits for it any more */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -97,6 +99,8 @@ void conn_answer(struct conn *conn, struct span frame);
 /* false: no memory, and `sent` is not called. */
 bool conn_command(
 	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
+/* What conn_command queued under this id and has not gone does not go; `sent` is not called. */
+void conn_take_back(struct conn *conn, uint64_t id);
 /* The session no longer speaks here; its waiting commands end as not sent. */
 void conn_forget(struct conn *conn, struct session *session);
 void conn_close(struct conn *conn, const char *reason);

@@ -52,19 +52,43 @@ bool conn_command(
 	return true;
 }
 
+/* It does not go. What TLS has begun cannot be undone: no other bytes may follow, so the connection has to end. */
+static void drop_command(struct conn *conn, struct outgoing *o)
+{
+	o->ended = true;
+	if (o->begun) {
+		conn_want_work(conn);
+		return;
+	}
+	LL_DELETE(conn->commands, o);
+	free(o);
+}
+
 static void command_ends(struct conn *conn, struct outgoing *o, bool ok)
 {
-	LL_DELETE(conn->commands, o);
-	o->sent(o->ctx, o->id, ok, conns_now_ms(conn->conns));
-	free(o);
+	if (!o->ended)
+		o->sent(o->ctx, o->id, ok, (struct moment){conns_now_ms(conn->conns), clock_steady_ms()});
+	o->begun &= !ok;
+	drop_command(conn, o);
+}
+
+void conn_take_back(struct conn *conn, uint64_t id)
+{
+	struct outgoing *o, *next;
+	LL_FOREACH_SAFE(conn->commands, o, next)
+		if (o->id == id && !o->ended)
+			drop_command(conn, o);
 }
 
 void conn_forget(struct conn *conn, struct session *session)
 {
 	struct outgoing *o, *next;
-	LL_FOREACH_SAFE(conn->commands, o, next)
-		if (session == NULL || o->session == session)
-			command_ends(conn, o, false);
+	LL_FOREACH_SAFE(conn->commands, o, next) {
+		if (session != NULL && o->session != session)
+			continue;
+		o->begun &= session != NULL; /* else the connection ends with it */
+		command_ends(conn, o, false);
+	}
 }
 
 /* One send: a segment, or a datagram. */
@@ -144,8 +168,11 @@ static bool flush_command(struct conn *conn, int64_t now, int64_t gap)
 {
 	size_t gone;
 	struct outgoing *o = conn->commands;
+	if (o->ended)
+		return false;
 	enum sent sent = send_bytes(conn, o->bytes, o->len, &gone);
 	if (sent == SENT_LATER && gone == 0) {
+		o->begun = conn->tls != NULL;
 		conn->commands_from_ms = now + 10;
 		conn->answered_last = true; /* TLS may hold half of it: nothing may come between */
 		return true;

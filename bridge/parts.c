@@ -10,6 +10,11 @@ static int64_t now_ms(const struct bridge *b)
 	return (int64_t)(ev_now(b->loop) * 1000);
 }
 
+struct moment parts_now(const struct bridge *b)
+{
+	return (struct moment){now_ms(b), clock_steady_ms()};
+}
+
 static void on_message(void *ctx, const struct mqtt_message *m)
 {
 	struct bridge *b = ctx;
@@ -20,7 +25,7 @@ static void on_message(void *ctx, const struct mqtt_message *m)
 	}
 	const struct downlink_request request = {
 		m->topic, m->payload, m->retain, m->response_topic, m->correlation, m->expiry_s};
-	downlink_message(b->downlink, &request, now_ms(b));
+	downlink_message(b->downlink, &request, parts_now(b));
 }
 
 static bool on_room(void *ctx)
@@ -41,7 +46,9 @@ static bool on_record(
 
 static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, int64_t now)
 {
-	downlink_reply(((struct bridge *)ctx)->downlink, session, reply, now);
+	struct bridge *b = ctx;
+	(void)now;
+	downlink_reply(b->downlink, session, reply, parts_now(b));
 }
 
 static void on_online(void *ctx, struct session *session, int64_t now)
@@ -51,14 +58,16 @@ static void on_online(void *ctx, struct session *session, int64_t now)
 
 static void on_ready(void *ctx, struct session *session, int64_t now)
 {
-	downlink_online(((struct bridge *)ctx)->downlink, session, now);
+	struct bridge *b = ctx;
+	(void)now;
+	downlink_online(b->downlink, session, parts_now(b));
 }
 
 static void on_offline(void *ctx, struct session *session, const char *reason, int64_t now)
 {
 	struct bridge *b = ctx;
 	uplink_offline(b->uplink, session, reason, now);
-	downlink_offline(b->downlink, session, reason, now);
+	downlink_offline(b->downlink, session, reason, parts_now(b));
 	if (b->relay != NULL)
 		relay_offline(b->relay, session->unit.ident);
 }
@@ -132,7 +141,8 @@ unsigned parts_check(const struct config *c, FILE *errors)
 		if (server != NULL)
 			tls_server_free(server);
 		else
-			faults += fprintf(errors, "[listen] tls: %s\n", why) > 0;
+			log_fault(errors, "[listen] tls: %s", why);
+		faults += server == NULL ? 1 : 0;
 	}
 	const struct tls_client_options options = {
 		c->mqtt.tls_ca_file, c->mqtt.tls_cert_file, c->mqtt.tls_key_file, c->mqtt.host};
@@ -140,8 +150,8 @@ unsigned parts_check(const struct config *c, FILE *errors)
 	if (client != NULL)
 		tls_client_free(client);
 	else if (c->mqtt.tls)
-		faults += fprintf(errors, "[mqtt] tls: %s\n", why) > 0;
-	return faults;
+		log_fault(errors, "[mqtt] tls: %s", why);
+	return faults + (c->mqtt.tls && client == NULL ? 1 : 0);
 }
 
 bool parts_reload(struct bridge *b)
@@ -176,7 +186,7 @@ bool parts_reload(struct bridge *b)
 void parts_refresh_stats(void *ctx)
 {
 	struct bridge *b = ctx;
-	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(ev_now(b->loop) - b->started));
+	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(clock_steady_ms() - b->started_ms) / 1000);
 	stats_set(&b->stats, STAT_PENDING, outbox_count(b->outbox));
 	stats_set(&b->stats, STAT_PENDING_BYTES, outbox_bytes(b->outbox));
 	stats_set(&b->stats, STAT_STALLED, !outbox_room(b->outbox));
