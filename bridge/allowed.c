@@ -88,8 +88,8 @@ const char *allowed_response(const struct config *config, struct span topic, str
 	if (fault == NULL)
 		return NULL;
 	snprintf(why, size,
-		"the response topic is not allowed: %s; [commands] response_topics = %s and the unit's "
-		"cmd/reply are",
-		fault, config->commands.response_topics);
+		"the response topic is not allowed: %s; allowed: the unit's own cmd/reply, and what begins as "
+		"[commands] response_topics says: %s",
+		fault, *config->commands.response_topics ? config->commands.response_topics : "nothing");
 	return why;
 }

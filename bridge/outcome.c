@@ -89,7 +89,7 @@ static const char *shown_name(const struct outcome_subject *s)
 	if (s->named)
 		return s->name[strspn(s->name, "abcdefghijklmnopqrstuvwxyz.")] == '\0' ? s->name
 										       : "an unknown name";
-	while ((s->name[letters] | 0x20) >= 'a' && (s->name[letters] | 0x20) <= 'z')
+	while (s->name[letters] >= 'A' && s->name[letters] <= 'Z')
 		letters++;
 	while (byte_is_digit((uint8_t)s->name[letters + digits]))
 		digits++;

@@ -107,8 +107,10 @@ static void on_section(struct inifile *file, const char *section)
 	if (units->bad_section != 0 || find(units, ident) != NULL)
 		return;
 	struct unit_info *u = calloc(1, sizeof(*u));
-	if (u == NULL)
-		abort();
+	if (u == NULL) {
+		inifile_fault(file, "no memory for this unit");
+		return;
+	}
 	memcpy(u->ident, ident.ptr, ident.len);
 	u->id = u->ack = -1;
 	u->timezone = INT64_MAX;
