@@ -40,16 +40,20 @@ struct metrics {
 	ev_timer timer;
 	struct visitor visitors[CONNECTIONS_MAX];
 	uint64_t number;
+	bool left; /* somebody, in this turn */
 	char body[BODY_MAX];
 };
 
 /* --- who is here --- */
 
-/* The library sees the end of the connection, and closes it. */
+/* Takes the socket from its peer: the library meets an error there, and closes it. A shutdown would not do: of bytes and
+ * an end that have come together, the library sees the bytes only. */
 static void show_out(struct visitor *v)
 {
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 	v->leaving = true;
-	shutdown(v->fd, SHUT_RDWR);
+	if (connect(v->fd, &nobody, sizeof(nobody)) != 0)
+		shutdown(v->fd, SHUT_RDWR);
 }
 
 /* Keeps `most` of those that are to stay; the one that came first goes. `address` NULL: of all. */
@@ -96,10 +100,12 @@ static void arrives(struct metrics *m, struct MHD_Connection *connection, void *
 static void on_connection(
 	void *ctx, struct MHD_Connection *connection, void **place, enum MHD_ConnectionNotificationCode what)
 {
+	struct metrics *m = ctx;
 	if (what == MHD_CONNECTION_NOTIFY_STARTED)
-		arrives(ctx, connection, place);
+		arrives(m, connection, place);
 	else if (*place != NULL)
 		((struct visitor *)*place)->here = false;
+	m->left |= what == MHD_CONNECTION_NOTIFY_CLOSED;
 }
 
 static void end_overdue(struct metrics *m)
@@ -159,10 +165,11 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 static void turn(struct metrics *m)
 {
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
+	m->left = false;
 	end_overdue(m);
 	MHD_run(m->daemon);
 	ev_timer_stop(m->loop, &m->timer);
-	double due = TICK_SECONDS;
+	double due = m->left ? 0 : TICK_SECONDS; /* the next turn accepts again */
 	if (MHD_get_timeout(m->daemon, &timeout_ms) == MHD_YES && (double)timeout_ms / 1000.0 < due)
 		due = (double)timeout_ms / 1000.0;
 	ev_timer_set(&m->timer, due, 0.);
