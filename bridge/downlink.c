@@ -244,9 +244,11 @@ static void hold(struct downlink *d, struct waiting *w, int64_t hold_ms, struct 
 		ends_with(d, w, OUTCOME_REJECTED, fault, now);
 	} else if (hold_ms <= 0) {
 		ends_with(d, w, OUTCOME_OFFLINE, "the unit is not connected", now);
+	} else if (!outcome_room(&d->outcomes, now)) {
+		ends_with(d, w, OUTCOME_REJECTED, "too many commands at a time", now);
 	} else {
-		wait_until(d, w, STAGE_HELD, now.steady_ms + hold_ms);
 		tell(d, w, (struct outcome){.status = OUTCOME_HELD}, now);
+		wait_until(d, w, STAGE_HELD, now.steady_ms + hold_ms);
 	}
 }
 
@@ -407,6 +409,10 @@ void downlink_tick(struct downlink *d, struct moment now)
 {
 	struct waiting *w, *next;
 	outcome_tick(&d->outcomes, now);
+	uint64_t more = log_limit_rest(&d->no_ident, now.steady_ms);
+	if (more > 0)
+		log_notice("and %llu more commands for no possible ident were ignored in the last minute",
+			(unsigned long long)more);
 	if (now.steady_ms < d->due_ms)
 		return;
 	d->due_ms = NEVER;

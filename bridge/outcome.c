@@ -3,8 +3,8 @@
 
 #define LINES_A_MINUTE 30 /* of each kind */
 
-/* Requests that end at once (rejected, or the unit is absent) and are answered, in each FLOOD_MS; more are only counted,
- * so that whoever may command cannot fill the outbox. */
+/* Requests that no unit on line takes (rejected, held, or the unit is absent) and that get a reply, in each FLOOD_MS; more
+ * are only counted, so that whoever may command cannot fill the outbox. */
 #define FLOOD_MOST 10000
 #define FLOOD_MS 10000
 
@@ -110,7 +110,12 @@ static void log_it(struct outcomes *all, const struct outcome_subject *s, struct
 		reason ? o.reason : "");
 }
 
-/* Is it one too many of those that ended at once? */
+bool outcome_room(const struct outcomes *all, struct moment now)
+{
+	return now.steady_ms - all->flood_since_ms >= FLOOD_MS || all->flood < FLOOD_MOST;
+}
+
+/* Is it one too many of those that no unit takes? */
 static bool is_flood(struct outcomes *all, const struct outcome_subject *s, struct moment now)
 {
 	if (!s->fresh)
@@ -127,7 +132,7 @@ void outcome_tell(struct outcomes *all, const struct outcome_subject *s, struct 
 	if (table[o.status].counter != STAT_COUNT)
 		stats_add(all->stats, table[o.status].counter, 1);
 	log_it(all, s, o, now);
-	if (o.status > OUTCOME_SENT && is_flood(all, s, now)) {
+	if (is_flood(all, s, now)) {
 		stats_add(all->stats, STAT_COMMANDS_UNTOLD, 1);
 		if (log_limit_take(&all->untold, 1, now.steady_ms))
 			log_warning(

@@ -45,10 +45,12 @@ struct outcomes {
 	struct uplink *uplink;
 	struct stats *stats;
 	struct log_limit lines[OUTCOME_COUNT], lost, untold;
-	int64_t flood_since_ms; /* requests that ended at once in the seconds since then */
+	int64_t flood_since_ms; /* requests that no unit on line has taken, in the seconds since then */
 	unsigned flood;
 };
 
+/* Is there a reply for one more request that no unit on line takes? False: too many came at a time. */
+bool outcome_room(const struct outcomes *outcomes, struct moment now);
 void outcome_tell(struct outcomes *outcomes, const struct outcome_subject *subject, struct outcome outcome,
 	struct moment now);
 /* Now and then: the lines for what was left out. */

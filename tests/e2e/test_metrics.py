@@ -152,12 +152,3 @@ def test_a_flood_of_connects(watched):
     for _ in range(1500):
         client(port).close()
     assert healthy(port)
-
-
-def test_one_request_for_a_connection(watched):
-    _, port = watched
-    with client(port, head=(HALF + b"\r\n") * 2) as s:
-        text = b""
-        while piece := s.recv(4096):
-            text += piece
-    assert text.count(b"HTTP/1.1 200") == 1 and b"Connection: close" in text

@@ -118,21 +118,6 @@ def test_names_of_the_bridge_are_no_idents_and_no_topics(tmp_path):
     assert result.returncode == 1 and lines == [2, 3, 5, 7], result.stderr
 
 
-def test_strangers_with_names_of_the_bridge(make_bridge, subscribe):
-    bridge = make_bridge({"publish": {"raw": "yes"}})
-    bridge.wait_connected()
-    sub = subscribe()
-    for ident in ("bridge", "unknown", "9170503816"):
-        unit = Unit(bridge.port)
-        unit.send(v1(ident))
-        if ident.isdigit():
-            assert b"V4,V1" in unit.receive()
-            sub.on(f"trackers/{ident}/position")
-        unit.close()
-    assert not sub.now(lambda m: m.topic in ("trackers/bridge/position", "trackers/unknown/position",
-                                             "trackers/bridge/status", "trackers/unknown/status"))
-
-
 def test_a_section_without_keys_admits_its_unit(make_bridge, tmp_path):
     path = tmp_path / "units.ini"
     path.write_text("[9170503816]\n[9170503817]\nname = b\n")

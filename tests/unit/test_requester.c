@@ -75,7 +75,7 @@ static void test_what_waits_is_bounded(void **state)
 	char text[8100], topic[60];
 	unsigned held = 0;
 	(void)state;
-	size_t n = (size_t)snprintf(text, sizeof(text), "{\"hold\":9,\"command\":\"a\",\"args\":{\"a\":\"");
+	size_t n = (size_t)snprintf(text, sizeof(text), "{\"hold\":900,\"command\":\"a\",\"args\":{\"a\":\"");
 	memset(text + n, 'x', 8000);
 	strcpy(text + n + 8000, "\"}}");
 	do {
@@ -84,14 +84,35 @@ static void test_what_waits_is_bounded(void **state)
 		r.topic = span_text(topic);
 		r.correlation = span_of(data, sizeof(data));
 		downlink_message(downlink, &r, now);
+		if (held % 5000 == 0)
+			now.steady_ms += 10000; /* no flood */
 	} while (last_is("held") && held < 50000);
 	assert_true(last_is("rejected"));
 	assert_non_null(strstr(last.json, "too many commands are waiting"));
 	assert_in_range(held, 5000, 20000);
-	pass(10000); /* all of it is over, and there is room again */
+	pass(900000); /* all of it is over, and there is room again */
 	assert_true(last_is("expired"));
 	ask("{\"payload\":\"R7\",\"hold\":9}");
 	assert_true(last_is("held"));
+}
+
+/* Held for a moment only, again and again. */
+static void test_short_holds_are_no_way_around(void **state)
+{
+	char topic[60];
+	unsigned before = replies;
+	(void)state;
+	for (unsigned n = 0; n < 36000; n++) {
+		struct downlink_request r = request_of("{\"payload\":\"R7\",\"hold\":0.1}");
+		snprintf(topic, sizeof(topic), "trackers/%u/cmd", n);
+		r.topic = span_text(topic);
+		downlink_message(downlink, &r, now);
+		if (n % 1000 == 999)
+			pass(250);
+	}
+	pass(250);
+	assert_int_equal(replies - before, 2 * 10000); /* held, expired */
+	assert_int_equal(stats.count[STAT_COMMANDS_UNTOLD], 26000);
 }
 
 static void test_a_flood_fills_neither_log_nor_outbox(void **state)
@@ -186,6 +207,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(test_big_requests),
 		TEST(test_what_waits_is_bounded),
+		TEST(test_short_holds_are_no_way_around),
 		TEST(test_a_flood_fills_neither_log_nor_outbox),
 		TEST(test_secrets_are_not_logged),
 		TEST(test_one_line_says_how_a_command_ended),
