@@ -75,7 +75,7 @@ static bool read_password(struct config *config, FILE *errors)
 	FILE *f = fopen(config->mqtt.password_file, "r");
 	bool ok = f != NULL && (fgets(buf, sizeof(buf), f) != NULL || !ferror(f));
 	if (!ok)
-		fprintf(errors, "password_file %s: %s\n", config->mqtt.password_file, strerror(errno));
+		log_fault(errors, "password_file %s: %s", config->mqtt.password_file, strerror(errno));
 	if (f != NULL)
 		fclose(f);
 	buf[strcspn(buf, "\r\n")] = '\0';
@@ -105,12 +105,12 @@ static unsigned read_environment(struct config *config, FILE *errors)
 			found = true;
 			if (option_set(config, o, value + 1, what, sizeof(what)))
 				break;
-			fprintf(errors, "environment:%.*s: %s\n", (int)(value - *e), *e, what);
+			log_fault(errors, "environment:%.*s: %s", (int)(value - *e), *e, what);
 			faults++;
 		}
 		if (known_section && !found) {
-			fprintf(errors,
-				"environment:%.*s: no such option; allowed: %s<SECTION>_<KEY> as in the file\n",
+			log_fault(errors,
+				"environment:%.*s: no such option; allowed: %s<SECTION>_<KEY> as in the file",
 				(int)(value - *e), *e, head);
 			faults++;
 		}
@@ -156,15 +156,15 @@ static unsigned check_whole(struct config *config, const char *path, FILE *error
 	}
 	if (*config->owntracks.topic && (strstr(config->owntracks.topic, "{ident}") == NULL ||
 						strpbrk(config->owntracks.topic, "+#") != NULL)) {
-		fprintf(errors,
+		log_fault(errors,
 			"%s: [owntracks] topic = %s is not allowed; allowed: topic levels without + and #, one "
 			"of "
-			"them with {ident}\n",
+			"them with {ident}",
 			path, config->owntracks.topic);
 		faults++;
 	}
 	if (*config->relay.server && !lookup_allowed(config->relay.server)) {
-		fprintf(errors, "%s: [relay] server = %s is not allowed; allowed: host:port\n", path,
+		log_fault(errors, "%s: [relay] server = %s is not allowed; allowed: host:port", path,
 			config->relay.server);
 		faults++;
 	}
@@ -220,11 +220,15 @@ void config_init(struct config *config)
 			abort(); /* our own table */
 }
 
+static bool is_string(enum option_type type)
+{
+	return type == OPTION_TEXT || type == OPTION_NAME || type == OPTION_TOPIC || type == OPTION_PREFIXES;
+}
+
 void config_free(struct config *config)
 {
 	for (size_t i = 0; i < option_count; i++) {
-		enum option_type type = option_table[i].type;
-		if (type == OPTION_TEXT || type == OPTION_NAME || type == OPTION_TOPIC)
+		if (is_string(option_table[i].type))
 			free(*(char **)((char *)config + option_table[i].offset));
 	}
 	memset(config, 0, sizeof(*config));
@@ -259,6 +263,7 @@ static size_t size_of(enum option_type type)
 	case OPTION_TEXT:
 	case OPTION_NAME:
 	case OPTION_TOPIC:
+	case OPTION_PREFIXES:
 	case OPTION_INTEGER:
 	case OPTION_DURATION:
 	case OPTION_SIZE:
@@ -275,7 +280,7 @@ void config_apply(struct config *config, const struct config *fresh)
 		const struct config_option *o = &option_table[i];
 		char *old = (char *)config + o->offset;
 		const char *now = (const char *)fresh + o->offset;
-		bool text = o->type == OPTION_TEXT || o->type == OPTION_NAME || o->type == OPTION_TOPIC;
+		bool text = is_string(o->type);
 		bool same = text ? strcmp(*(char **)old, *(char *const *)now) == 0
 				 : memcmp(old, now, size_of(o->type)) == 0;
 		if (same)

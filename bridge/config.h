@@ -60,7 +60,7 @@ struct config {
 	struct {
 		bool enabled;
 		int64_t gap, timeout, hold, max_held_per_unit;
-		char *allow;
+		char *allow, *response_topics;
 	} commands;
 	struct {
 		char *path;
@@ -99,8 +99,9 @@ struct config {
 
 enum option_type {
 	OPTION_TEXT = 0,
-	OPTION_NAME,  /* letters, digits, . _ - */
-	OPTION_TOPIC, /* topic levels without wildcards */
+	OPTION_NAME,     /* letters, digits, . _ - */
+	OPTION_TOPIC,    /* topic levels without wildcards */
+	OPTION_PREFIXES, /* beginnings of topics, comma-separated */
 	OPTION_BOOLEAN,
 	OPTION_INTEGER,
 	OPTION_DURATION,

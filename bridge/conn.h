@@ -40,10 +40,10 @@ typedef void conn_sent(void *ctx, uint64_t id, bool ok, struct moment now);
 struct outgoing {
 	struct outgoing *next;
 	struct session *session;
-	conn_sent *sent; /* NULL: nobody waits any more, but half of it has left */
-	bool begun;      /* TLS may hold half of it: nothing else may come first */
+	conn_sent *sent;
 	void *ctx;
 	uint64_t id;
+	bool begun, ended; /* begun: TLS holds a part of it; ended: nobody waits for it any more */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -112,6 +112,8 @@ void conn_answer(struct conn *conn, struct span frame, bool echo);
 /* false: no memory, and `sent` is not called. */
 bool conn_command(
 	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
+/* What conn_command queued under this id and has not gone does not go; `sent` is not called. */
+void conn_take_back(struct conn *conn, uint64_t id);
 /* The session no longer speaks here; its waiting commands end as not sent. */
 void conn_forget(struct conn *conn, struct session *session);
 /* Marks it: nothing more is read or sent, and it goes in the next conns_reap. `reason` is a literal. */

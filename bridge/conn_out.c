@@ -72,34 +72,42 @@ bool conn_command(
 	return true;
 }
 
-static void command_ends(struct conn *conn, struct outgoing *o, bool ok)
+/* It does not go. What TLS has begun cannot be undone: no other bytes may follow, so the connection has to end. */
+static void drop_command(struct conn *conn, struct outgoing *o)
 {
+	o->ended = true;
+	if (o->begun) {
+		conn_want_work(conn);
+		return;
+	}
 	LL_DELETE(conn->commands, o);
-	if (o->sent != NULL)
-		o->sent(o->ctx, o->id, ok, conns_now(conn->conns));
 	free(o);
 }
 
-/* Half of it may have left: the rest must follow, but nobody waits for it any more. */
-static void command_abandoned(struct conn *conn, struct outgoing *o)
+static void command_ends(struct conn *conn, struct outgoing *o, bool ok)
 {
-	conn_sent *sent = o->sent;
-	o->sent = NULL;
-	o->session = NULL;
-	if (sent != NULL)
-		sent(o->ctx, o->id, false, conns_now(conn->conns));
+	if (!o->ended)
+		o->sent(o->ctx, o->id, ok, conns_now(conn->conns));
+	o->begun &= !ok;
+	drop_command(conn, o);
+}
+
+void conn_take_back(struct conn *conn, uint64_t id)
+{
+	struct outgoing *o, *next;
+	LL_FOREACH_SAFE(conn->commands, o, next)
+		if (o->id == id && !o->ended)
+			drop_command(conn, o);
 }
 
 void conn_forget(struct conn *conn, struct session *session)
 {
 	struct outgoing *o, *next;
 	LL_FOREACH_SAFE(conn->commands, o, next) {
-		if (session == NULL)
-			command_ends(conn, o, false);
-		else if (o->session == session && o->begun)
-			command_abandoned(conn, o);
-		else if (o->session == session)
-			command_ends(conn, o, false);
+		if (session != NULL && o->session != session)
+			continue;
+		o->begun &= session != NULL; /* else the connection ends with it */
+		command_ends(conn, o, false);
 	}
 }
 
@@ -191,11 +199,13 @@ static bool flush_command(struct conn *conn, int64_t now, int64_t gap)
 {
 	size_t gone;
 	struct outgoing *o = conn->commands;
+	if (o->ended)
+		return false;
 	enum sent sent = send_bytes(conn, o->bytes, o->len, &gone);
 	if (sent == SENT_LATER && gone == 0) {
+		o->begun = conn->tls != NULL;
 		conn->commands_from_ms = now + 10;
 		conn->answered_last = true; /* TLS may hold half of it: nothing may come between */
-		o->begun = conn->tls != NULL;
 		return true;
 	}
 	if (sent != SENT_ALL) /* half a command in a full socket */

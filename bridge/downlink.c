@@ -1,7 +1,9 @@
 /* downlink: see downlink.h. */
 #include "downlink.h"
 
+#include "allowed.h"
 #include "log.h"
+#include "outcome.h"
 #include "request.h"
 #include "topic.h"
 
@@ -9,9 +11,11 @@
 #include <utlist.h>
 
 #define FRAME_MAX 2200
-#define WAITING_MAX 100000 /* for all units together */
+#define WAITING_MAX 100000 /* for all units together, */
+#define WAITING_BYTES_MAX (128 << 20)
+#define NEVER INT64_MAX
 
-enum stage { STAGE_HELD = 0, STAGE_QUEUED, STAGE_SENT };
+enum stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT };
 
 struct waiting;
 
@@ -30,29 +34,25 @@ struct waiting {
 	UT_hash_handle hh; /* by number */
 	enum stage stage;
 	uint64_t number;
-	int64_t since_ms, sent_ms, until_ms; /* until: expiry of the hold, then of the wait for the answer */
+	int64_t sent_ms, until_ms; /* until: its stage ends without success; both by the steady clock */
 	int64_t timeout_ms;
 	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name there */
 	struct request request;
 	struct command_token token;
 	uint8_t *frame, *response_topic, *correlation;
-	size_t frame_len, response_topic_len, correlation_len;
+	size_t frame_len, response_topic_len, correlation_len, bytes;
 };
 
 struct downlink {
 	const struct config *config;
 	struct sessions *sessions;
-	struct uplink *uplink;
-	struct stats *stats;
+	struct outcomes outcomes;
 	struct waiting *waiting;      /* hash by number, in the order of arrival */
 	struct addressee *addressees; /* hash by ident */
 	uint64_t number;
-};
-
-/* What is told of a request. */
-struct outcome {
-	const char *status, *reason;
-	const struct command_reply *reply;
+	size_t bytes;   /* of all that wait, about */
+	int64_t due_ms; /* none ends before that */
+	struct log_limit no_ident;
 };
 
 struct downlink *downlink_open(
@@ -63,8 +63,8 @@ struct downlink *downlink_open(
 		return NULL;
 	d->config = config;
 	d->sessions = sessions;
-	d->uplink = uplink;
-	d->stats = stats;
+	d->outcomes = (struct outcomes){.uplink = uplink, .stats = stats};
+	d->due_ms = NEVER;
 	return d;
 }
 
@@ -106,6 +106,8 @@ static bool join(struct downlink *d, struct waiting *w)
 	}
 	w->addressee = a;
 	w->number = ++d->number;
+	w->until_ms = NEVER;
+	d->bytes += w->bytes;
 	a->count++;
 	DL_APPEND(a->waiting, w);
 	HASH_ADD(hh, d->waiting, number, sizeof(w->number), w);
@@ -117,6 +119,7 @@ static void leave(struct downlink *d, struct waiting *w)
 	struct addressee *a = w->addressee;
 	DL_DELETE(a->waiting, w);
 	HASH_DEL(d->waiting, w);
+	d->bytes -= w->bytes;
 	if (--a->count > 0)
 		return;
 	HASH_DEL(d->addressees, a);
@@ -133,97 +136,46 @@ void downlink_free(struct downlink *d)
 	free(d);
 }
 
+/* Its stage ends at this moment, unless something happens before. */
+static void wait_until(struct downlink *d, struct waiting *w, enum stage stage, int64_t until_ms)
+{
+	w->stage = stage;
+	w->until_ms = until_ms;
+	d->due_ms = until_ms < d->due_ms ? until_ms : d->due_ms;
+}
+
 /* --- telling --- */
 
-static bool is_text(struct span s)
+static void tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] == 0x7e || s.ptr[i] > 0x7e ||
-			(s.ptr[i] < 0x20 && s.ptr[i] != '\r' && s.ptr[i] != '\n'))
-			return false;
-	return true;
+	bool named = w->request.name[0] != '\0';
+	const struct outcome_subject subject = {
+		.ident = w->ident,
+		.topic = w->topic,
+		.id = w->request.id,
+		.name = named ? w->request.name : w->token.word,
+		.named = named,
+		.frame = span_of(w->frame, w->frame_len),
+		.response_topic = span_of(w->response_topic, w->response_topic_len),
+		.correlation = span_of(w->correlation, w->correlation_len),
+		.sent_ms = w->sent_ms,
+		.fresh = w->stage == STAGE_NEW,
+	};
+	outcome_tell(&d->outcomes, &subject, o, now);
 }
 
-/* A text frame as text, a binary one as hex. */
-static void emit_frame(struct emitter *e, const char *key, struct span frame)
+static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct moment now)
 {
-	uint8_t hex[2 * FRAME_MAX];
-	struct writer w = writer_of(hex, sizeof(hex));
-	if (!is_text(frame))
-		writer_hex(&w, frame);
-	emit_pair_text(e, key, is_text(frame) ? frame : writer_span(&w));
-}
-
-static const char *command_name(const struct waiting *w)
-{
-	return w->request.name[0] != '\0' ? w->request.name : w->token.word;
-}
-
-static unsigned one_if(bool there)
-{
-	return there ? 1 : 0;
-}
-
-static void tell(struct downlink *d, const struct waiting *w, struct outcome o, int64_t now_ms)
-{
-	uint8_t buf[24 * 1024];
-	struct writer out = writer_of(buf, sizeof(buf));
-	struct emitter e = emitter_of(&emit_json, &out);
-	bool id = w->request.id[0] != '\0', name = *command_name(w) != '\0', frame = w->frame_len > 0;
-	bool result = o.reply != NULL && o.reply->result.len > 0, elapsed = o.reply != NULL;
-	emit_map(&e, 3 + one_if(id) + one_if(name) + one_if(frame) + one_if(o.reason != NULL) +
-			     one_if(o.reply != NULL) + one_if(result) + one_if(elapsed));
-	emit_pair_text(&e, "ident", span_text(w->ident));
-	if (id)
-		emit_pair_text(&e, "id", span_text(w->request.id));
-	emit_pair_text(&e, "status", span_text(o.status));
-	if (name)
-		emit_pair_text(&e, "command", span_text(command_name(w)));
-	if (frame)
-		emit_frame(&e, "frame", span_of(w->frame, w->frame_len));
-	if (o.reply != NULL)
-		emit_frame(&e, "reply", o.reply->frame);
-	if (result)
-		emit_pair_text(&e, "result", o.reply->result);
-	if (o.reason != NULL)
-		emit_pair_text(&e, "reason", span_text(o.reason));
-	if (elapsed) {
-		emit_key(&e, "elapsed");
-		emit_fixed(&e, now_ms - w->sent_ms, 3);
-	}
-	emit_key(&e, "server.timestamp");
-	emit_fixed(&e, now_ms, 3);
-	emit_end(&e);
-	struct span response = span_of(w->response_topic, w->response_topic_len);
-	struct span correlation = span_of(w->correlation, w->correlation_len);
-	if (out.full ||
-		!uplink_reply(d->uplink, w->ident, w->topic, writer_span(&out), response, correlation, now_ms))
-		log_error("the reply to a command for unit %s is lost: no room", w->ident);
-	log_notice("command for unit %s: %s %s: %s%s%s", w->ident, command_name(w),
-		log_bytes(span_of(w->frame, w->frame_len)).text, o.status, o.reason ? ": " : "",
-		o.reason ? o.reason : "");
-}
-
-static void count(struct downlink *d, const char *status)
-{
-	static const struct {
-		const char *status;
-		enum counter counter;
-	} rows[] = {{"sent", STAT_COMMANDS_SENT}, {"offline", STAT_COMMANDS_OFFLINE},
-		{"rejected", STAT_COMMANDS_REJECTED}, {"answered", STAT_COMMANDS_ANSWERED},
-		{"timeout", STAT_COMMANDS_TIMEOUT}, {"expired", STAT_COMMANDS_EXPIRED}};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (strcmp(rows[i].status, status) == 0)
-			stats_add(d->stats, rows[i].counter, 1);
-}
-
-static void ends(struct downlink *d, struct waiting *w, struct outcome o, int64_t now_ms)
-{
-	count(d, o.status);
-	tell(d, w, o, now_ms);
+	tell(d, w, o, now);
 	if (w->addressee != NULL)
 		leave(d, w);
 	free_waiting(w);
+}
+
+static void ends_with(struct downlink *d, struct waiting *w, enum outcome_status status, const char *reason,
+	struct moment now)
+{
+	ends(d, w, (struct outcome){.status = status, .reason = reason, .quotes = w->request.quotes}, now);
 }
 
 /* --- sending --- */
@@ -238,47 +190,43 @@ static struct waiting *find(struct downlink *d, uint64_t number)
 /* conn_sent: the bytes have gone, or never will. */
 static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 {
-	int64_t now_ms = now.unix_ms;
 	struct downlink *d = ctx;
 	struct waiting *w = find(d, number);
 	if (w == NULL)
 		return;
 	if (!ok) {
-		ends(d, w,
-			(struct outcome){
-				"offline", "the unit's connection ended before the command was sent", NULL},
-			now_ms);
+		ends_with(
+			d, w, OUTCOME_OFFLINE, "the unit's connection ended before the command was sent", now);
 		return;
 	}
-	w->stage = STAGE_SENT;
-	w->sent_ms = now_ms;
-	w->until_ms = now_ms + w->timeout_ms;
-	count(d, "sent");
-	tell(d, w, (struct outcome){"sent", NULL, NULL}, now_ms);
+	w->sent_ms = now.steady_ms;
+	wait_until(d, w, STAGE_SENT, now.steady_ms + w->timeout_ms);
+	tell(d, w, (struct outcome){.status = OUTCOME_SENT}, now);
 }
 
 /* Checks against the unit's protocol and queues; ends the request when it is not to be. */
-static void send_now(struct downlink *d, struct waiting *w, struct session *session, int64_t now_ms)
+static void send_now(struct downlink *d, struct waiting *w, struct session *session, struct moment now)
 {
 	char why[1200];
 	const char *fault = request_resolve(&w->request, session->codec, why, sizeof(why));
 	if (fault != NULL) {
-		ends(d, w, (struct outcome){"rejected", fault, NULL}, now_ms);
+		ends_with(d, w, OUTCOME_REJECTED, fault, now);
 		return;
 	}
 	uint8_t frame[FRAME_MAX];
 	struct writer out = writer_of(frame, sizeof(frame));
-	if (!session_encode(d->sessions, session, &w->request.command, &out, &w->token, now_ms) ||
+	if (!session_encode(d->sessions, session, &w->request.command, &out, &w->token, now.unix_ms) ||
 		(w->frame = malloc(out.len)) == NULL) {
-		ends(d, w, (struct outcome){"rejected", "command too long for this protocol", NULL}, now_ms);
+		ends_with(d, w, OUTCOME_REJECTED, "command too long for this protocol", now);
 		return;
 	}
 	memcpy(w->frame, frame, out.len);
 	w->frame_len = out.len;
-	w->stage = STAGE_QUEUED;
-	w->until_ms = INT64_MAX; /* ends by on_sent in any case */
+	w->bytes += out.len;
+	d->bytes += out.len;
+	wait_until(d, w, STAGE_QUEUED, now.steady_ms + w->timeout_ms);
 	if (!session_send(d->sessions, session, writer_span(&out), on_sent, d, w->number))
-		ends(d, w, (struct outcome){"rejected", "no memory", NULL}, now_ms);
+		ends_with(d, w, OUTCOME_REJECTED, "no memory", now);
 }
 
 static int64_t hold_of(const struct downlink *d, const struct waiting *w, int64_t expiry_s)
@@ -287,49 +235,24 @@ static int64_t hold_of(const struct downlink *d, const struct waiting *w, int64_
 	return expiry_s >= 0 && expiry_s * 1000 < hold ? expiry_s * 1000 : hold;
 }
 
-static void hold(struct downlink *d, struct waiting *w, int64_t hold_ms, int64_t now_ms)
+static void hold(struct downlink *d, struct waiting *w, int64_t hold_ms, struct moment now)
 {
 	char why[1200];
 	const struct codec *codec = session_codec(d->sessions, span_text(w->ident));
 	const char *fault = codec != NULL ? request_resolve(&w->request, codec, why, sizeof(why)) : NULL;
 	if (fault != NULL) {
-		ends(d, w, (struct outcome){"rejected", fault, NULL}, now_ms);
+		ends_with(d, w, OUTCOME_REJECTED, fault, now);
 	} else if (hold_ms <= 0) {
-		ends(d, w, (struct outcome){"offline", "the unit is not connected", NULL}, now_ms);
+		ends_with(d, w, OUTCOME_OFFLINE, "the unit is not connected", now);
+	} else if (!outcome_room(&d->outcomes, now)) {
+		ends_with(d, w, OUTCOME_REJECTED, "too many commands at a time", now);
 	} else {
-		w->stage = STAGE_HELD;
-		w->until_ms = now_ms + hold_ms;
-		tell(d, w, (struct outcome){"held", NULL, NULL}, now_ms);
+		tell(d, w, (struct outcome){.status = OUTCOME_HELD}, now);
+		wait_until(d, w, STAGE_HELD, now.steady_ms + hold_ms);
 	}
 }
 
 /* --- a request --- */
-
-/* Is it on the comma-separated list? An empty list allows all. */
-static bool is_allowed(const char *list, struct span name)
-{
-	for (const char *p = list; *p != '\0';) {
-		size_t n = strcspn(p, ",");
-		struct span item = span_of(p, n);
-		while (item.len > 0 && item.ptr[0] == ' ')
-			item = span_after(item, 1);
-		while (item.len > 0 && item.ptr[item.len - 1] == ' ')
-			item.len--;
-		if (item.len == name.len && item.len > 0 && memcmp(item.ptr, name.ptr, name.len) == 0)
-			return true;
-		p += n + (p[n] == ',');
-	}
-	return *list == '\0';
-}
-
-static struct span name_of(const struct request *r)
-{
-	if (r->name[0] != '\0')
-		return span_text(r->name);
-	const uint8_t *comma = memchr(r->command.text.ptr, ',', r->command.text.len);
-	return span_of(
-		r->command.text.ptr, comma ? (size_t)(comma - r->command.text.ptr) : r->command.text.len);
-}
 
 /* Why may it not wait beside the others? */
 static const char *crowded(const struct downlink *d, const struct waiting *new)
@@ -341,7 +264,8 @@ static const char *crowded(const struct downlink *d, const struct waiting *new)
 			return "a request with this id is waiting already";
 	if (a != NULL && a->count >= d->config->commands.max_held_per_unit)
 		return "too many commands are waiting for this unit (max_held_per_unit)";
-	return HASH_COUNT(d->waiting) >= WAITING_MAX ? "too many commands are waiting" : NULL;
+	bool full = HASH_COUNT(d->waiting) >= WAITING_MAX || d->bytes + new->bytes > WAITING_BYTES_MAX;
+	return full ? "too many commands are waiting" : NULL;
 }
 
 static bool copy(struct span from, uint8_t **to, size_t *len)
@@ -353,76 +277,99 @@ static bool copy(struct span from, uint8_t **to, size_t *len)
 	return from.len == 0 || *to != NULL;
 }
 
-void downlink_message(struct downlink *d, const struct downlink_request *r, int64_t now_ms)
+/* Why is it not to be done, whatever the unit is? `why`: room for the reason. */
+static const char *fault_of(
+	const struct downlink *d, struct waiting *w, const struct downlink_request *r, char *why, size_t size)
+{
+	const char *fault = request_parse(&w->request, r->payload, why, size);
+	w->bytes = sizeof(*w) + w->request.bytes + r->response_topic.len + r->correlation.len;
+	if (r->retained)
+		return "a retained command is never executed; publish it without the retain flag";
+	if (fault == NULL && !allowed_command(d->config, &w->request))
+		fault = "this command is not on the allow list of the configuration";
+	if (fault != NULL)
+		return fault;
+	return crowded(d, w);
+}
+
+static struct waiting *new_waiting(struct span ident, struct span name)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return NULL;
+	memcpy(w->ident, ident.ptr, ident.len);
+	memcpy(w->topic, name.ptr, name.len);
+	return w;
+}
+
+void downlink_message(struct downlink *d, const struct downlink_request *r, struct moment now)
 {
 	struct span name = span_of(NULL, 0), ident;
-	char why[600];
+	char why[600], nowhere[600];
+	if (r->retained && r->payload.len == 0) /* somebody clears a retained command */
+		return;
 	bool parsed = topic_parse_command(d->config->publish.prefix, r->topic, &name);
 	ident = parsed ? session_ident(d->sessions, name) : name;
 	if (!parsed || !topic_ident_ok(ident)) {
-		log_notice("command on %s ignored: the ident must be 1 to 20 letters or digits",
-			log_bytes(r->topic).text);
+		if (log_limit_take(&d->no_ident, 3, now.steady_ms))
+			log_notice("command on %s ignored: the ident must be 1 to 20 letters or digits",
+				log_bytes(r->topic).text);
 		return;
 	}
-	struct waiting *w = calloc(1, sizeof(*w));
+	struct waiting *w = new_waiting(ident, name);
 	if (w == NULL)
 		return;
-	stats_add(d->stats, STAT_COMMANDS, 1);
-	memcpy(w->ident, ident.ptr, ident.len);
-	memcpy(w->topic, name.ptr, name.len);
-	w->since_ms = now_ms;
-	const char *fault = request_parse(&w->request, r->payload, why, sizeof(why));
-	if (!copy(r->response_topic, &w->response_topic, &w->response_topic_len) ||
-		!copy(r->correlation, &w->correlation, &w->correlation_len))
+	stats_add(d->outcomes.stats, STAT_COMMANDS, 1);
+	const char *fault = fault_of(d, w, r, why, sizeof(why));
+	const char *no_response = allowed_response(
+		d->config, r->response_topic, r->correlation, w->topic, w->ident, nowhere, sizeof(nowhere));
+	if (no_response != NULL) {
+		w->request.quotes &= fault != NULL;
+		fault = fault != NULL ? fault : no_response;
+	} else if (!copy(r->response_topic, &w->response_topic, &w->response_topic_len) ||
+		   !copy(r->correlation, &w->correlation, &w->correlation_len)) {
 		fault = "no memory";
-	if (r->retained)
-		fault = "a retained command is never executed; publish it without the retain flag";
-	if (fault == NULL && !is_allowed(d->config->commands.allow, name_of(&w->request)))
-		fault = "this command is not on the allow list of the configuration";
-	if (fault == NULL)
-		fault = crowded(d, w);
+	}
 	if (fault == NULL && !join(d, w))
 		fault = "no memory";
 	if (fault != NULL) {
-		ends(d, w, (struct outcome){"rejected", fault, NULL}, now_ms);
+		ends_with(d, w, OUTCOME_REJECTED, fault, now);
 		return;
 	}
 	w->timeout_ms = w->request.timeout_ms > 0 ? w->request.timeout_ms : d->config->commands.timeout;
 	struct session *session = session_find(d->sessions, ident);
 	if (session != NULL)
-		send_now(d, w, session, now_ms);
+		send_now(d, w, session, now);
 	else
-		hold(d, w, hold_of(d, w, r->expiry_s), now_ms);
+		hold(d, w, hold_of(d, w, r->expiry_s), now);
 }
 
 /* --- what happens meanwhile --- */
 
-void downlink_online(struct downlink *d, struct session *session, int64_t now_ms)
+void downlink_online(struct downlink *d, struct session *session, struct moment now)
 {
 	struct waiting *w, *next;
 	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next) {
-		if (w->stage == STAGE_HELD && w->until_ms > now_ms)
-			send_now(d, w, session, now_ms);
+		if (w->stage == STAGE_HELD && w->until_ms > now.steady_ms)
+			send_now(d, w, session, now);
 		else if (w->stage == STAGE_SENT) /* it went to the connection before this one */
-			ends(d, w,
-				(struct outcome){"offline",
-					"the unit came back on a new connection before it answered", NULL},
-				now_ms);
+			ends_with(d, w, OUTCOME_OFFLINE,
+				"the unit came back on a new connection before it answered", now);
 	}
 }
 
-void downlink_offline(struct downlink *d, struct session *session, const char *reason, int64_t now_ms)
+void downlink_offline(struct downlink *d, struct session *session, const char *reason, struct moment now)
 {
 	struct waiting *w, *next;
 	char why[200];
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
 	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next)
 		if (w->stage == STAGE_SENT)
-			ends(d, w, (struct outcome){"offline", why, NULL}, now_ms);
+			ends_with(d, w, OUTCOME_OFFLINE, why, now);
 }
 
 void downlink_reply(
-	struct downlink *d, struct session *session, const struct command_reply *reply, int64_t now_ms)
+	struct downlink *d, struct session *session, const struct command_reply *reply, struct moment now)
 {
 	struct waiting *w, *best = NULL;
 	int sure = 0;
@@ -436,25 +383,49 @@ void downlink_reply(
 		}
 	}
 	if (best != NULL)
-		ends(d, best, (struct outcome){"answered", NULL, reply}, now_ms);
+		ends(d, best, (struct outcome){.status = OUTCOME_ANSWERED, .reply = reply}, now);
 }
 
-void downlink_tick(struct downlink *d, int64_t now_ms)
+static void overdue(struct downlink *d, struct waiting *w, struct moment now)
 {
-	struct waiting *w, *next;
-	HASH_ITER(hh, d->waiting, w, next) {
-		if (w->until_ms > now_ms)
-			continue;
-		if (w->stage == STAGE_HELD)
-			ends(d, w, (struct outcome){"expired", "the unit did not come in time", NULL}, now_ms);
-		else if (w->stage == STAGE_SENT)
-			ends(d, w, (struct outcome){"timeout", "the unit did not answer in time", NULL},
-				now_ms);
+	switch (w->stage) {
+	case STAGE_NEW:
+		return;
+	case STAGE_HELD:
+		ends_with(d, w, OUTCOME_EXPIRED, "the unit did not come in time", now);
+		return;
+	case STAGE_QUEUED:
+		session_take_back(d->sessions, span_text(w->ident), w->number);
+		ends_with(
+			d, w, OUTCOME_TIMEOUT, "not sent in time: the unit does not read what it is sent", now);
+		return;
+	case STAGE_SENT:
+		ends_with(d, w, OUTCOME_TIMEOUT, "the unit did not answer in time", now);
+		return;
 	}
 }
 
-void downlink_stop(struct downlink *d, int64_t now_ms)
+void downlink_tick(struct downlink *d, struct moment now)
+{
+	struct waiting *w, *next;
+	outcome_tick(&d->outcomes, now);
+	uint64_t more = log_limit_rest(&d->no_ident, now.steady_ms);
+	if (more > 0)
+		log_notice("and %llu more commands for no possible ident were ignored in the last minute",
+			(unsigned long long)more);
+	if (now.steady_ms < d->due_ms)
+		return;
+	d->due_ms = NEVER;
+	HASH_ITER(hh, d->waiting, w, next) {
+		if (w->until_ms <= now.steady_ms)
+			overdue(d, w, now);
+		else if (w->until_ms < d->due_ms)
+			d->due_ms = w->until_ms;
+	}
+}
+
+void downlink_stop(struct downlink *d, struct moment now)
 {
 	while (d->waiting != NULL)
-		ends(d, d->waiting, (struct outcome){"offline", "the bridge stops", NULL}, now_ms);
+		ends_with(d, d->waiting, OUTCOME_OFFLINE, "the bridge stops", now);
 }

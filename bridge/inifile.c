@@ -1,6 +1,8 @@
 /* inifile: see inifile.h. */
 #include "inifile.h"
 
+#include "log.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
@@ -12,7 +14,7 @@
 void inifile_fault(struct inifile *r, const char *what)
 {
 	r->faults++;
-	fprintf(r->errors, "%s:%u: %s\n", r->path, r->line, what);
+	log_fault(r->errors, "%s:%u: %s", r->path, r->line, what);
 }
 
 /* What is wrong with a line, or NULL. `n` bytes without the newline. */
@@ -36,6 +38,14 @@ static const char *line_fault(const char *line, size_t n)
 	return NULL;
 }
 
+/* inih tells of a section only with its first key. */
+static void begin_section(struct inifile *r, const char *name)
+{
+	char section[LINE_MAX_LENGTH + 1];
+	snprintf(section, sizeof(section), "%.*s", (int)strcspn(name, "]"), name);
+	r->section(r, section);
+}
+
 /* inih's reader: hands over good lines, and an empty one in place of each faulty one. */
 static char *read_line(char *buf, int size, void *stream)
 {
@@ -57,6 +67,8 @@ static char *read_line(char *buf, int size, void *stream)
 	const char *what = line_fault(line + bom, (size_t)n - bom);
 	if (what != NULL)
 		inifile_fault(r, what);
+	else if (line[bom] == '[' && r->section != NULL)
+		begin_section(r, line + bom + 1);
 	r->comment_behind = strstr(line, " ;") != NULL || strstr(line, "\t;") != NULL;
 	snprintf(buf, (size_t)size, "%s\n", what == NULL ? line + bom : "");
 	free(line);
@@ -80,7 +92,7 @@ bool inifile_read(struct inifile *r)
 		fclose(r->in);
 	}
 	if (!ok) {
-		fprintf(r->errors, "%s: %s\n", r->path, strerror(errno));
+		log_fault(r->errors, "%s: %s", r->path, strerror(errno));
 		r->faults++;
 	}
 	return ok;

@@ -16,10 +16,11 @@ struct inifile {
 	bool comment_behind; /* the line at hand has a ` ;`, which starts a comment */
 	FILE *in;
 	void *ctx;
+	void (*section)(struct inifile *file, const char *section); /* NULL: not asked for */
 	void (*pair)(struct inifile *file, const char *section, const char *key, const char *value);
 };
 
-/* Calls `pair` for each one; false: the file cannot be read (that is a fault, too). */
+/* Calls `section` and `pair` for each one; false: the file cannot be read (that is a fault, too). */
 bool inifile_read(struct inifile *file);
 /* Writes FILE:LINE: what. */
 void inifile_fault(struct inifile *file, const char *what);

@@ -1,16 +1,17 @@
 /* listener: see listener.h. */
 #include "listener.h"
 
+#include "clock.h"
+#include "descriptors.h"
 #include "log.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define ACCEPT_BURST 64
 #define DATAGRAM_BURST 64
-#define PAUSE_SECONDS 1.0 /* without descriptors */
+#define PAUSE_SECONDS 0.25 /* without descriptors; then it looks again */
 
 enum kind { KIND_TCP = 0, KIND_TLS, KIND_UDP };
 
@@ -30,6 +31,8 @@ struct listeners {
 	struct conns *conns;
 	struct tls_server *tls; /* NULL: no TLS listener */
 	ev_timer pause;
+	bool told; /* that accepting pauses */
+	struct log_limit pauses;
 	unsigned count;
 	struct listener item[3 * CONFIG_ENDPOINTS_MAX];
 	uint8_t datagram[65536];
@@ -49,8 +52,33 @@ static void watch(struct listeners *all, bool udp, bool on)
 	}
 }
 
+/* Told at most once a minute, however often it happens. */
+static void pause_accepting(struct listeners *all, int error)
+{
+	if (!all->told && log_limit_take(&all->pauses, 1, clock_steady_ms())) {
+		log_warning("accept: %s; accepting pauses until descriptors are free. %d of them are kept for "
+			    "the bridge "
+			    "itself; allow more with LimitNOFILE= of the service or ulimit -n",
+			strerror(error), DESCRIPTORS_KEPT);
+		all->told = true;
+	}
+	watch(all, false, false);
+	ev_timer_again(all->loop, &all->pause);
+}
+
+static void on_pause(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct listeners *all = timer->data;
+	if (!descriptors_room())
+		return;
+	ev_timer_stop(loop, timer);
+	watch(all, false, true);
+}
+
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 {
+	(void)loop;
 	(void)events;
 	struct listener *l = io->data;
 	struct listeners *all = l->all;
@@ -58,26 +86,23 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 		union address peer;
 		memset(&peer, 0, sizeof(peer));
 		socklen_t len = sizeof(peer);
+		if (!descriptors_room()) {
+			pause_accepting(all, EMFILE);
+			return;
+		}
 		int fd = accept4(io->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			conns_accept(all->conns, fd, &peer, l->kind == KIND_TLS ? all->tls : NULL, l->proxied);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			log_error("accept: %s; accepting pauses", strerror(errno));
-			watch(all, false, false);
-			ev_timer_set(&all->pause, PAUSE_SECONDS, 0.);
-			ev_timer_start(loop, &all->pause);
+			pause_accepting(all, errno);
+		} else if (all->told) {
+			log_notice("accepting goes on");
+			all->told = false;
 		}
 		return;
 	}
-}
-
-static void on_pause_end(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop;
-	(void)events;
-	watch(timer->data, false, true);
 }
 
 static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
@@ -166,24 +191,6 @@ bool listeners_reload(struct listeners *all, char *why, size_t size)
 	return true;
 }
 
-/* As many descriptors as the configured connections need, as far as the system lets us. */
-static void raise_descriptor_limit(int64_t connections)
-{
-	struct rlimit limit;
-	rlim_t want = (rlim_t)connections + 64;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
-		return;
-	rlim_t hard = limit.rlim_max;
-	limit.rlim_cur = want;
-	limit.rlim_max = hard > want ? hard : want;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return; /* root */
-	limit.rlim_cur = limit.rlim_max = hard;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	log_warning("the system allows %llu descriptors; that is fewer than max_connections = %lld",
-		(unsigned long long)hard, (long long)connections);
-}
-
 struct listeners *listeners_open(
 	struct ev_loop *loop, const struct config *config, struct conns *conns, char *why, size_t size)
 {
@@ -192,11 +199,11 @@ struct listeners *listeners_open(
 		snprintf(why, size, "no memory for the listeners");
 		return NULL;
 	}
-	raise_descriptor_limit(config->listen.max_connections);
+	descriptors_raise(config->listen.max_connections);
 	all->loop = loop;
 	all->config = config;
 	all->conns = conns;
-	ev_init(&all->pause, on_pause_end);
+	ev_timer_init(&all->pause, on_pause, 0., PAUSE_SECONDS);
 	all->pause.data = all;
 	const struct endpoints *kinds[] = {&config->listen.tcp, &config->listen.tls, &config->listen.udp};
 	bool ok = listeners_reload(all, why, size);

@@ -19,7 +19,7 @@ static void use_stats_interval(struct bridge *b)
 {
 	ev_timer_stop(b->loop, &b->stats_timer);
 	double every = (double)b->config.publish.stats_interval / 1000.0;
-	ev_timer_set(&b->stats_timer, b->started == 0 ? 1. : every, every);
+	ev_timer_set(&b->stats_timer, b->started_ms == 0 ? 1. : every, every);
 	ev_timer_start(b->loop, &b->stats_timer);
 }
 
@@ -35,7 +35,7 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	(void)events;
 	struct bridge *b = prepare->data;
-	struct moment now = {(int64_t)(ev_now(loop) * 1000), clock_steady_ms()};
+	struct moment now = parts_now(b);
 	conns_reap(b->conns);
 	bool drained =
 		outbox_count(b->outbox) < CATCH_UP_BELOW; /* never more at a time than the broker takes soon */
@@ -71,11 +71,11 @@ static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_command_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
+	(void)loop;
 	(void)events;
 	struct bridge *b = timer->data;
-	struct moment now = {(int64_t)(ev_now(loop) * 1000), clock_steady_ms()};
-	downlink_tick(b->downlink, now.unix_ms);
-	sessions_tick(b->sessions, now);
+	downlink_tick(b->downlink, parts_now(b));
+	sessions_tick(b->sessions, parts_now(b));
 }
 
 static void on_stop_timeout(struct ev_loop *loop, ev_timer *timer, int events)
@@ -97,7 +97,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 	b->stopping = true;
 	listeners_stop(b->listeners);
 	conns_flush(b->conns, outbox_sync(b->outbox));
-	downlink_stop(b->downlink, (int64_t)(ev_now(loop) * 1000));
+	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
 	ev_timer_init(&b->stop_timer, on_stop_timeout, STOP_SECONDS, 0.);
 	b->stop_timer.data = b;
@@ -149,7 +149,7 @@ static int run(struct bridge *b)
 	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b->service_timer.data = b;
 	parts_use_config(b);
 	use_stats_interval(b);
-	b->started = ev_now(b->loop);
+	b->started_ms = clock_steady_ms();
 	watch_signals(b);
 	if (!gbk_open())
 		log_warning("the system has no GBK converter; Chinese texts are published as they are");

@@ -1,5 +1,7 @@
 /* metrics: /metrics and /healthz over HTTP, for Prometheus and for whoever watches the process.
- * May use: libmicrohttpd (metrics.c only), libev, stats. May not: know units or MQTT. */
+ * May use: libmicrohttpd (metrics.c only), libev, stats. May not: know units or MQTT.
+ *
+ * At most 16 connections: see metrics.c for who has to go when more come. */
 #ifndef T2M_METRICS_H
 #define T2M_METRICS_H
 

@@ -125,7 +125,9 @@ static bool text_allowed(const struct config_option *option, const char *text)
 		unsigned char c = (unsigned char)text[i];
 		if (c < 0x20 || c == 0x7f)
 			return false;
-		if (option->type == OPTION_TOPIC && (c == '+' || c == '#'))
+		if ((option->type == OPTION_TOPIC || option->type == OPTION_PREFIXES) && (c == '+' || c == '#'))
+			return false;
+		if (option->type == OPTION_PREFIXES && c == '$')
 			return false;
 		if (option->type == OPTION_NAME && !byte_is_alnum(c) && strchr("._-", c) == NULL)
 			return false;
@@ -147,6 +149,11 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 	case OPTION_TOPIC:
 		snprintf(buf, size,
 			"topic levels without + and #, not beginning with / or $, 1 to %" PRId64 " characters",
+			option->max);
+		return;
+	case OPTION_PREFIXES:
+		snprintf(buf, size,
+			"beginnings of topics without + # $, comma-separated, 0 to %" PRId64 " characters",
 			option->max);
 		return;
 	case OPTION_BOOLEAN:
@@ -201,6 +208,7 @@ static bool parse_value(const struct config_option *option, const char *text, vo
 	case OPTION_TEXT:
 	case OPTION_NAME:
 	case OPTION_TOPIC:
+	case OPTION_PREFIXES:
 		if (!text_allowed(option, text))
 			return false;
 		free(*string);

@@ -138,6 +138,10 @@ const struct config_option option_table[] = {
 	{"commands", "allow", OPTION_TEXT, 0, AT(commands.allow), "", 0, 180, NULL,
 		"Only these commands, comma-separated: names (engine.stop), words of text commands (S20); "
 		"empty: all."},
+	{"commands", "response_topics", OPTION_PREFIXES, 0, AT(commands.response_topics),
+		"answers/,replies/,responses/,reply/,response/", 0, 180, NULL,
+		"Beginnings of MQTT 5 response topics that are allowed beside the unit's own cmd/reply; empty: "
+		"none."},
 	{"commands", "max_held_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(commands.max_held_per_unit), "8", 1,
 		1000, NULL, "Commands that may wait for one unit, held or for their answer."},
 	{"outbox", "path", OPTION_TEXT, 0, AT(outbox.path), "/var/lib/tracker2mqtt/outbox", 0, 180, NULL,
@@ -168,7 +172,8 @@ const struct config_option option_table[] = {
 	{"jt808", "registration", OPTION_CHOICE, OPTION_RELOAD, AT(jt808.registration), "accept", 0, 0,
 		accept_reject, "What a JT/T 808 unit that registers is told."},
 	{"jt808", "auth_code", OPTION_TEXT, 0, AT(jt808.auth_code), "", 0, 60, NULL,
-		"Authentication code given at registration; empty: the unit's ident."},
+		"Authentication code given at registration; empty: the unit's ident. It is no secret: whoever "
+		"registers is told it, and it is not checked when a unit authenticates."},
 	{"jt808", "timezone", OPTION_TIMEZONE, OPTION_RELOAD, AT(jt808.timezone), "+08:00", 0, 0, NULL,
 		"Time zone of the times that JT/T 808 units send; the standard says +08:00."},
 	{"jt808", "max_packets", OPTION_INTEGER, OPTION_RELOAD, AT(jt808.max_packets), "32", 2, 255, NULL,

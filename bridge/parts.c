@@ -5,7 +5,7 @@
 #include "log.h"
 #include "topic.h"
 
-static struct moment moment_now(const struct bridge *b)
+struct moment parts_now(const struct bridge *b)
 {
 	return (struct moment){(int64_t)(ev_now(b->loop) * 1000), clock_steady_ms()};
 }
@@ -20,7 +20,7 @@ static void on_message(void *ctx, const struct mqtt_message *m)
 	}
 	const struct downlink_request request = {
 		m->topic, m->payload, m->retain, m->response_topic, m->correlation, m->expiry_s};
-	downlink_message(b->downlink, &request, moment_now(b).unix_ms);
+	downlink_message(b->downlink, &request, parts_now(b));
 }
 
 static bool on_room(void *ctx)
@@ -47,7 +47,7 @@ static bool on_record(
 
 static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
 {
-	downlink_reply(((struct bridge *)ctx)->downlink, session, reply, now.unix_ms);
+	downlink_reply(((struct bridge *)ctx)->downlink, session, reply, now);
 }
 
 static bool on_status(void *ctx, struct session *session, struct moment now)
@@ -57,13 +57,13 @@ static bool on_status(void *ctx, struct session *session, struct moment now)
 
 static void on_ready(void *ctx, struct session *session, struct moment now)
 {
-	downlink_online(((struct bridge *)ctx)->downlink, session, now.unix_ms);
+	downlink_online(((struct bridge *)ctx)->downlink, session, now);
 }
 
 static void on_offline(void *ctx, struct session *session, const char *reason, struct moment now)
 {
 	struct bridge *b = ctx;
-	downlink_offline(b->downlink, session, reason, now.unix_ms);
+	downlink_offline(b->downlink, session, reason, now);
 	if (b->relay != NULL)
 		relay_offline(b->relay, session->unit.ident);
 }
@@ -125,7 +125,7 @@ void parts_use_config(struct bridge *b)
 static void on_gone(void *ctx, const char *ident)
 {
 	struct bridge *b = ctx;
-	homeassistant_remove(b->homeassistant, ident, moment_now(b).unix_ms);
+	homeassistant_remove(b->homeassistant, ident, parts_now(b).unix_ms);
 }
 
 static void use_units(struct bridge *b, struct units *fresh)
@@ -161,7 +161,8 @@ unsigned parts_check(const struct config *c, FILE *errors)
 		if (server != NULL)
 			tls_server_free(server);
 		else
-			faults += fprintf(errors, "[listen] tls: %s\n", why) > 0;
+			log_fault(errors, "[listen] tls: %s", why);
+		faults += server == NULL ? 1 : 0;
 	}
 	const struct tls_client_options options = {
 		c->mqtt.tls_ca_file, c->mqtt.tls_cert_file, c->mqtt.tls_key_file, c->mqtt.host};
@@ -169,8 +170,8 @@ unsigned parts_check(const struct config *c, FILE *errors)
 	if (client != NULL)
 		tls_client_free(client);
 	else if (c->mqtt.tls)
-		faults += fprintf(errors, "[mqtt] tls: %s\n", why) > 0;
-	return faults;
+		log_fault(errors, "[mqtt] tls: %s", why);
+	return faults + (c->mqtt.tls && client == NULL ? 1 : 0);
 }
 
 bool parts_reload(struct bridge *b)
@@ -205,7 +206,7 @@ bool parts_reload(struct bridge *b)
 void parts_refresh_stats(void *ctx)
 {
 	struct bridge *b = ctx;
-	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(ev_now(b->loop) - b->started));
+	stats_set(&b->stats, STAT_UPTIME, (uint64_t)(clock_steady_ms() - b->started_ms) / 1000);
 	stats_set(&b->stats, STAT_PENDING, outbox_count(b->outbox));
 	stats_set(&b->stats, STAT_PENDING_BYTES, outbox_bytes(b->outbox));
 	stats_set(&b->stats, STAT_STALLED, conns_stalled(b->conns) || !outbox_room(b->outbox));

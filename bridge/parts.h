@@ -37,7 +37,7 @@ struct bridge {
 	ev_prepare before_sleep;
 	ev_timer stats_timer, stop_timer, command_timer, service_timer, wake;
 	ev_signal term, interrupt, hangup;
-	ev_tstamp started;
+	int64_t started_ms; /* by the steady clock; 0: not yet */
 	bool stopping;
 };
 
@@ -45,6 +45,8 @@ struct bridge {
 void parts_use_config(struct bridge *bridge);
 /* The files that the configuration names: how many have faults, which are written to `errors`. */
 unsigned parts_check(const struct config *config, FILE *errors);
+/* This turn of the loop by both clocks. */
+struct moment parts_now(const struct bridge *bridge);
 /* The gauges among the counters as they are now. */
 void parts_refresh_stats(void *bridge);
 /* Opens every part, the listeners last. False: `why`; parts_close is still due. */

@@ -7,25 +7,42 @@
 #include <stdlib.h>
 
 #define SECONDS_MAX (30.0 * 86400)
+#define ITEM_BYTES 128 /* what cJSON needs for a key and its value, beside the texts */
 
-static bool is_utf8(struct span s)
+/* Not too many keys, and none twice? NULL or why not. */
+static const char *check_keys(struct request *r, const cJSON *object, const char *word, char *why, size_t size)
 {
-	for (size_t i = 0; i < s.len;) {
-		size_t n = emit_utf8_length(span_after(s, i));
-		if (n == 0)
-			return false;
-		i += n;
+	int count = cJSON_GetArraySize(object);
+	r->bytes += (size_t)count * ITEM_BYTES;
+	snprintf(why, size, "too many %ss: %d; at most %d are allowed", word, count, REQUEST_KEYS_MAX);
+	if (count > REQUEST_KEYS_MAX)
+		return why;
+	for (const cJSON *a = object->child; a != NULL; a = a->next) {
+		for (const cJSON *b = a->next; b != NULL; b = b->next) {
+			if (strcmp(a->string, b->string) != 0)
+				continue;
+			r->quotes = true;
+			snprintf(why, size, "the %s %.60s is there twice", word, a->string);
+			return why;
+		}
 	}
-	return true;
+	return NULL;
 }
 
-static const char *repeated_key(const cJSON *object)
+static const char *take_args(struct request *r, const cJSON *args, char *why, size_t size)
 {
-	for (const cJSON *a = object->child; a != NULL; a = a->next)
-		for (const cJSON *b = a->next; b != NULL; b = b->next)
-			if (strcmp(a->string, b->string) == 0)
-				return a->string;
-	return NULL;
+	if (!cJSON_IsObject(args))
+		return "args must be an object";
+	const char *fault = check_keys(r, args, "argument", why, size);
+	for (const cJSON *item = args->child; fault == NULL && item != NULL; item = item->next) {
+		if (cJSON_IsString(item) || cJSON_IsNumber(item))
+			continue;
+		r->quotes = true;
+		snprintf(why, size, "argument %.60s is of the wrong type; allowed: a string or a number",
+			item->string);
+		fault = why;
+	}
+	return fault;
 }
 
 /* Takes one key of the document. NULL or why not. */
@@ -61,13 +78,9 @@ static const char *take_key(struct request *r, const cJSON *item, char *why, siz
 		strcpy(r->name, text);
 		return NULL;
 	}
-	if (strcmp(key, "args") == 0) {
-		if (!cJSON_IsObject(item))
-			return "args must be an object";
-		snprintf(why, size, "the argument %.60s is there twice",
-			repeated_key(item) ? repeated_key(item) : "");
-		return repeated_key(item) ? why : NULL;
-	}
+	if (strcmp(key, "args") == 0)
+		return take_args(r, item, why, size);
+	r->quotes = true;
 	snprintf(why, size, "unknown key %.60s; allowed: payload, command, args, id, timeout, hold", key);
 	return why;
 }
@@ -76,13 +89,11 @@ static const char *take_document(struct request *r, const cJSON *doc, char *why,
 {
 	if (!cJSON_IsObject(doc))
 		return "the JSON must be an object, for example {\"command\":\"engine.stop\"}";
-	const char *twice = repeated_key(doc);
-	if (twice != NULL) {
-		snprintf(why, size, "the key %.60s is there twice", twice);
-		return why;
-	}
+	const char *fault = check_keys(r, doc, "key", why, size);
+	if (fault != NULL)
+		return fault;
 	for (const cJSON *item = doc->child; item != NULL; item = item->next) {
-		const char *fault = take_key(r, item, why, size);
+		fault = take_key(r, item, why, size);
 		if (fault != NULL)
 			return fault;
 	}
@@ -96,7 +107,7 @@ static const char *take_document(struct request *r, const cJSON *doc, char *why,
 
 const char *request_parse(struct request *r, struct span payload, char *why, size_t size)
 {
-	*r = (struct request){.timeout_ms = -1, .hold_ms = -1};
+	*r = (struct request){.timeout_ms = -1, .hold_ms = -1, .bytes = payload.len + ITEM_BYTES};
 	if (payload.len > REQUEST_MAX) {
 		snprintf(why, size, "the request is longer than %d bytes", REQUEST_MAX);
 		return why;
@@ -116,7 +127,7 @@ const char *request_parse(struct request *r, struct span payload, char *why, siz
 		r->command.text = span_text(item->valuestring);
 		return NULL;
 	}
-	if (!is_utf8(payload))
+	if (!emit_is_utf8(payload))
 		return "the JSON is not valid UTF-8";
 	if (memchr(payload.ptr, 0, payload.len) != NULL)
 		return "the JSON holds a NUL byte";
@@ -150,6 +161,7 @@ static const char *take_argument(struct request *r, const cJSON *item, char *why
 		strcmp(spec->args[i].param.key, item->string))
 		i++;
 	if (i == COMMAND_ARGS_MAX || spec->args[i].param.key == NULL) {
+		r->quotes = true;
 		n = (size_t)snprintf(why, size, "%s has no argument %.60s; allowed:", spec->name, item->string);
 		for (size_t k = 0; k < COMMAND_ARGS_MAX && spec->args[k].param.key != NULL && n < size; k++)
 			n += (size_t)snprintf(why + n, size - n, " %s", spec->args[k].param.key);
@@ -184,6 +196,7 @@ const char *request_resolve(struct request *r, const struct codec *codec, char *
 		return command_check_text(r->command.text, codec->max_command);
 	r->command.spec = command_find(codec->commands, span_text(r->name));
 	if (r->command.spec == NULL) {
+		r->quotes = true;
 		size_t n =
 			(size_t)snprintf(why, size, "%s has no command %.60s; allowed:", codec->name, r->name);
 		for (const struct command_spec *s = codec->commands; s->name != NULL && n < size; s++)

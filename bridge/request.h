@@ -4,19 +4,22 @@
  *   S32,000000,1                                            text
  *   {"payload":"S32,000000,1"}                              the same
  *   {"command":"engine.stop","args":{...},"id":"a1","timeout":30,"hold":3600}
- * An unknown key, a repeated key, a value of the wrong type: rejected. */
+ * An unknown key, a repeated key, more than REQUEST_KEYS_MAX of them, a value of the wrong type: rejected. */
 #ifndef T2M_REQUEST_H
 #define T2M_REQUEST_H
 
 #include "codec.h"
 
 #define REQUEST_MAX 8192
+#define REQUEST_KEYS_MAX 32 /* of the document, and of its args */
 
 struct request {
 	struct command command;      /* its spec and values only after request_resolve */
 	char name[64];               /* of a named command; "" for text */
 	char id[201];                /* "" when there is none */
 	int64_t timeout_ms, hold_ms; /* -1: not given */
+	bool quotes;                 /* why it is rejected holds words of its own */
+	size_t bytes;                /* about so much memory hangs on it */
 	void *document;              /* what the spans point into */
 };
 

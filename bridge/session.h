@@ -121,5 +121,7 @@ bool session_encode(struct sessions *sessions, struct session *session, const st
 /* Queues them on the unit's connection; `sent` as for conn_command. */
 bool session_send(struct sessions *sessions, struct session *session, struct span frame, conn_sent *sent,
 	void *ctx, uint64_t id);
+/* What was queued for this unit under this id and has not gone does not go; `sent` is not called. */
+void session_take_back(struct sessions *sessions, struct span ident, uint64_t id);
 
 #endif

@@ -191,3 +191,10 @@ bool session_send(
 	s->ops.frame(s->ops.ctx, session, false, frame, NULL);
 	return conn_command(session->conn, session, frame, sent, ctx, id);
 }
+
+void session_take_back(struct sessions *s, struct span ident, uint64_t id)
+{
+	struct session *session = session_find(s, ident);
+	if (session != NULL)
+		conn_take_back(session->conn, id);
+}

@@ -32,6 +32,8 @@ const struct stat_info stat_table[STAT_COUNT] = {
 		"Commands without an answer in time."},
 	[STAT_COMMANDS_EXPIRED] = {"commands.expired", "commands_expired", STAT_IS_COUNTER,
 		"Commands held in vain."},
+	[STAT_COMMANDS_UNTOLD] = {"commands.untold", "commands_untold", STAT_IS_COUNTER,
+		"Requests that got no reply, for there were too many."},
 	[STAT_PENDING] = {"outbox.messages", "outbox_messages", STAT_IS_GAUGE,
 		"Messages that wait for the broker."},
 	[STAT_PENDING_BYTES] = {"outbox.bytes", "outbox_bytes", STAT_IS_GAUGE, "Their bytes."},

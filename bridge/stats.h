@@ -27,6 +27,7 @@ enum counter {
 	STAT_COMMANDS_ANSWERED,
 	STAT_COMMANDS_TIMEOUT,
 	STAT_COMMANDS_EXPIRED,
+	STAT_COMMANDS_UNTOLD,
 	STAT_PENDING, /* gauge: messages in the outbox */
 	STAT_PENDING_BYTES,
 	STAT_STALLED, /* gauge: 1 while reading from units pauses */

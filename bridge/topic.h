@@ -1,8 +1,9 @@
 /* topic: writing and reading topic names.
- * May use: bytes. May not: know MQTT.
+ * May use: bytes, the UTF-8 check of emit. May not: know MQTT.
  *
- * <prefix>/<ident>/<leaf> for a unit, <prefix>/bridge/<instance>/<leaf> for the bridge. An ident is 1 to 20
- * digits or letters, so it can never hold a level or a wildcard. */
+ * <prefix>/<ident>/<leaf> for a unit, <prefix>/bridge/<instance>/<leaf> for the bridge, <prefix>/unknown/raw for
+ * frames without a unit. An ident is 1 to 20 digits or letters, so it can never hold a level or a wildcard; the words
+ * bridge and unknown are none. */
 #ifndef T2M_TOPIC_H
 #define T2M_TOPIC_H
 
@@ -20,6 +21,11 @@ struct topic topic_unit(const char *prefix, const char *ident, const char *leaf)
 struct topic topic_bridge(const char *prefix, const char *instance, const char *leaf);
 
 bool topic_ident_ok(struct span ident);
+/* Is this level below the prefix the bridge's own? */
+bool topic_reserved(struct span name);
+
+/* NULL: every broker takes a message on this topic. Else what it is that one would not. */
+const char *topic_fault(struct span topic);
 
 /* Reads <prefix>/<name>/cmd, the name one level of 1 to 60 bytes; false when it is no such topic. */
 bool topic_parse_command(const char *prefix, struct span topic, struct span *ident);

@@ -9,6 +9,7 @@
 
 struct units {
 	struct unit_info *by_ident, *by_topic;
+	unsigned bad_section; /* line of the last section, when it is no ident and no key has told so */
 };
 
 static bool copy_text(char *to, size_t size, const char *from)
@@ -24,7 +25,7 @@ static bool topic_allowed(const char *text)
 	for (const char *c = text; *c != '\0'; c++)
 		if (!byte_is_alnum((uint8_t)*c) && strchr("._-", *c) == NULL)
 			return false;
-	return *text != '\0' && strlen(text) <= 60 && strcmp(text, "bridge") != 0;
+	return *text != '\0' && strlen(text) <= 60 && !topic_reserved(span_text(text));
 }
 
 static bool parse_id(const char *text, int64_t *out)
@@ -47,7 +48,7 @@ static const char *take(struct unit_info *u, const char *key, const char *value)
 	if (strcmp(key, "topic") == 0)
 		return topic_allowed(value) && copy_text(u->topic, sizeof(u->topic), value)
 			       ? NULL
-			       : "letters, digits, . _ -, at most 60, but not the word bridge";
+			       : "letters, digits, . _ -, at most 60, but not the words bridge and unknown";
 	if (strcmp(key, "ack") == 0)
 		return (u->ack = option_choice(option_h02_acks, value)) >= 0 ? NULL : "auto, v4, r12 or off";
 	if (strcmp(key, "timezone") == 0)
@@ -85,24 +86,46 @@ static struct unit_info *find_topic(struct units *units, struct span topic)
 	return u;
 }
 
+static void bad_section(struct inifile *file)
+{
+	inifile_fault(file,
+		"a section must be an ident: 1 to 20 digits or letters, but not the words bridge and unknown");
+}
+
+/* A section without keys names a unit, too. */
+static void on_section(struct inifile *file, const char *section)
+{
+	struct units *units = file->ctx;
+	struct span ident = span_text(section);
+	unsigned line = file->line;
+	if (units->bad_section != 0) {
+		file->line = units->bad_section;
+		bad_section(file);
+		file->line = line;
+	}
+	units->bad_section = topic_ident_ok(ident) ? 0 : line;
+	if (units->bad_section != 0 || find(units, ident) != NULL)
+		return;
+	struct unit_info *u = calloc(1, sizeof(*u));
+	if (u == NULL) {
+		inifile_fault(file, "no memory for this unit");
+		return;
+	}
+	memcpy(u->ident, ident.ptr, ident.len);
+	u->id = u->ack = -1;
+	u->timezone = INT64_MAX;
+	HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
+}
+
 static void on_pair(struct inifile *file, const char *section, const char *key, const char *value)
 {
 	struct units *units = file->ctx;
 	char what[400];
-	struct span ident = span_text(section);
-	if (!topic_ident_ok(ident)) {
-		inifile_fault(file, "a section must be an ident: 1 to 20 digits or letters");
-		return;
-	}
-	struct unit_info *u = find(units, ident);
+	struct unit_info *u = find(units, span_text(section));
 	if (u == NULL) {
-		u = calloc(1, sizeof(*u));
-		if (u == NULL)
-			abort();
-		memcpy(u->ident, ident.ptr, ident.len);
-		u->id = u->ack = -1;
-		u->timezone = INT64_MAX;
-		HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
+		units->bad_section = 0;
+		bad_section(file);
+		return;
 	}
 	if (repeated(u, key)) {
 		snprintf(what, sizeof(what), "%.60s is set twice for this unit", key);
@@ -114,10 +137,30 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
 		inifile_fault(file, what);
 	} else if (strcmp(key, "topic") == 0) {
+		u->topic_line = file->line;
 		if (find_topic(units, span_text(u->topic)) != NULL)
 			inifile_fault(file, "this topic belongs to another unit");
 		else
 			HASH_ADD(by_topic, units->by_topic, topic, (unsigned)strlen(u->topic), u);
+	}
+}
+
+/* A topic that is the ident of another unit: both would write there. Known only when all sections have been read. */
+static void check_topics(struct units *units, struct inifile *file)
+{
+	struct unit_info *u, *next;
+	char what[300];
+	HASH_ITER(by_topic, units->by_topic, u, next) {
+		const struct unit_info *other = find(units, span_text(u->topic));
+		if (other == NULL || other == u)
+			continue;
+		snprintf(what, sizeof(what),
+			"topic = %s is not allowed: it is the ident of another unit of this file; allowed: a "
+			"name that "
+			"is no section, or the unit's own ident %s",
+			u->topic, u->ident);
+		file->line = u->topic_line;
+		inifile_fault(file, what);
 	}
 }
 
@@ -126,8 +169,15 @@ struct units *units_open(const char *path, FILE *errors)
 	struct units *units = calloc(1, sizeof(*units));
 	if (units == NULL || *path == '\0')
 		return units;
-	struct inifile file = {.path = path, .errors = errors, .ctx = units, .pair = on_pair};
-	if (inifile_read(&file) && file.faults == 0)
+	struct inifile file = {
+		.path = path, .errors = errors, .ctx = units, .section = on_section, .pair = on_pair};
+	bool read = inifile_read(&file);
+	if (units->bad_section != 0) {
+		file.line = units->bad_section;
+		bad_section(&file);
+	}
+	check_topics(units, &file);
+	if (read && file.faults == 0)
 		return units;
 	units_free(units);
 	return NULL;

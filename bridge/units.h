@@ -5,7 +5,7 @@
  *   name = Van 12
  *   id = 12
  *   type = ST-903
- *   topic = van-12        instead of the ident in topics
+ *   topic = van-12        instead of the ident in topics; not another unit's ident
  *   ack = r12             as [h02] ack
  *   timezone = +00:00     as [jt808] timezone
  *   relay = no            not to the maker's platform */
@@ -23,6 +23,7 @@ struct unit_info {
 	int64_t timezone;                     /* INT64_MAX: not given */
 	bool relay_off;
 	unsigned seen;                /* keys in the file, a bit for each */
+	unsigned topic_line;          /* where its topic stands there */
 	struct codec_options options; /* the general ones with this unit's own */
 	UT_hash_handle hh, by_topic;
 };

@@ -119,8 +119,11 @@ bool uplink_reply(struct uplink *u, const char *ident, const char *name, struct 
 {
 	struct topic topic = topic_unit(u->config->publish.prefix, name, "cmd/reply");
 	struct outbox_message m = message_of(u, &topic, ident, json, now_ms);
+	bool own = span_is(response_topic, topic.text); /* one message is enough */
+	if (own)
+		m.correlation = correlation;
 	bool ok = outbox_put(u->outbox, &m) != 0;
-	if (response_topic.len == 0)
+	if (own || response_topic.len == 0)
 		return ok;
 	m.topic = response_topic;
 	m.correlation = correlation;

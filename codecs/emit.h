@@ -114,5 +114,7 @@ static inline void emit_pair_integer(struct emitter *e, const char *key, int64_t
 
 /* Length of the valid UTF-8 sequence at the head of `s`, or 0 when there is none. */
 size_t emit_utf8_length(struct span s);
+/* Is all of it UTF-8? */
+bool emit_is_utf8(struct span s);
 
 #endif

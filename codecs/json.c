@@ -22,6 +22,17 @@ size_t emit_utf8_length(struct span s)
 	return overlong || outside ? 0 : n;
 }
 
+bool emit_is_utf8(struct span s)
+{
+	for (size_t i = 0; i < s.len;) {
+		size_t n = emit_utf8_length(span_after(s, i));
+		if (n == 0)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
 static void before_value(struct emitter *e)
 {
 	if (e->after_key) {

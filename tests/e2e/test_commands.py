@@ -1,6 +1,11 @@
 """A command published to a unit's topic reaches it alone in its segment; cmd/reply says what became of it."""
 
-from conftest import Unit, v1
+import json
+import socket
+
+from conftest import PATIENCE, Unit, v1
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 IDENT = "9170503816"
 
@@ -126,3 +131,81 @@ def test_a_talkative_unit_does_not_starve_commands(make_bridge, subscribe):
     while told < reports:
         told += unit.receive().count(b",V4,V1,")
     unit.close()
+
+
+def slow_unit(bridge, frames):
+    """A unit that sends reports and reads nothing, so that what it is sent waits in the bridge's own kernel."""
+    unit = Unit.__new__(Unit)
+    unit.socket = socket.socket()
+    unit.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    unit.socket.settimeout(PATIENCE)
+    unit.socket.connect(("127.0.0.1", bridge.port))
+    unit.send("".join(v1(IDENT, f"{n // 60:04}{n % 60:02}") for n in range(frames)))
+    return unit
+
+
+def test_a_unit_that_does_not_read(make_bridge, subscribe):
+    bridge = make_bridge({"commands": {"gap": "10ms"}, "limits": {"frames_per_unit": "0"}})
+    bridge.wait_connected()
+    sub = subscribe()
+    unit = slow_unit(bridge, 600)
+    sub.on(f"trackers/{IDENT}/position", 600)
+    for n in range(2):
+        sub.publish(f"trackers/{IDENT}/cmd", json.dumps({"payload": f"D1,00000{n},30,1", "id": str(n), "timeout": 2}))
+    for n in range(2):
+        assert "not sent in time" in reply(sub, status="timeout", id=str(n))["reason"]
+    seen = b""
+    while seen.count(b"V4,V1") < 600:
+        piece = unit.receive()
+        assert piece
+        seen += piece
+    sub.publish(f"trackers/{IDENT}/cmd", "D1,000009,30,1")
+    seen += unit.receive_until(b"#")
+    assert seen.count(b",D1,") == 1 and seen.endswith(b"D1,000009,30,1#"), "and never afterwards"
+    reply(sub, status="sent")
+    assert len(sub.now(lambda m: m.topic.endswith("/cmd/reply"))) == 3
+    unit.close()
+
+
+def test_response_topics(make_bridge, subscribe):
+    """Whoever may command cannot make the bridge write where it pleases him."""
+    bridge = make_bridge({"commands": {"response_topics": "answers/,own.app/x"}})
+    bridge.wait_connected()
+    sub, everything = subscribe(), subscribe("#")
+    unit = connected(bridge)
+    own, seen = f"trackers/{IDENT}/cmd/reply", b""
+    cases = [("answers/a", True), ("own.app/xyz", True), (own, True), ("replies/a", False), ("own.app/", False),
+             ("homeassistant/device/evil/config", False), ("trackers/7000/position", False), ("own/a", False),
+             ("trackers/9170503817/cmd/reply", False), ("answers/" + "a" * 247, True), ("answers/" + "a" * 248, False),
+             ("answers/" + "a" * 3000, False)]
+    for n, (topic, allowed) in enumerate(cases):
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ResponseTopic = topic
+        properties.CorrelationData = str(n).encode()
+        sub.publish(f"trackers/{IDENT}/cmd", json.dumps({"payload": f"R7,{n:06}", "id": str(n)}), properties=properties)
+        if not allowed:
+            assert "[commands] response_topics" in reply(sub, id=str(n), status="rejected")["reason"]
+            assert not everything.now(lambda m, t=topic: m.topic == t), topic
+            continue
+        seen += unit.receive_until(f"*HQ,{IDENT},R7,{n:06}#".encode())
+        unit.send(f"*HQ,{IDENT},V4,R7,{n:06},123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF#")
+        end = everything.on(topic, where=lambda m, n=n: m.record.get("id") == str(n) and m.record["status"] == "answered")
+        assert [m.properties.CorrelationData for m in end] == [str(n).encode()]
+        assert reply(sub, id=str(n), status="answered")
+    allowed = {topic for topic, fine in cases if fine}
+    assert seen.count(b",R7,") == len(allowed), "nothing of the others was sent"
+    written = {m.topic for m in everything.now(lambda m: not m.topic.endswith("/cmd") and not m.topic.startswith("trackers/"))}
+    assert written == allowed - {own}
+    unit.close()
+
+
+def test_clearing_a_retained_command_is_no_command(make_bridge, subscribe, broker):
+    broker_client = subscribe()
+    broker_client.publish(f"trackers/{IDENT}/cmd", "R7", retain=True)
+    bridge = make_bridge()
+    bridge.wait_connected()
+    assert "retain" in reply(broker_client, status="rejected")["reason"]
+    broker_client.publish(f"trackers/{IDENT}/cmd", b"", retain=True)
+    broker_client.publish("trackers/4711/cmd", "R7")
+    reply(broker_client, "4711", status="offline")
+    assert len(broker_client.now(lambda m: m.topic == f"trackers/{IDENT}/cmd/reply")) == 1

@@ -1,11 +1,15 @@
 """/metrics has every counter of `stats` in Prometheus' form; /healthz says whether the bridge can do its work."""
 
 import json
+import os
 import re
+import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
+import pytest
 from conftest import ROOT, Unit, free_port, v1, wait_for
 
 
@@ -67,3 +71,84 @@ def test_health_with_a_full_outbox(make_bridge, broker):
     wait_for(lambda: get(port, "/healthz") == (503, "the outbox is full: reading from units pauses\n"), "the full outbox")
     broker.start()
     unit.close()
+
+
+# --- who only holds connections open keeps nobody out ---
+
+HALF = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+
+
+def client(port, host="127.0.0.1", head=b""):
+    s = socket.socket()
+    s.bind((host, 0))
+    s.settimeout(30)
+    s.connect(("127.0.0.1", port))
+    s.sendall(head)
+    return s
+
+
+def healthy(port, host="127.0.0.1"):
+    """One try of a client at this address."""
+    try:
+        with client(port, host, HALF + b"\r\n") as s:
+            s.settimeout(5)
+            text = b""
+            while piece := s.recv(4096):
+                text += piece
+            return text.startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def watched(make_bridge):
+    port = free_port()
+    bridge = make_bridge({"metrics": {"listen": f"127.0.0.1:{port}"}})
+    bridge.wait_connected()
+    return bridge, port
+
+
+@pytest.mark.parametrize("head", [b"", HALF, b"G"])
+@pytest.mark.parametrize("count", [16, 60])
+def test_idle_clients(watched, head, count):
+    bridge, port = watched
+    crowd = [client(port, head=head) for _ in range(count)]
+    time.sleep(0.5)
+    assert healthy(port), "while they are there"
+    assert healthy(port, "127.0.0.2")
+    for s in crowd:
+        s.close()
+    wait_for(lambda: healthy(port), "after they left")
+    files = len(os.listdir(f"/proc/{bridge.process.pid}/fd"))
+    assert files < 60, "bounded"
+
+
+def test_slow_clients_of_many_addresses(watched):
+    """Each sends a byte now and then and never ends; they hold more places than there are."""
+    _, port = watched
+    crowd, ended = [], 0
+    for n in range(40):
+        crowd.append(client(port, f"127.0.0.{10 + n // 3}", b"GET /healthz HTTP/1.1\r\nX: "))
+    for _ in range(30):
+        for s in crowd:
+            try:
+                s.send(b"a")
+            except OSError:
+                pass
+        assert healthy(port), "a newer client gets the place of an older one"
+        time.sleep(0.25)
+    for s in crowd:  # none has stayed for longer than the deadline
+        s.settimeout(30)
+        try:
+            ended += s.recv(4096) == b"" or 1
+        except ConnectionResetError:
+            ended += 1
+        s.close()
+    assert ended == 40 and healthy(port)
+
+
+def test_a_flood_of_connects(watched):
+    _, port = watched
+    for _ in range(1500):
+        client(port).close()
+    assert healthy(port)

@@ -93,3 +93,37 @@ def test_faults(tmp_path):
     units.unlink()
     result = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
     assert result.returncode == 1 and "No such file" in result.stderr
+
+
+@pytest.mark.parametrize("text,line,owner", [
+    ("[12]\nname = a\n[13]\ntopic = 12\n", 4, "13"), ("[13]\ntopic = 12\n[12]\nname = a\n", 2, "13"),
+    ("[13]\nname = b\ntopic = 12\n[12]\n", 3, "13"), ("[a1]\ntopic = B2\n[B2]\ntopic = c\n", 2, "a1")])
+def test_a_topic_that_is_another_units_ident(tmp_path, text, line, owner):
+    units, ini = tmp_path / "units.ini", tmp_path / "a.ini"
+    ini.write_text(f"[units]\nfile = {units}\n")
+    units.write_text(text)
+    result = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    faults = [fault for fault in result.stderr.splitlines() if fault.startswith(str(units))]
+    assert len(faults) == 1 and faults[0].startswith(f"{units}:{line}: topic = "), result.stderr
+    assert "ident of another unit" in faults[0] and "allowed: " in faults[0] and owner in faults[0]
+
+
+def test_names_of_the_bridge_are_no_idents_and_no_topics(tmp_path):
+    units, ini = tmp_path / "units.ini", tmp_path / "a.ini"
+    ini.write_text(f"[units]\nfile = {units}\n")
+    units.write_text("[bridge]\nname = a\n[unknown]\n[1]\ntopic = unknown\n[2]\ntopic = bridge\n[3]\ntopic = 3\n")
+    result = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
+    lines = sorted(int(fault.split(":")[1]) for fault in result.stderr.splitlines() if fault.startswith(str(units)))
+    assert result.returncode == 1 and lines == [2, 3, 5, 7], result.stderr
+
+
+def test_a_section_without_keys_admits_its_unit(make_bridge, tmp_path):
+    path = tmp_path / "units.ini"
+    path.write_text("[9170503816]\n[9170503817]\nname = b\n")
+    bridge = make_bridge({"units": {"file": path, "unknown": "reject"}})
+    for ident in ("9170503816", "9170503817"):
+        unit = Unit(bridge.port)
+        unit.send(v1(ident))
+        assert b"V4,V1" in unit.receive()
+        unit.close()
