@@ -145,8 +145,15 @@ static struct conn *who_gives_unit(
 
 bool conns_has_place(const struct conns *c, const struct source *account)
 {
-	bool free = c->places + c->fresh < (size_t)c->config->listen.max_connections;
-	return free || who_gives_place(c, account, NULL) != NULL || sessions_expect_units(c->sessions);
+	size_t places = c->places + c->fresh, most = (size_t)c->config->listen.max_connections;
+	if (places < most || sessions_expect_units(c->sessions))
+		return true;
+	/* as many may come as could give way, and one of each address in any case */
+	const struct share *heavier = shares_heavier(sources_conns(c->sources), account->conns.count);
+	size_t could = sources_udp(c->sources)->conns.count +
+		       (heavier != NULL ? heavier->count - account->conns.count : 0);
+	return places < most + could ||
+	       (account->fresh.count == 0 && who_gives_place(c, account, NULL) != NULL);
 }
 
 enum counter conn_take_places(struct conn *conn)
