@@ -149,9 +149,11 @@ bool conns_has_place(const struct conns *c, const struct source *account)
 	if (places < most || sessions_expect_units(c->sessions))
 		return true;
 	/* as many may come as could give way, and one of each address in any case */
-	const struct share *heavier = shares_heavier(sources_conns(c->sources), account->conns.count);
-	size_t could = sources_udp(c->sources)->conns.count +
-		       (heavier != NULL ? heavier->count - account->conns.count : 0);
+	struct source *udp = sources_udp(c->sources);
+	struct share *heavier = shares_heavier(sources_conns(c->sources), account->conns.count);
+	size_t could = udp->conns.count;
+	if (heavier != NULL && heavier != &udp->conns)
+		could += heavier->count - account->conns.count;
 	return places < most + could ||
 	       (account->fresh.count == 0 && who_gives_place(c, account, NULL) != NULL);
 }
