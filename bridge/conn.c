@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define UNKNOWN_MAX 1024 /* a connection that gives no start within so many bytes is none of ours */
+#define FULL_LINES 6     /* a minute, that the outbox is full */
 #define SLOW_MS 100      /* a connection that is too fast is not read for so long */
 
 struct moment conns_now(struct conns *conns)
@@ -85,7 +86,8 @@ void conn_keep(struct conn *conn, const uint8_t *bytes, size_t len)
 	} else if (len > conn->in_cap) {
 		uint8_t *bigger = conns_buffer(c, conn->in, &conn->in_cap, 0, len);
 		if (bigger == NULL) { /* lose these bytes rather than the process */
-			log_error("no memory for the input of a connection");
+			if (conn_take_line(conn))
+				log_error("no memory for the input of a connection");
 			c->kept += conn->in_cap;
 			conn->in_len = 0;
 			return;
@@ -104,6 +106,8 @@ static void stall(struct conn *conn)
 	if (!conn->udp)
 		ev_io_stop(c->loop, &conn->io);
 	if (!conns_stalled(c))
+		c->told_full = log_limit_take(&c->full_lines, FULL_LINES, clock_steady_ms());
+	if (!conns_stalled(c) && c->told_full)
 		log_warning("the outbox is full: reading from units pauses");
 	JOIN(conn, stalled, &c->stalled);
 }
@@ -281,6 +285,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct conns *c = timer->data;
+	sources_tick(c->sources, clock_steady_ms());
 	close_idle(c, &c->idle_fresh, c->config->listen.first_frame_timeout, "no frame in time");
 	close_idle(c, &c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
 	close_idle(c, &c->idle_udp, c->config->listen.udp_timeout, "silent for too long");
@@ -379,7 +384,8 @@ void conns_resume(struct conns *c)
 		if (!conn_take_again(conn, conn->udp ? CODEC_QUIET_FINAL : 0))
 			return; /* full again */
 	}
-	log_notice("the outbox has room again: reading from units goes on");
+	if (c->told_full)
+		log_notice("the outbox has room again: reading from units goes on");
 }
 
 bool conns_stalled(const struct conns *c)

@@ -139,6 +139,8 @@ enum counter conn_take_places(struct conn *conn);
 struct source *conn_account(const struct conn *conn);
 /* Counts, and logs now and then, what is refused to this peer. */
 void conn_refused(struct conn *conn, enum counter reason);
+/* May one more line about this peer be logged? A few a minute; it counts as one. */
+bool conn_take_line(const struct conn *conn);
 /* Address and port as text. */
 void conn_peer(const struct conn *conn, char buf[CONN_PEER_MAX]);
 const char *conn_transport(const struct conn *conn);

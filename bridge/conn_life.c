@@ -17,6 +17,11 @@ void conn_refused(struct conn *conn, enum counter reason)
 	source_refused(c->sources, conn->source, &conn->peer.addr, conn->udp, reason, clock_steady_ms());
 }
 
+bool conn_take_line(const struct conn *conn)
+{
+	return source_take_line(conn->conns->sources, conn->source, conn->udp, clock_steady_ms());
+}
+
 /* --- birth --- */
 
 static bool source_full(const struct conns *c, const struct source *source)

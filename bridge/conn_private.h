@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "conn.h"
+#include "log.h"
 
 #include <utlist.h>
 
@@ -26,6 +27,8 @@ struct conns {
 		strangers; /* connections with units, none of them of the units file; units that are not in it */
 	size_t kept, owed; /* buffers of input that waits, and of answers */
 	uint64_t number;
+	struct log_limit full_lines;
+	bool told_full;
 	ev_timer tick, quiet_timer, pace, slow_timer;
 	uint8_t input[CONN_INPUT];
 };

@@ -1,6 +1,7 @@
 /* relay: see relay.h. */
 #include "relay.h"
 
+#include "descriptors.h"
 #include "hash.h"
 #include "lookup.h"
 #include "log.h"
@@ -90,6 +91,10 @@ static void connect_now(struct way *w)
 	union address to;
 	if (!lookup_address(w->relay->lookup, &to)) {
 		lost(w, "the server's name is not known yet");
+		return;
+	}
+	if (!descriptors_room()) {
+		lost(w, "what descriptors are left are kept for the bridge itself");
 		return;
 	}
 	w->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

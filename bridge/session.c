@@ -215,14 +215,7 @@ void session_leave_conn(struct session *session)
 
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online)
 {
-	if (session->trusted)
-		return true;
-	if (bucket_empty(&s->lines, LINES_A_MINUTE, BUCKET_MINUTE, s->now.steady_ms)) {
-		s->untold[online]++;
-		return false;
-	}
-	bucket_spend(&s->lines, 1, BUCKET_MINUTE, s->now.steady_ms);
-	return true;
+	return session->trusted || log_limit_take(&s->lines[online], LINES_A_MINUTE, s->now.steady_ms);
 }
 
 static void now_offline(struct sessions *s, struct session *session, const char *reason, const char *peer)
@@ -250,7 +243,7 @@ void session_conn_ended(struct sessions *s, struct conn *conn, const char *reaso
 		s->ops.unknown(s->ops.ctx, conn, span_of(conn->in, conn->in_len), now);
 	}
 	unsigned incomplete = assembly_free(&conn->parts, &s->assembly);
-	if (incomplete > 0 && source_take_line(conn->source, now.steady_ms))
+	if (incomplete > 0 && conn_take_line(conn))
 		log_notice("%s: %u messages in several frames stay incomplete", peer, incomplete);
 	s->stats->rejected[CODEC_FRAGMENT] += incomplete;
 	while (conn->sessions != NULL) {
@@ -290,12 +283,12 @@ static struct session *outdated(struct sessions *s, struct moment now)
 
 static void tell_untold(struct sessions *s, struct moment now)
 {
-	bool over = !bucket_empty(&s->lines, 1, BUCKET_MINUTE, now.steady_ms);
-	if (!over || s->untold[0] + s->untold[1] == 0)
-		return;
-	log_info("units that are new here: %llu more came on line, %llu more went off line",
-		(unsigned long long)s->untold[1], (unsigned long long)s->untold[0]);
-	s->untold[0] = s->untold[1] = 0;
+	uint64_t went = log_limit_rest(&s->lines[false], now.steady_ms);
+	uint64_t came = log_limit_rest(&s->lines[true], now.steady_ms);
+	if (went + came > 0)
+		log_info("of units that are new here, %llu more came on line and %llu more went off line in "
+			 "the last minute",
+			(unsigned long long)came, (unsigned long long)went);
 }
 
 void sessions_tick(struct sessions *s, struct moment now)

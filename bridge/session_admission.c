@@ -64,7 +64,7 @@ static void take_over(struct sessions *s, struct session *session)
 {
 	struct conn *old = session->conn;
 	bool going = conn_is_going(old);
-	if (!going && source_take_line(s->conn->source, s->now.steady_ms)) {
+	if (!going && conn_take_line(s->conn)) {
 		char peer[CONN_PEER_MAX];
 		conn_peer(old, peer);
 		log_info("unit %s: taken over from %s", session->unit.ident, peer);
@@ -83,7 +83,7 @@ static void tell_flapping(struct sessions *s, const struct session *session)
 {
 	char before[CONN_PEER_MAX], after[CONN_PEER_MAX];
 	stats_add(s->stats, STAT_FLAPPING, 1);
-	if (!source_take_line(s->conn->source, s->now.steady_ms))
+	if (!conn_take_line(s->conn))
 		return;
 	conn_peer(session->conn, before);
 	conn_peer(s->conn, after);

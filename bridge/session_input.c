@@ -68,7 +68,7 @@ static void failed(struct sessions *s, enum codec_status status)
 	struct conn *conn = s->conn;
 	const char *why = codec_status_names[status];
 	s->stats->rejected[status]++;
-	bool quiet = conn->told || !source_take_line(conn->source, s->now.steady_ms);
+	bool quiet = conn->told || !conn_take_line(conn);
 	enum log_level level = quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE;
 	if (log_wants(level)) {
 		char peer[CONN_PEER_MAX];

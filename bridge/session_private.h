@@ -3,6 +3,7 @@
 #define T2M_SESSION_PRIVATE_H
 
 #include "assembly.h"
+#include "log.h"
 #include "session.h"
 
 #include <utlist.h>
@@ -22,8 +23,8 @@ struct sessions {
 	size_t trusted;       /* of those that are not in the units file */
 	size_t due;           /* sessions of which something is to be told */
 	struct session *walk; /* where sessions_catch_up goes on; NULL: at the beginning */
-	struct bucket udp_arrivals, udp_trusted, lines;
-	uint64_t untold[2]; /* strangers that went off line, came on line, without a line in the log */
+	struct bucket udp_arrivals, udp_trusted;
+	struct log_limit lines[2]; /* of strangers that go off line, and that come on line */
 	uint64_t number;
 	const struct codec_options *options;
 	const struct config *config;

@@ -10,9 +10,9 @@
 #define TELL_EVERY_MS 60000
 #define LINES_A_MINUTE 20
 
-/* Lines of refusals a minute, of all addresses together: over TCP, and over UDP, where a flood of forged ones must not use up
- * what the others need. */
-static const int64_t lines_in_all[2] = {600, 30};
+/* Lines a minute of all addresses together: over TCP, and over UDP, where a flood of forged ones must not use up what the others
+ * need. */
+static const unsigned lines_in_all[2] = {600, 30};
 
 struct sources {
 	struct source *by_key; /* hash */
@@ -21,8 +21,7 @@ struct sources {
 	struct source crowd; /* of all that find no memory */
 	struct source udp;   /* of all strangers over UDP */
 	struct shares fresh, conns, units;
-	struct bucket lines[2]; /* of refusals, over TCP and UDP */
-	uint64_t silent[2];     /* refusals without a line since the last one */
+	struct log_limit refusals[2], lines[2]; /* over TCP and UDP; lines: all other ones about an address */
 	struct stats *stats;
 };
 
@@ -138,17 +137,8 @@ void source_refused(struct sources *s, struct source *source, const union addres
 	source->refused++;
 	if (source->told_ms != 0 && now_ms - source->told_ms < TELL_EVERY_MS)
 		return;
-	struct bucket *lines = &s->lines[udp];
-	if (bucket_empty(lines, lines_in_all[udp], BUCKET_MINUTE, now_ms)) {
-		s->silent[udp]++;
+	if (!log_limit_take(&s->refusals[udp], lines_in_all[udp], now_ms))
 		return;
-	}
-	bucket_spend(lines, 1, BUCKET_MINUTE, now_ms);
-	if (lines->spent == 1 && s->silent[udp] > 0) {
-		log_notice("more was refused over %s: %llu times without a line", udp ? "udp" : "tcp",
-			(unsigned long long)s->silent[udp]);
-		s->silent[udp] = 0;
-	}
 	address_text(address, text);
 	log_notice("refused %s%s: %s (%llu since the last line)", udp ? "udp " : "", text, stat_reason(reason),
 		(unsigned long long)source->refused);
@@ -156,10 +146,24 @@ void source_refused(struct sources *s, struct source *source, const union addres
 	source->told_ms = now_ms;
 }
 
-bool source_take_line(struct source *source, int64_t now_ms)
+bool source_take_line(struct sources *s, struct source *source, bool udp, int64_t now_ms)
 {
-	if (bucket_empty(&source->lines, LINES_A_MINUTE, BUCKET_MINUTE, now_ms))
+	if (bucket_empty(&source->lines, LINES_A_MINUTE, BUCKET_MINUTE, now_ms) ||
+		!log_limit_take(&s->lines[udp], lines_in_all[udp], now_ms))
 		return false;
 	bucket_spend(&source->lines, 1, BUCKET_MINUTE, now_ms);
 	return true;
+}
+
+void sources_tick(struct sources *s, int64_t now_ms)
+{
+	uint64_t refusals = 0, lines = 0;
+	for (size_t udp = 0; udp < 2; udp++) {
+		refusals += log_limit_rest(&s->refusals[udp], now_ms);
+		lines += log_limit_rest(&s->lines[udp], now_ms);
+	}
+	if (refusals + lines > 0)
+		log_notice("many addresses at once: %llu refusals and %llu other lines were left out in the "
+			   "last minute",
+			(unsigned long long)refusals, (unsigned long long)lines);
 }

@@ -67,6 +67,8 @@ struct source *sources_udp(struct sources *sources);
 void source_refused(struct sources *sources, struct source *source, const union address *address, bool udp,
 	enum counter reason, int64_t now_ms);
 /* May one more line about this address be logged? A few a minute; it counts as one. */
-bool source_take_line(struct source *source, int64_t now_ms);
+bool source_take_line(struct sources *sources, struct source *source, bool udp, int64_t now_ms);
+/* Time passes: what was left out of the log is told in one line. */
+void sources_tick(struct sources *sources, int64_t now_ms);
 
 #endif

@@ -17,7 +17,8 @@ struct uplink {
 	const struct emit_format *format;
 	enum content content;
 	int64_t unknown_from_ms; /* steady time */
-	uint64_t epoch;          /* of the accounts by address: a new one while little waits */
+	struct log_limit lost;
+	uint64_t epoch; /* of the accounts by address: a new one while little waits */
 	uint8_t payload[128 * 1024];
 };
 
@@ -97,11 +98,11 @@ static struct outbox_message message_of(const struct uplink *u, const struct top
 
 static bool put(struct uplink *u, struct outbox_message *m, const struct writer *w)
 {
-	if (w->full) {
+	if (w->full && log_limit_take(&u->lost, 6, clock_steady_ms()))
 		log_error("a message for %s is larger than %zu bytes and is lost", log_bytes(m->topic).text,
 			sizeof(u->payload));
+	if (w->full)
 		return false;
-	}
 	m->payload = writer_span(w);
 	return outbox_put(u->outbox, m) != 0;
 }
