@@ -262,6 +262,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	close_idle(c, &c->idle_fresh, c->config->listen.first_frame_timeout, "no frame in time");
 	close_idle(c, &c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
 	close_idle(c, &c->idle_udp, c->config->listen.udp_timeout, "silent for too long");
+	sessions_tick(c->sessions);
 }
 
 static void quiet_line(struct conn **line, int32_t quiet_ms)

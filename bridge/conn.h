@@ -19,7 +19,6 @@ struct session;
 struct sessions;
 struct conns;
 struct conn;
-struct assembly;
 
 #define CONN_PEER_MAX ADDRESS_TEXT_MAX
 
@@ -65,7 +64,6 @@ struct conn {
 	uint32_t in_len, in_cap;
 	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
 	uint32_t out_len, out_cap, out_safe; /* up to out_safe: what it answers is stored */
-	struct assembly *parts;              /* of messages in several frames */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
 	struct place idle, quiet, work,

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "assembly.h"
+#include "clock.h"
 #include "log.h"
 #include "topic.h"
 
@@ -24,26 +25,28 @@ struct sessions {
 	struct session_ops ops;
 	struct stats *stats;
 	struct telemetry scratch;
-	struct assembly_limits assembly;
+	struct assembly *assembly; /* of messages in several frames */
 	/* of the session_input at hand */
 	struct conn *conn;
 	int64_t now_ms;
-	struct span frame;     /* the one being decoded */
-	size_t owed_before;    /* bytes that the connection was owed before it */
-	struct session *fresh; /* the unit that came with this frame */
-	bool later;            /* it came too soon: the frame is to be given once more */
+	struct span frame;                                    /* the one being decoded */
+	size_t owed_before;                                   /* bytes that the connection was owed before it */
+	uint16_t answers, answer_len[ASSEMBLY_PARTS_MAX + 1]; /* frames that answer it */
+	struct session *fresh;                                /* the unit that came with this frame */
+	bool later; /* it came too soon: the frame is to be given once more */
 };
 
 struct sessions *sessions_open(
 	const struct codec_options *options, const struct config *config, struct stats *stats)
 {
 	struct sessions *s = calloc(1, sizeof(*s));
-	if (s == NULL)
+	if (s == NULL || (s->assembly = assembly_open(ASSEMBLY_BYTES)) == NULL) {
+		free(s);
 		return NULL;
+	}
 	s->options = options;
 	s->config = config;
 	s->stats = stats;
-	s->assembly = ASSEMBLY_LIMITS_STANDARD;
 	return s;
 }
 
@@ -102,7 +105,16 @@ void sessions_free(struct sessions *s)
 	struct session *session, *next;
 	HASH_ITER(hh, s->by_ident, session, next)
 		forget(s, session);
+	assembly_free(s->assembly);
 	free(s);
+}
+
+void sessions_tick(struct sessions *s)
+{
+	unsigned incomplete = assembly_tidy(s->assembly, clock_steady_ms());
+	if (incomplete > 0)
+		log_info("%u messages in several frames stayed incomplete: not acknowledged", incomplete);
+	s->stats->rejected[CODEC_FRAGMENT] += incomplete;
 }
 
 static struct session *find(struct sessions *s, struct span ident)
@@ -303,10 +315,6 @@ void session_conn_ended(struct sessions *s, struct conn *conn, const char *reaso
 		stats_add(s->stats, STAT_UNKNOWN, 1);
 		s->ops.unknown(s->ops.ctx, conn, span_of(conn->in, conn->in_len));
 	}
-	unsigned incomplete = assembly_free(&conn->parts, &s->assembly);
-	if (incomplete > 0)
-		log_notice("%s: %u messages in several frames stay incomplete", peer, incomplete);
-	s->stats->rejected[CODEC_FRAGMENT] += incomplete;
 	while (conn->sessions != NULL) {
 		struct session *session = conn->sessions;
 		leave_conn(session);
@@ -333,10 +341,13 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return s->ops.record(s->ops.ctx, current(s), s->conn, t, s->now_ms);
 }
 
-static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
 {
 	struct sessions *s = ctx;
-	return assembly_add(&s->conn->parts, &s->assembly, current(s)->unit.ident, part, s->now_ms, whole);
+	const struct assembly_from from = {
+		current(s)->unit.ident, s->conn->source->key, current(s)->info != NULL};
+	return assembly_add(
+		s->assembly, &from, (unsigned)s->config->jt808.max_packets, part, clock_steady_ms(), parts);
 }
 
 static void on_reply(void *ctx, const struct command_reply *reply)
@@ -345,20 +356,24 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 	s->ops.reply(s->ops.ctx, current(s), reply, s->now_ms);
 }
 
-/* Shows the frame at hand, and what answers it: at most one frame, the end of what is owed. */
+/* Shows the frame at hand, and the frames that answer it: the end of what is owed. */
 static void show(struct sessions *s, const char *error)
 {
-	const struct conn *conn = s->conn;
-	size_t from = s->owed_before + (conn->udp ? 2u : 0u);
+	size_t at = s->owed_before;
 	s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
-	if (conn->out_len > from)
-		s->ops.frame(
-			s->ops.ctx, current(s), false, span_of(conn->out + from, conn->out_len - from), NULL);
+	for (unsigned i = 0; i < s->answers; at += s->answer_len[i++]) {
+		at += s->conn->udp ? 2 : 0; /* the length */
+		s->ops.frame(s->ops.ctx, current(s), false, span_of(s->conn->out + at, s->answer_len[i]), NULL);
+	}
 }
 
 static void on_send(void *ctx, struct span frame)
 {
-	conn_answer(((struct sessions *)ctx)->conn, frame);
+	struct sessions *s = ctx;
+	size_t before = s->conn->out_len;
+	conn_answer(s->conn, frame);
+	if (s->conn->out_len > before && s->answers <= ASSEMBLY_PARTS_MAX)
+		s->answer_len[s->answers++] = (uint16_t)frame.len;
 }
 
 static void failed(struct sessions *s, enum codec_status status)
@@ -399,12 +414,14 @@ static bool too_fast(struct sessions *s)
 /* One whole frame. False: not now. */
 static bool take_frame(struct sessions *s, enum codec_status status)
 {
-	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_part, on_send};
+	const struct codec_sink sink = {s, on_identify, on_record, NULL, on_reply, on_part, on_send};
 	struct conn *conn = s->conn;
 	s->owed_before = conn->out_len;
+	s->answers = 0;
 	s->later = false;
 	if (status == CODEC_OK)
 		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+	assembly_settle(s->assembly, status);
 	if (s->later)
 		return false;
 	stats_add(s->stats, STAT_FRAMES, 1);
@@ -431,7 +448,6 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 	size_t used = 0;
 	s->conn = conn;
 	s->now_ms = now_ms;
-	s->assembly.max_parts = (unsigned)s->config->jt808.max_packets;
 	conn->stream.link.now_ms = now_ms;
 	conn->stream.link.quiet_ms = quiet_ms;
 	*end = INPUT_DONE;

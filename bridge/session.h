@@ -64,6 +64,9 @@ enum input_end { INPUT_DONE = 0, INPUT_NO_ROOM, INPUT_TOO_FAST };
 size_t session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
 	int64_t now_ms, enum input_end *end);
 
+/* Once a second or so: gives up messages that stay incomplete. */
+void sessions_tick(struct sessions *sessions);
+
 /* The connection ends: all its units are off line. */
 void session_conn_ended(struct sessions *sessions, struct conn *conn, const char *reason, int64_t now_ms);
 
