@@ -8,8 +8,9 @@
  * After a message has ended, a digest of each of its parts stays for a while: a part that comes again is known.
  *
  * All bytes are counted: bodies, the structs, digests. Only the finished message is not, which lives as long as its frame.
- * Who pays for them is an address. It may hold less than what is free, so that n greedy addresses leave a share of 1/(n+1).
- * When its share is used up its own oldest message is dropped, never that of another address. */
+ * Who pays for them is an address; units of the units file have a quarter of the memory for themselves. An address may hold
+ * no more than what is then still free, so one greedy address gets half at most. Who needs room when it is scarce gets it from
+ * an address that holds much more, and else from its own oldest message: n greedy addresses leave about 1/(n+1). */
 #ifndef T2M_ASSEMBLY_H
 #define T2M_ASSEMBLY_H
 
@@ -24,7 +25,7 @@ struct assembly;
 struct assembly_from {
 	const char *ident;
 	const uint8_t *address; /* 16 bytes that stand for who pays; IPv6 by /64 */
-	bool known;             /* a unit of the units file: the last quarter of the memory is for those */
+	bool known;             /* a unit of the units file */
 };
 
 /* NULL: no memory. */
