@@ -143,6 +143,8 @@ static void on_send(void *ctx, struct span frame)
 	got->sent[got->sends++] = text_or_hex(frame);
 }
 
+static unsigned players; /* at a time */
+
 struct player *player_new(struct span ident)
 {
 	struct player *p = calloc(1, sizeof(*p));
@@ -150,7 +152,8 @@ struct player *player_new(struct span ident)
 	p->sink = (struct codec_sink){p, on_identify, on_record, on_batch, on_reply, on_part, on_send};
 	p->assembly = assembly_open(ASSEMBLY_BYTES);
 	p->got.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
-	gbk_open();
+	if (players++ == 0)
+		gbk_open();
 	if (ident.len > 0)
 		p->stream.link.unit = on_identify(p, ident);
 	return p;
@@ -201,7 +204,8 @@ void player_free(struct player *p)
 	assembly_tidy(p->assembly, INT64_MAX);
 	assert_int_equal(assembly_bytes(p->assembly), 0);
 	assembly_free(p->assembly);
-	gbk_close();
+	if (--players == 0)
+		gbk_close();
 	free(p);
 }
 
