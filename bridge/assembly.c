@@ -38,6 +38,13 @@ static unsigned first_held(const struct multipart *m)
 	return i;
 }
 
+/* Serial numbers go round. */
+static bool is_later(uint16_t serial, uint16_t than)
+{
+	uint16_t by = (uint16_t)(serial - than);
+	return by > 0 && by < 0x8000;
+}
+
 static bool contradicts(const struct multipart *m, const struct codec_part *part, int64_t now_ms)
 {
 	const struct part *held = &m->part[part->number - 1];
@@ -45,8 +52,22 @@ static bool contradicts(const struct multipart *m, const struct codec_part *part
 		return held->len != part->body.len || memcmp(held->body, part->body.ptr, held->len) != 0;
 	if (part->number > 1 || m->have == 0 || now_ms - m->asked_ms < ASKED_FOR_MS)
 		return false;
-	uint16_t later_by = (uint16_t)(part->serial - m->part[first_held(m)].serial);
-	return later_by > 0 && later_by < 0x8000;
+	return is_later(part->serial, m->part[first_held(m)].serial);
+}
+
+/* A part contradicts those that are kept: they go. Those stay that may be of its message: they came later than the one whose
+ * number it has, and were sent before it or after it as their numbers say. */
+static void start_anew(struct assembly *a, struct multipart *m, const struct codec_part *part)
+{
+	uint32_t stale = m->part[part->number - 1].arrival;
+	for (unsigned i = 0; i < m->total; i++) {
+		const struct part *held = &m->part[i];
+		bool fits = i + 1u < part->number ? is_later(part->serial, held->serial)
+						  : is_later(held->serial, part->serial);
+		if (part->number == 1 || held->arrival <= stale || !fits)
+			assembly_drop_part(m, i);
+	}
+	a->given_up++;
 }
 
 /* The unfinished message that a part belongs to: this address' own, or another's that it does not contradict, for a unit
@@ -82,7 +103,7 @@ static bool keep(struct assembly *a, struct multipart *m, const struct codec_par
 		return false;
 	if (len > 0)
 		memcpy(body, part->body.ptr, len);
-	m->part[part->number - 1] = (struct part){body, (uint16_t)len, part->serial};
+	m->part[part->number - 1] = (struct part){body, (uint16_t)len, part->serial, ++m->arrivals};
 	m->have++;
 	assembly_touch(a, m, p, bytes);
 	return true;
@@ -132,10 +153,8 @@ static enum codec_status add(struct assembly *a, const struct assembly_from *fro
 		m = assembly_begin(a, from, part);
 	if (m == NULL)
 		return CODEC_NO_ROOM;
-	if (contradicts(m, part, now_ms)) {
-		assembly_drop_bodies(m);
-		a->given_up++;
-	}
+	if (contradicts(m, part, now_ms))
+		start_anew(a, m, part);
 	bool again = m->part[part->number - 1].body != NULL;
 	if (again) {
 		m->part[part->number - 1].serial = part->serial;

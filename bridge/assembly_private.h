@@ -31,6 +31,7 @@ struct sender {
 struct part {
 	uint8_t *body; /* NULL: not here yet */
 	uint16_t len, serial;
+	uint32_t arrival; /* counted within the message */
 };
 
 /* A message in several parts. */
@@ -40,6 +41,7 @@ struct multipart {
 	size_t bytes; /* all that is paid for it */
 	uint32_t kind;
 	uint16_t total, have;
+	uint32_t arrivals;
 	int64_t touched_ms, asked_ms;
 	struct part *part; /* NULL: the message has ended, with this status and these digests */
 	enum codec_status ended;
@@ -84,8 +86,8 @@ struct sender *assembly_sender(const struct assembly *assembly, const char *iden
 struct multipart *assembly_begin(
 	struct assembly *assembly, const struct assembly_from *from, const struct codec_part *part);
 void assembly_drop(struct assembly *assembly, struct multipart *m);
-/* Its parts go, the message stays. */
-void assembly_drop_bodies(struct multipart *m);
+/* A part goes, if it is here; the message stays. */
+void assembly_drop_part(struct multipart *m, unsigned index);
 /* Its parts go, digests come in their place. */
 void assembly_keep_digests(struct multipart *m, uint64_t *digest);
 

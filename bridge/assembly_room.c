@@ -87,17 +87,21 @@ static void join_lines(struct multipart *m)
 	DL_APPEND2(m->payer->oldest, m, older, newer);
 }
 
-void assembly_drop_bodies(struct multipart *m)
+void assembly_drop_part(struct multipart *m, unsigned index)
 {
-	size_t bytes = m->bytes;
-	for (unsigned i = 0; m->part != NULL && i < m->total; i++) {
-		if (m->part[i].body != NULL)
-			bytes -= m->part[i].len + BODY_COST;
-		free(m->part[i].body);
-		m->part[i] = (struct part){0};
-	}
-	charge(m, m->payer, bytes);
-	m->have = 0;
+	struct part *part = &m->part[index];
+	if (part->body == NULL)
+		return;
+	charge(m, m->payer, m->bytes - part->len - BODY_COST);
+	free(part->body);
+	*part = (struct part){0};
+	m->have--;
+}
+
+static void drop_parts(struct multipart *m)
+{
+	for (unsigned i = 0; m->part != NULL && i < m->total; i++)
+		assembly_drop_part(m, i);
 }
 
 void assembly_drop(struct assembly *a, struct multipart *m)
@@ -110,7 +114,7 @@ void assembly_drop(struct assembly *a, struct multipart *m)
 		HASH_DEL(a->senders, s);
 		free(s);
 	}
-	assembly_drop_bodies(m);
+	drop_parts(m);
 	charge(m, m->payer, 0);
 	assembly_free_idle(a, m->payer);
 	free(m->part);
@@ -232,7 +236,7 @@ void assembly_touch(struct assembly *a, struct multipart *m, struct payer *p, si
 
 void assembly_keep_digests(struct multipart *m, uint64_t *digest)
 {
-	assembly_drop_bodies(m);
+	drop_parts(m);
 	charge(m, m->payer, MESSAGE_COST + m->total * sizeof(*digest));
 	free(m->part);
 	m->part = NULL;
