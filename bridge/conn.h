@@ -23,7 +23,6 @@ struct session;
 struct sessions;
 struct conns;
 struct conn;
-struct assembly;
 
 #define CONN_PEER_MAX ADDRESS_TEXT_MAX
 
@@ -76,7 +75,6 @@ struct conn {
 	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
 	uint32_t out_len, out_cap, out_safe; /* up to out_safe: what it answers is stored */
 	uint32_t answers, answers_safe;      /* so many are owed, up to out_safe so many */
-	struct assembly *parts;              /* of messages in several frames */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
 	int64_t echo_from_ms;                      /* UDP: no answer that is what came, before */

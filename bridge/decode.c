@@ -25,8 +25,7 @@ struct decoder {
 	struct codec_stream stream;
 	struct unit *units;
 	struct telemetry scratch;
-	struct assembly *parts;
-	struct assembly_limits limits;
+	struct assembly *assembly;
 	const char *file;
 	unsigned long line; /* 0: a raw capture */
 	size_t offset;      /* of the buffer in the capture */
@@ -63,11 +62,12 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return true;
 }
 
-static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
 {
-	struct decoder *p = ctx;
-	return assembly_add(
-		&p->parts, &p->limits, p->stream.link.unit->ident, part, p->stream.link.now_ms, whole);
+	static const uint8_t nowhere[16];
+	struct decoder *d = ctx;
+	const struct assembly_from from = {d->stream.link.unit->ident, nowhere, true};
+	return assembly_add(d->assembly, &from, ASSEMBLY_PARTS_MAX, part, d->stream.link.now_ms, parts);
 }
 
 static void on_reply(void *ctx, const struct command_reply *reply)
@@ -114,6 +114,7 @@ static size_t feed(struct decoder *d, struct span in, bool final)
 		struct span frame = span_of(rest.ptr + f.skip, f.len);
 		if (status == CODEC_OK)
 			status = codec_decode(&d->stream, frame, &d->scratch, &d->sink);
+		assembly_settle(d->assembly, status);
 		if (status != CODEC_OK && status != CODEC_FRAGMENT)
 			complain(d, status, used + f.skip, frame);
 		any = true;
@@ -223,10 +224,9 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	d.format = &emit_json;
-	d.limits = ASSEMBLY_LIMITS_STANDARD;
 	d.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
 	gbk_open();
-	d.sink = (struct codec_sink){&d, on_identify, on_record, on_reply, on_part, on_send};
+	d.sink = (struct codec_sink){&d, on_identify, on_record, NULL, on_reply, on_part, on_send};
 	for (int c; (c = getopt_long(argc, argv, "hV", longs, NULL)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, 0);
@@ -247,6 +247,9 @@ int main(int argc, char **argv)
 			CODEC_IDENT_MAX);
 		return 1;
 	}
+	d.assembly = assembly_open(ASSEMBLY_BYTES);
+	if (d.assembly == NULL)
+		abort();
 	int count = argc - optind;
 	for (int i = 0; i < (count > 0 ? count : 1); i++) {
 		bool standard = count == 0 || strcmp(argv[optind + i], "-") == 0;
@@ -266,10 +269,11 @@ int main(int argc, char **argv)
 		if (!standard)
 			fclose(f);
 	}
-	if (assembly_free(&d.parts, &d.limits) > 0) {
+	if (assembly_tidy(d.assembly, INT64_MAX) > 0) {
 		fprintf(stderr, "%s: fragment: a message in several frames is incomplete\n", d.file);
 		d.failed = true;
 	}
+	assembly_free(d.assembly);
 	gbk_close();
 	struct unit *u, *next;
 	HASH_ITER(hh, d.units, u, next) {

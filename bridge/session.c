@@ -18,13 +18,14 @@ struct sessions *sessions_open(const struct codec_options *options, const struct
 	size_t memory_most, struct stats *stats)
 {
 	struct sessions *s = calloc(1, sizeof(*s));
-	if (s == NULL)
+	if (s == NULL || (s->assembly = assembly_open(ASSEMBLY_BYTES)) == NULL) {
+		free(s);
 		return NULL;
+	}
 	s->options = options;
 	s->config = config;
 	s->memory_most = memory_most;
 	s->stats = stats;
-	s->assembly = ASSEMBLY_LIMITS_STANDARD;
 	return s;
 }
 
@@ -129,6 +130,7 @@ void sessions_free(struct sessions *s)
 	struct session *session, *next;
 	HASH_ITER(hh, s->by_ident, session, next)
 		forget(s, session);
+	assembly_free(s->assembly);
 	free(s);
 }
 
@@ -242,10 +244,6 @@ void session_conn_ended(struct sessions *s, struct conn *conn, const char *reaso
 		stats_add(s->stats, STAT_UNKNOWN, 1);
 		s->ops.unknown(s->ops.ctx, conn, span_of(conn->in, conn->in_len), now);
 	}
-	unsigned incomplete = assembly_free(&conn->parts, &s->assembly);
-	if (incomplete > 0 && conn_take_line(conn))
-		log_notice("%s: %u messages in several frames stay incomplete", peer, incomplete);
-	s->stats->rejected[CODEC_FRAGMENT] += incomplete;
 	while (conn->sessions != NULL) {
 		struct session *session = conn->sessions;
 		session_leave_conn(session);
@@ -291,10 +289,24 @@ static void tell_untold(struct sessions *s, struct moment now)
 			(unsigned long long)came, (unsigned long long)went);
 }
 
+/* Messages in several frames of which the rest did not come. */
+static void tidy_parts(struct sessions *s, struct moment now)
+{
+	unsigned incomplete = assembly_tidy(s->assembly, now.steady_ms);
+	s->stats->rejected[CODEC_FRAGMENT] += incomplete;
+	s->incomplete += incomplete;
+	if (s->incomplete == 0 || !log_limit_take(&s->incomplete_lines, 1, now.steady_ms))
+		return;
+	log_info("messages in several frames that stayed incomplete and were not acknowledged: %u",
+		s->incomplete);
+	s->incomplete = 0;
+}
+
 void sessions_tick(struct sessions *s, struct moment now)
 {
 	struct session *session;
 	tell_untold(s, now);
+	tidy_parts(s, now);
 	for (unsigned n = 0; n < AT_ONCE && (session = outdated(s, now)) != NULL; n++) {
 		if (!s->ops.room(s->ops.ctx) || !s->ops.forgotten(s->ops.ctx, session, now))
 			return; /* later */

@@ -28,11 +28,13 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return true;
 }
 
-static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
 {
 	struct sessions *s = ctx;
+	const struct assembly_from from = {
+		current(s)->unit.ident, conn_account(s->conn)->key, current(s)->info != NULL};
 	return assembly_add(
-		&s->conn->parts, &s->assembly, current(s)->unit.ident, part, s->now.steady_ms, whole);
+		s->assembly, &from, (unsigned)s->config->jt808.max_packets, part, s->now.steady_ms, parts);
 }
 
 /* Commands went to the unit's own connection: nobody else answers them. */
@@ -46,21 +48,23 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 static void on_send(void *ctx, struct span frame)
 {
 	struct sessions *s = ctx;
-	conn_answer(
-		s->conn, frame, frame.len == s->frame.len && memcmp(frame.ptr, s->frame.ptr, frame.len) == 0);
+	size_t before = s->conn->out_len;
+	conn_answer(s->conn, frame, codec_is_echo(s->frame, frame));
+	if (s->conn->out_len > before && s->answers <= ASSEMBLY_PARTS_MAX)
+		s->answer_len[s->answers++] = (uint16_t)frame.len;
 }
 
 /* --- frames --- */
 
-/* Shows the frame at hand, and what answers it: at most one frame, the end of what is owed. */
+/* Shows the frame at hand, and the frames that answer it: the end of what is owed. */
 static void show(struct sessions *s, const char *error)
 {
-	const struct conn *conn = s->conn;
-	size_t from = s->owed_before + (conn->udp ? 2u : 0u);
+	size_t at = s->owed_before;
 	s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
-	if (conn->out_len > from)
-		s->ops.frame(
-			s->ops.ctx, current(s), false, span_of(conn->out + from, conn->out_len - from), NULL);
+	for (unsigned i = 0; i < s->answers; at += s->answer_len[i++]) {
+		at += s->conn->udp ? 2 : 0; /* the length */
+		s->ops.frame(s->ops.ctx, current(s), false, span_of(s->conn->out + at, s->answer_len[i]), NULL);
+	}
 }
 
 static void failed(struct sessions *s, enum codec_status status)
@@ -113,15 +117,17 @@ static void spend(struct sessions *s, struct session *session)
 /* One whole frame. False: not now. */
 static bool take_frame(struct sessions *s, enum codec_status status)
 {
-	const struct codec_sink sink = {s, session_identify, on_record, on_reply, on_part, on_send};
+	const struct codec_sink sink = {s, session_identify, on_record, NULL, on_reply, on_part, on_send};
 	struct conn *conn = s->conn;
 	s->owed_before = conn->out_len;
+	s->answers = 0;
 	s->later = false;
 	s->records = 0;
 	if (status == CODEC_OK)
 		conn_whole(conn, s->frame.len);
 	if (status == CODEC_OK)
 		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+	assembly_settle(s->assembly, status);
 	if (s->later)
 		return false;
 	stats_add(s->stats, STAT_FRAMES, 1);
@@ -145,7 +151,6 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 	size_t used = 0;
 	s->conn = conn;
 	s->now = now;
-	s->assembly.max_parts = (unsigned)s->config->jt808.max_packets;
 	conn->stream.link.now_ms = now.unix_ms;
 	conn->stream.link.quiet_ms = quiet_ms;
 	*end = INPUT_DONE;

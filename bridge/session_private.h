@@ -33,15 +33,18 @@ struct sessions {
 	struct session_ops ops;
 	struct stats *stats;
 	struct telemetry scratch;
-	struct assembly_limits assembly;
+	struct assembly *assembly; /* of messages in several frames */
+	unsigned incomplete;       /* of them, since the last line */
+	struct log_limit incomplete_lines;
 	/* of the session_input at hand */
 	struct conn *conn;
 	struct moment now;
-	struct span frame;     /* the one being decoded */
-	size_t owed_before;    /* bytes that the connection was owed before it */
-	struct session *fresh; /* the unit that came with this frame */
-	int64_t records;       /* of this frame */
-	bool later;            /* its unit came too soon: the frame is to be given once more */
+	struct span frame;                                    /* the one being decoded */
+	size_t owed_before;                                   /* bytes that the connection was owed before it */
+	uint16_t answers, answer_len[ASSEMBLY_PARTS_MAX + 1]; /* frames that answer it */
+	struct session *fresh;                                /* the unit that came with this frame */
+	int64_t records;                                      /* of this frame */
+	bool later; /* its unit came too soon: the frame is to be given once more */
 };
 
 /* On line or remembered; NULL: neither. */

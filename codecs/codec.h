@@ -36,8 +36,9 @@ enum codec_status {
 	CODEC_UNSUPPORTED, /* nobody knows this message; its record has it as it is */
 	CODEC_BAD_LATITUDE,
 	CODEC_BAD_LONGITUDE,
-	CODEC_NO_ROOM, /* encode: the command does not fit the writer */
-	CODEC_REFUSED, /* the bridge does not admit this unit */
+	CODEC_NO_ROOM, /* encode: the command does not fit the writer; decode: no memory for this part now */
+	CODEC_REFUSED, /* the bridge does not admit this unit, or cannot store its record now */
+	CODEC_FROM_PLATFORM, /* only a platform sends this: somebody sends our own answers back */
 	/* must stay last */
 	CODEC_STATUS_COUNT
 };
@@ -83,8 +84,22 @@ struct codec_link {
 struct codec_part {
 	uint32_t kind;          /* message id: parts of one kind and total belong together */
 	uint16_t total, number; /* number from 1 */
+	uint16_t serial;        /* of its frame: the answer names it */
 	struct span body;
 };
+
+/* What is known of the message of a part. Valid until `decode` returns. */
+struct codec_parts {
+	struct span whole;       /* OK: the bodies in order */
+	const uint16_t *serials; /* OK: of the frames of all parts, by number */
+	uint16_t first_serial;   /* MORE: of the frame of part 1, as far as it is known */
+	size_t missing_count;    /* MORE: so many parts are to be asked for now */
+	const uint16_t *missing; /* their numbers */
+	enum codec_status ended; /* FRAGMENT: what became of the message */
+};
+
+/* Is there room in the outbox? */
+enum codec_room { CODEC_ROOM_YES = 0, CODEC_ROOM_NOT_NOW, CODEC_ROOM_NEVER };
 
 struct codec_sink {
 	void *ctx;
@@ -92,14 +107,26 @@ struct codec_sink {
 	struct codec_unit *(*identify)(void *ctx, struct span ident);
 	/* true: taken, will be stored before anything given to `send` leaves. */
 	bool (*record)(void *ctx, struct telemetry *t);
+	/* Asked once before the first record of a frame that gives several: is there room for all of them? NOT_NOW: nothing of
+	 * it is recorded or answered, and it comes again. NEVER: it is refused for good. NULL: there is always room. */
+	enum codec_room (*batch)(void *ctx, size_t records);
 	/* The unit answered a command (the record of the same frame comes besides). */
 	void (*reply)(void *ctx, const struct command_reply *reply);
-	/* Keeps a part of the current unit's message. OK: all are there, *whole is valid until the next call. MORE:
-	 * kept. Else: refused, for want of room or because it makes no sense. */
-	enum codec_status (*part)(void *ctx, const struct codec_part *part, struct span *whole);
+	/* Keeps a part of the current unit's message. OK: all are there. MORE: kept, and nothing of it may be acknowledged.
+	 * FRAGMENT: it came again after its message had ended. NO_ROOM: not kept, for want of memory now: it comes again.
+	 * Else: it will never be taken. The parts stay until their message has been decoded with another status than REFUSED. */
+	enum codec_status (*part)(void *ctx, const struct codec_part *part, struct codec_parts *parts);
 	/* A protocol acknowledgement, to leave after the records are stored. */
 	void (*send)(void *ctx, struct span frame);
 };
+
+/* Is this answer, byte for byte, the frame that it answers? A server that gets such an answer, or this one when it comes back,
+ * answers it in turn, without end. Every other answer of a codec ends such a talk. So the bridge sends these seldom where an
+ * address can be forged. */
+static inline bool codec_is_echo(struct span frame, struct span answer)
+{
+	return frame.len == answer.len && memcmp(frame.ptr, answer.ptr, frame.len) == 0;
+}
 
 struct frame {
 	size_t skip; /* noise before the frame */

@@ -32,6 +32,7 @@ const char *const codec_status_names[CODEC_STATUS_COUNT] = {
 	[CODEC_BAD_LONGITUDE] = "bad-longitude",
 	[CODEC_NO_ROOM] = "no-room",
 	[CODEC_REFUSED] = "refused",
+	[CODEC_FROM_PLATFORM] = "from-platform",
 };
 
 const struct codec *codec_find(const char *name)

@@ -11,6 +11,8 @@
 #define ESCAPE 0x7d
 #define UNESCAPED_MIN 13
 
+#define PAYLOAD_MAX 60000    /* its hex digits are to fit one record */
+
 enum { LENGTH_BITS = 0x3ff, ENCRYPTION_BITS = 0x1c00, PART_BIT = 0x2000, VERSION_BIT = 0x4000 };
 
 /* link->priv: the delimiter before these bytes was the end of a frame and is used up; it may start one, too. */
@@ -255,6 +257,8 @@ static enum codec_status take_payload(
 		telemetry_set_scratch(t, TM_PAYLOAD, &w);
 		return CODEC_OK;
 	}
+	if (m->body.len > PAYLOAD_MAX)
+		return CODEC_OVERSIZE;
 	for (size_t at = 0; at < m->body.len; at += PIECE) {
 		size_t n = m->body.len - at < PIECE ? m->body.len - at : PIECE;
 		telemetry_add_item(t, "custom.payload.", (uint32_t)(at / PIECE), 4, ITEM_HEX,
@@ -301,31 +305,49 @@ static void begin_record(struct codec_link *link, struct telemetry *t, const str
 	telemetry_set_text(t, TM_MESSAGE_TYPE, span_of(m->type, 6));
 }
 
-/* 0x0704: WORD count, BYTE kind, then WORD length and a location each; all or none. */
+/* 0x0704: WORD count, BYTE kind, then WORD length and a location each; all or none. Items beyond the count are taken as
+ * well: they would be acknowledged and lost. What stands there and is no item is noise. */
+static enum codec_status each_item(struct codec_link *link, const struct jt808_message *m, struct telemetry *t,
+	const struct codec_sink *sink, size_t *items)
+{
+	struct reader r = reader_of(m->body);
+	uint16_t count = reader_u16(&r);
+	uint8_t kind = reader_u8(&r);
+	*items = 0;
+	while (!r.bad && (reader_left(&r) > 0 || *items < count)) {
+		struct span item = reader_take(&r, reader_u16(&r));
+		if (r.bad && *items >= count)
+			return CODEC_OK;
+		if (r.bad)
+			break;
+		begin_record(link, t, m);
+		enum codec_status status = jt808_location(t, item, link->unit->options);
+		if (status != CODEC_OK)
+			return status;
+		telemetry_set(t, TM_BUFFERED, kind == 1);
+		if (sink != NULL && !sink->record(sink->ctx, t))
+			return CODEC_REFUSED;
+		++*items;
+	}
+	return r.bad ? CODEC_TRUNCATED : CODEC_OK;
+}
+
 static enum codec_status batch(struct codec_link *link, const struct jt808_message *m, struct telemetry *t,
 	const struct codec_sink *sink)
 {
-	enum codec_status status = CODEC_OK;
-	for (int pass = 0; pass < 2; pass++) { /* first whether all are fine, then the records */
-		struct reader r = reader_of(m->body);
-		uint16_t count = reader_u16(&r);
-		uint8_t kind = reader_u8(&r);
-		for (uint16_t i = 0; i < count && !r.bad; i++) {
-			struct span item = reader_take(&r, reader_u16(&r));
-			if (r.bad)
-				break;
-			begin_record(link, t, m);
-			status = jt808_location(t, item, link->unit->options);
-			telemetry_set(t, TM_BUFFERED, kind == 1);
-			if (status == CODEC_OK && pass == 1 && !sink->record(sink->ctx, t))
-				return CODEC_REFUSED;
-			if (status != CODEC_OK)
-				return status;
-		}
-		if (r.bad)
-			return CODEC_TRUNCATED;
+	size_t items; /* first whether all are fine, then the records */
+	enum codec_status status = each_item(link, m, t, NULL, &items);
+	if (status != CODEC_OK)
+		return status;
+	switch (items > 1 && sink->batch != NULL ? sink->batch(sink->ctx, items) : CODEC_ROOM_YES) {
+	case CODEC_ROOM_YES:
+		return each_item(link, m, t, sink, &items);
+	case CODEC_ROOM_NOT_NOW:
+		return CODEC_REFUSED;
+	case CODEC_ROOM_NEVER:
+		return CODEC_OVERSIZE;
 	}
-	return status;
+	return CODEC_REFUSED;
 }
 
 static enum codec_status take(struct codec_link *link, const struct jt808_message *m, size_t row,
@@ -360,8 +382,9 @@ static enum codec_status identify(struct codec_link *link, const struct jt808_me
 	return CODEC_OK;
 }
 
-static enum codec_status take_message(struct codec_link *link, const struct jt808_message *m, struct span frame,
-	struct telemetry *t, const struct codec_sink *sink)
+/* A whole message; `serials` of its parts, NULL when it came in one piece. */
+static enum codec_status take_message(struct codec_link *link, const struct jt808_message *m,
+	const uint16_t *serials, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
 	size_t row = 0;
 	while (row < MESSAGE_COUNT && messages[row].id != m->id)
@@ -369,21 +392,40 @@ static enum codec_status take_message(struct codec_link *link, const struct jt80
 	enum codec_status status = take(link, m, row, t, sink);
 	if (status == CODEC_REFUSED)
 		return status;
-	enum jt808_answer answer = row == UNKNOWN ? JT808_ANSWER_GENERAL : messages[row].answer;
-	if (status == CODEC_UNSUPPORTED) {
-		jt808_send_answer(link, m, answer, JT808_RESULT_UNSUPPORTED, sink);
-	} else if (status != CODEC_OK) { /* it would say the same again */
-		jt808_send_answer(link, m,
-			answer == JT808_ANSWER_NONE ? JT808_ANSWER_NONE : JT808_ANSWER_GENERAL,
-			JT808_RESULT_WRONG, sink);
-	} else {
-		jt808_send_answer(link, m, answer, JT808_RESULT_OK, sink);
-		if (m->id == 0x0001)
-			jt808_tell_reply(m, (uint16_t)(m->body.ptr[2] << 8 | m->body.ptr[3]), frame, sink);
-		else if (messages[row].command != 0)
-			jt808_tell_reply(m, messages[row].command, frame, sink);
-	}
+	jt808_answer(
+		link, m, serials, row == UNKNOWN ? JT808_ANSWER_GENERAL : messages[row].answer, status, sink);
+	if (status != CODEC_OK)
+		return status;
+	if (m->id == 0x0001)
+		jt808_tell_reply(m, (uint16_t)(m->body.ptr[2] << 8 | m->body.ptr[3]), frame, sink);
+	else if (messages[row].command != 0)
+		jt808_tell_reply(m, messages[row].command, frame, sink);
 	return status;
+}
+
+static enum codec_status take_part(struct codec_link *link, struct jt808_message *m, struct span frame,
+	struct telemetry *t, const struct codec_sink *sink)
+{
+	const struct codec_part part = {m->id, m->total, m->number, m->serial, m->body};
+	struct codec_parts parts;
+	enum codec_status status = sink->part(sink->ctx, &part, &parts);
+	if (status == CODEC_OK) {
+		m->body = parts.whole;
+		return take_message(link, m, parts.serials, frame, t, sink);
+	}
+	if (status == CODEC_MORE) {
+		jt808_ask_parts(link, m, &parts, frame.len, sink);
+		return CODEC_FRAGMENT;
+	}
+	if (status != CODEC_NO_ROOM)
+		jt808_answer_part(link, m, status == CODEC_FRAGMENT ? parts.ended : status, sink);
+	return status;
+}
+
+/* Only a platform sends these; 0xExxx are the makers' own, from their units. */
+static bool is_from_platform(uint16_t id)
+{
+	return id >= 0x8000 && id >> 12 != 0xe;
 }
 
 static enum codec_status jt808_decode(
@@ -397,20 +439,14 @@ static enum codec_status jt808_decode(
 	enum codec_status status = unescape(frame, &w);
 	if (status == CODEC_OK)
 		status = read_header(writer_span(&w), &m, &phone, &version);
+	if (status == CODEC_OK && is_from_platform(m.id))
+		status = CODEC_FROM_PLATFORM;
 	if (status == CODEC_OK)
 		status = identify(link, &m, phone, version, sink);
 	if (status != CODEC_OK)
 		return status;
-	if (m.total <= 1)
-		return take_message(link, &m, frame, t, sink);
-	const struct codec_part part = {m.id, m.total, m.number, m.body};
-	status = sink->part(sink->ctx, &part, &m.body);
-	if (status == CODEC_OK)
-		return take_message(link, &m, frame, t, sink);
-	if (status != CODEC_MORE)
-		return status;
-	jt808_send_general(link, &m, JT808_RESULT_OK, sink);
-	return CODEC_FRAGMENT;
+	return m.total <= 1 ? take_message(link, &m, NULL, frame, t, sink)
+			    : take_part(link, &m, frame, t, sink);
 }
 
 const struct codec codec_jt808 = {

@@ -28,7 +28,7 @@ struct jt808_message {
 	char type[7]; /* "0x0200" */
 };
 
-enum { JT808_RESULT_OK = 0, JT808_RESULT_FAILURE, JT808_RESULT_WRONG, JT808_RESULT_UNSUPPORTED };
+enum jt808_result { JT808_RESULT_OK = 0, JT808_RESULT_FAILURE, JT808_RESULT_WRONG, JT808_RESULT_UNSUPPORTED };
 enum jt808_answer {
 	JT808_ANSWER_NONE = 0,
 	JT808_ANSWER_GENERAL,
@@ -45,11 +45,15 @@ static inline struct jt808_unit *jt808_unit(struct codec_unit *unit)
 /* Writes a whole frame to the unit: header, body, check byte, escapes. Returns its serial number. */
 uint16_t jt808_frame(struct codec_unit *unit, uint16_t id, struct span body, struct writer *out);
 
-/* The answer of this kind to a message; JT808_ANSWER_NONE sends nothing. */
-void jt808_send_answer(struct codec_link *link, const struct jt808_message *m, enum jt808_answer answer,
-	uint8_t result, const struct codec_sink *sink);
-void jt808_send_general(
-	struct codec_link *link, const struct jt808_message *m, uint8_t result, const struct codec_sink *sink);
+/* Answers a message of which this became; `serials` of all its parts, NULL when it came in one piece. */
+void jt808_answer(struct codec_link *link, const struct jt808_message *m, const uint16_t *serials,
+	enum jt808_answer answer, enum codec_status status, const struct codec_sink *sink);
+/* The general answer to one frame. */
+void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, enum codec_status status,
+	const struct codec_sink *sink);
+/* Asks for missing parts, for as many as an answer to a frame of `frame_len` bytes may name. */
+void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, const struct codec_parts *parts,
+	size_t frame_len, const struct codec_sink *sink);
 /* The message answers our command with this id: tells the bridge. */
 void jt808_tell_reply(
 	const struct jt808_message *m, uint16_t command, struct span frame, const struct codec_sink *sink);

@@ -59,12 +59,12 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 	(void)reply;
 }
 
-static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
 {
 	(void)ctx;
 	(void)part;
-	(void)whole;
-	return CODEC_MORE;
+	(void)parts;
+	return CODEC_NO_ROOM;
 }
 
 static void on_send(void *ctx, struct span frame)
@@ -104,7 +104,7 @@ static void prepare(struct work *w, const struct kind *kind, const struct emit_f
 	w->options.jt808_utc_offset_s = 28800;
 	w->unit.options = &w->options;
 	w->format = format;
-	w->sink = (struct codec_sink){w, on_identify, on_record, on_reply, on_part, on_send};
+	w->sink = (struct codec_sink){w, on_identify, on_record, NULL, on_reply, on_part, on_send};
 	w->stream.link.now_ms = 1800000000000;
 	w->stream.link.quiet_ms = CODEC_QUIET_FINAL;
 	if (kind->hex == NULL)

@@ -7,13 +7,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define MEMORY 16384
+
 struct state {
 	struct codec_stream stream;
 	struct codec_unit unit;
 	struct codec_options options;
 	struct telemetry scratch;
-	struct assembly *parts;
-	struct assembly_limits limits;
+	struct assembly *assembly;
 	uint8_t out[1 << 16];
 };
 
@@ -40,11 +41,24 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return true;
 }
 
-static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+static enum codec_room on_batch(void *ctx, size_t records)
 {
-	struct state *p = ctx;
-	return assembly_add(
-		&p->parts, &p->limits, p->stream.link.unit->ident, part, p->stream.link.now_ms, whole);
+	(void)ctx;
+	assert(records > 1);
+	return (enum codec_room)(records % 3);
+}
+
+/* Two addresses, and little memory. */
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
+{
+	struct state *s = ctx;
+	const uint8_t address[16] = {part->serial & 1};
+	const struct assembly_from from = {s->stream.link.unit->ident, address, part->serial & 2};
+	s->stream.link.now_ms += part->serial;
+	enum codec_status status = assembly_add(s->assembly, &from, 255, part, s->stream.link.now_ms, parts);
+	assert(assembly_bytes(s->assembly) <= MEMORY);
+	assert(status != CODEC_MORE || parts->missing_count < part->total);
+	return status;
 }
 
 static void on_reply(void *ctx, const struct command_reply *reply)
@@ -61,7 +75,7 @@ static void on_send(void *ctx, struct span frame)
 
 static size_t feed(struct state *s, struct span in, int32_t quiet_ms)
 {
-	const struct codec_sink sink = {s, on_identify, on_record, on_reply, on_part, on_send};
+	const struct codec_sink sink = {s, on_identify, on_record, on_batch, on_reply, on_part, on_send};
 	size_t used = 0;
 	s->stream.link.quiet_ms = quiet_ms;
 	while (used < in.len) {
@@ -74,7 +88,10 @@ static size_t feed(struct state *s, struct span in, int32_t quiet_ms)
 		}
 		assert(f.skip + f.len > 0 && f.skip + f.len <= rest.len);
 		if (status == CODEC_OK)
-			codec_decode(&s->stream, span_of(rest.ptr + f.skip, f.len), &s->scratch, &sink);
+			status =
+				codec_decode(&s->stream, span_of(rest.ptr + f.skip, f.len), &s->scratch, &sink);
+		assembly_settle(s->assembly, status);
+		assembly_tidy(s->assembly, s->stream.link.now_ms);
 		used += f.skip + f.len;
 	}
 	assert(s->stream.codec == NULL || in.len - used <= s->stream.codec->max_frame);
@@ -95,7 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.stream.codec = codec_find(FUZZ_CODEC);
 #endif
 	s.options.h02_ack = (enum h02_ack)(data[0] & 3);
-	s.limits = ASSEMBLY_LIMITS_STANDARD;
+	s.assembly = assembly_open(MEMORY);
+	assert(s.assembly != NULL);
 	s.options.from_gbk = gbk_to_utf8;
 	size_t cuts[2] = {data[1], data[2] * 8u}, len = size - 3;
 	uint8_t *bytes = malloc(len); /* its end is guarded by the sanitizer */
@@ -107,7 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		from += feed(&s, span_of(bytes + from, to - from), quiet);
 	}
 	free(bytes);
-	assembly_free(&s.parts, &s.limits);
-	assert(s.limits.bytes == 0);
+	assembly_tidy(s.assembly, INT64_MAX);
+	assert(assembly_bytes(s.assembly) == 0);
+	assembly_free(s.assembly);
 	return 0;
 }

@@ -35,3 +35,4 @@ write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\n
 write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic = b\n")
 write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
 write("topic", "cmd", b"trackers/9170503816/cmd")
+write("assembly", "three-parts", bytes.fromhex("00000301010000" "00000302020000" "00000303030000" "00000303030000"))

@@ -103,11 +103,19 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return true;
 }
 
-static enum codec_status on_part(void *ctx, const struct codec_part *part, struct span *whole)
+static enum codec_room on_batch(void *ctx, size_t records)
+{
+	(void)ctx;
+	assert_true(records > 1);
+	return CODEC_ROOM_YES;
+}
+
+static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
 {
 	struct player *p = ctx;
-	return assembly_add(
-		&p->parts, &p->limits, p->stream.link.unit->ident, part, p->stream.link.now_ms, whole);
+	static const uint8_t address[16];
+	const struct assembly_from from = {p->stream.link.unit->ident, address, false};
+	return assembly_add(p->assembly, &from, 32, part, p->stream.link.now_ms, parts);
 }
 
 static void on_reply(void *ctx, const struct command_reply *reply)
@@ -135,14 +143,17 @@ static void on_send(void *ctx, struct span frame)
 	got->sent[got->sends++] = text_or_hex(frame);
 }
 
+static unsigned players; /* at a time */
+
 struct player *player_new(struct span ident)
 {
 	struct player *p = calloc(1, sizeof(*p));
 	p->stream.link.now_ms = TEST_NOW_MS;
-	p->sink = (struct codec_sink){p, on_identify, on_record, on_reply, on_part, on_send};
-	p->limits = ASSEMBLY_LIMITS_STANDARD;
+	p->sink = (struct codec_sink){p, on_identify, on_record, on_batch, on_reply, on_part, on_send};
+	p->assembly = assembly_open(ASSEMBLY_BYTES);
 	p->got.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
-	gbk_open();
+	if (players++ == 0)
+		gbk_open();
 	if (ident.len > 0)
 		p->stream.link.unit = on_identify(p, ident);
 	return p;
@@ -163,6 +174,7 @@ void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 		if (status == CODEC_OK)
 			status = codec_decode(
 				&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
+		assembly_settle(p->assembly, status);
 		assert_true(frame.skip + frame.len <= in.len || status == CODEC_MORE);
 		p->got.by_status[status]++;
 		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
@@ -189,9 +201,11 @@ void player_free(struct player *p)
 	}
 	for (size_t i = 0; i < p->got.sends; i++)
 		free(p->got.sent[i]);
-	assembly_free(&p->parts, &p->limits);
-	assert_int_equal(p->limits.bytes, 0);
-	gbk_close();
+	assembly_tidy(p->assembly, INT64_MAX);
+	assert_int_equal(assembly_bytes(p->assembly), 0);
+	assembly_free(p->assembly);
+	if (--players == 0)
+		gbk_close();
 	free(p);
 }
 

@@ -53,8 +53,7 @@ struct player {
 	struct codec_stream stream;
 	struct collected got;
 	struct codec_sink sink;
-	struct assembly *parts;
-	struct assembly_limits limits;
+	struct assembly *assembly;
 	struct telemetry scratch;
 	uint8_t buf[1 << 18];
 	size_t len;

@@ -154,8 +154,9 @@ static void truncated(const struct vector *v)
 			if (status == CODEC_MORE || status == CODEC_NOT_MINE)
 				break;
 			if (status == CODEC_OK)
-				codec_decode(&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch,
-					&p->sink);
+				status = codec_decode(&p->stream, span_of(in.ptr + frame.skip, frame.len),
+					&p->scratch, &p->sink);
+			assembly_settle(p->assembly, status);
 			in = span_after(in, frame.skip + frame.len);
 		}
 		player_free(p);
