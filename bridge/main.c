@@ -21,17 +21,12 @@ static void use_stats_interval(struct bridge *b)
 	ev_timer_start(b->loop, &b->stats_timer);
 }
 
-/* Once per turn of the loop: first the disk, then the units, then the broker. */
+/* Once per turn of the loop: the disk and the units, then the broker. */
 static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	(void)events;
 	struct bridge *b = prepare->data;
-	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
-		conns_resume(b->conns);
-		listeners_resume(b->listeners);
-	}
-	bool stored = outbox_sync(b->outbox);
-	conns_flush(b->conns, stored);
+	parts_turn(b);
 	mqtt_kick(b->mqtt);
 	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : COLLECT_SECONDS);
 	if (b->stopping && (outbox_count(b->outbox) == 0 || !mqtt_connected(b->mqtt)))
@@ -54,9 +49,9 @@ static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_command_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
+	(void)loop;
 	(void)events;
-	struct bridge *b = timer->data;
-	downlink_tick(b->downlink, (int64_t)(ev_now(loop) * 1000));
+	parts_tick(timer->data);
 }
 
 static void on_stop_timeout(struct ev_loop *loop, ev_timer *timer, int events)
@@ -75,11 +70,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 		return;
 	log_notice("stopping");
 	service_stopping();
-	b->stopping = true;
-	listeners_stop(b->listeners);
-	conns_flush(b->conns, outbox_sync(b->outbox));
-	downlink_stop(b->downlink, (int64_t)(ev_now(loop) * 1000));
-	conns_close_all(b->conns, "the bridge stops");
+	parts_stop(b);
 	ev_timer_init(&b->stop_timer, on_stop_timeout, STOP_SECONDS, 0.);
 	b->stop_timer.data = b;
 	ev_timer_start(loop, &b->stop_timer);

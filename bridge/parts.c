@@ -10,7 +10,7 @@ static int64_t now_ms(const struct bridge *b)
 	return (int64_t)(ev_now(b->loop) * 1000);
 }
 
-static void on_message(void *ctx, const struct mqtt_message *m)
+void parts_message(void *ctx, const struct mqtt_message *m)
 {
 	struct bridge *b = ctx;
 	if (b->homeassistant != NULL && span_is(m->topic, homeassistant_birth_topic(&b->config).text)) {
@@ -157,7 +157,7 @@ bool parts_reload(struct bridge *b)
 		log_error("reload: the units file has faults; nothing is changed, the units stay as they were");
 		ok = false;
 	}
-	if (ok && !listeners_reload(b->listeners, why, sizeof(why))) {
+	if (ok && b->listeners != NULL && !listeners_reload(b->listeners, why, sizeof(why))) {
 		log_error("reload: [listen] tls: %s; nothing is changed", why);
 		ok = false;
 	}
@@ -210,21 +210,17 @@ static bool open_mqtt(struct bridge *b)
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	struct topic birth = homeassistant_birth_topic(c);
 	const char *subscribe[3] = {NULL};
-	const struct mqtt_ops ops = {b, on_message};
+	const struct mqtt_ops ops = {b, parts_message};
 	size_t n = 0;
 	if (c->commands.enabled)
 		subscribe[n++] = commands.text;
-	if (c->homeassistant.discovery) {
+	if (c->homeassistant.discovery)
 		subscribe[n++] = birth.text;
-		b->homeassistant = homeassistant_open(c, b->sessions, b->uplink);
-		if (b->homeassistant == NULL)
-			return false;
-	}
 	b->mqtt = mqtt_open(b->loop, c, &ops, subscribe, status.text, b->outbox, &b->stats);
 	return b->mqtt != NULL;
 }
 
-bool parts_open(struct bridge *b, char *why, size_t size)
+bool parts_open_inside(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
@@ -249,9 +245,19 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
 	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
 		return false;
+	if (c->homeassistant.discovery)
+		b->homeassistant = homeassistant_open(c, b->sessions, b->uplink);
 	const struct session_ops ops = {
 		b, on_room, on_record, on_reply, on_online, on_ready, on_offline, on_frame, on_unknown};
 	sessions_set_ops(b->sessions, &ops);
+	return !c->homeassistant.discovery || b->homeassistant != NULL;
+}
+
+bool parts_open(struct bridge *b, char *why, size_t size)
+{
+	const struct config *c = &b->config;
+	if (!parts_open_inside(b, why, size))
+		return false;
 	const struct relay_ops relay_ops = {b, on_relay_reply};
 	if (*c->relay.server && (b->relay = relay_open(b->loop, c, &b->stats, &relay_ops)) == NULL)
 		return false;
@@ -259,6 +265,32 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
 	return b->listeners != NULL;
+}
+
+void parts_turn(struct bridge *b)
+{
+	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
+		conns_resume(b->conns);
+		if (b->listeners != NULL)
+			listeners_resume(b->listeners);
+	}
+	bool stored = outbox_sync(b->outbox);
+	conns_flush(b->conns, stored);
+}
+
+void parts_tick(struct bridge *b)
+{
+	downlink_tick(b->downlink, now_ms(b));
+}
+
+void parts_stop(struct bridge *b)
+{
+	b->stopping = true;
+	if (b->listeners != NULL)
+		listeners_stop(b->listeners);
+	conns_flush(b->conns, outbox_sync(b->outbox));
+	downlink_stop(b->downlink, now_ms(b));
+	conns_close_all(b->conns, "the bridge stops");
 }
 
 void parts_close(struct bridge *b)
