@@ -1,49 +1,75 @@
 /* fuzz_path_config: the files and the clocks of a run. */
 #include "fuzz_path.h"
 
+#include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 /* --- files --- */
 
+#define DIRECTORY "t2m-fuzz-" /* and the number of the process */
+
 static char config_path[40], units_path[40], directory[64], outbox_path[80];
 static int config_fd, units_fd;
 
-static void remove_outbox(void)
+static void remove_outbox(const char *in)
 {
 	static const char *const names[] = {"data.mdb", "lock.mdb", "tracker2mqtt.lock"};
+	char path[160];
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char path[120];
-		snprintf(path, sizeof(path), "%s/%s", outbox_path, names[i]);
+		snprintf(path, sizeof(path), "%s/outbox/%s", in, names[i]);
 		unlink(path);
 	}
+	snprintf(path, sizeof(path), "%s/outbox", in);
+	rmdir(path);
 }
 
-static void remove_all(void)
+static void remove_own(void)
 {
-	remove_outbox();
-	rmdir(outbox_path);
+	remove_outbox(directory);
 	rmdir(directory);
+}
+
+/* A process that found something had no time to remove its own. */
+static void remove_left_behind(const char *parent)
+{
+	DIR *all = opendir(parent);
+	struct dirent *entry;
+	while (all != NULL && (entry = readdir(all)) != NULL) {
+		int number = 0;
+		char path[100];
+		if (sscanf(entry->d_name, DIRECTORY "%d", &number) != 1 || kill(number, 0) == 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/" DIRECTORY "%d", parent, number);
+		remove_outbox(path);
+		rmdir(path);
+	}
+	if (all != NULL)
+		closedir(all);
 }
 
 void files_open(void)
 {
+	const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 	config_fd = memfd_create("config", 0);
 	units_fd = memfd_create("units", 0);
 	snprintf(config_path, sizeof(config_path), "/proc/self/fd/%d", config_fd);
 	snprintf(units_path, sizeof(units_path), "/proc/self/fd/%d", units_fd);
-	strcpy(directory, access("/dev/shm", W_OK) == 0 ? "/dev/shm/t2m-fuzz-XXXXXX" : "/tmp/t2m-fuzz-XXXXXX");
-	if (config_fd < 0 || units_fd < 0 || mkdtemp(directory) == NULL)
+	remove_left_behind(parent);
+	snprintf(directory, sizeof(directory), "%s/" DIRECTORY "%d", parent, (int)getpid());
+	if (config_fd < 0 || units_fd < 0 || mkdir(directory, 0700) != 0)
 		abort();
 	snprintf(outbox_path, sizeof(outbox_path), "%s/outbox", directory);
-	atexit(remove_all);
+	atexit(remove_own);
 }
 
 const char *files_outbox(void)
 {
-	remove_outbox();
+	remove_outbox(directory);
 	return outbox_path;
 }
 
