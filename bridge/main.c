@@ -11,7 +11,6 @@
 #include <signal.h>
 
 #define STOP_SECONDS 5.0
-#define CATCH_UP_BELOW 1000
 #define CATCH_UP_SECONDS 0.01  /* between two turns that tell what is due */
 #define COLLECT_SECONDS 0.0015 /* what comes within it shares a turn: one transaction, one push to the broker */
 
@@ -30,25 +29,15 @@ static void on_wake(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events; /* it only wakes the loop: before_sleep follows */
 }
 
-/* Once per turn of the loop: first the disk, then the units, then the broker. */
+/* Once per turn of the loop: the disk and the units, then the broker. */
 static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	(void)events;
 	struct bridge *b = prepare->data;
-	struct moment now = parts_now(b);
-	conns_reap(b->conns);
-	bool drained =
-		outbox_count(b->outbox) < CATCH_UP_BELOW; /* never more at a time than the broker takes soon */
-	if (drained && sessions_catch_up(b->sessions, now) && !ev_is_active(&b->wake)) {
+	if (parts_turn(b) && !ev_is_active(&b->wake)) {
 		ev_timer_set(&b->wake, CATCH_UP_SECONDS, 0.);
 		ev_timer_start(loop, &b->wake);
 	}
-	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
-		conns_resume(b->conns);
-		listeners_resume(b->listeners);
-	}
-	bool stored = outbox_sync(b->outbox);
-	conns_flush(b->conns, stored);
 	mqtt_kick(b->mqtt);
 	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : COLLECT_SECONDS);
 	if (b->stopping && (outbox_count(b->outbox) == 0 || !mqtt_connected(b->mqtt)))
@@ -73,9 +62,7 @@ static void on_command_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop;
 	(void)events;
-	struct bridge *b = timer->data;
-	downlink_tick(b->downlink, parts_now(b));
-	sessions_tick(b->sessions, parts_now(b));
+	parts_tick(timer->data);
 }
 
 static void on_stop_timeout(struct ev_loop *loop, ev_timer *timer, int events)
@@ -94,11 +81,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 		return;
 	log_notice("stopping");
 	service_stopping();
-	b->stopping = true;
-	listeners_stop(b->listeners);
-	conns_flush(b->conns, outbox_sync(b->outbox));
-	downlink_stop(b->downlink, parts_now(b));
-	conns_close_all(b->conns, "the bridge stops");
+	parts_stop(b);
 	ev_timer_init(&b->stop_timer, on_stop_timeout, STOP_SECONDS, 0.);
 	b->stop_timer.data = b;
 	ev_timer_start(loop, &b->stop_timer);

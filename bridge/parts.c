@@ -5,12 +5,14 @@
 #include "log.h"
 #include "topic.h"
 
+#define CATCH_UP_BELOW 1000
+
 struct moment parts_now(const struct bridge *b)
 {
 	return (struct moment){(int64_t)(ev_now(b->loop) * 1000), clock_steady_ms()};
 }
 
-static void on_message(void *ctx, const struct mqtt_message *m)
+void parts_message(void *ctx, const struct mqtt_message *m)
 {
 	struct bridge *b = ctx;
 	if (b->homeassistant != NULL && span_is(m->topic, homeassistant_birth_topic(&b->config).text)) {
@@ -187,7 +189,7 @@ bool parts_reload(struct bridge *b)
 		log_error("reload: the units file has faults; nothing is changed, the units stay as they were");
 		ok = false;
 	}
-	if (ok && !listeners_reload(b->listeners, why, sizeof(why))) {
+	if (ok && b->listeners != NULL && !listeners_reload(b->listeners, why, sizeof(why))) {
 		log_error("reload: [listen] tls: %s; nothing is changed", why);
 		ok = false;
 	}
@@ -240,21 +242,17 @@ static bool open_mqtt(struct bridge *b)
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	struct topic birth = homeassistant_birth_topic(c);
 	const char *subscribe[3] = {NULL};
-	const struct mqtt_ops ops = {b, on_message};
+	const struct mqtt_ops ops = {b, parts_message};
 	size_t n = 0;
 	if (c->commands.enabled)
 		subscribe[n++] = commands.text;
-	if (c->homeassistant.discovery) {
+	if (c->homeassistant.discovery)
 		subscribe[n++] = birth.text;
-		b->homeassistant = homeassistant_open(c, b->uplink);
-		if (b->homeassistant == NULL)
-			return false;
-	}
 	b->mqtt = mqtt_open(b->loop, c, &ops, subscribe, status.text, b->outbox, &b->stats);
 	return b->mqtt != NULL;
 }
 
-bool parts_open(struct bridge *b, char *why, size_t size)
+bool parts_open_inside(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
@@ -280,6 +278,8 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
 	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
 		return false;
+	if (c->homeassistant.discovery && (b->homeassistant = homeassistant_open(c, b->uplink)) == NULL)
+		return false;
 	const struct session_ops ops = {
 		.ctx = b,
 		.room = on_room,
@@ -295,6 +295,14 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 		.unknown = on_unknown,
 	};
 	sessions_set_ops(b->sessions, &ops);
+	return true;
+}
+
+bool parts_open(struct bridge *b, char *why, size_t size)
+{
+	const struct config *c = &b->config;
+	if (!parts_open_inside(b, why, size))
+		return false;
 	const struct relay_ops relay_ops = {b, on_relay_reply};
 	if (*c->relay.server && (b->relay = relay_open(b->loop, c, &b->stats, &relay_ops)) == NULL)
 		return false;
@@ -302,6 +310,38 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
 	return b->listeners != NULL;
+}
+
+bool parts_turn(struct bridge *b)
+{
+	conns_reap(b->conns);
+	/* never more at a time than the broker takes soon */
+	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, parts_now(b));
+	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
+		conns_resume(b->conns);
+		if (b->listeners != NULL)
+			listeners_resume(b->listeners);
+	}
+	bool stored = outbox_sync(b->outbox);
+	conns_flush(b->conns, stored);
+	return more;
+}
+
+void parts_tick(struct bridge *b)
+{
+	downlink_tick(b->downlink, parts_now(b));
+	sessions_tick(b->sessions, parts_now(b));
+}
+
+void parts_stop(struct bridge *b)
+{
+	b->stopping = true;
+	if (b->listeners != NULL)
+		listeners_stop(b->listeners);
+	conns_reap(b->conns);
+	conns_flush(b->conns, outbox_sync(b->outbox));
+	downlink_stop(b->downlink, parts_now(b));
+	conns_close_all(b->conns, "the bridge stops");
 }
 
 void parts_close(struct bridge *b)

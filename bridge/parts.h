@@ -49,8 +49,19 @@ unsigned parts_check(const struct config *config, FILE *errors);
 struct moment parts_now(const struct bridge *bridge);
 /* The gauges among the counters as they are now. */
 void parts_refresh_stats(void *bridge);
+/* Opens what lies between the sockets and the broker: all but relay, mqtt, metrics and listeners. False: `why`; parts_close
+ * is still due. */
+bool parts_open_inside(struct bridge *bridge, char *why, size_t size);
 /* Opens every part, the listeners last. False: `why`; parts_close is still due. */
 bool parts_open(struct bridge *bridge, char *why, size_t size);
+/* A message of the broker: a command, or Home Assistant's birth. */
+void parts_message(void *bridge, const struct mqtt_message *message);
+/* Once per turn of the loop: who is to go goes, then the disk, then the units. True: there is more to tell; come again soon. */
+bool parts_turn(struct bridge *bridge);
+/* A few times a second: what waits for a unit, or for its answer, may have waited long enough. */
+void parts_tick(struct bridge *bridge);
+/* The bridge stops: what is stored is acknowledged, commands end, units go. The outbox stays open. */
+void parts_stop(struct bridge *bridge);
 /* Reads the configuration, the units file and the certificate of the listeners again. False: one of them has faults, they
  * are told, and nothing has changed. */
 bool parts_reload(struct bridge *bridge);

@@ -47,6 +47,13 @@ struct session *session_find(struct sessions *s, struct span ident)
 	return session != NULL && session->conn != NULL ? session : NULL;
 }
 
+void sessions_each(struct sessions *s, void (*each)(void *ctx, struct session *session), void *ctx)
+{
+	struct session *session, *next;
+	HASH_ITER(hh, s->by_ident, session, next)
+		each(ctx, session);
+}
+
 struct session *sessions_add(struct sessions *s, struct span ident)
 {
 	struct session *session = calloc(1, sizeof(*session));

@@ -102,6 +102,8 @@ void session_set_due(struct sessions *sessions, struct session *session, unsigne
 /* Tells what is due, of a few hundred units at most. True: there is more. */
 bool sessions_catch_up(struct sessions *sessions, struct moment now);
 
+/* Calls `each` for every unit, on line or remembered. It may not add or forget any. */
+void sessions_each(struct sessions *sessions, void (*each)(void *ctx, struct session *session), void *ctx);
 /* The unit on line with this ident, or NULL. */
 struct session *session_find(struct sessions *sessions, struct span ident);
 /* Are there units that always have a place, those of the units file? */

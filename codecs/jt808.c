@@ -11,7 +11,7 @@
 #define ESCAPE 0x7d
 #define UNESCAPED_MIN 13
 
-#define PAYLOAD_MAX 60000    /* its hex digits are to fit one record */
+#define PAYLOAD_MAX 60000 /* its hex digits are to fit one record */
 
 enum { LENGTH_BITS = 0x3ff, ENCRYPTION_BITS = 0x1c00, PART_BIT = 0x2000, VERSION_BIT = 0x4000 };
 

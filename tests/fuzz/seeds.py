@@ -4,6 +4,9 @@ import json
 import pathlib
 import sys
 
+sys.dont_write_bytecode = True
+import seeds_path
+
 tests, out = map(pathlib.Path, sys.argv[1:])
 V2 = bytes.fromhex("0D0A0D0A000D0A515549540A")
 
@@ -36,3 +39,7 @@ write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic
 write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
 write("topic", "cmd", b"trackers/9170503816/cmd")
 write("assembly", "three-parts", bytes.fromhex("00000301010000" "00000302020000" "00000303030000" "00000303030000"))
+vectors = [json.loads(line) for path in sorted((tests / "vectors").glob("*-*.jsonl")) for line in path.read_text().splitlines()]
+some = [(row["name"], bytes.fromhex(row["hex"])) for row in vectors[::8] if "hex" in row]
+for name, data in seeds_path.plays(some):
+    write("path", name, data)
