@@ -229,7 +229,8 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
 	const struct outbox_options outbox = {c->outbox.path, (size_t)c->outbox.size,
-		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval};
+		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval,
+		(enum outbox_damaged)c->outbox.damaged};
 	b->outbox = outbox_open(&outbox, why, size);
 	if (b->outbox == NULL)
 		return false;
