@@ -15,6 +15,7 @@
 #define KEY_MAX 511
 #define NAMES_MAX 4
 #define HEAD sizeof(struct store_page) /* of a page */
+#define REFUSED_HEAD 24                /* before each message there: when, why, its number */
 #define FREE_TAIL (1u << 20)           /* so many free pages may lie behind the end of the file */
 
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4 };
@@ -293,11 +294,16 @@ static bool on_message(struct walk *w, struct tree *t, struct span key, struct s
 	struct outbox_message m;
 	uint64_t number;
 	memcpy(&number, key.ptr, sizeof(number));
-	if (number == 0 || !message_begins(data, size, &m))
+	size_t before = t->kind == REFUSED && size >= REFUSED_HEAD ? REFUSED_HEAD : 0;
+	if (t->kind == REFUSED && number == 0) /* sums */
+		return true;
+	if (number == 0 || !message_begins(span_after(data, before), size - before, &m))
 		return bad(w, "database %s: number %llu is no message", kind_names[t->kind],
 			(unsigned long long)number);
-	if (t->kind == REFUSED)
+	if (t->kind == REFUSED) {
+		w->out->refused++;
 		return true;
+	}
 	if (w->out->messages++ == 0) {
 		w->out->first = number;
 		w->out->first_put_ms = m.put_ms;
@@ -310,10 +316,12 @@ static bool on_message(struct walk *w, struct tree *t, struct span key, struct s
 static bool on_memory(struct walk *w, struct span key, struct span data)
 {
 	int64_t value;
-	if (data.len != sizeof(value) && data.len != 2 * sizeof(value))
+	bool special = *key.ptr == '#';
+	if (data.len < sizeof(value) ||
+		(!special && data.len != sizeof(value) && data.len != 2 * sizeof(value)))
 		return bad(w, "database memory: %zu bytes under one key", data.len);
 	memcpy(&value, data.ptr, sizeof(value));
-	*(*key.ptr == '#' ? &w->out->special : &w->out->remembered) += 1;
+	*(special ? &w->out->special : &w->out->remembered) += 1;
 	if (span_is(key, "#last")) {
 		w->out->last_seqnum = (uint64_t)value;
 		if (data.len > sizeof(value))
@@ -441,8 +449,8 @@ static bool walk_all(struct walk *w)
 		struct tree *t = &w->names[i];
 		if (!walk_tree(w, t))
 			return false;
-		if (t->kind == REFUSED)
-			w->out->refused = t->has.entries;
+		if (w->quick && t->kind == REFUSED && t->has.entries > 0)
+			w->out->refused = t->has.entries - 1; /* less the sums */
 		if (w->quick && t->kind == MEMORY)
 			w->out->remembered = t->has.entries - w->out->special;
 		if (w->quick && t->kind == MESSAGES)
