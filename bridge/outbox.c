@@ -252,9 +252,9 @@ bool outbox_sync(struct outbox *o)
 		o->watched_ms = now;
 		gone = !store_watch(o->store);
 	}
-	flush_in_time(o, now);
 	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
 		write_turn(o, now);
+	flush_in_time(o, now);
 	o->full = !outbox_room(o);
 	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
 }

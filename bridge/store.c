@@ -365,72 +365,7 @@ size_t store_done_count(const struct store *s)
 	return (size_t)s->done.count;
 }
 
-/* --- memory --- */
-
-struct memory {
-	MDB_val key;
-	int64_t value[2];
-	store_each *each;
-	void *ctx;
-};
-
-static int64_t memory_of(const MDB_val *v, int64_t value[2])
-{
-	value[1] = 0;
-	if (v->mv_size != sizeof(value[0]) && v->mv_size != 2 * sizeof(value[0]))
-		return MDB_NOTFOUND;
-	memcpy(value, v->mv_data, v->mv_size);
-	return 0;
-}
-
-static int recall(struct store *s, void *arg)
-{
-	struct memory *m = arg;
-	MDB_val v;
-	int rc = store_begin_reading(s);
-	if (rc == 0)
-		rc = mdb_get(s->reading, s->memory, &m->key, &v);
-	return rc == 0 ? (int)memory_of(&v, m->value) : rc;
-}
-
-bool store_recall(struct store *s, struct span key, int64_t *value, int64_t *put_ms)
-{
-	struct memory m = {.key = {key.len, (void *)(uintptr_t)key.ptr}};
-	if (key.len == 0 || store_guarded(s, recall, &m) != 0)
-		return false;
-	*value = m.value[0];
-	*put_ms = m.value[1];
-	return true;
-}
-
-static int all_memory(struct store *s, void *arg)
-{
-	struct memory *m = arg;
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc = store_begin_reading(s);
-	if (rc == 0)
-		rc = mdb_cursor_open(s->reading, s->memory, &cursor);
-	if (rc != 0)
-		return rc;
-	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-		if (*(const uint8_t *)key.mv_data != '#' && memory_of(&value, m->value) == 0)
-			m->each(m->ctx, span_of(key.mv_data, key.mv_size), m->value[0], m->value[1]);
-	mdb_cursor_close(cursor);
-	return rc;
-}
-
-void store_remembered(struct store *s, store_each *each, void *ctx)
-{
-	struct memory m = {.each = each, .ctx = ctx};
-	store_guarded(s, all_memory, &m);
-	store_rest(s);
-}
-
-size_t store_remembered_count(const struct store *s)
-{
-	return s->remembered;
-}
+/* --- questions --- */
 
 uint64_t store_last_seqnum(const struct store *s)
 {

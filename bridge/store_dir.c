@@ -81,13 +81,21 @@ failed:
 	return false;
 }
 
+void store_dir_clear(const char *path, const char *name)
+{
+	char full[NAME_MAX_];
+	struct stat st;
+	snprintf(full, sizeof(full), "%s/%s", path, name);
+	if (stat(full, &st) == 0 && !S_ISREG(st.st_mode))
+		displace_it(full);
+}
+
 int store_dir_lock(const char *path, bool displace, char *why, size_t size)
 {
 	char name[NAME_MAX_];
-	struct stat st;
 	snprintf(name, sizeof(name), "%s/%s", path, STORE_LOCK_FILE);
-	if (displace && stat(name, &st) == 0 && !S_ISREG(st.st_mode))
-		displace_it(name);
+	if (displace)
+		store_dir_clear(path, STORE_LOCK_FILE);
 	int fd = open(name, O_CREAT | O_RDWR | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		store_dir_sync(path);

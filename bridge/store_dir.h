@@ -17,6 +17,8 @@ bool store_dir_make(const char *path, bool displace, char *why, size_t size);
 int store_dir_lock(const char *path, bool displace, char *why, size_t size);
 /* Moves all but the lock to a new directory beside it, or, where that cannot be, inside of it: `aside` is its name. */
 bool store_dir_aside(const char *path, char aside[STORE_PATH_MAX + 40], char *why, size_t size);
+/* Moves what has this name in it and is no file aside. */
+void store_dir_clear(const char *path, const char *name);
 /* Makes a name in the directory, or its absence, safe. */
 void store_dir_sync(const char *path);
 /* Is the file of this descriptor still the one of this name in the directory? */

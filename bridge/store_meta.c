@@ -46,7 +46,7 @@ static bool is_sane(const struct store_meta *m)
 	       m->txnid < SIZE_MAX / 2;
 }
 
-enum store_condition store_meta_read(int fd, bool newest, struct store_meta *meta, char *why, size_t why_size)
+enum store_condition store_meta_read(int fd, struct store_meta *meta, char *why, size_t why_size)
 {
 	struct slot slot[2];
 	struct stat st;
@@ -71,8 +71,8 @@ enum store_condition store_meta_read(int fd, bool newest, struct store_meta *met
 			return STORE_DAMAGED;
 	}
 	size_t choice = slot[0].meta.txnid < slot[1].meta.txnid; /* as LMDB does */
-	*meta = slot[newest ? choice : 1 - choice].meta;
-	snprintf(why, why_size, "meta page %zu has values that none has", newest ? choice : 1 - choice);
+	*meta = slot[choice].meta;
+	snprintf(why, why_size, "meta page %zu has values that none has", choice);
 	return is_sane(meta) ? STORE_FINE : STORE_DAMAGED;
 }
 

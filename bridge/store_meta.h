@@ -50,8 +50,8 @@ enum store_condition {
 	STORE_ERROR    /* it cannot be read */
 };
 
-/* The newest state, or the one before it. When it is not STORE_FINE, `why` says what is wrong. */
-enum store_condition store_meta_read(int fd, bool newest, struct store_meta *meta, char *why, size_t why_size);
+/* The newest state. When it is not STORE_FINE, `why` says what is wrong. */
+enum store_condition store_meta_read(int fd, struct store_meta *meta, char *why, size_t why_size);
 /* Makes this the newest state, and sees that the disk has it: 0 or errno. */
 int store_meta_write(int fd, const struct store_meta *meta);
 

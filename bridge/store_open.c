@@ -31,32 +31,20 @@ static bool is_after_power_cut(const struct store_mark *mark)
 	return !mark->clean && strncmp(boot, mark->boot, sizeof(boot)) != 0;
 }
 
-/* The first of the states that is whole. */
+/* After a power cut the state that was made safe; else the newest one, and no other: the one before it lacks messages. */
 static enum store_condition choose(
 	const char *path, int fd, struct store_meta *state, bool *back, struct store_findings *found)
 {
 	struct store_mark mark;
-	struct store_findings newest;
-	*back = true;
 	if (store_mark_read(path, &mark) && is_after_power_cut(&mark) &&
 		store_check(fd, &mark.meta, false, found) == STORE_FINE) {
+		*back = true;
 		*state = mark.meta;
 		return STORE_FINE;
 	}
 	*found = (struct store_findings){0};
-	enum store_condition c = store_meta_read(fd, true, state, found->why, sizeof(found->why));
-	if (c == STORE_FINE)
-		c = store_check(fd, state, false, found);
-	*back = false;
-	if (c != STORE_DAMAGED)
-		return c;
-	newest = *found;
-	*back = true;
-	if (store_meta_read(fd, false, state, found->why, sizeof(found->why)) == STORE_FINE &&
-		store_check(fd, state, false, found) == STORE_FINE)
-		return STORE_FINE;
-	*found = newest;
-	return c;
+	enum store_condition c = store_meta_read(fd, state, found->why, sizeof(found->why));
+	return c == STORE_FINE ? store_check(fd, state, false, found) : c;
 }
 
 enum store_condition store_examine(
@@ -85,15 +73,15 @@ static void forget_all(struct store *s)
 	done_clear(&s->done);
 }
 
-/* What the damaged file says of itself, where that can be read. */
-static void how_many(const char *path, char *out, size_t size)
+/* What is known of it, or what the damaged file says of itself, where that can be read. */
+static void how_many(const struct store *s, char *out, size_t size)
 {
 	struct store_meta meta;
-	struct store_findings found;
+	struct store_findings found = {.messages = s->count};
 	char why[200];
-	int fd = open_file(path, O_RDONLY);
-	bool known = fd >= 0 && store_meta_read(fd, true, &meta, why, sizeof(why)) == STORE_FINE &&
-		     store_check(fd, &meta, true, &found) == STORE_FINE;
+	int fd = s->count > 0 ? -1 : open_file(s->path, O_RDONLY);
+	bool known = s->count > 0 || (fd >= 0 && store_meta_read(fd, &meta, why, sizeof(why)) == STORE_FINE &&
+					     store_check(fd, &meta, true, &found) == STORE_FINE);
 	snprintf(out, size, "an unknown number of");
 	if (known)
 		snprintf(out, size, "up to %zu", found.messages);
@@ -104,7 +92,7 @@ static void how_many(const char *path, char *out, size_t size)
 static bool set_aside(struct store *s, const char *what)
 {
 	char aside[STORE_PATH_MAX + 40], lost[60];
-	how_many(s->path, lost, sizeof(lost));
+	how_many(s, lost, sizeof(lost));
 	if (!store_dir_aside(s->path, aside, s->why, sizeof(s->why)))
 		return false;
 	log_error("outbox %s: damaged, or not an outbox: %s; its files are in %s now, %s messages in them are "
@@ -148,9 +136,8 @@ static bool put_back(struct store *s, const struct store_meta *state)
 	if (error != 0)
 		snprintf(s->why, sizeof(s->why), "outbox %s: %s", s->path, strerror(error));
 	else
-		log_error("outbox %s: not closed in order; what was stored last before that is not whole: the "
-			  "state "
-			  "before it is used",
+		log_error("outbox %s: the machine went down without closing it: what was stored after the last flush "
+			  "([outbox] sync_interval) is lost",
 			s->path);
 	return error == 0;
 }
@@ -174,6 +161,8 @@ static bool open_here(struct store *s, bool new_numbers)
 			rc = 0; /* the next message tells it */
 	}
 	if (rc == 0)
+		rc = store_trim_memory(s);
+	if (rc == 0)
 		return true;
 	const char *said = store_say(s, rc);
 	char why[200];
@@ -188,6 +177,8 @@ bool store_bring_up(struct store *s, bool start)
 	struct store_meta state;
 	struct store_findings found;
 	bool back, new_numbers = false;
+	if (s->options.damaged == STORE_DAMAGED_ASIDE)
+		store_dir_clear(s->path, STORE_MARK_FILE);
 	enum store_condition c = store_examine(s->path, &state, &back, &found);
 	if (c == STORE_ERROR) {
 		snprintf(s->why, sizeof(s->why), "outbox %s: %s", s->path, found.why);
@@ -309,14 +300,15 @@ bool store_recover(struct store *s)
 	if (!lock_again(s) || (away && !carry_over(s)))
 		return false;
 	bool told = s->lost;
+	size_t waited = store_count(s);
 	store_close_env(s);
 	if (!store_bring_up(s, false))
 		return false;
 	if (told)
-		log_error("outbox %s: its files were %s while it was in use; they are %s, with %zu messages "
-			  "that wait",
+		log_error("outbox %s: its files were %s while it was in use; they are %s, with %zu of the %zu messages that "
+			  "waited",
 			s->path, away ? "taken away" : "cut or changed", away ? "made again" : "open again",
-			store_count(s));
+			store_count(s), waited);
 	s->again_ms = 0;
 	return true;
 }

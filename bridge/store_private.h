@@ -67,6 +67,9 @@ bool store_recover(struct store *s);
 /* Stores s->last; to be called guarded. */
 int store_write_last(struct store *s, void *arg);
 
+/* Forgets what is more than may be remembered: what an earlier version left, then the rest. 0 or what LMDB said. */
+int store_trim_memory(struct store *s);
+
 /* Room in the file for so many pages more, besides those that deleting needs. */
 bool store_make_room(struct store *s, size_t pages);
 void store_note_usage(struct store *s, MDB_txn *txn);

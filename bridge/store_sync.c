@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define DUE_PAGES 4096u /* more are not written between two flushes: what is held costs disk */
+#define DUE_PAGES_MOST 16384u /* more are not written between two flushes: what is held costs disk */
 
 static int hold(struct store *s, void *arg)
 {
@@ -37,7 +37,7 @@ static int next_mark(struct store *s, bool clean, int64_t *offset)
 	int fd, rc = mdb_env_get_fd(s->env, &fd);
 	if (rc != 0)
 		return rc;
-	if (store_meta_read(fd, true, &meta, why, sizeof(why)) != STORE_FINE)
+	if (store_meta_read(fd, &meta, why, sizeof(why)) != STORE_FINE)
 		return MDB_CORRUPTED;
 	store_mark_next(&s->mark, &meta, clean, offset);
 	return 0;
@@ -102,10 +102,15 @@ bool store_flush(struct store *s)
 	return flush_begin(&s->flush, fd, &mark);
 }
 
+static size_t due_pages(const struct store *s)
+{
+	return s->map_pages / 16 < DUE_PAGES_MOST ? s->map_pages / 16 : DUE_PAGES_MOST;
+}
+
 bool store_flush_due(const struct store *s)
 {
 	return s->options.sync == STORE_SYNC_INTERVAL &&
-	       (s->flush_wanted || s->last_page > s->flushed_page + DUE_PAGES);
+	       (s->flush_wanted || s->last_page > s->flushed_page + due_pages(s));
 }
 
 bool store_flushed(struct store *s, const char **why)

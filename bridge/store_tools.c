@@ -14,7 +14,7 @@ static bool unchanged(int fd, const struct store_meta *meta)
 {
 	struct store_meta now;
 	char why[200];
-	return store_meta_read(fd, true, &now, why, sizeof(why)) == STORE_FINE && now.txnid == meta->txnid;
+	return store_meta_read(fd, &now, why, sizeof(why)) == STORE_FINE && now.txnid == meta->txnid;
 }
 
 /* A bridge that writes meanwhile uses pages again: then it counts only when nothing was written. All of it is tried first; a busy
@@ -25,7 +25,7 @@ static enum store_condition look(int fd, struct store_findings *found)
 	enum store_condition c = STORE_ERROR;
 	for (int i = 0; i < TRIES + QUICK_TRIES; i++) {
 		*found = (struct store_findings){0};
-		c = store_meta_read(fd, true, &meta, found->why, sizeof(found->why));
+		c = store_meta_read(fd, &meta, found->why, sizeof(found->why));
 		if (c == STORE_FINE)
 			c = store_check(fd, &meta, i >= TRIES, found);
 		if (c == STORE_NEW || unchanged(fd, &meta))
