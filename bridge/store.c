@@ -6,8 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* --- guard --- */
@@ -185,19 +183,15 @@ void store_close(struct store *s)
 	free(s);
 }
 
-bool store_is_full(const struct store *s, int rc)
+bool store_is_full(int rc)
 {
-	struct statvfs fs;
-	if (rc == EIO) /* LMDB says so when less was written than it wanted */
-		return statvfs(s->path, &fs) == 0 && fs.f_bavail == 0;
 	return rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == MDB_MAP_FULL || rc == MDB_TXN_FULL;
 }
 
 const char *store_say(struct store *s, int rc)
 {
-	bool full = store_is_full(s, rc);
-	snprintf(s->why, sizeof(s->why), "%s%s%s", full ? "disk full (" : "",
-		rc == EIO && full ? strerror(ENOSPC) : mdb_strerror(rc), full ? ")" : "");
+	bool full = store_is_full(rc);
+	snprintf(s->why, sizeof(s->why), full ? "disk full (%s)" : "%s", mdb_strerror(rc));
 	return s->why;
 }
 

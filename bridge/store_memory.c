@@ -69,7 +69,6 @@ size_t store_remembered_count(const struct store *s)
 	return s->remembered;
 }
 
-
 /* --- trim --- */
 
 struct trim {
@@ -85,7 +84,8 @@ static int trim_some(struct store *s, MDB_txn *txn, struct trim *t)
 	int rc = mdb_cursor_open(txn, s->memory, &cursor);
 	if (rc != 0)
 		return rc;
-	while (gone < excess && gone < TRIM_PART && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+	while (gone < excess && gone < TRIM_PART &&
+		(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
 		if (*(const uint8_t *)key.mv_data == '#' || (!t->all && value.mv_size > sizeof(int64_t)))
 			continue;
 		rc = mdb_cursor_del(cursor, 0);
@@ -123,5 +123,5 @@ int store_trim_memory(struct store *s)
 			break;
 		t.all |= t.ended;
 	}
-	return store_is_full(s, rc) ? 0 : rc; /* then new ones are not remembered */
+	return store_is_full(rc) ? 0 : rc; /* then new ones are not remembered */
 }

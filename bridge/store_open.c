@@ -136,7 +136,8 @@ static bool put_back(struct store *s, const struct store_meta *state)
 	if (error != 0)
 		snprintf(s->why, sizeof(s->why), "outbox %s: %s", s->path, strerror(error));
 	else
-		log_error("outbox %s: the machine went down without closing it: what was stored after the last flush "
+		log_error("outbox %s: the machine went down without closing it: what was stored after the last "
+			  "flush "
 			  "([outbox] sync_interval) is lost",
 			s->path);
 	return error == 0;
@@ -157,7 +158,7 @@ static bool open_here(struct store *s, bool new_numbers)
 	if (rc == 0 && new_numbers) {
 		jump(s);
 		rc = store_guarded(s, store_write_last, NULL);
-		if (store_is_full(s, rc))
+		if (store_is_full(rc))
 			rc = 0; /* the next message tells it */
 	}
 	if (rc == 0)
@@ -305,7 +306,8 @@ bool store_recover(struct store *s)
 	if (!store_bring_up(s, false))
 		return false;
 	if (told)
-		log_error("outbox %s: its files were %s while it was in use; they are %s, with %zu of the %zu messages that "
+		log_error("outbox %s: its files were %s while it was in use; they are %s, with %zu of the %zu "
+			  "messages that "
 			  "waited",
 			s->path, away ? "taken away" : "cut or changed", away ? "made again" : "open again",
 			store_count(s), waited);

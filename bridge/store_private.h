@@ -54,7 +54,7 @@ int store_begin_reading(struct store *s);
 uint64_t store_key_number(const MDB_val *key);
 /* What LMDB or the system said, in s->why. */
 const char *store_say(struct store *s, int rc);
-bool store_is_full(const struct store *s, int rc);
+bool store_is_full(int rc);
 
 /* Examines what is in the directory, decides, and opens it; the lock is held. False: s->why. */
 bool store_bring_up(struct store *s, bool start);

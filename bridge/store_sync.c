@@ -69,7 +69,7 @@ int store_first_mark(struct store *s)
 	s->mark.sequence = store_mark_read(s->path, &before) ? before.sequence : 0;
 	s->mark_fd = store_mark_open(s->path);
 	if (s->mark_fd < 0)
-		return store_is_full(s, errno) ? 0 : errno; /* it is tried again with each flush */
+		return store_is_full(errno) ? 0 : errno; /* it is tried again with each flush */
 	store_dir_sync(s->path);
 	int rc = mdb_env_sync(s->env, 1);
 	if (rc == 0)

@@ -42,17 +42,19 @@ static size_t unused_pages(const struct store *s)
 	return s->file_pages > s->used_pages ? s->file_pages - s->used_pages : 0;
 }
 
-static bool grow(struct store *s, size_t pages)
+/* 0 or errno. */
+static int grow(struct store *s, size_t pages)
 {
-	int fd;
+	int fd, error;
 	struct stat st;
-	if (s->env == NULL || mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
-		return false;
-	size_t room = s->map_pages > s->file_pages ? s->map_pages - s->file_pages : 0;
-	bool ok = pages <= room && posix_fallocate(fd, st.st_size, (off_t)(pages * s->page_size)) == 0;
+	if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
+		return EBADF;
+	error = pages + s->file_pages > s->map_pages
+			? EFBIG
+			: posix_fallocate(fd, st.st_size, (off_t)(pages * s->page_size));
 	if (fstat(fd, &st) == 0)
 		s->file_pages = (size_t)st.st_size / s->page_size;
-	return ok;
+	return error;
 }
 
 bool store_make_room(struct store *s, size_t pages)
@@ -61,8 +63,10 @@ bool store_make_room(struct store *s, size_t pages)
 	if (unused_pages(s) < want) {
 		step = step < STEP_PAGES ? STEP_PAGES : step > STEP_PAGES_MOST ? STEP_PAGES_MOST : step;
 		size_t missing = want - unused_pages(s);
-		if (!grow(s, missing + step) && !grow(s, missing) && s->tight_pages == 0)
+		if (grow(s, missing + step) != 0 && grow(s, missing) != 0 && s->tight_pages == 0) {
 			s->tight_pages = s->used_pages;
+			s->flush_wanted = true; /* what is held for the mark can be used again then */
+		}
 	}
 	/* once short of room, a tenth must go before reading goes on, so that it does not flutter */
 	if (unused_pages(s) >= want + STEP_PAGES || s->used_pages < s->tight_pages / 10 * 9)
@@ -221,12 +225,14 @@ static int write_part(struct store *s, struct part *p)
 	if (!store_make_room(s, p->in != NULL ? pages_for(s, bytes) : 0) && p->in != NULL)
 		return ENOSPC;
 	int rc = store_guarded(s, transact, p);
+	if (rc == EIO && store_is_full(grow(s, 1)))
+		rc = ENOSPC; /* LMDB says EIO when less was written than it wanted */
 	if (rc == 0) {
 		took(s, p);
 	} else {
 		s->used_pages = used;
 		s->remembered = remembered;
-		s->flush_wanted |= store_is_full(s, rc); /* then pages that are held can be used again */
+		s->flush_wanted |= store_is_full(rc);
 	}
 	if (rc == MDB_PANIC || s->lost) /* LMDB wants to be opened anew */
 		store_close_env(s);
@@ -266,11 +272,19 @@ static int write_all(struct store *s, struct outbox_ring *in)
 		int rc = write_part(s, &p);
 		if (rc == 0 && most.puts < SIZE_MAX / 2)
 			most.puts *= 2;
-		if (rc != 0 && (!store_is_full(s, rc) || s->env == NULL ||
+		if (rc != 0 && (!store_is_full(rc) || s->env == NULL ||
 				       !halve(&most, deleting, ring_count(in), (size_t)s->done.count)))
 			return rc;
 	}
 	return 0;
+}
+
+/* Pages that the last transaction freed can be used from the one after the next on. */
+static int unlock_pages(struct store *s, int rc)
+{
+	if ((store_is_full(rc) || s->done.count > 0) && s->env != NULL)
+		store_guarded(s, store_write_last, NULL);
+	return rc;
 }
 
 const char *store_write(struct store *s, struct outbox_ring *in)
@@ -279,6 +293,6 @@ const char *store_write(struct store *s, struct outbox_ring *in)
 	store_watch(s);
 	if ((s->env == NULL || s->lost) && !store_recover(s))
 		return s->why;
-	int rc = write_all(s, in);
+	int rc = unlock_pages(s, write_all(s, in));
 	return rc == 0 ? NULL : store_say(s, rc);
 }

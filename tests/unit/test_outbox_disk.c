@@ -226,7 +226,12 @@ static void fill(struct outbox *o, size_t length, unsigned *stored)
 {
 	for (int i = 0; i < 100000 && outbox_room(o); i++) {
 		unsigned n = put_many(o, 5, length);
-		if (!outbox_sync(o))
+		bool ok = outbox_sync(o);
+		for (int k = 0; k < 100 && !ok; k++) {
+			usleep(5000);
+			ok = outbox_sync(o);
+		}
+		if (!ok)
 			break;
 		*stored += n;
 	}
@@ -456,10 +461,11 @@ static void test_memory_of_an_earlier_version(void **state)
 	int64_t value = 77;
 	for (unsigned i = 0; i < 100000; i++) {
 		char text[20];
-		MDB_val key = {(size_t)snprintf(text, sizeof(text), "%06u", i), text}, v = {sizeof(value), &value};
+		MDB_val key = {(size_t)snprintf(text, sizeof(text), "%06u", i), text},
+			v = {sizeof(value), &value};
 		assert_int_equal(mdb_put(txn, dbi, &key, &v, 0), 0);
 	}
-	MDB_val last = {5, (void *)(uintptr_t)"#last"}, file = {5, (void *)(uintptr_t)"#file"},
+	MDB_val last = {5, (void *)(uintptr_t) "#last"}, file = {5, (void *)(uintptr_t) "#file"},
 		v = {sizeof(value), &value};
 	assert_int_equal(mdb_put(txn, dbi, &last, &v, 0), 0);
 	assert_int_equal(mdb_put(txn, dbi, &file, &v, 0), 0);

@@ -428,13 +428,14 @@ static void test_taken_away_while_in_use(void **state)
 {
 	(void)state;
 	static const char *const ways[] = {"rm -rf '%s'", "mv '%s' '%s-elsewhere'", "rm -f '%s'/data.mdb",
-		"rm -f '%s'/tracker2mqtt.lock", "mv '%s' '%s-elsewhere' && mkdir '%s' && echo x > '%s'/data.mdb"};
+		"rm -f '%s'/tracker2mqtt.lock",
+		"mv '%s' '%s-elsewhere' && mkdir '%s' && echo x > '%s'/data.mdb"};
 	for (size_t i = 0; i < 5; i++) {
 		struct outbox_message m;
 		char command[2000];
 		fresh_path();
-		struct outbox *o = open_with(64 << 20, i % 2 ? OUTBOX_SYNC_INTERVAL : OUTBOX_SYNC_ALWAYS,
-			OUTBOX_DAMAGED_ASIDE);
+		struct outbox *o = open_with(
+			64 << 20, i % 2 ? OUTBOX_SYNC_INTERVAL : OUTBOX_SYNC_ALWAYS, OUTBOX_DAMAGED_ASIDE);
 		for (unsigned n = 0; n < 500; n++)
 			put(o, random_length(), n, n);
 		assert_true(outbox_sync(o));
@@ -466,8 +467,8 @@ static void test_cut_while_in_use(void **state)
 		char name[400];
 		unsigned given = 0;
 		fresh_path();
-		struct outbox *o = open_with(64 << 20, kind % 2 ? OUTBOX_SYNC_NEVER : OUTBOX_SYNC_INTERVAL,
-			OUTBOX_DAMAGED_ASIDE);
+		struct outbox *o = open_with(
+			64 << 20, kind % 2 ? OUTBOX_SYNC_NEVER : OUTBOX_SYNC_INTERVAL, OUTBOX_DAMAGED_ASIDE);
 		for (unsigned n = 0; n < 3000; n++)
 			put(o, random_length(), n, n);
 		assert_true(outbox_sync(o));
@@ -493,10 +494,8 @@ static void test_cut_while_in_use(void **state)
 static struct outbox *open_slow(void)
 {
 	char why[STORE_WHY_MAX];
-	const struct outbox_options options = {.path = path,
-		.size = 64 << 20,
-		.sync = OUTBOX_SYNC_INTERVAL,
-		.sync_interval_ms = 3600000};
+	const struct outbox_options options = {
+		.path = path, .size = 64 << 20, .sync = OUTBOX_SYNC_INTERVAL, .sync_interval_ms = 3600000};
 	struct outbox *o = outbox_open(&options, why, sizeof(why));
 	assert_non_null(o);
 	return o;
