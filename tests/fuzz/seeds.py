@@ -35,3 +35,9 @@ write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\n
 write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic = b\n")
 write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
 write("topic", "cmd", b"trackers/9170503816/cmd")
+for n in range(4):
+    write("store", f"whole-{n}", bytes([n, 0]))
+    write("store", f"cut-{n}", bytes([n, 230]))
+    write("store", f"head-{n}", bytes([n, 0, 0, 5, 0, 8, 4, 1, 2, 3, 4]))
+    write("store", f"meta-{n}", bytes([n, 0, 0, 1, 0, 40, 8]) + bytes(8))
+    write("store", f"older-{n}", bytes([n, 0, 0, 7, 0, 1, 0x80, 0, 1, 0, 16, 0x42]))

@@ -410,10 +410,9 @@ static void flush_fails(const char *name)
 	assert_true(outbox_sync(o));
 	assert_true(outbox_room(o));
 	disk_error = EIO;
+	put(o, 2, 100, 1);
 	turn(o, false);
 	assert_false(outbox_room(o));
-	put(o, 2, 100, 1);
-	assert_false(outbox_sync(o));
 	assert_true(outbox_next(o, &m)); /* the broker may have it all the same */
 	disk_error = 0;
 	turn(o, true);
