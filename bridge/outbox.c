@@ -195,6 +195,8 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 static void complain(struct outbox *o)
 {
 	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
+	if (trouble == NULL)
+		trouble = store_tight(o->store); /* before that, so that what was read can still be stored */
 	if (trouble != NULL && !o->trouble)
 		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
 			trouble);
@@ -209,7 +211,6 @@ static void take_flushed(struct outbox *o)
 	if (!store_flushed(o->store, &o->flush_trouble))
 		return;
 	o->unflushed |= o->flush_trouble != NULL; /* again */
-	complain(o);
 }
 
 static void flush_in_time(struct outbox *o, int64_t now)
@@ -233,7 +234,6 @@ static void write_turn(struct outbox *o, int64_t now)
 	o->unflushed = true;
 	bool left = o->write_trouble != NULL || store_done_count(o->store) > 0;
 	o->retry_ms = left ? now + RETRY_MS : 0;
-	complain(o);
 }
 
 bool outbox_sync(struct outbox *o)
@@ -255,6 +255,7 @@ bool outbox_sync(struct outbox *o)
 	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
 		write_turn(o, now);
 	flush_in_time(o, now);
+	complain(o);
 	o->full = !outbox_room(o);
 	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
 }

@@ -42,6 +42,9 @@ bool store_watch(struct store *store);
 /* Is there room on the disk, and in the file, for so many bytes of messages? */
 bool store_room(const struct store *store, size_t bytes);
 
+/* NULL, or what the disk said when it had no more room; it is asked again by store_watch. */
+const char *store_tight(struct store *store);
+
 /* For STORE_SYNC_INTERVAL: begins to make safe all that was written, beside the loop. False: not now, try again. */
 bool store_flush(struct store *store);
 /* So much was written since the last flush that it should not wait. */

@@ -231,6 +231,8 @@ bool store_watch(struct store *s)
 	if (st.st_nlink > 0 && now - s->looked_ms < LOOK_MS)
 		return !s->lost;
 	s->looked_ms = now;
+	if (!s->lost && s->tight_pages > 0)
+		store_make_room(s, 0);
 	if (!s->lost)
 		s->away = st.st_nlink == 0 || !store_dir_has(s->path, STORE_FILE, fd) ||
 			  !store_dir_has(s->path, STORE_LOCK_FILE, s->lock);

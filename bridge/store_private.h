@@ -35,6 +35,7 @@ struct store {
 
 	size_t page_size, map_pages, file_pages, used_pages, last_page;
 	size_t tight_pages; /* used when the disk had no more; 0: it has */
+	int tight_error;    /* what it said */
 
 	/* sync = interval */
 	struct flush flush;

@@ -59,19 +59,26 @@ static int grow(struct store *s, size_t pages)
 
 bool store_make_room(struct store *s, size_t pages)
 {
-	size_t want = pages + LOW_PAGES, step = s->used_pages / 16;
+	/* once short of room, there must be more of it, or a tenth must go, before it is no longer short: it does not flutter */
+	size_t want = pages + LOW_PAGES + (s->tight_pages > 0 ? STEP_PAGES : 0), step = s->used_pages / 16;
 	if (unused_pages(s) < want) {
 		step = step < STEP_PAGES ? STEP_PAGES : step > STEP_PAGES_MOST ? STEP_PAGES_MOST : step;
 		size_t missing = want - unused_pages(s);
-		if (grow(s, missing + step) != 0 && grow(s, missing) != 0 && s->tight_pages == 0) {
+		int error = grow(s, missing + step) != 0 ? grow(s, missing) : 0;
+		if (error != 0 && s->tight_pages == 0) {
+			s->tight_error = error;
 			s->tight_pages = s->used_pages;
 			s->flush_wanted = true; /* what is held for the mark can be used again then */
 		}
 	}
-	/* once short of room, a tenth must go before reading goes on, so that it does not flutter */
-	if (unused_pages(s) >= want + STEP_PAGES || s->used_pages < s->tight_pages / 10 * 9)
+	if (unused_pages(s) >= want || s->used_pages < s->tight_pages / 10 * 9)
 		s->tight_pages = 0;
 	return unused_pages(s) >= pages + RESERVE_PAGES;
+}
+
+const char *store_tight(struct store *s)
+{
+	return s->env != NULL && s->tight_pages > 0 ? store_say(s, s->tight_error) : NULL;
 }
 
 bool store_room(const struct store *s, size_t bytes)

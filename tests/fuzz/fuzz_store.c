@@ -58,7 +58,7 @@ static struct store *open_it(void)
 
 static void on_each(void *ctx, struct span key, int64_t value, int64_t put_ms)
 {
-	*(int64_t *)ctx += value + put_ms + (int64_t)key.len;
+	*(uint64_t *)ctx += (uint64_t)value + (uint64_t)put_ms + key.len;
 }
 
 static void use(struct store *s)
@@ -66,7 +66,7 @@ static void use(struct store *s)
 	struct outbox_message m;
 	struct outbox_ring *ring = ring_open();
 	uint64_t after = 0;
-	int64_t sum = 0;
+	uint64_t sum = 0;
 	put_some(s, ring, 3, 3);
 	for (int i = 0; i < 2000 && store_next(s, after, &m); i++) {
 		after = m.seqnum;
