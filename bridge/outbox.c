@@ -106,6 +106,7 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	}
 	if (o->store != NULL) {
 		o->seqnum = o->stored = store_last_seqnum(o->store);
+		o->flushed_ms = clock_steady_ms(); /* what is there is safe */
 		learn_order(o);
 		if (store_count(o->store) > 0)
 			log_notice(

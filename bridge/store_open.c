@@ -151,6 +151,7 @@ static bool open_here(struct store *s, bool new_numbers)
 		s->file_pages = (size_t)st.st_size / s->page_size;
 	s->lost = s->away = false;
 	s->tight_pages = 0;
+	store_dir_sync(s->path); /* the files may be new */
 	if (rc == 0)
 		store_make_room(s, 0);
 	if (rc == 0)

@@ -1,28 +1,11 @@
 /* test_outbox_disk: what the outbox promises when its disk refuses, is full, loses power, or when its files are taken away: what the
  * broker has never comes again, what is stored stays, it goes on by itself, and nothing ends the process. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <lmdb.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
+#include "outbox_harness.h"
 #include "done.h"
-#include "outbox.h"
 
-static char directory[256], path[300];
-static int counter;
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 static atomic_int disk_error; /* what fdatasync says, also to LMDB; 0: the truth */
 int fdatasync(int fd);
@@ -34,56 +17,6 @@ int fdatasync(int fd)
 }
 
 /* --- helpers --- */
-
-static void fresh_path(void)
-{
-	snprintf(path, sizeof(path), "%s/%d", directory, ++counter);
-}
-
-static struct outbox *try_open(size_t size, enum outbox_sync sync, enum outbox_damaged damaged)
-{
-	char why[700] = "";
-	const struct outbox_options options = {
-		.path = path, .size = size, .sync = sync, .sync_interval_ms = 10, .damaged = damaged};
-	return outbox_open(&options, why, sizeof(why));
-}
-
-static struct outbox *open_sized(size_t size, enum outbox_sync sync)
-{
-	struct outbox *o = try_open(size, sync, OUTBOX_DAMAGED_ASIDE);
-	assert_non_null(o);
-	return o;
-}
-
-static uint64_t put(struct outbox *o, size_t length, const char *key, int64_t value)
-{
-	static uint8_t payload[70000];
-	struct outbox_message m = {
-		.topic = span_text("trackers/1/position"),
-		.payload = span_of(payload, length),
-		.put_ms = 1700000000000,
-		.memory_key = span_text(key),
-		.memory_value = value,
-	};
-	return outbox_put(o, &m);
-}
-
-static unsigned put_many(struct outbox *o, unsigned n, size_t length)
-{
-	unsigned done = 0;
-	while (done < n && put(o, length, "", 0) != 0)
-		done++;
-	return done;
-}
-
-static unsigned done_with_all(struct outbox *o)
-{
-	struct outbox_message m;
-	unsigned n = 0;
-	for (; outbox_next(o, &m); n++)
-		outbox_done(o, m.seqnum);
-	return n;
-}
 
 static bool turns_until(struct outbox *o, bool (*condition)(struct outbox *))
 {
@@ -339,155 +272,8 @@ static void test_fits(void **state)
 	}
 }
 
-/* --- memory --- */
-
-struct known {
-	size_t count;
-	int64_t sum, put_ms;
-};
-
-static void count_known(void *ctx, struct span key, int64_t value, int64_t put_ms)
-{
-	struct known *k = ctx;
-	assert_true(key.len > 0 && *key.ptr != '#');
-	k->count++;
-	k->sum += value;
-	k->put_ms = put_ms;
-}
-
-static void expect_known(struct outbox *o, size_t count, int64_t sum)
-{
-	struct known k = {0};
-	outbox_remembered(o, count_known, &k);
-	assert_int_equal(k.count, count);
-	assert_int_equal(k.sum, sum);
-}
-
-static void value_is(struct outbox *o, const char *key, int64_t expected)
-{
-	int64_t value = -1;
-	assert_int_equal(outbox_recall(o, span_text(key), &value), expected >= 0);
-	assert_true(expected < 0 || value == expected);
-}
-
-static void memory_comes_and_goes(void)
-{
-	struct outbox *o = open_sized(8 << 20, OUTBOX_SYNC_NEVER);
-	for (int round = 0; round < 2; round++) { /* in the ring, then stored */
-		put(o, 10, "a", 1);
-		put(o, 10, "b", 2);
-		put(o, 10, "a", 3);
-		value_is(o, "a", 3);
-		value_is(o, "b", 2);
-		value_is(o, "c", -1);
-		put(o, 10, "b", MESSAGE_FORGET);
-		value_is(o, "b", -1);
-		assert_true(outbox_sync(o));
-		value_is(o, "a", 3);
-		value_is(o, "b", -1);
-		expect_known(o, 1, 3);
-		put(o, 10, "a", MESSAGE_FORGET);
-		value_is(o, "a", -1);
-		assert_true(outbox_sync(o));
-		expect_known(o, 0, 0);
-	}
-	done_with_all(o);
-	assert_int_equal(outbox_bytes(o), 0);
-	put(o, 10, "a", 5);
-	outbox_sync(o);
-	done_with_all(o);
-	assert_int_equal(outbox_bytes(o), OUTBOX_MEMORY_BYTES);
-	outbox_close(o);
-}
-
-static void test_memory(void **state)
-{
-	(void)state;
-	fresh_path();
-	memory_comes_and_goes();
-	struct outbox *o = open_sized(8 << 20, OUTBOX_SYNC_NEVER);
-	struct known k = {0};
-	outbox_remembered(o, count_known, &k);
-	assert_true(k.count == 1 && k.sum == 5 && k.put_ms == 1700000000000);
-	outbox_close(o);
-	*path = '\0';
-	memory_comes_and_goes();
-}
-
-/* Far more keys than there is room for: it never fills, on disk and in memory. */
-static void test_memory_is_bounded(void **state)
-{
-	(void)state;
-	for (int kind = 0; kind < 2; kind++) {
-		fresh_path();
-		if (kind == 1)
-			*path = '\0';
-		struct outbox *o = open_sized(1 << 20, OUTBOX_SYNC_NEVER);
-		size_t most = outbox_memory_most(o);
-		struct known k = {0};
-		assert_int_equal(most, 2048);
-		for (unsigned i = 0; i < 20000; i++) {
-			char key[20];
-			snprintf(key, sizeof(key), "%u", i * 7919);
-			assert_true(put(o, 100, key, 1) != 0);
-			if (i % 50 == 49) {
-				assert_true(outbox_sync(o));
-				done_with_all(o);
-			}
-		}
-		outbox_remembered(o, count_known, &k);
-		assert_true(k.count >= most && k.count <= most + 50);
-		assert_true(outbox_bytes(o) <= (most + 50) * OUTBOX_MEMORY_BYTES);
-		assert_true(outbox_room(o));
-		outbox_close(o);
-	}
-}
-
-/* What an earlier version left: values without a time, and no end of them. */
-static void test_memory_of_an_earlier_version(void **state)
-{
-	(void)state;
-	MDB_env *env;
-	MDB_txn *txn;
-	MDB_dbi dbi;
-	fresh_path();
-	outbox_close(open_sized(1 << 20, OUTBOX_SYNC_NEVER));
-	assert_int_equal(mdb_env_create(&env), 0);
-	mdb_env_set_maxdbs(env, 4);
-	mdb_env_set_mapsize(env, 256 << 20);
-	assert_int_equal(mdb_env_open(env, path, MDB_NOSYNC, 0600), 0);
-	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-	assert_int_equal(mdb_dbi_open(txn, "memory", 0, &dbi), 0);
-	int64_t value = 77;
-	for (unsigned i = 0; i < 100000; i++) {
-		char text[20];
-		MDB_val key = {(size_t)snprintf(text, sizeof(text), "%06u", i), text},
-			v = {sizeof(value), &value};
-		assert_int_equal(mdb_put(txn, dbi, &key, &v, 0), 0);
-	}
-	MDB_val last = {5, (void *)(uintptr_t) "#last"}, file = {5, (void *)(uintptr_t) "#file"},
-		v = {sizeof(value), &value};
-	assert_int_equal(mdb_put(txn, dbi, &last, &v, 0), 0);
-	assert_int_equal(mdb_put(txn, dbi, &file, &v, 0), 0);
-	assert_int_equal(mdb_txn_commit(txn), 0);
-	mdb_env_close(env);
-	struct outbox *o = open_sized(1 << 20, OUTBOX_SYNC_NEVER);
-	struct known k = {0};
-	assert_int_equal(outbox_next_seqnum(o), 78);
-	outbox_remembered(o, count_known, &k);
-	assert_int_equal(k.count, outbox_memory_most(o));
-	assert_int_equal(k.put_ms, 0);
-	assert_true(outbox_room(o));
-	assert_true(put(o, 100, "", 0) != 0 && outbox_sync(o));
-	outbox_close(o);
-}
-
 int main(void)
 {
-	snprintf(directory, sizeof(directory), "%s/test_outbox_disk.XXXXXX",
-		getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	if (mkdtemp(directory) == NULL)
-		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_done_while_the_disk_refuses),
 		cmocka_unit_test(test_done_in_any_order),
@@ -496,12 +282,6 @@ int main(void)
 		cmocka_unit_test(test_a_turn_is_split),
 		cmocka_unit_test(test_fill_and_drain),
 		cmocka_unit_test(test_fits),
-		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_memory_is_bounded),
-		cmocka_unit_test(test_memory_of_an_earlier_version),
 	};
-	int rc = cmocka_run_group_tests(tests, NULL, NULL);
-	char command[300];
-	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-	return system(command) != 0 ? 1 : rc;
+	return RUN_IN_DIRECTORY("test_outbox_disk", tests);
 }
