@@ -60,9 +60,11 @@ static int grow(struct store *s, size_t pages)
 bool store_make_room(struct store *s, size_t pages)
 {
 	/* once short of room, there must be more of it, or a tenth must go, before it is no longer short: it does not flutter */
-	size_t want = pages + LOW_PAGES + (s->tight_pages > 0 ? STEP_PAGES : 0), step = s->used_pages / 16;
+	size_t step = s->used_pages / 16, want = pages + LOW_PAGES;
+	step = step < STEP_PAGES ? STEP_PAGES : step > STEP_PAGES_MOST ? STEP_PAGES_MOST : step;
+	if (s->tight_pages > 0)
+		want += 2 * step;
 	if (unused_pages(s) < want) {
-		step = step < STEP_PAGES ? STEP_PAGES : step > STEP_PAGES_MOST ? STEP_PAGES_MOST : step;
 		size_t missing = want - unused_pages(s);
 		int error = grow(s, missing + step) != 0 ? grow(s, missing) : 0;
 		if (error != 0 && s->tight_pages == 0) {

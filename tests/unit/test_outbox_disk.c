@@ -175,7 +175,7 @@ static void full_disk(enum outbox_sync sync, size_t length)
 {
 	fresh_path();
 	struct outbox *o = open_sized(256 << 20, sync);
-	for (int round = 0; round < 4; round++) {
+	for (int round = 0; round < 3; round++) {
 		unsigned stored = 0;
 		outbox_sync(o);
 		if (round == 0)

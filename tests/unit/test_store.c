@@ -56,8 +56,8 @@ static void test_every_state_is_fine(void **state)
 {
 	(void)state;
 	srand(1);
-	many_states(OUTBOX_SYNC_NEVER, states_wanted(1500));
-	many_states(OUTBOX_SYNC_INTERVAL, states_wanted(600));
+	many_states(OUTBOX_SYNC_NEVER, states_wanted(600));
+	many_states(OUTBOX_SYNC_INTERVAL, states_wanted(300));
 }
 
 /* A writer is killed at any moment; its file has a long list of free pages. */
