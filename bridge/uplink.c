@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define FUTURE_MS (24 * 3600 * 1000LL) /* a date further ahead than this is none */
+#define RECORD_BYTES 4096              /* of messages that one record of a batch gives, at most */
 #define UNKNOWN_EVERY_MS 1000
 #define UNKNOWN_BYTES 64
 
@@ -43,6 +44,17 @@ void uplink_free(struct uplink *u)
 bool uplink_room(void *ctx)
 {
 	return outbox_room(((struct uplink *)ctx)->outbox);
+}
+
+/* Records of one frame are stored all or not at all: else a unit would send it again, and its first ones would be stored again, for
+ * ever. */
+enum codec_room uplink_batch(void *ctx, size_t records)
+{
+	struct uplink *u = ctx;
+	size_t bytes = records * RECORD_BYTES, most = (size_t)u->config->outbox.size / 2;
+	if (bytes > most)
+		return CODEC_ROOM_NEVER;
+	return outbox_fits(u->outbox, bytes) ? CODEC_ROOM_YES : CODEC_ROOM_NOT_NOW;
 }
 
 /* --- what an address may fill --- */
