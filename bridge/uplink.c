@@ -19,7 +19,8 @@ struct uplink {
 	enum content content;
 	int64_t unknown_from_ms; /* steady time */
 	struct log_limit lost;
-	uint64_t epoch; /* of the accounts by address: a new one while little waits */
+	uint64_t epoch;  /* of the accounts by address: a new one while little waits */
+	size_t accounts; /* that have put something in since it began */
 	uint8_t payload[128 * 1024];
 };
 
@@ -31,6 +32,7 @@ struct uplink *uplink_open(const struct config *config, struct outbox *outbox, s
 	u->config = config;
 	u->outbox = outbox;
 	u->stats = stats;
+	u->epoch = 1;
 	u->content = config->publish.format == 0 ? CONTENT_JSON : CONTENT_MSGPACK;
 	u->format = u->content == CONTENT_JSON ? &emit_json : &emit_msgpack;
 	return u;
@@ -64,23 +66,27 @@ static uint64_t stored_of(const struct uplink *u, const struct source *source)
 	return source->stored_epoch == u->epoch ? source->stored : 0;
 }
 
-/* All may fill three quarters. Of the rest, an address may have put in half as much as is free: so a hundred that want it all leave
- * a place to the others. Units of the units file are exempt. */
+/* All may fill three quarters. Of the rest, an address may have put in half as much as is free, unless it is the only one: so a
+ * hundred that want it all leave a place to the others. Units of the units file are exempt. */
 bool uplink_share(void *ctx, const struct conn *conn)
 {
 	struct uplink *u = ctx;
 	size_t size = (size_t)u->config->outbox.size, used = outbox_bytes(u->outbox);
-	if (used < size / 16)
-		u->epoch++; /* what was put in has left */
 	if (used < size / 4 * 3 || conn->known > 0)
 		return true;
-	return stored_of(u, conn_account(conn)) < (used < size ? (size - used) / 2 : 0);
+	uint64_t own = stored_of(u, conn_account(conn));
+	return own < (used < size ? (size - used) / 2 : 0) || u->accounts <= (own > 0 ? 1 : 0);
 }
 
 static void count_stored(struct uplink *u, struct conn *conn, size_t before)
 {
 	struct source *account = conn_account(conn);
 	size_t now = outbox_bytes(u->outbox);
+	if (now < (size_t)u->config->outbox.size / 16) { /* what was put in has left: a new epoch */
+		u->epoch++;
+		u->accounts = 0;
+	}
+	u->accounts += account->stored_epoch != u->epoch;
 	account->stored = stored_of(u, account) + (now > before ? now - before : 0);
 	account->stored_epoch = u->epoch;
 }
