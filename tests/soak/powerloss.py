@@ -8,6 +8,7 @@ The broker here is a small one of its own, for it writes into the recorder's log
 
 import bisect
 import collections
+import itertools
 import json
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -22,7 +24,8 @@ import threading
 import time
 
 from conftest import BUILD, PATIENCE, Bridge, Unit, free_port, stop, wait_for
-from disk import ACCEPT, DATAGRAM, DELIVERED, HEADER, SEND, SYNC, WRITE, Disk, read_log
+from disk import (ACCEPT, ALL, CREATE, DATAGRAM, DELIVERED, DIRECTORY, DSYNC, END, HEADER, SEND, SYNC, WRITE, Disk,
+                  read_log)
 
 SOURCE = pathlib.Path(__file__).with_name("record.c")
 FIRST = 1767225600  # 2026-01-01T00:00:00Z, the time of each unit's first report; then one a second
@@ -155,10 +158,11 @@ def jt808(ident, n):
 
 
 class Acknowledgements:
-    """Which reports a stream of bytes to one connection acknowledges. H02 names no report: they are in order."""
+    """Which reports a stream of bytes to one connection acknowledges. H02 names no report: they are in order; `count` of
+    each ident were acknowledged before."""
 
-    def __init__(self):
-        self.rest, self.count = b"", collections.Counter()
+    def __init__(self, count=None):
+        self.rest, self.count = b"", collections.Counter() if count is None else count
 
     def of(self, data):
         self.rest += data
@@ -181,10 +185,10 @@ class Acknowledgements:
 
 
 class LoadUnit(Unit):
-    def __init__(self, port, ident, form, transport):
+    def __init__(self, port, ident, form, transport, sent):
         super().__init__(port, transport)
         self.ident, self.form, self.transport = ident, form, transport
-        self.sent, self.heard, self.told = 0, 0, Acknowledgements()
+        self.sent, self.heard, self.told = sent, sent, Acknowledgements()
 
     def report(self, count):
         frames = [self.form(self.ident, self.sent + i) for i in range(count)]
@@ -206,11 +210,12 @@ class LoadUnit(Unit):
                 return
 
 
-def units_of(port):
+def units_of(port, sent):
     kinds = ((h02_text, "tcp", 3), (h02_binary, "tcp", 2), (jt808, "tcp", 2), (h02_text, "udp", 1), (jt808, "udp", 1))
     idents = iter(range(20))
-    return [LoadUnit(port, (f"91{next(idents):08}" if form != jt808 else f"139{next(idents):08}"), form, transport)
-            for form, transport, count in kinds for _ in range(count)]
+    units = [(f"91{next(idents):08}" if form != jt808 else f"139{next(idents):08}", form, transport)
+             for form, transport, count in kinds for _ in range(count)]
+    return [LoadUnit(port, *unit, sent.get(unit[0], 0)) for unit in units]
 
 
 def load(units, rng, seconds):
@@ -241,16 +246,20 @@ def build_recorder(directory):
 
 
 class Recording:
-    """A run under load: the disk, and what was acknowledged and taken when."""
+    """A run under load: the disk, and what was acknowledged and taken when. `before`: an Outcome of an earlier recording,
+    whose image it begins with."""
 
-    def __init__(self, directory, sync, interval_ms, seconds, seed):
+    def __init__(self, directory, sync, interval_ms, seconds, seed, before=None):
         self.directory, self.sync, self.interval_ms = directory, sync, interval_ms
-        self.rng = random.Random(seed)
+        self.seed, self.rng = seed, random.Random(seed)
         self.root, self.log = directory / "disk", directory / "events"
-        self.root.mkdir()
-        self.lock = threading.Lock()
-        self.delivered = {}  # key: place in the log
+        self.acknowledged, self.delivered = {}, {}  # key: place in the log
         self.payloads = {}  # key: what the broker got
+        self.sent, self.boot, self.begun = {}, 0, 0  # reports of each unit, number of the boot, events before it
+        if before is None:
+            self.root.mkdir()
+        else:
+            self._begin_with(*before)
         self._run(seconds)
         self._read()
 
@@ -258,56 +267,85 @@ class Recording:
         return {"outbox": {"path": path, "sync": self.sync, "sync_interval": f"{self.interval_ms}ms"},
                 "publish": {"stats_interval": "1h"}}
 
+    def boot_id(self, number):
+        return {"T2M_BOOT_ID": f"boot-{number}"}
+
+    def _put(self, kind, flags=0, number=0, inode=0, offset=0, data=b""):
+        with open(self.log, "ab", buffering=0) as log:
+            log.write(HEADER.pack(kind, flags, number, time.monotonic_ns(), inode, offset, len(data)) + data)
+        self.begun += 1
+
+    def _begin_with(self, other, outcome):
+        """All that is there is surely there; what comes out of it must not get lost any more."""
+        other.write_image(outcome.number, self.root)
+        self.sent, self.boot, self.payloads = dict(other.sent), other.boot + 1, dict(other.payloads)
+        for path in sorted(self.root.rglob("*")):
+            inode, name = path.stat().st_ino, str(path).encode()
+            self._put(CREATE, DIRECTORY if path.is_dir() else 0, 0, inode, 0, name)
+            if path.is_file():
+                self._put(WRITE, DSYNC, inode, inode, 0, path.read_bytes())
+                self._put(END, 0, 0, 0, path.stat().st_size, inode.to_bytes(8, "little"))
+        self._put(SYNC, ALL | DIRECTORY, 1)
+        self._put(END, data=(1).to_bytes(8, "little"))
+        self.acknowledged = {key: self.begun for key in outcome.came if key[0] != "garbled"}
+
     def _taken(self, found):
         keys = {k: payload for topic, _, payload in found if (k := key_of(topic, payload))}
         self.payloads.update(keys)
-        data = json.dumps(list(keys)).encode()
-        header = HEADER.pack(DELIVERED, 0, 0, time.monotonic_ns(), 0, 0, len(data))
-        with open(self.log, "ab", buffering=0) as log:
-            log.write(header + data)
+        self._put(DELIVERED, data=json.dumps([k for k in keys if k[0] != "garbled"]).encode())
 
     def _run(self, seconds):
+        begun, self.order = self.begun, collections.Counter(self.sent)
         broker = SmallBroker(self._taken)
         broker.start()
         bridge = Bridge(self.directory, broker.port, self.options(self.root / "outbox"), environment={
             "LD_PRELOAD": str(build_recorder(self.directory)), "RECORD_ROOT": str(self.root),
-            "RECORD_LOG": str(self.log)})
+            "RECORD_LOG": str(self.log), **self.boot_id(self.boot)})
         wait_for(broker.connected.is_set, "the bridge at the broker")
-        units = units_of(bridge.port)
-        load(units, self.rng, seconds / 4)
+        self._load(bridge, seconds / 4)
         broker.stop()
-        load(units, self.rng, seconds / 2)
+        self._load(bridge, seconds / 6)
+        for sig in self.rng.sample((signal.SIGKILL, signal.SIGTERM), 2):  # in this boot it may end and begin, too
+            assert bridge.stop(sig) == (0 if sig == signal.SIGTERM else -sig), bridge.log()
+            bridge.start()
+            self._load(bridge, seconds / 6)
         broker.start()
-        load(units, self.rng, seconds / 4)
+        self._load(bridge, seconds / 4)
         wait_for(broker.connected.is_set, "the bridge at the broker")
-        load(units, self.rng, 0.2)
-        self.sent = {u.ident: u.sent for u in units}
+        self._load(bridge, 0.2)
         assert bridge.stop() == 0, bridge.log()
         assert "Sanitizer" not in bridge.log(), bridge.log()
         broker.stop()
+        self.begun = begun
+
+    def _load(self, bridge, seconds):
+        units = units_of(bridge.port, self.sent)
+        load(units, self.rng, seconds)
+        self.sent = {u.ident: u.sent for u in units}
+        for unit in units:
+            unit.close()
 
     def _read(self):
         events = self.events = read_log(self.log)
-        streams, self.acknowledged, self.first = {}, {}, None
+        streams, order, first = {}, self.order.copy(), {}
         for place, event in enumerate(events):
             if event.kind == ACCEPT:
-                streams[event.inode] = Acknowledgements()
+                streams[event.inode] = Acknowledgements(order)
             elif event.kind == SEND and (event.result or 0) > 0:
                 name = "udp" if event.flags & DATAGRAM else event.inode
-                stream = streams.setdefault(name, Acknowledgements())
+                stream = streams.setdefault(name, Acknowledgements(order))
                 for key in stream.of(event.data[:event.result]):
-                    assert key not in self.acknowledged, key
-                    self.acknowledged[key] = place
-                    self.first = self.first or place
+                    assert key not in first, key
+                    first[key] = place
             elif event.kind == DELIVERED:
                 for ident, n in json.loads(event.data):
                     self.delivered.setdefault((ident, n), place)
-        assert len(self.acknowledged) == sum(self.sent.values()), "each report was acknowledged"
+        assert len(first) == sum(self.sent.values()) - sum(self.order.values()), "each report was acknowledged"
+        self.acknowledged.update(first)
+        self.first = min(first.values())
         self.disk = Disk(events, self.root)
         self.times = [e.ns for e in events]
-        self.most = []
-        for t in self.times:
-            self.most.append(max(t, self.most[-1] if self.most else 0))
+        self.most = list(itertools.accumulate(self.times, max))
         self._check()
 
     def _check(self):
@@ -325,13 +363,26 @@ class Recording:
     def moment(self, rng):
         """(place, time in ns): most of them even over the events or over the time, some before the first report."""
         if rng.random() < .05:
-            place = rng.randrange(1, self.first + 1)
+            place = rng.randrange(self.begun + 1, self.first + 1)
             return place, self.most[place - 1]
         if rng.random() < .5:
             place = rng.randrange(self.first + 1, len(self.events))
             return place, self.most[place - 1]
         ns = rng.randrange(self.most[self.first] + 1, self.most[-1])
         return bisect.bisect_right(self.most, ns), ns
+
+    def plan(self, number):
+        """(place, time in ns, how, torn) of an image, always the same for its number, and what chooses its pages."""
+        rng = random.Random(f"{self.seed} {self.boot} {number}")
+        how, torn = (("some", False), ("none", False), ("some", True), ("all", False))[number % 4]
+        return *self.moment(rng), how, torn, rng
+
+    def write_image(self, number, directory):
+        place, _, how, torn, rng = self.plan(number)
+        self.disk.image(place, how, torn, rng, directory)
+        lock = self.root / "outbox/lock.mdb"
+        if rng.random() < .5 and lock.exists() and (directory / "outbox").is_dir():
+            shutil.copyfile(lock, directory / "outbox/lock.mdb")  # it is mapped: anything may be there
 
     def longest_flush_ns(self):
         return max((self.times[end] - self.times[begin] for begin, end in self.disk.flushes), default=0)
@@ -358,7 +409,8 @@ class Opened:
 
     PROBE = ("9199999999", 0)
 
-    def __init__(self, directory, options):
+    def __init__(self, directory, options, boot):
+        self.boot = boot
         self.came, self.count, self.probe = {}, 0, False
         self.directory = directory
         broker = SmallBroker(self._taken)
@@ -380,7 +432,7 @@ class Opened:
 
     def _open(self, broker, options):
         for _ in range(5):
-            reader = Reader(self.directory, broker.port, options, environment={"T2M_BOOT_ID": "another"})
+            reader = Reader(self.directory, broker.port, options, environment=self.boot)
             self.log = reader.log()
             if "in use" not in self.log or reader.process.poll() is None:
                 break
@@ -433,35 +485,28 @@ def place_for(size):
     return None
 
 
-def open_image(recording, number, seed, keep=None):
-    rng = random.Random(f"{seed} {number}")
-    place, ns = recording.moment(rng)
-    how, torn = (("some", False), ("none", False), ("some", True), ("all", False))[number % 4]
+def open_image(recording, number):
+    place, ns, how, torn, _ = recording.plan(number)
     with tempfile.TemporaryDirectory(prefix="powerloss.", dir=place_for(recording.log.stat().st_size)) as name:
         directory = pathlib.Path(name)
-        recording.disk.image(place, how, torn, rng, directory / "disk")
-        lock = recording.root / "outbox/lock.mdb"
-        if rng.random() < .5 and lock.exists() and (directory / "disk/outbox").is_dir():
-            shutil.copyfile(lock, directory / "disk/outbox/lock.mdb")  # it is mapped: anything may be there
-        if keep:
-            shutil.copytree(directory / "disk", keep)
-        opened = Opened(directory, recording.options(directory / "disk/outbox"))
+        recording.write_image(number, directory / "disk")
+        opened = Opened(directory, recording.options(directory / "disk/outbox"), recording.boot_id(recording.boot + 1))
     return Outcome(number, place, ns, "torn" if torn else how, opened.what, opened.came, opened.log)
 
 
-def open_next(work):
-    return open_image(open_next.recording, *work)
+def open_next(number):
+    return open_image(open_next.recording, number)
 
 
 class Result:
     """Of all images of a recording. `missing`: (outcome, {key: age in ns}) of each image that misses something."""
 
-    def __init__(self, recording, images, seed, processes=2, tell=lambda n: None):
+    def __init__(self, recording, images, processes=2, tell=lambda n: None):
         open_next.recording = recording
         self.recording, self.outcomes = recording, []
         start = time.monotonic()
         with multiprocessing.get_context("fork").Pool(processes) as pool:
-            for outcome in pool.imap_unordered(open_next, [(n, seed) for n in range(images)]):
+            for outcome in pool.imap_unordered(open_next, range(images)):
                 self.outcomes.append(outcome)
                 tell(len(self.outcomes))
         self.seconds = time.monotonic() - start
@@ -483,6 +528,11 @@ class Result:
     def missing_of(self, outcome):
         return {key: outcome.ns - self.recording.times[place] for key, place in self.waiting_in(outcome).items()
                 if key not in outcome.came}
+
+    def to_go_on(self):
+        """A recording and one of its images that opened with the most in it: what another loss may begin with."""
+        opened = [o for o in self.outcomes if o.what == "opened" and o.how in ("some", "torn")]
+        return (self.recording, max(opened, key=lambda o: (len(o.came), o.number))) if opened else None
 
     def count(self, what):
         return sum(1 for o in self.outcomes if o.what == what)
@@ -542,18 +592,25 @@ def rows(result, promise_ns):
 
 
 def run(args, directory, print_table, tell):
+    """Each mode twice: from an empty disk, and again from an image of the first time, for power may go again."""
     bad = 0
     for sync in [args.sync] if args.sync else ["always", "interval", "never"]:
-        below = directory / sync
-        below.mkdir()
-        recording = Recording(below, sync, args.interval, args.seconds, args.seed)
-        result = Result(recording, args.images, args.seed, tell=lambda n: tell(f"{sync}: image {n} of {args.images}"))
-        promise = args.promise or (args.interval + 200) / 1000 + recording.longest_flush_ns() / 1e9
-        print(f"--- sync = {sync}, seed {args.seed}")
-        print_table(rows(result, promise * 1e9))
-        broken = result.broken(promise * 1e9)
-        print("\n".join(broken[:args.show]))
-        if len(broken) > args.show:
-            print(f"and {len(broken) - args.show} more")
-        bad += len(broken)
+        before = None
+        for time_of_loss in ("first", "second"):
+            below = directory / f"{sync}-{time_of_loss}"
+            below.mkdir()
+            recording = Recording(below, sync, args.interval, args.seconds / 2, args.seed, before)
+            result = Result(recording, args.images // 2, tell=lambda n: tell(f"{sync}: image {n} of {args.images // 2}"))
+            before = result.to_go_on()
+            promise = args.promise or (args.interval + 200) / 1000 + recording.longest_flush_ns() / 1e9
+            print(f"--- sync = {sync}, the {time_of_loss} loss, seed {args.seed}")
+            print_table(rows(result, promise * 1e9))
+            broken = result.broken(promise * 1e9)
+            print("\n".join(broken[:args.show]))
+            if len(broken) > args.show:
+                print(f"and {len(broken) - args.show} more")
+            bad += len(broken)
+            if before is None:
+                print("no image to go on with")
+                break
     return bad
