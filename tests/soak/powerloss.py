@@ -246,11 +246,12 @@ def build_recorder(directory):
 
 
 class Recording:
-    """A run under load: the disk, and what was acknowledged and taken when. `before`: an Outcome of an earlier recording,
-    whose image it begins with."""
+    """A run under load: the disk, and what was acknowledged and taken when. `before`: an earlier recording and an Outcome
+    of it, whose image it begins with. `sync_before`: what the first of the processes of this run has for sync; then only
+    what the others acknowledge is looked at."""
 
-    def __init__(self, directory, sync, interval_ms, seconds, seed, before=None):
-        self.directory, self.sync, self.interval_ms = directory, sync, interval_ms
+    def __init__(self, directory, sync, interval_ms, seconds, seed, before=None, sync_before=None):
+        self.directory, self.sync, self.sync_before, self.interval_ms = directory, sync, sync_before, interval_ms
         self.seed, self.rng = seed, random.Random(seed)
         self.root, self.log = directory / "disk", directory / "events"
         self.acknowledged, self.delivered = {}, {}  # key: place in the log
@@ -263,8 +264,8 @@ class Recording:
         self._run(seconds)
         self._read()
 
-    def options(self, path):
-        return {"outbox": {"path": path, "sync": self.sync, "sync_interval": f"{self.interval_ms}ms"},
+    def options(self, path, sync=None):
+        return {"outbox": {"path": path, "sync": sync or self.sync, "sync_interval": f"{self.interval_ms}ms"},
                 "publish": {"stats_interval": "1h"}}
 
     def boot_id(self, number):
@@ -298,7 +299,7 @@ class Recording:
         begun, self.order = self.begun, collections.Counter(self.sent)
         broker = SmallBroker(self._taken)
         broker.start()
-        bridge = Bridge(self.directory, broker.port, self.options(self.root / "outbox"), environment={
+        bridge = Bridge(self.directory, broker.port, self.options(self.root / "outbox", self.sync_before), environment={
             "LD_PRELOAD": str(build_recorder(self.directory)), "RECORD_ROOT": str(self.root),
             "RECORD_LOG": str(self.log), **self.boot_id(self.boot)})
         wait_for(broker.connected.is_set, "the bridge at the broker")
@@ -307,6 +308,8 @@ class Recording:
         self._load(bridge, seconds / 6)
         for sig in self.rng.sample((signal.SIGKILL, signal.SIGTERM), 2):  # in this boot it may end and begin, too
             assert bridge.stop(sig) == (0 if sig == signal.SIGTERM else -sig), bridge.log()
+            bridge.sections["outbox"]["sync"] = self.sync
+            bridge.write()
             bridge.start()
             self._load(bridge, seconds / 6)
         broker.start()
@@ -341,6 +344,11 @@ class Recording:
                 for ident, n in json.loads(event.data):
                     self.delivered.setdefault((ident, n), place)
         assert len(first) == sum(self.sent.values()) - sum(self.order.values()), "each report was acknowledged"
+        pids = [e.id >> 40 for e in events]
+        self.starts = sorted({pid: place for place, pid in reversed(list(enumerate(pids))) if pid > 0}.values())
+        if self.sync_before:
+            first = {key: place for key, place in first.items() if place > self.starts[1]}
+            self.acknowledged = {}
         self.acknowledged.update(first)
         self.first = min(first.values())
         self.disk = Disk(events, self.root)
@@ -361,9 +369,10 @@ class Recording:
         shutil.rmtree(copy)
 
     def moment(self, rng):
-        """(place, time in ns): most of them even over the events or over the time, some before the first report."""
-        if rng.random() < .05:
-            place = rng.randrange(self.begun + 1, self.first + 1)
+        """(place, time in ns): even over the events, or even over the time, or when a process has just begun."""
+        if rng.random() < .2:
+            start = rng.choice(self.starts)
+            place = rng.randint(start + 1, min(start + 60, len(self.events) - 1))
             return place, self.most[place - 1]
         if rng.random() < .5:
             place = rng.randrange(self.first + 1, len(self.events))
@@ -530,9 +539,10 @@ class Result:
                 if key not in outcome.came}
 
     def to_go_on(self):
-        """A recording and one of its images that opened with the most in it: what another loss may begin with."""
-        opened = [o for o in self.outcomes if o.what == "opened" and o.how in ("some", "torn")]
-        return (self.recording, max(opened, key=lambda o: (len(o.came), o.number))) if opened else None
+        """A recording and the image with the most in it that was opened, or one set aside: what another loss may begin with."""
+        stood = [o for o in self.outcomes if o.what in ("opened", "set aside") and o.how in ("some", "torn")]
+        best = max(stood, key=lambda o: (len(o.came), o.what == "opened", o.number), default=None)
+        return best and (self.recording, best)
 
     def count(self, what):
         return sum(1 for o in self.outcomes if o.what == what)
@@ -541,14 +551,14 @@ class Result:
         return max((age for _, gone in self.missing for age in gone.values()), default=0)
 
     def is_flushed(self, key, cut):
-        """Three syncs began after its acknowledgement and ended before the cut: the rest of a flush that ran already,
-        and both steps (the pages; what says that they are whole) of one that began after it."""
+        """Four syncs, one after the other, began after its acknowledgement and ended before the cut: both steps (the pages;
+        what says that they are whole) of a flush that had chosen its state before, and of one that chose it after."""
         place = self.recording.acknowledged[key]
         end, steps = place, 0
         for begin, ended in self.recording.disk.flushes:
             if begin > end and ended < cut:
                 end, steps = ended, steps + 1
-        return steps >= 3
+        return steps >= 4
 
     def broken(self, promise_ns):
         """What of the promise of this mode does not hold, a line each. With always, nothing is missing; with interval, it
@@ -591,22 +601,27 @@ def rows(result, promise_ns):
     return [*table, ("seconds an image", f"{result.seconds / len(result.outcomes):.3f}")]
 
 
+OTHER = {"always": "interval", "interval": "never", "never": "always"}
+
+
 def run(args, directory, print_table, tell):
-    """Each mode twice: from an empty disk, and again from an image of the first time, for power may go again."""
+    """Each mode three times: from an empty disk; from an image of the first time, for power may go again; and after a
+    change of the mode."""
     bad = 0
     for sync in [args.sync] if args.sync else ["always", "interval", "never"]:
         before = None
-        for time_of_loss in ("first", "second"):
-            below = directory / f"{sync}-{time_of_loss}"
+        for name in ("first loss", "second loss", f"loss after a change from {OTHER[sync]}"):
+            below = directory / f"{sync}-{name.replace(' ', '-')}"
             below.mkdir()
-            recording = Recording(below, sync, args.interval, args.seconds / 2, args.seed, before)
-            result = Result(recording, args.images // 2, tell=lambda n: tell(f"{sync}: image {n} of {args.images // 2}"))
+            recording = Recording(below, sync, args.interval, args.seconds, args.seed, before,
+                                  OTHER[sync] if "change" in name else None)
+            result = Result(recording, args.images, tell=lambda n: tell(f"{sync}, {name}: image {n} of {args.images}"))
             before = result.to_go_on()
             promise = args.promise or (args.interval + 200) / 1000 + recording.longest_flush_ns() / 1e9
-            print(f"--- sync = {sync}, the {time_of_loss} loss, seed {args.seed}")
+            print(f"--- sync = {sync}, {name}, seed {args.seed}")
             print_table(rows(result, promise * 1e9))
             broken = result.broken(promise * 1e9)
-            print("\n".join(broken[:args.show]))
+            print("\n".join([*broken[:args.show], ""]))
             if len(broken) > args.show:
                 print(f"and {len(broken) - args.show} more")
             bad += len(broken)
