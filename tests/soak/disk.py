@@ -9,7 +9,7 @@ The file system that is assumed:
 - Creations, renames, removals and truncations go through a journal: they are held up to some moment, none before an
   earlier one. Held for certain are those before a sync of a directory, and those of a file (and before them) that was
   synced itself.
-ext4 and XFS hold at least this. Not modelled: disks that lie about a flush, errors of reading."""
+ext4 and XFS hold at least this. Strict: a sync of a file holds no name, only one of a directory does. Not modelled: disks that lie about a flush, errors of reading."""
 
 import bisect
 import os
@@ -77,8 +77,9 @@ class File:
 class Disk:
     """`how` of an image: "none", "all" or "some" of what is not certain."""
 
-    def __init__(self, events, root):
-        self.events, self.root = events, str(root)
+    def __init__(self, events, root, strict=False):
+        self.events, self.root, self.strict = events, str(root), strict
+        self.certain = []  # (place, so many operations are held from there on)
         self.files, self.operations = [], []  # operation: (place, kind, names, file)
         self.places = []
         self.flushes = []  # (begin, end) of each sync of a file
@@ -121,10 +122,9 @@ class Disk:
             self.flushes.append((place, event.end))
         last = bisect.bisect_left(self.places, place)
         if not everything:
-            mine = [n for n in range(last) if self.operations[n][3] is file]
+            mine = [] if self.strict else [n for n in range(last) if self.operations[n][3] is file]
             last = mine[-1] + 1 if mine else 0
-        self.certain = getattr(self, "certain", [])
-        self.certain.append((event.end, last))  # so many operations are held from here on
+        self.certain.append((event.end, last))
 
     def _names(self, count):
         names = {}
@@ -142,7 +142,7 @@ class Disk:
     def image(self, cut, how, torn, rng, directory):
         """Writes to `directory` what may be held when the power goes before event number `cut`."""
         last = bisect.bisect_left(self.places, cut)
-        certain = max((n for end, n in getattr(self, "certain", []) if end < cut), default=0)
+        certain = max((n for end, n in self.certain if end < cut), default=0)
         count = {"none": certain, "all": last, "some": rng.randint(certain, last)}[how]
         os.makedirs(directory)
         for name, file in sorted(self._names(count).items()):

@@ -250,7 +250,9 @@ class Recording:
     of it, whose image it begins with. `sync_before`: what the first of the processes of this run has for sync; then only
     what the others acknowledge is looked at."""
 
-    def __init__(self, directory, sync, interval_ms, seconds, seed, before=None, sync_before=None):
+    def __init__(self, directory, sync, interval_ms, seconds, seed, before=None, sync_before=None,
+                 strict=False):
+        self.strict = strict
         self.directory, self.sync, self.sync_before, self.interval_ms = directory, sync, sync_before, interval_ms
         self.seed, self.rng = seed, random.Random(seed)
         self.root, self.log = directory / "disk", directory / "events"
@@ -351,7 +353,7 @@ class Recording:
             self.acknowledged = {}
         self.acknowledged.update(first)
         self.first = min(first.values())
-        self.disk = Disk(events, self.root)
+        self.disk = Disk(events, self.root, self.strict)
         self.times = [e.ns for e in events]
         self.most = list(itertools.accumulate(self.times, max))
         self._check()
@@ -614,7 +616,7 @@ def run(args, directory, print_table, tell):
             below = directory / f"{sync}-{name.replace(' ', '-')}"
             below.mkdir()
             recording = Recording(below, sync, args.interval, args.seconds, args.seed, before,
-                                  OTHER[sync] if "change" in name else None)
+                                  OTHER[sync] if "change" in name else None, args.strict)
             result = Result(recording, args.images, tell=lambda n: tell(f"{sync}, {name}: image {n} of {args.images}"))
             before = result.to_go_on()
             promise = args.promise or (args.interval + 200) / 1000 + recording.longest_flush_ns() / 1e9
