@@ -336,7 +336,7 @@ class Recording:
         for place, event in enumerate(events):
             if event.kind == ACCEPT:
                 streams[event.inode] = Acknowledgements(order)
-            elif event.kind == SEND and (event.result or 0) > 0:
+            elif event.kind == SEND and event.result != -1:  # killed before it could say: it was heard all the same
                 name = "udp" if event.flags & DATAGRAM else event.inode
                 stream = streams.setdefault(name, Acknowledgements(order))
                 for key in stream.of(event.data[:event.result]):
