@@ -509,6 +509,11 @@ def open_next(number):
     return open_image(open_next.recording, number)
 
 
+def last_words(log):
+    lines = log.strip().splitlines()
+    return ([line for line in lines if "error: " in line.lower() or "Assertion" in line] or lines or [""])[-1]
+
+
 class Result:
     """Of all images of a recording. `missing`: (outcome, {key: age in ns}) of each image that misses something."""
 
@@ -566,7 +571,7 @@ class Result:
         """What of the promise of this mode does not hold, a line each. With always, nothing is missing; with interval, it
         opens, and nothing is missing that was flushed or is older than promise_ns; with never, it goes on."""
         sync = self.recording.sync
-        lines = [f"image {o.number} ({o.how}): {o.what}: {o.log.strip().splitlines()[-1:]}" for o in self.outcomes
+        lines = [f"image {o.number} ({o.how}): {o.what}: {last_words(o.log)}" for o in self.outcomes
                  if o.what in ("crashed", "stuck", "refused") or o.what == "set aside" and sync != "never"
                  and self.waiting_in(o)]
         if self.garbled and sync != "never":
