@@ -9,7 +9,8 @@ The file system that is assumed:
 - Creations, renames, removals and truncations go through a journal: they are held up to some moment, none before an
   earlier one. Held for certain are those before a sync of a directory, and those of a file (and before them) that was
   synced itself.
-ext4 and XFS hold at least this. Strict: a sync of a file holds no name, only one of a directory does. Not modelled: disks that lie about a flush, errors of reading."""
+ext4 and XFS hold at least this. Strict: a sync of a file holds no name, only one of a directory does.
+Not modelled: disks that lie about a flush, errors of reading."""
 
 import bisect
 import os

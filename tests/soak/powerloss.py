@@ -158,8 +158,8 @@ def jt808(ident, n):
 
 
 class Acknowledgements:
-    """Which reports a stream of bytes to one connection acknowledges. H02 names no report: they are in order; `count` of
-    each ident were acknowledged before."""
+    """Which reports a stream of bytes to one connection acknowledges. H02 names no report: they are in order;
+    `count` of each ident were acknowledged before."""
 
     def __init__(self, count=None):
         self.rest, self.count = b"", collections.Counter() if count is None else count
@@ -246,9 +246,9 @@ def build_recorder(directory):
 
 
 class Recording:
-    """A run under load: the disk, and what was acknowledged and taken when. `before`: an earlier recording and an Outcome
-    of it, whose image it begins with. `sync_before`: what the first of the processes of this run has for sync; then only
-    what the others acknowledge is looked at."""
+    """A run under load: the disk, and what was acknowledged and taken when. `before`: an earlier recording and an
+    Outcome of it, whose image it begins with. `sync_before`: what the first of the processes of this run has for
+    sync; then only what the others acknowledge is looked at."""
 
     def __init__(self, directory, sync, interval_ms, seconds, seed, before=None, sync_before=None,
                  strict=False):
@@ -550,7 +550,7 @@ class Result:
                 if key not in outcome.came}
 
     def to_go_on(self):
-        """A recording and the image with the most in it that was opened, or one set aside: what another loss may begin with."""
+        """The recording and its image with the most in it, or one set aside: what another loss may begin with."""
         stood = [o for o in self.outcomes if o.what in ("opened", "set aside") and o.how in ("some", "torn")]
         best = max(stood, key=lambda o: (len(o.came), o.what == "opened", o.number), default=None)
         return best and (self.recording, best)
@@ -562,8 +562,8 @@ class Result:
         return max((age for _, gone in self.missing for age in gone.values()), default=0)
 
     def is_flushed(self, key, cut):
-        """Four syncs, one after the other, began after its acknowledgement and ended before the cut: both steps (the pages;
-        what says that they are whole) of a flush that had chosen its state before, and of one that chose it after."""
+        """Four syncs, one after the other, began after its acknowledgement and ended before the cut: both steps
+        (the pages; what says that they are whole) of a flush that had chosen its state before, and of one after it."""
         place = self.recording.acknowledged[key]
         end, steps = place, 0
         for begin, ended in self.recording.disk.flushes:
@@ -572,8 +572,9 @@ class Result:
         return steps >= 4
 
     def broken(self, promise_ns):
-        """What of the promise of this mode does not hold, a line each. With always, nothing is missing; with interval, it
-        opens, and nothing is missing that was flushed or is older than promise_ns; with never, it goes on."""
+        """What of the promise of this mode does not hold, a line each. With always, nothing is missing; with
+        interval, it opens, and nothing is missing that was flushed or is older than promise_ns; with never, it
+        goes on."""
         sync = self.recording.sync
         lines = [f"image {o.number} ({o.how}): {o.what}: {last_words(o.log)}" for o in self.outcomes
                  if o.what in ("crashed", "stuck", "refused") or o.what == "set aside" and sync != "never"
@@ -582,13 +583,14 @@ class Result:
             lines.append(f"{self.garbled} images gave records that no unit sent")
         limit = {"always": -1, "interval": promise_ns, "never": 1 << 62}[sync]
         for outcome, gone in self.missing:
+            which = f"image {outcome.number} ({outcome.how}), {outcome.what}"
             flushed = sum(1 for key in gone if sync == "interval" and self.is_flushed(key, outcome.place))
             if flushed:
-                lines.append(f"image {outcome.number} ({outcome.how}), {outcome.what}: {flushed} flushed records are missing")
+                lines.append(f"{which}: {flushed} flushed records are missing")
             old = sum(1 for age in gone.values() if age > limit)
             if old:
-                lines.append(f"image {outcome.number} ({outcome.how}), {outcome.what}: {old} records are missing that it "
-                             f"promises, the oldest acknowledged {max(gone.values()) / 1e9:.3f} s before the cut")
+                lines.append(f"{which}: {old} records are missing that it promises, the oldest acknowledged "
+                             f"{max(gone.values()) / 1e9:.3f} s before the cut")
         return lines
 
 
@@ -604,8 +606,8 @@ def rows(result, promise_ns):
              ("longest sync, ms", f"{r.longest_sync_ns() / 1e6:.1f}"), ("images", len(result.outcomes)),
              *((what, result.count(what)) for what in ("opened", "set aside", "refused", "stuck", "crashed")),
              ("images with garbled records", result.garbled), ("images with missing records", len(missing)),
-             ("of these opened", len(opened)), ("most missing, of an opened one",
-                                                f"{lost[-1] if lost else 0}, {max((len(g) for _, g in opened), default=0)}")]
+             ("of these opened", len(opened)), ("most missing", lost[-1] if lost else 0),
+             ("most missing of an opened one", max((len(gone) for _, gone in opened), default=0))]
     if r.sync == "interval":
         table += [("missing at most for, s", f"{promise_ns / 1e9:.3f}"),
                   ("oldest missing before the cut, s", f"{result.oldest_ns() / 1e9:.3f}")]
