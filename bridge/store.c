@@ -1,11 +1,8 @@
 /* store: see store.h. */
-#include "store.h"
-
-#include "flush.h"
+#include "store_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,21 +13,6 @@
 #include <unistd.h>
 
 #define LOCK_FILE "tracker2mqtt.lock"
-
-struct store {
-	MDB_env *env;
-	MDB_dbi messages, memory;
-	MDB_txn *reading;
-	MDB_cursor *cursor;
-	enum store_sync sync;
-	char path[400];
-	size_t map_size;
-	int lock;
-	struct flush flush;
-	bool torn;
-	uint64_t last;
-	size_t count, bytes;
-};
 
 /* In the memory db, under a key that no ident can be. */
 static const char LAST_KEY[] = "#last";
@@ -68,7 +50,7 @@ static int open_env(struct store *s, unsigned flags)
 	int rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return rc;
-	mdb_env_set_maxdbs(s->env, 2);
+	mdb_env_set_maxdbs(s->env, 3);
 	mdb_env_set_mapsize(s->env, s->map_size);
 	return mdb_env_open(s->env, s->path, flags | sync | MDB_NORDAHEAD | MDB_NOTLS, 0600);
 }
@@ -82,6 +64,8 @@ static int open_dbs(struct store *s, unsigned create)
 	rc = mdb_dbi_open(txn, "messages", create | MDB_INTEGERKEY, &s->messages);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "memory", create, &s->memory);
+	if (rc == 0)
+		rc = aside_open(s, txn, create);
 	if (rc == 0)
 		return mdb_txn_commit(txn);
 	mdb_txn_abort(txn);
@@ -224,6 +208,7 @@ struct store *store_open(const char *path, size_t size, enum store_sync sync, ch
 	}
 	strcpy(s->path, path);
 	s->sync = sync;
+	s->aside_most = size / 16;
 	s->lock = -1;
 	/* pages are not filled to the brim, and a transaction needs free ones to work in */
 	s->map_size = (size * 2 + (64u << 20)) & ~(size_t)0xffff;
@@ -383,6 +368,11 @@ static bool begin_reading(struct store *s)
 	return false;
 }
 
+bool store_readable(struct store *s)
+{
+	return begin_reading(s);
+}
+
 void store_rest(struct store *s)
 {
 	if (s->reading == NULL)
@@ -470,6 +460,7 @@ int store_print_status(const char *path)
 	} else {
 		printf("oldest: none\n");
 	}
+	aside_print(&s);
 	mdb_env_close(s.env);
 	return 0;
 }

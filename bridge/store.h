@@ -5,11 +5,19 @@
 #ifndef T2M_STORE_H
 #define T2M_STORE_H
 
+#include "hash.h"
 #include "ring.h"
 
 enum store_sync { STORE_SYNC_ALWAYS = 0, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
 
 struct store;
+
+/* A message that the broker can never take: a code of reason.h, and Unix time. */
+struct store_refusal {
+	uint64_t number;
+	int reason;
+	int64_t when_ms;
+};
 
 /* Creates what is missing. NULL: `why` says what is wrong and what to do. */
 struct store *store_open(const char *path, size_t size, enum store_sync sync, char *why, size_t why_size);
@@ -19,6 +27,9 @@ void store_close(struct store *store);
  * says. Else nothing has changed, and what the disk said. */
 const char *store_write(struct store *store, struct outbox_ring *in, const uint64_t *out, size_t out_count,
 	uint64_t last_seqnum);
+/* Moves messages to where --outbox-status shows them, in one transaction; when that is full, the oldest there go, and are counted.
+ * NULL, or what the disk said: then nothing has changed. */
+const char *store_set_aside(struct store *store, const struct store_refusal *list, size_t count);
 /* For STORE_SYNC_INTERVAL: begins to make safe all that was written, beside the loop. False: not now, try again. */
 bool store_flush(struct store *store);
 /* True, once, when it has ended: *why is NULL, or what the disk said. */
@@ -27,11 +38,16 @@ bool store_flushed(struct store *store, const char **why);
 /* The first message behind `after`, or exactly number `seqnum`. Spans are valid until store_write or store_rest. */
 bool store_next(struct store *store, uint64_t after, struct outbox_message *out);
 bool store_get(struct store *store, uint64_t seqnum, struct outbox_message *out);
+/* False: the disk does not let it be read now; that nothing is found says nothing then. */
+bool store_readable(struct store *store);
 /* No more reading for now. */
 void store_rest(struct store *store);
 
 /* What was remembered under this key; false: nothing. */
 bool store_recall(struct store *store, struct span key, int64_t *value);
+
+/* The key for orders, the same over restarts; made when there is none. False: the disk refuses. */
+bool store_order_key(struct store *store, uint8_t out[HASH_KEY_BYTES]);
 
 uint64_t store_last_seqnum(const struct store *store); /* never goes back, also over restarts */
 size_t store_count(const struct store *store);

@@ -43,22 +43,13 @@ bool uplink_room(void *ctx)
 	return outbox_room(((struct uplink *)ctx)->outbox);
 }
 
-/* FNV-1a: what a unit says, and what is said of it, stays in order. */
-static uint64_t order_of(const char *ident)
-{
-	uint64_t h = 14695981039346656037u;
-	for (; *ident != '\0'; ident++)
-		h = (h ^ (uint8_t)*ident) * 1099511628211u;
-	return h;
-}
-
-static struct outbox_message message_of(
-	const struct topic *topic, const char *ident, struct span payload, int64_t now_ms)
+static struct outbox_message message_of(const struct uplink *u, const struct topic *topic, const char *ident,
+	struct span payload, int64_t now_ms)
 {
 	return (struct outbox_message){
 		.topic = span_of(topic->text, topic->len),
 		.payload = payload,
-		.order = order_of(ident),
+		.order = outbox_order(u->outbox, span_text(ident)),
 		.put_ms = now_ms,
 	};
 }
@@ -77,7 +68,7 @@ static bool put(struct uplink *u, struct outbox_message *m, const struct writer 
 bool uplink_publish(struct uplink *u, const char *ident, const struct topic *topic, struct span payload,
 	bool retain, int64_t now_ms)
 {
-	struct outbox_message m = message_of(topic, ident, payload, now_ms);
+	struct outbox_message m = message_of(u, topic, ident, payload, now_ms);
 	m.retain = retain;
 	return outbox_put(u->outbox, &m) != 0;
 }
@@ -86,7 +77,7 @@ bool uplink_reply(struct uplink *u, const char *ident, const char *name, struct 
 	struct span response_topic, struct span correlation, int64_t now_ms)
 {
 	struct topic topic = topic_unit(u->config->publish.prefix, name, "cmd/reply");
-	struct outbox_message m = message_of(&topic, ident, json, now_ms);
+	struct outbox_message m = message_of(u, &topic, ident, json, now_ms);
 	bool ok = outbox_put(u->outbox, &m) != 0;
 	if (response_topic.len == 0)
 		return ok;
@@ -140,7 +131,7 @@ static bool put_record(struct uplink *u, const struct session *session, const st
 	struct emitter e = emitter_of(u->format, &w);
 	telemetry_emit(t, &e);
 	struct outbox_message m = message_of(
-		&topic, session->unit.ident, writer_span(&w), telemetry_number(t, TM_SERVER_TIMESTAMP));
+		u, &topic, session->unit.ident, writer_span(&w), telemetry_number(t, TM_SERVER_TIMESTAMP));
 	m.content = u->content;
 	m.retain = retain;
 	if (retain && !telemetry_has(t, TM_TIMESTAMP_VALID)) {
@@ -177,7 +168,7 @@ static bool put_owntracks(
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
 	struct emitter e = emitter_of(&emit_json, &w);
 	owntracks_emit(t, tid.len > 2 ? span_after(tid, tid.len - 2) : tid, &e);
-	struct outbox_message m = message_of(&topic, session->unit.ident, writer_span(&w), now_ms);
+	struct outbox_message m = message_of(u, &topic, session->unit.ident, writer_span(&w), now_ms);
 	return put(u, &m, &w);
 }
 
@@ -226,7 +217,7 @@ static void put_status(
 		emit_pair_text(&e, "reason", span_text(reason));
 	}
 	emit_end(&e);
-	struct outbox_message m = message_of(&topic, session->unit.ident, writer_span(&w), since_ms);
+	struct outbox_message m = message_of(u, &topic, session->unit.ident, writer_span(&w), since_ms);
 	m.retain = true;
 	put(u, &m, &w);
 }
@@ -264,7 +255,7 @@ void uplink_frame(void *ctx, const struct session *session, bool in, struct span
 	if (error != NULL)
 		emit_pair_text(&e, "error", span_text(error));
 	emit_end(&e);
-	struct outbox_message m = message_of(&topic, ident, writer_span(&w), 0);
+	struct outbox_message m = message_of(u, &topic, ident, writer_span(&w), 0);
 	put(u, &m, &w);
 }
 
@@ -293,6 +284,6 @@ void uplink_unknown(void *ctx, const struct conn *conn, struct span head)
 	emit_pair_text(&e, "hex", writer_span(&h));
 	emit_pair_text(&e, "text", head);
 	emit_end(&e);
-	struct outbox_message m = message_of(&topic, "", writer_span(&w), now_ms);
+	struct outbox_message m = message_of(u, &topic, "", writer_span(&w), now_ms);
 	put(u, &m, &w);
 }
