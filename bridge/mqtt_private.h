@@ -95,6 +95,7 @@ struct mqtt {
 	ev_tstamp oldest_since, sent_at;
 	uint64_t answered, answered_before; /* on this connection; when `oldest` became the oldest */
 	uint64_t taken;                     /* messages of the outbox, on this connection */
+	bool draining;                      /* a suspect goes next, when nothing is on its way */
 	uint64_t alone;                     /* the number of a suspect that is on its way; 0: none is */
 	struct suspects suspects;
 	struct complaint complaint;

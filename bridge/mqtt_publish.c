@@ -15,8 +15,9 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-#define SOON 10.0 /* a close so long after a message was sent may be because of it */
-#define SILENCE 5 /* times ack_timeout, when the broker answers nothing at all */
+#define OTHERS_FIRST 1 /* seconds */
+#define SOON 10.0      /* a close so long after a message was sent may be because of it */
+#define SILENCE 5      /* times ack_timeout, when the broker answers nothing at all */
 
 static const struct emit_format *const formats[] = {
 	[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
@@ -25,6 +26,7 @@ void publish_begin(struct mqtt *m)
 {
 	m->last_mid = m->oldest = 0;
 	m->answered = m->taken = m->alone = 0;
+	m->draining = false;
 	m->inflight = 0;
 	memset(m->flights, 0, sizeof(m->flights));
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, 0);
@@ -270,17 +272,22 @@ static bool publish(struct mqtt *m, const struct outbox_message *msg)
 static bool can_publish(struct mqtt *m)
 {
 	bool gated = m->stuck[STAGE_SUBSCRIBE] > 0 || m->stuck[STAGE_STATUS] > 0 || m->suspects.open > 0;
-	return m->connected && !m->broken && m->alone == 0 && (m->qos1 || m->config->mqtt.qos == 0) &&
-	       (!gated || session_answered(m)) && window_room(&m->window, m->inflight);
+	return m->connected && !m->broken && m->alone == 0 && (!m->draining || m->inflight == 0) &&
+	       (m->qos1 || m->config->mqtt.qos == 0) && (!gated || session_answered(m)) &&
+	       window_room(&m->window, m->inflight);
 }
 
-/* A suspect goes when nothing else is on its way. */
+/* A suspect goes when nothing else is on its way, and others had their time on this connection: it may be the end of it. */
 static bool may_go(struct mqtt *m, uint64_t seqnum)
 {
 	if (!suspects_alone(&m->suspects, seqnum))
 		return true;
-	if (m->inflight > 0)
+	bool early = ev_now(m->loop) - m->connected_at < OTHERS_FIRST;
+	m->draining = !early && m->inflight > 0;
+	if (early || m->draining) {
+		outbox_postpone(m->outbox, early ? OTHERS_FIRST * 250 : 0);
 		return false;
+	}
 	m->alone = seqnum;
 	return true;
 }
@@ -304,10 +311,8 @@ void mqtt_kick(struct mqtt *m)
 	struct outbox_message msg;
 	bool corked = false, good = true;
 	while (good && can_publish(m) && !mid_is_taken(m) && outbox_next(m->outbox, &msg)) {
-		if (m->suspects.open > 0 && !may_go(m, msg.seqnum)) {
-			outbox_again(m->outbox);
-			break;
-		}
+		if (m->suspects.open > 0 && !may_go(m, msg.seqnum))
+			continue;
 		if (!corked)
 			cork(m, 1);
 		corked = true;

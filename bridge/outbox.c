@@ -217,9 +217,9 @@ bool outbox_more(const struct outbox *o)
 	return o->sending.more;
 }
 
-void outbox_again(struct outbox *o)
+void outbox_postpone(struct outbox *o, int64_t ms)
 {
-	sending_again(&o->sending);
+	sending_postpone(&o->sending, ms);
 }
 
 void outbox_rewind(struct outbox *o)

@@ -48,8 +48,8 @@ uint64_t outbox_order(const struct outbox *outbox, struct span ident);
 bool outbox_next(struct outbox *outbox, struct outbox_message *out);
 /* Did outbox_next end before it had looked at all? Then call it again soon. */
 bool outbox_more(const struct outbox *outbox);
-/* Takes back what outbox_next gave last: it comes again. */
-void outbox_again(struct outbox *outbox);
+/* What outbox_next gave last comes later, and what is behind it in its order, too; others go on. 0: it is the next one. */
+void outbox_postpone(struct outbox *outbox, int64_t ms);
 /* The connection broke: what is not done comes again, from the oldest. */
 void outbox_rewind(struct outbox *outbox);
 /* Forgotten. */

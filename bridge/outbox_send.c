@@ -103,12 +103,10 @@ static bool goes_aside(const struct sending *s, uint64_t number)
 	return false;
 }
 
-static bool give(struct sending *s, enum given from, const struct outbox_message *m, uint64_t before)
+static bool give(struct sending *s, const struct outbox_message *m)
 {
-	s->last.from = from;
 	s->last.number = m->seqnum;
 	s->last.order = m->order;
-	s->last.before = before;
 	return true;
 }
 
@@ -124,7 +122,7 @@ static bool next_live(struct sending *s, uint64_t stored, struct outbox_message 
 			continue; /* its order waits by now; the cursor comes there */
 		push(&s->skip, number);
 		if (found)
-			return give(s, GIVEN_LIVE, out, 0);
+			return give(s, out);
 	}
 	return false;
 }
@@ -132,7 +130,6 @@ static bool next_live(struct sending *s, uint64_t stored, struct outbox_message 
 static bool next_backlog(struct sending *s, uint64_t stored, struct outbox_message *out)
 {
 	size_t looked = 0;
-	uint64_t before = s->cursor;
 	while (s->lanes.count < LANES_FULL && next_behind(s, s->cursor, stored, out)) {
 		if (looked++ == SLICE) {
 			s->more = true;
@@ -148,7 +145,7 @@ static bool next_backlog(struct sending *s, uint64_t stored, struct outbox_messa
 		if (s->aside_count > 0 && goes_aside(s, out->seqnum))
 			continue;
 		if (lanes_find(&s->lanes, out->order) == NULL)
-			return give(s, GIVEN_BACKLOG, out, before);
+			return give(s, out);
 		s->held++;
 	}
 	bool all = s->lanes.count < LANES_FULL && (s->store == NULL || store_readable(s->store));
@@ -169,7 +166,7 @@ static bool next_try(struct sending *s, int64_t now_ms, struct outbox_message *o
 		if (lane->first <= s->cursor && sending_get(s, lane->first, out) &&
 			!goes_aside(s, lane->first)) {
 			s->held -= s->held > 0;
-			return give(s, GIVEN_TRY, out, 0);
+			return give(s, out);
 		}
 		if (lane->first > s->cursor) { /* after a rewind: the cursor is not there yet */
 			lane->state = LANE_WAITS;
@@ -185,14 +182,12 @@ static bool next_sweep(struct sending *s, int64_t now_ms, struct outbox_message 
 {
 	if (s->sweep == 0 && (now_ms < s->sweep_from_ms || !lanes_sweep(&s->lanes, &s->sweep)))
 		return false;
-	uint64_t before;
 	size_t looked = 0;
 	while (next_behind(s, s->sweep, s->cursor, out)) {
 		if (looked++ == SLICE) {
 			s->more = true;
 			return false;
 		}
-		before = s->sweep;
 		s->sweep = out->seqnum;
 		s->swept++;
 		struct lane *lane = lanes_find(&s->lanes, out->order);
@@ -201,7 +196,7 @@ static bool next_sweep(struct sending *s, int64_t now_ms, struct outbox_message 
 			continue;
 		lane->first = out->seqnum;
 		s->held -= s->held > 0;
-		return give(s, GIVEN_SWEEP, out, before);
+		return give(s, out);
 	}
 	if (s->store != NULL && !store_readable(s->store))
 		return false;
@@ -221,8 +216,11 @@ static bool next_waiting(struct sending *s, struct outbox_message *out)
 
 bool sending_next(struct sending *s, uint64_t stored, struct outbox_message *out)
 {
+	bool urgent = s->urgent;
 	s->turn++;
-	s->more = false;
+	s->more = s->urgent = false;
+	if (urgent && next_waiting(s, out))
+		return true;
 	if (s->turn % 2 == 1 && next_live(s, stored, out))
 		return true;
 	if (s->turn % 4 == 2 && next_waiting(s, out))
@@ -230,35 +228,27 @@ bool sending_next(struct sending *s, uint64_t stored, struct outbox_message *out
 	return next_backlog(s, stored, out) || next_live(s, stored, out) || next_waiting(s, out);
 }
 
-/* --- back and answered --- */
+/* --- later, and answered --- */
 
-void sending_again(struct sending *s)
+void sending_postpone(struct sending *s, int64_t ms)
 {
-	struct lane *lane;
-	switch (s->last.from) {
-	case GIVEN_BACKLOG:
-		/* held ones in between are counted again */
-		s->cursor = s->last.number - 1;
-		break;
-	case GIVEN_LIVE:
-		s->skip.count--; /* the one pushed last */
-		s->live.head = (s->live.head + LIVE_MAX - 1) % LIVE_MAX;
-		s->live.count++;
-		break;
-	case GIVEN_TRY:
+	int64_t now_ms = clock_steady_ms();
+	struct lane *lane = lanes_find(&s->lanes, s->last.order);
+	s->held++;
+	if (lane == NULL || lane->state != LANE_TRIED) {
+		if (!lanes_refused(&s->lanes, s->last.order, s->last.number, true, now_ms))
+			s->cursor = s->cursor < s->last.number ? s->cursor : s->last.number - 1;
 		lane = lanes_find(&s->lanes, s->last.order);
-		if (lane != NULL)
-			lane->state = LANE_WAITS; /* it is due still */
-		s->held++;
-		break;
-	case GIVEN_SWEEP:
-		lane = lanes_find(&s->lanes, s->last.order);
-		if (lane != NULL)
-			lane->first = s->last.number - 1;
-		s->sweep = s->last.before;
-		s->held++;
-		break;
 	}
+	if (lane == NULL)
+		return;
+	lane->state = LANE_WAITS;
+	lane->due_ms = now_ms + ms;
+	if (ms > 0)
+		return;
+	s->lanes.scan = (size_t)(lane - s->lanes.slot);
+	s->lanes.scan_from_ms = 0;
+	s->urgent = true;
 }
 
 void sending_rewind(struct sending *s)

@@ -20,9 +20,6 @@ struct bucket {
 	bool live;     /* it went into the live lane */
 };
 
-/* Where a message came from, so that it can be taken back. */
-enum given { GIVEN_BACKLOG = 0, GIVEN_LIVE, GIVEN_TRY, GIVEN_SWEEP };
-
 struct sending {
 	struct outbox_ring *ring; /* the outbox's; the store may be NULL */
 	struct store *store;
@@ -36,10 +33,9 @@ struct sending {
 	size_t swept;   /* messages that it looked at */
 	int64_t sweep_from_ms;
 	size_t held; /* messages up to the cursor that wait because the broker refused them, or one before them */
-	bool more;
+	bool more, urgent; /* urgent: one that waits goes next */
 	struct {
-		enum given from;
-		uint64_t number, order, before;
+		uint64_t number, order;
 	} last; /* given out last */
 	struct store_refusal aside[SENDING_ASIDE_MOST];
 	size_t aside_count;
@@ -55,7 +51,8 @@ bool sending_is_last(const struct sending *s, uint64_t number, uint64_t order);
 bool sending_next(struct sending *s, uint64_t stored, struct outbox_message *out);
 /* Exactly this one; false: it is not there. */
 bool sending_get(struct sending *s, uint64_t number, struct outbox_message *out);
-void sending_again(struct sending *s);
+/* What was given last waits for so long; 0: it is the next one that is given. */
+void sending_postpone(struct sending *s, int64_t ms);
 void sending_rewind(struct sending *s);
 void sending_passed(struct sending *s, uint64_t number, uint64_t order);
 void sending_refused(struct sending *s, uint64_t number, uint64_t order, bool closes);
