@@ -1,6 +1,7 @@
 /* store: see store.h. */
 #include "store.h"
 
+#include "directory.h"
 #include "flush.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -201,17 +203,18 @@ static int guarded_open(struct store *s, struct last_value *last)
 	return rc == 0 && !walk(s, NULL) ? MDB_CORRUPTED : rc;
 }
 
-/* The directory and the one above it. */
-static bool make_directory(const char *path)
+/* Pages are not filled to the brim, and a transaction needs free ones to work in. */
+static uint64_t map_size(uint64_t size)
 {
-	char above[400];
-	snprintf(above, sizeof(above), "%s", path);
-	char *slash = strrchr(above, '/');
-	if (slash != NULL && slash != above) {
-		*slash = '\0';
-		mkdir(above, 0755);
-	}
-	return mkdir(path, 0700) == 0 || errno == EEXIST;
+	return (size * 2 + (64u << 20)) & ~UINT64_C(0xffff);
+}
+
+bool store_fits(uint64_t size)
+{
+	uint64_t need = map_size(size);
+	void *map = need < SIZE_MAX ? mmap(NULL, (size_t)need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+				    : MAP_FAILED;
+	return map != MAP_FAILED && munmap(map, (size_t)need) == 0;
 }
 
 struct store *store_open(const char *path, size_t size, enum store_sync sync, char *why, size_t why_size)
@@ -225,9 +228,8 @@ struct store *store_open(const char *path, size_t size, enum store_sync sync, ch
 	strcpy(s->path, path);
 	s->sync = sync;
 	s->lock = -1;
-	/* pages are not filled to the brim, and a transaction needs free ones to work in */
-	s->map_size = (size * 2 + (64u << 20)) & ~(size_t)0xffff;
-	if (!make_directory(path)) {
+	s->map_size = (size_t)map_size(size);
+	if (!directory_make(path)) {
 		snprintf(why, why_size, "outbox %s: %s; set [outbox] path to a directory that may be written",
 			path, strerror(errno));
 		free(s);

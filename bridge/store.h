@@ -11,6 +11,9 @@ enum store_sync { STORE_SYNC_ALWAYS = 0, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER }
 
 struct store;
 
+/* Is there address space for so many bytes? 32-bit machines and limits of the process know less than 1024G. */
+bool store_fits(uint64_t size);
+
 /* Creates what is missing. NULL: `why` says what is wrong and what to do. */
 struct store *store_open(const char *path, size_t size, enum store_sync sync, char *why, size_t why_size);
 void store_close(struct store *store);
