@@ -78,12 +78,12 @@ static bool read_first_line(const char *path, bool may_be_missing, char *line, s
 		return true;
 	bool ok = f != NULL && (fgets(line, (int)size, f) != NULL || !ferror(f));
 	if (!ok)
-		fprintf(errors, "password file %s: %s\n", path, strerror(errno));
+		fprintf(errors, "password_file %s: %s\n", path, strerror(errno));
 	if (f != NULL)
 		fclose(f);
 	bool whole = strlen(line) < size - 1;
 	if (!whole)
-		fprintf(errors, "password file %s: its first line is too long; allowed: %zu bytes\n", path,
+		fprintf(errors, "password_file %s: its first line is too long; allowed: %zu bytes\n", path,
 			size - 2);
 	line[strcspn(line, "\r\n")] = '\0';
 	return ok && whole;
@@ -252,10 +252,12 @@ void config_init(struct config *config)
 {
 	char why[600], own[OPTION_STANDARD_MAX];
 	memset(config, 0, sizeof(*config));
-	for (size_t i = 0; i < option_count; i++)
-		if (!option_set(
-			    config, &option_table[i], option_standard(&option_table[i], own), why, sizeof(why)))
-			abort(); /* our own table */
+	for (size_t i = 0; i < option_count; i++) {
+		const struct config_option *o = &option_table[i];
+		if (!option_set(config, o, option_standard(o, own), why, sizeof(why)) &&
+			!option_set(config, o, o->standard, why, sizeof(why))) /* a home with a strange name */
+			abort();                                               /* our own table */
+	}
 }
 
 void config_free(struct config *config)

@@ -37,13 +37,14 @@ def marked(mark):
 class Run:
     """The script in a terminal of its own."""
 
-    def __init__(self, *args, root=ROOT, path=None, prefix=(), **environment):
+    def __init__(self, *args, root=ROOT, path=None, prefix=(), interrupt=signal.SIG_DFL, **environment):
         self.mark = f"T2M_MARK={uuid.uuid4()}"
         environment = {**os.environ, "PATH": path or os.environ["PATH"] + ":/usr/sbin", **environment}
         environment["T2M_MARK"] = self.mark.split("=")[1]
         command = [*map(str, prefix), str(root / "scripts/run"), *map(str, args)]
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, interrupt)
             os.execvpe(command[0], command, environment)
         settings = termios.tcgetattr(self.terminal)
         settings[1] &= ~termios.OPOST
@@ -128,11 +129,14 @@ def test_ctrl_c_ends_the_demo(run):
     assert demos() == before, "its outbox goes with it"
 
 
-@pytest.mark.parametrize("how", ["twice", "SIGTERM", "SIGHUP", "terminal"])
+@pytest.mark.parametrize("how", ["twice", "ignored by the caller", "SIGTERM", "SIGHUP", "terminal"])
 def test_other_ends(run, how):
-    demo = run("--demo", "--no-install", "--port", free_port())
+    interrupt = signal.SIG_IGN if how == "ignored by the caller" else signal.SIG_DFL
+    demo = run("--demo", "--no-install", "--port", free_port(), interrupt=interrupt)
     demo.until("/position {")
-    if how == "twice":
+    if interrupt == signal.SIG_IGN:
+        demo.ctrl_c()
+    elif how == "twice":
         demo.ctrl_c()
         time.sleep(0.05)
         demo.ctrl_c()
@@ -273,7 +277,7 @@ def test_a_broker_with_a_password(run, guarded, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("a secret; of two words\nanother line\n")
     r = run("--no-install", "--broker", f"127.0.0.1:{guarded.port}", "--port", free_port(), "--user", "bridge",
-            "--password-file", secret)
+            "--password-file", os.path.relpath(secret))
     r.until("trackers/bridge/")
     r.until("stop  ")
     assert "mosquitto_pub" in r.text and "-u bridge" in r.text
@@ -281,6 +285,8 @@ def test_a_broker_with_a_password(run, guarded, tmp_path):
     assert "two words" not in r.text
     r.ctrl_c()
     assert r.wait() == 0
+    kept = [path for path in (ROOT / "build/run").rglob("*") if path.is_file() and b"two words" in path.read_bytes()]
+    assert not kept
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
