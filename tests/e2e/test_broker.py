@@ -13,14 +13,13 @@ def rests(bridge):
 
 
 def test_outage(make_bridge, subscribe, broker):
-    bridge = make_bridge()
+    bridge = make_bridge({"publish": {"retain": "no"}})
     bridge.wait_connected()
-    first = subscribe()
+    sub = subscribe(client_id="all", clean=False)  # the broker keeps the subscription
     unit = Unit(bridge.port)
     unit.send(v1("9170503816", "000000"))
     unit.receive()
-    first.on("trackers/9170503816/position")
-    before = {m.record["server.seqnum"] for m in first.now(lambda m: m.topic.endswith("position"))}
+    before = {m.record["server.seqnum"] for m in sub.on("trackers/9170503816/position")}
     broker.stop()
     wait_for(lambda: "trying again" in bridge.log(), "the loss")
     for n in range(1, 201):
@@ -28,9 +27,7 @@ def test_outage(make_bridge, subscribe, broker):
     unit.receive_until(b"V4,V1")
     wait_for(lambda: rests(bridge), "the bridge to rest: who spins uses the processor in each half second")
     broker.start()
-    after = subscribe()
-    got = after.wait(lambda m: m.topic.endswith("/position") and m.record["server.seqnum"] not in before,
-                     "positions", 200)
+    got = sub.on("trackers/9170503816/position", 200, where=lambda m: m.record["server.seqnum"] not in before)
     numbers = [m.record["server.seqnum"] for m in got]
     assert numbers == sorted(set(numbers)), "in order, none twice"
     assert [m.record["timestamp"] % 86400 for m in got] == list(range(1, 201))

@@ -196,13 +196,13 @@ def small_disk(tmp_path):
 
 def test_the_disk_is_full(make_bridge, subscribe, broker, small_disk):
     """No acknowledgement while the disk refuses, a clear error once, and recovery when there is room."""
-    bridge = make_bridge({"outbox": {"path": small_disk / "outbox"}})
+    bridge = make_bridge({"outbox": {"path": small_disk / "outbox"}, "publish": {"retain": "no"}})
     bridge.wait_connected()
-    sub = subscribe()
+    sub = subscribe(client_id="all", clean=False)  # the broker keeps the subscription
     unit = Unit(bridge.port)
     unit.send(v1("9170503816", clock(0)))
     assert b"V4,V1" in unit.receive()
-    sub.on("trackers/9170503816/position")
+    before = {m.record["server.seqnum"] for m in sub.on("trackers/9170503816/position")}
     broker.stop()
     ballast = small_disk / "ballast"
     with open(ballast, "wb", buffering=0) as f:
@@ -229,8 +229,8 @@ def test_the_disk_is_full(make_bridge, subscribe, broker, small_disk):
         told += unit.receive().count(b"#")
     assert "stores again" in bridge.log()
     broker.start()
-    late = subscribe()
-    late.on("trackers/9170503816/position", n)
+    got = sub.on("trackers/9170503816/position", n, where=lambda m: m.record["server.seqnum"] not in before)
+    assert [m.record["timestamp"] % 86400 for m in got] == list(range(1, n + 1))
     unit.close()
 
 
