@@ -164,7 +164,7 @@ int main(int argc, char **argv)
 	config_init(&bridge.config);
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
-	faults += parts_check(&bridge.config, stderr);
+	faults += parts_check(&bridge.config, args.test, stderr);
 	if (faults > 0)
 		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
 			faults == 1 ? "" : "s");

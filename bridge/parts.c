@@ -1,8 +1,10 @@
 /* parts: see parts.h. */
 #include "parts.h"
 
+#include "directory.h"
 #include "gbk.h"
 #include "log.h"
+#include "store.h"
 #include "topic.h"
 
 #define CATCH_UP_BELOW 1000
@@ -153,10 +155,36 @@ static void use_units(struct bridge *b, struct units *fresh)
 	units_free(old);
 }
 
-unsigned parts_check(const struct config *c, FILE *errors)
+/* Can what is to be kept on disk be kept there? */
+static unsigned check_places(const struct config *c, FILE *errors)
+{
+	char where[DIRECTORY_PATH_MAX];
+	unsigned faults = 0;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct config_option *o = &option_table[i];
+		const char *path =
+			o->flags & OPTION_DIRECTORY ? *(char *const *)((const char *)c + o->offset) : "";
+		const char *fault = *path ? directory_fault(path, where) : NULL;
+		if (fault != NULL)
+			faults += fprintf(errors,
+					  "[%s] %s = %s cannot be made: %s: %s; allowed: a directory that this "
+					  "user may "
+					  "make and write\n",
+					  o->section, o->key, path, where, fault) > 0;
+	}
+	return faults;
+}
+
+unsigned parts_check(const struct config *c, bool places, FILE *errors)
 {
 	char why[TLS_WHY_MAX];
-	unsigned faults = 0;
+	unsigned faults = places ? check_places(c, errors) : 0;
+	if (*c->outbox.path && !store_fits((uint64_t)c->outbox.size))
+		faults += fprintf(errors,
+				  "[outbox] size = %lldM: this process has no address space for it (32 bit, or "
+				  "a limit "
+				  "of the system); set a smaller one\n",
+				  (long long)(c->outbox.size >> 20)) > 0;
 	struct units *units = units_open(c->units.file, errors);
 	if (units != NULL)
 		units_free(units);

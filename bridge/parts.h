@@ -43,8 +43,9 @@ struct bridge {
 
 /* Gives the log and the codecs the options of the configuration. */
 void parts_use_config(struct bridge *bridge);
-/* The files that the configuration names: how many have faults, which are written to `errors`. */
-unsigned parts_check(const struct config *config, FILE *errors);
+/* The files that the configuration names, and with `places` the directories, too: how many have faults, which are written to
+ * `errors`. */
+unsigned parts_check(const struct config *config, bool places, FILE *errors);
 /* This turn of the loop by both clocks. */
 struct moment parts_now(const struct bridge *bridge);
 /* The gauges among the counters as they are now. */
