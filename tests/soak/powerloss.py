@@ -46,10 +46,12 @@ def length_of(data):
 
 
 class SmallBroker:
-    """MQTT 5, QoS 0 and 1, nobody subscribes: it takes what comes, calls `taken` and acknowledges then."""
+    """MQTT 5, QoS 0 and 1, nobody subscribes: it takes what comes, calls `taken` and acknowledges then. It has one
+    client: whoever else finds the port on a busy machine is sent away."""
 
-    def __init__(self, taken, port=None):
-        self.taken, self.port = taken, port or free_port()
+    def __init__(self, taken):
+        self.taken, self.port = taken, free_port()
+        self.client = f"powerloss-{os.getpid()}-{self.port}"
         self.listener, self.open, self.connected = None, set(), threading.Event()
 
     def start(self):
@@ -97,6 +99,8 @@ class SmallBroker:
     def _packet(self, first, body, answers, found):
         kind = first >> 4
         if kind == 1:
+            if self.client.encode() not in body:
+                raise ConnectionError("a stranger")
             answers.append(b"\x20\x03\x00\x00\x00")
             self.connected.set()
         elif kind == 3:
@@ -266,9 +270,9 @@ class Recording:
         self._run(seconds)
         self._read()
 
-    def options(self, path, sync=None):
-        return {"outbox": {"path": path, "sync": sync or self.sync, "sync_interval": f"{self.interval_ms}ms"},
-                "publish": {"stats_interval": "1h"}}
+    def options(self, broker, path, sync=None):
+        return {"mqtt": {"client_id": broker.client}, "publish": {"stats_interval": "1h"},
+                "outbox": {"path": path, "sync": sync or self.sync, "sync_interval": f"{self.interval_ms}ms"}}
 
     def boot_id(self, number):
         return {"T2M_BOOT_ID": f"boot-{number}"}
@@ -301,7 +305,8 @@ class Recording:
         begun, self.order = self.begun, collections.Counter(self.sent)
         broker = SmallBroker(self._taken)
         broker.start()
-        bridge = Bridge(self.directory, broker.port, self.options(self.root / "outbox", self.sync_before), environment={
+        options = self.options(broker, self.root / "outbox", self.sync_before)
+        bridge = Bridge(self.directory, broker.port, options, environment={
             "LD_PRELOAD": str(build_recorder(self.directory)), "RECORD_ROOT": str(self.root),
             "RECORD_LOG": str(self.log), **self.boot_id(self.boot)})
         wait_for(broker.connected.is_set, "the bridge at the broker")
@@ -424,14 +429,14 @@ class Opened:
 
     PROBE = ("9199999999", 0)
 
-    def __init__(self, directory, options, boot):
-        self.boot = boot
+    def __init__(self, directory, recording):
+        self.boot = recording.boot_id(recording.boot + 1)
         self.came, self.count, self.probe = {}, 0, False
         self.directory = directory
         broker = SmallBroker(self._taken)
         broker.start()
         try:
-            self.what = self._open(broker, options)
+            self.what = self._open(broker, recording.options(broker, directory / "disk/outbox"))
         finally:
             broker.stop()
 
@@ -505,7 +510,7 @@ def open_image(recording, number):
     with tempfile.TemporaryDirectory(prefix="powerloss.", dir=place_for(recording.log.stat().st_size)) as name:
         directory = pathlib.Path(name)
         recording.write_image(number, directory / "disk")
-        opened = Opened(directory, recording.options(directory / "disk/outbox"), recording.boot_id(recording.boot + 1))
+        opened = Opened(directory, recording)
     return Outcome(number, place, ns, "torn" if torn else how, opened.what, opened.came, opened.log)
 
 
