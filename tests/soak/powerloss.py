@@ -47,7 +47,7 @@ def length_of(data):
 
 class SmallBroker:
     """MQTT 5, QoS 0 and 1, nobody subscribes: it takes what comes, calls `taken` and acknowledges then. It has one
-    client: whoever else finds the port on a busy machine is sent away."""
+    client: whoever else finds the port on a busy machine is left."""
 
     def __init__(self, taken):
         self.taken, self.port = taken, free_port()
@@ -79,19 +79,23 @@ class SmallBroker:
             threading.Thread(target=self._serve, args=(s,), daemon=True).start()
 
     def _serve(self, s):
-        data = b""
+        data, known = b"", False
         try:
             while piece := s.recv(1 << 18):
                 data += piece
                 at, answers, found = 0, [], []
                 while (head := length_of(data[at:at + 5])) and at + sum(head) <= len(data):
-                    self._packet(data[at], data[at + head[1]:at + sum(head)], answers, found)
+                    body = data[at + head[1]:at + sum(head)]
+                    known = known or data[at] >> 4 == 1 and self.client.encode() in body
+                    if not known:
+                        raise ConnectionError("a stranger")
+                    self._packet(data[at], body, answers, found)
                     at += sum(head)
                 data = data[at:]
                 if found:
                     self.taken(found)
                 s.sendall(b"".join(answers))
-        except OSError:
+        except (OSError, ValueError):
             pass
         self.open.discard(s)
         s.close()
@@ -99,8 +103,6 @@ class SmallBroker:
     def _packet(self, first, body, answers, found):
         kind = first >> 4
         if kind == 1:
-            if self.client.encode() not in body:
-                raise ConnectionError("a stranger")
             answers.append(b"\x20\x03\x00\x00\x00")
             self.connected.set()
         elif kind == 3:
@@ -314,6 +316,7 @@ class Recording:
         broker.stop()
         self._load(bridge, seconds / 6)
         for sig in self.rng.sample((signal.SIGKILL, signal.SIGTERM), 2):  # in this boot it may end and begin, too
+            self._wait_for_quiet()  # of a call that a kill cut short, nobody would know whether it was done
             assert bridge.stop(sig) == (0 if sig == signal.SIGTERM else -sig), bridge.log()
             bridge.sections["outbox"]["sync"] = self.sync
             bridge.write()
@@ -327,6 +330,11 @@ class Recording:
         assert "Sanitizer" not in bridge.log(), bridge.log()
         broker.stop()
         self.begun = begun
+
+    def _wait_for_quiet(self):
+        size = -1
+        while size != (size := self.log.stat().st_size):
+            time.sleep(.05)
 
     def _load(self, bridge, seconds):
         units = units_of(bridge.port, self.sent)
@@ -346,7 +354,8 @@ class Recording:
                 stream = streams.setdefault(name, Acknowledgements(order))
                 for key in stream.of(event.data[:event.result]):
                     assert key not in first, key
-                    first[key] = place
+                    if key[0] in self.sent:  # a stranger may have found the port
+                        first[key] = place
             elif event.kind == DELIVERED:
                 for ident, n in json.loads(event.data):
                     self.delivered.setdefault((ident, n), place)
@@ -539,6 +548,8 @@ class Result:
         self.garbled = sum(1 for o in self.outcomes if any(self._is_garbled(*record) for record in o.came.items()))
 
     def _is_garbled(self, key, payload):
+        if key[0] not in self.recording.sent and key[0] != "garbled":
+            return False  # of a stranger who found the port
         known = self.recording.payloads.get(key)
         if known is None:
             return key not in self.recording.acknowledged
