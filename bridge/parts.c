@@ -8,6 +8,7 @@
 #include "topic.h"
 
 #define CATCH_UP_BELOW 1000
+#define CATCH_UP_MS 10 /* between two turns that tell what is due */
 
 struct moment parts_now(const struct bridge *b)
 {
@@ -347,7 +348,7 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	return b->listeners != NULL;
 }
 
-bool parts_turn(struct bridge *b)
+int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
 	/* never more at a time than the broker takes soon */
@@ -359,7 +360,7 @@ bool parts_turn(struct bridge *b)
 	}
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
-	return more;
+	return more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox);
 }
 
 void parts_tick(struct bridge *b)
