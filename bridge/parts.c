@@ -83,6 +83,11 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 	return gone && uplink_forgotten(b->uplink, session, now);
 }
 
+static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
+{
+	return uplink_cleared(((struct bridge *)ctx)->uplink, ident, name, now);
+}
+
 static bool on_discovery(void *ctx, struct session *session, struct moment now)
 {
 	struct bridge *b = ctx;
@@ -297,6 +302,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		.ready = on_ready,
 		.offline = on_offline,
 		.forgotten = on_forgotten,
+		.cleared = on_cleared,
 		.discovery = on_discovery,
 		.frame = on_frame,
 		.unknown = on_unknown,

@@ -62,6 +62,9 @@ struct session_ops {
 	void (*offline)(void *ctx, struct session *session, const char *reason, struct moment now);
 	/* It is forgotten: what is retained of it is cleared. Only trusted ones. */
 	bool (*forgotten)(void *ctx, struct session *session, struct moment now);
+	/* No unit has this name in topics any more, or another one has: what is retained there is cleared, in order with what this
+	 * unit says. */
+	bool (*cleared)(void *ctx, const char *ident, const char *name, struct moment now);
 	/* Tells Home Assistant of it. */
 	bool (*discovery)(void *ctx, struct session *session, struct moment now);
 	/* Every frame, for those who want to see it; session may be NULL, error is NULL when it is fine. */
