@@ -103,8 +103,8 @@ static struct line *line_of(const struct conn *conn)
 		return wire_of_fd(conn->peer.fd);
 	unsigned port = ntohs(conn->peer.addr.in4.sin_port);
 	struct line *line = wire_of_peer(port - FIRST_PORT);
-	if (line->number != conn->number) { /* the bridge had forgotten the peer, and what it owed it */
-		drop_owed(line);
+	if (line->number <
+		conn->number) { /* the bridge had forgotten the peer, or soon will: what it owes may still leave */
 		line->number = conn->number;
 		line->sent_ms = line->command_ms = -1;
 	}
@@ -259,6 +259,19 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags)
 	return gone;
 }
 
+/* A datagram is one whole answer. Those of the peer before, whom the bridge has forgotten, may leave or not. */
+static void bring_forward(struct line *line, struct span bytes)
+{
+	struct answer *a;
+	LL_FOREACH(line->answers, a)
+		if (a->len == bytes.len && memcmp(a->bytes, bytes.ptr, a->len) == 0)
+			break;
+	if (a == NULL || a == line->answers)
+		return;
+	LL_DELETE(line->answers, a);
+	LL_PREPEND(line->answers, a);
+}
+
 /* No datagram leaves this process. */
 ssize_t __wrap_sendto(
 	int fd, const void *bytes, size_t len, int flags, const struct sockaddr *to, socklen_t to_len);
@@ -274,6 +287,7 @@ ssize_t __wrap_sendto(
 	}
 	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)to;
 	struct line *line = wire_of_peer(ntohs(in->sin_port) - FIRST_PORT);
+	bring_forward(line, span_of(bytes, len));
 	bool answer = is_answer(line, span_of(bytes, len));
 	watch(line, span_of(bytes, len), (ssize_t)len);
 	line->out += answer ? len : 0;
