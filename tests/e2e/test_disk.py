@@ -81,7 +81,7 @@ def test_a_damaged_outbox_is_moved_aside_and_units_are_served(make_bridge, subsc
 @pytest.mark.parametrize("how", ["cut", "random"])
 def test_a_damaged_outbox_is_refused_when_that_is_wanted(make_bridge, broker, how):
     broker.stop()
-    bridge = make_bridge({"outbox": {"damaged": "refuse"}})
+    bridge = make_bridge({"limits": {"frames_per_unit": 0}, "outbox": {"damaged": "refuse"}})
     report(bridge, range(100))
     bridge.stop()
     data = bridge.directory / "outbox/data.mdb"
@@ -164,7 +164,7 @@ def send_until_it_pauses(bridge, unit, most=20000):
 @pytest.mark.parametrize("size", ["2m", "12m"])
 def test_a_full_disk_is_told_once_and_goes_on_when_there_is_room(make_bridge, subscribe, broker, disk, size):
     mount = disk(size)
-    bridge = make_bridge({"outbox": {"path": mount / "outbox"}})
+    bridge = make_bridge({"limits": {"frames_per_unit": 0}, "outbox": {"path": mount / "outbox"}})
     bridge.wait_connected()
     sub = subscribe()
     report(bridge, range(1))
@@ -186,7 +186,7 @@ def test_a_full_disk_is_told_once_and_goes_on_when_there_is_room(make_bridge, su
 def test_a_full_disk_drains_when_the_broker_is_back(make_bridge, subscribe, broker, disk):
     """The disk stays as full as it is; the units go on as soon as the broker has taken what waits, more than once."""
     mount = disk("12m")
-    bridge = make_bridge({"outbox": {"path": mount / "outbox"}})
+    bridge = make_bridge({"limits": {"frames_per_unit": 0}, "outbox": {"path": mount / "outbox"}})
     for n in range(2):
         broker.stop()
         unit = Unit(bridge.port)
@@ -208,7 +208,7 @@ def test_a_full_disk_drains_when_the_broker_is_back(make_bridge, subscribe, brok
 def test_what_the_broker_has_does_not_come_again_after_a_full_disk(make_bridge, subscribe, broker, disk):
     """Acknowledgements of the broker that come while the disk takes nothing, are kept."""
     mount = disk("12m")
-    bridge = make_bridge({"outbox": {"path": mount / "outbox"}})
+    bridge = make_bridge({"limits": {"frames_per_unit": 0}, "outbox": {"path": mount / "outbox"}})
     bridge.wait_connected()
     broker.stop()
     report(bridge, range(1500))
@@ -273,7 +273,7 @@ def test_the_file_is_cut_while_it_is_in_use(make_bridge, subscribe, broker, left
 @pytest.mark.parametrize("look", ["status", "foreign"])
 def test_whoever_looks_into_it_and_stops_does_not_hold_it(make_bridge, subscribe, look):
     """A reader that is stopped or killed in the middle: pages are used again all the same."""
-    bridge = make_bridge({"outbox": {"size": "1M", "sync": "never"}})
+    bridge = make_bridge({"limits": {"frames_per_unit": 0}, "outbox": {"size": "1M", "sync": "never"}})
     bridge.wait_connected()
     data = bridge.directory / "outbox/data.mdb"
     report(bridge, range(50))
@@ -307,7 +307,7 @@ def test_whoever_looks_into_it_and_stops_does_not_hold_it(make_bridge, subscribe
 
 
 def test_status_of_a_busy_bridge(make_bridge, subscribe):
-    bridge = make_bridge({"outbox": {"sync": "never"}})
+    bridge = make_bridge({"limits": {"frames_per_unit": 0}, "outbox": {"sync": "never"}})
     sim = subprocess.Popen([BUILD / "tracker2mqtt-sim", "-s", f"127.0.0.1:{bridge.port}", "-n", "50", "-i", "0.01"],
                            stdout=subprocess.DEVNULL)
     try:
