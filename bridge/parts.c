@@ -6,6 +6,7 @@
 #include "topic.h"
 
 #define CATCH_UP_BELOW 1000
+#define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
 struct moment parts_now(const struct bridge *b)
 {
@@ -329,7 +330,8 @@ bool parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
 	/* never more at a time than the broker takes soon */
-	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, parts_now(b));
+	bool more =
+		outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, parts_now(b));
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
 		conns_resume(b->conns);
 		if (b->listeners != NULL)
@@ -355,6 +357,8 @@ void parts_stop(struct bridge *b)
 	conns_flush(b->conns, outbox_sync(b->outbox));
 	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
+	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
+		;
 }
 
 void parts_close(struct bridge *b)

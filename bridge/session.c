@@ -382,16 +382,21 @@ static bool catch_up(struct sessions *s, struct session *session, struct moment 
 	return true;
 }
 
-/* Clears what is retained under names that their units do not have any more. False: no room, or there are more. */
-static bool clear_names(struct sessions *s, struct moment now)
+static bool may_tell(struct sessions *s, bool last)
 {
-	for (unsigned left = AT_ONCE; s->old_names != NULL && left > 0; left--) {
+	return last || s->ops.room(s->ops.ctx);
+}
+
+/* Clears what is retained under names that their units do not have any more. False: no room, or there are more. */
+static bool clear_names(struct sessions *s, bool last, struct moment now)
+{
+	for (unsigned n = 0; s->old_names != NULL && (last || n < AT_ONCE); n++) {
 		struct old_name *o = s->old_names;
 		struct session *owner = sessions_find(s, session_ident(s, span_text(o->name)));
 		if (owner != NULL && strcmp(session_topic(owner), o->name) != 0)
 			owner = NULL;
 		const char *ident = owner != NULL ? owner->unit.ident : o->ident;
-		if (!s->ops.room(s->ops.ctx) || !s->ops.cleared(s->ops.ctx, ident, o->name, now))
+		if (!may_tell(s, last) || !s->ops.cleared(s->ops.ctx, ident, o->name, now))
 			return false;
 		if (owner != NULL && owner->trusted && (owner->conn != NULL || owner->info != NULL))
 			session_set_due(s, owner, owner->due | SESSION_DUE_STATUS);
@@ -400,15 +405,15 @@ static bool clear_names(struct sessions *s, struct moment now)
 	return s->old_names == NULL;
 }
 
-bool sessions_catch_up(struct sessions *s, struct moment now)
+bool sessions_catch_up(struct sessions *s, bool last, struct moment now)
 {
 	unsigned left = AT_ONCE;
-	if (!clear_names(s, now))
-		return s->ops.room(s->ops.ctx);
+	if (!clear_names(s, last, now))
+		return !last && s->ops.room(s->ops.ctx);
 	for (unsigned seen = 0; s->due > 0 && left > 0 && seen < 20 * AT_ONCE; seen++) {
 		struct session *session = s->walk != NULL ? s->walk : s->by_ident;
 		bool due = session->due != 0;
-		if (due && (!s->ops.room(s->ops.ctx) || !catch_up(s, session, now)))
+		if (due && (!may_tell(s, last) || !catch_up(s, session, now)))
 			return false; /* no room: another turn tries again */
 		left -= due;
 		s->walk = session->hh.next;
