@@ -8,7 +8,8 @@
 #include "topic.h"
 
 #define CATCH_UP_BELOW 1000
-#define CATCH_UP_MS 10 /* between two turns that tell what is due */
+#define CATCH_UP_MS 10        /* between two turns that tell what is due */
+#define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
 struct moment parts_now(const struct bridge *b)
 {
@@ -84,6 +85,11 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 	bool gone = b->homeassistant == NULL ||
 		    homeassistant_remove(b->homeassistant, session->unit.ident, now.unix_ms);
 	return gone && uplink_forgotten(b->uplink, session, now);
+}
+
+static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
+{
+	return uplink_cleared(((struct bridge *)ctx)->uplink, ident, name, now);
 }
 
 static bool on_discovery(void *ctx, struct session *session, struct moment now)
@@ -326,6 +332,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		.ready = on_ready,
 		.offline = on_offline,
 		.forgotten = on_forgotten,
+		.cleared = on_cleared,
 		.discovery = on_discovery,
 		.frame = on_frame,
 		.unknown = on_unknown,
@@ -352,7 +359,8 @@ int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
 	/* never more at a time than the broker takes soon */
-	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, parts_now(b));
+	bool more =
+		outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, parts_now(b));
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
 		conns_resume(b->conns);
 		if (b->listeners != NULL)
@@ -378,6 +386,8 @@ void parts_stop(struct bridge *b)
 	conns_flush(b->conns, outbox_sync(b->outbox));
 	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
+	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
+		;
 }
 
 void parts_close(struct bridge *b)

@@ -27,7 +27,7 @@ from conftest import BUILD, PATIENCE, Bridge, Unit, free_port, stop, wait_for
 from disk import (ACCEPT, ALL, CREATE, DATAGRAM, DELIVERED, DIRECTORY, DSYNC, END, HEADER, SEND, SYNC, WRITE, Disk,
                   read_log)
 
-SOURCE = pathlib.Path(__file__).with_name("record.c")
+SOURCES = [pathlib.Path(__file__).with_name(name) for name in ("record.c", "record_log.c")]
 FIRST = 1767225600  # 2026-01-01T00:00:00Z, the time of each unit's first report; then one a second
 
 
@@ -247,7 +247,7 @@ def load(units, rng, seconds):
 def build_recorder(directory):
     library = directory / "record.so"
     subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-fPIC", "-shared", "-o", library,
-                    SOURCE, "-ldl"], check=True)
+                    *SOURCES, "-ldl"], check=True)
     return library
 
 
