@@ -221,11 +221,11 @@ class Bridge:
         except OSError:
             return False
 
-    def wait_connected(self):
-        """Connected, and subscribed to commands: `online` is published behind that."""
+    def wait_connected(self, forwards=True):
+        """Connected, and subscribed to commands: `online` is published behind that. `forwards`: the broker shows it to others."""
         wait_for(lambda: "connected to broker" in self.log(), "the broker connection")
         mqtt = self.sections["mqtt"]
-        if "username" in mqtt or "tls" in mqtt:
+        if not forwards or "username" in mqtt or "tls" in mqtt:
             return
         sub = Subscriber(mqtt["port"], f"{self.sections['publish'].get('prefix', 'trackers')}/bridge/+/status")
         sub.wait(lambda m: m.payload == b"online", "the bridge's status")
