@@ -6,7 +6,7 @@ import time
 
 import pytest
 from conftest import ROOT, Unit, v1, wait_for
-from test_jt808 import frame
+from test_jt808 import frame, location
 
 
 @pytest.fixture
@@ -264,3 +264,14 @@ def test_a_full_table_gives_up_udp_peers_never_tcp(limited):
     counted("refused.max_connections")
     for unit in [tcp, *peers, *more]:
         unit.close()
+
+
+def test_each_record_of_a_batch_counts(limited):
+    bridge, sub, counted = limited(limits={"frames_per_unit": 50})
+    unit = Unit(bridge.port)
+    items = b"".join(b"\0\x1c" + location(f"2601011212{n:02d}") for n in range(30))
+    for serial in range(4):
+        unit.send(frame(0x0704, (30).to_bytes(2, "big") + b"\1" + items, serial=serial))
+    counted("refused.frames_per_unit")
+    sub.on("trackers/13912345678/position", 120)
+    unit.close()
