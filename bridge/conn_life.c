@@ -248,6 +248,7 @@ static void drain(struct conn *conn)
 	}
 	LEAVE(conn, quiet);
 	LEAVE(conn, stalled);
+	conn_keep(conn, NULL, 0); /* too much, or cut: it comes again */
 }
 
 void conns_reap(struct conns *c)

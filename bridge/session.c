@@ -206,10 +206,9 @@ static void inform(struct sessions *s, struct session *session, bool again)
 		sessions_come_back(s, session);
 	session_inform(s, session);
 	bool known = session->info != NULL;
-	if (known && !session->trusted) {
-		session->trusted = true;
-		session_set_due(s, session, SESSION_DUE_STATUS);
-	}
+	session->trusted |= known;
+	if (known && !before && again) /* nothing may be retained of it yet */
+		session_set_due(s, session, session->due | SESSION_DUE_STATUS);
 	s->trusted += session->trusted && !known;
 	if (session->conn == NULL)
 		join_gone(s, session);
@@ -225,7 +224,8 @@ void sessions_close_strangers(struct sessions *s, const struct units *units)
 	HASH_ITER(hh, s->by_ident, session, next) {
 		if (session->conn == NULL || units_find(units, span_text(session->unit.ident)) != NULL)
 			continue;
-		log_notice("unit %s is no longer admitted", session->unit.ident);
+		if (sessions_take_line(s, session, false))
+			log_notice("unit %s is no longer admitted", session->unit.ident);
 		conn_close(session->conn, "no longer admitted");
 	}
 }

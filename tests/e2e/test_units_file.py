@@ -127,3 +127,44 @@ def test_a_section_without_keys_admits_its_unit(make_bridge, tmp_path):
         unit.send(v1(ident))
         assert b"V4,V1" in unit.receive()
         unit.close()
+
+
+def retained(subscribe):
+    """What a new subscriber is given of units, by topic; the bridge's own left out."""
+    sub = subscribe("trackers/#")
+    sub.publish("trackers/marker", b"{}", retain=True)
+    sub.on("trackers/marker")
+    return {m.topic: m.record for m in sub.now(lambda m: m.retain and not m.topic.startswith("trackers/bridge/")) if m.payload != b"{}"}
+
+
+def test_a_reload_that_changes_names_leaves_nothing_under_the_old_ones(make_bridge, subscribe, tmp_path):
+    path = tmp_path / "units.ini"
+    path.write_text("[9170503816]\ntopic = van\n[9170503817]\ntopic = bus\n")
+    bridge = make_bridge({"units": {"file": path}, "homeassistant": {"discovery": "yes"}})
+    bridge.wait_connected()
+    sub = subscribe("#")
+    first, gone, plain = (Unit(bridge.port) for _ in range(3))
+    for unit, ident in ((first, "9170503816"), (gone, "9170503817"), (plain, "9170503818")):
+        unit.send(v1(ident))
+        assert b",V4,V1," in unit.receive()
+    gone.close()
+    sub.on("trackers/bus/status", where=lambda m: m.record["state"] == "offline")
+    assert set(retained(subscribe)) == {f"trackers/{n}/{leaf}" for n in ("van", "bus", "9170503818") for leaf in ("position", "status")}
+    # two units change their names with each other, and one that is on line gets its first
+    path.write_text("[9170503816]\ntopic = bus\n[9170503817]\ntopic = van\n[9170503818]\ntopic = car\n")
+    bridge.process.send_signal(signal.SIGHUP)
+    sub.on("trackers/9170503818/status", where=lambda m: m.payload == b"")
+    for name, state, count in (("bus", "online", 2), ("van", "offline", 1), ("car", "online", 1)):
+        sub.on(f"trackers/{name}/status", count, where=lambda m: m.payload and m.record["state"] == state)
+    told = retained(subscribe)
+    assert {topic: record["state"] for topic, record in told.items()} == {
+        "trackers/bus/status": "online", "trackers/van/status": "offline", "trackers/car/status": "online"}
+    sub.on("homeassistant/device/tracker2mqtt_9170503816/config", where=lambda m: b'"trackers/bus/position"' in m.payload)
+    # and back: without a file each has its own ident
+    path.write_text("")
+    bridge.process.send_signal(signal.SIGHUP)
+    for ident in ("9170503816", "9170503818"):
+        sub.on(f"trackers/{ident}/status", where=lambda m: m.payload and m.record["state"] == "online" and m.record["session"] > 0)
+    wait_for(lambda: set(retained(subscribe)) == {"trackers/9170503816/status", "trackers/9170503818/status"}, "the old names' end")
+    for unit in (first, plain):
+        unit.close()
