@@ -64,7 +64,7 @@ struct config {
 	} commands;
 	struct {
 		char *path;
-		int64_t size, sync, sync_interval;
+		int64_t size, sync, sync_interval, damaged;
 	} outbox;
 	struct {
 		int64_t ack;

@@ -7,16 +7,24 @@
 static void *run(void *arg)
 {
 	struct flush *f = arg;
+	const struct flush_mark *m = &f->mark;
 	f->error = fdatasync(f->fd) == 0 ? 0 : errno;
+	if (f->error == 0 && m->fd >= 0) {
+		errno = EIO;
+		if (pwrite(m->fd, m->bytes, m->size, (off_t)m->offset) != (ssize_t)m->size ||
+			fdatasync(m->fd) != 0)
+			f->error = errno;
+	}
 	atomic_store(&f->ended, true);
 	return NULL;
 }
 
-bool flush_begin(struct flush *f, int fd)
+bool flush_begin(struct flush *f, int fd, const struct flush_mark *mark)
 {
 	if (f->running)
 		return false;
 	f->fd = fd;
+	f->mark = *mark;
 	f->running = true;
 	atomic_store(&f->ended, false);
 	f->threaded = pthread_create(&f->thread, NULL, run, f) == 0;

@@ -173,7 +173,7 @@ int main(int argc, char **argv)
 		rc = faults > 0;
 	else if (args.outbox_status)
 		rc = store_print_status(bridge.config.outbox.path);
-	else if (args.outbox_reset)
+	else if (args.outbox_aside)
 		rc = store_move_aside(bridge.config.outbox.path);
 	else
 		rc = run(&bridge);

@@ -86,4 +86,17 @@ static inline bool message_unpack(struct span in, uint64_t seqnum, struct outbox
 	return !r.bad && head.form == MESSAGE_FORM && head.content <= CONTENT_MSGPACK;
 }
 
+/* The same for the first bytes of a message of `size` bytes; only what is no text is set. */
+static inline bool message_begins(struct span start, size_t size, struct outbox_message *m)
+{
+	struct message_head head;
+	if (start.len < sizeof(head) || size < sizeof(head))
+		return false;
+	memcpy(&head, start.ptr, sizeof(head));
+	*m = (struct outbox_message){
+		.order = head.order, .put_ms = head.put_ms, .memory_value = head.memory_value};
+	return (size_t)head.topic + head.correlation + head.memory_key <= size - sizeof(head) &&
+	       head.form == MESSAGE_FORM && head.content <= CONTENT_MSGPACK;
+}
+
 #endif

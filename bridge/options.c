@@ -8,6 +8,7 @@ static const char *const formats[] = {"json", "msgpack", NULL};
 const char *const option_h02_acks[] = {"auto", "v4", "r12", "off", NULL};
 static const char *const accept_reject[] = {"accept", "reject", NULL};
 static const char *const syncs[] = {"always", "interval", "never", NULL};
+static const char *const aside_refuse[] = {"aside", "refuse", NULL};
 static const char *const replies[] = {"bridge", "relay", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
@@ -154,6 +155,10 @@ const struct config_option option_table[] = {
 		"the kernel likes."},
 	{"outbox", "sync_interval", OPTION_DURATION, 0, AT(outbox.sync_interval), "1s", 10, HOUR, NULL,
 		"For sync = interval."},
+	{"outbox", "damaged", OPTION_CHOICE, 0, AT(outbox.damaged), "aside", 0, 0, aside_refuse,
+		"What becomes of an outbox that cannot be read, after a power cut for example: its files are "
+		"moved "
+		"aside and an empty one begins, or the start is refused."},
 	{"units", "file", OPTION_TEXT, 0, AT(units.file), "", 0, 180, NULL,
 		"Ini file with a section for each unit: name, id, type, topic, ack, timezone; empty: none. "
 		"Read again by a reload."},

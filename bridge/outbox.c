@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "outbox_memory.h"
 #include "ring.h"
 #include "store.h"
 
@@ -11,12 +12,14 @@
 #include <stdlib.h>
 
 #define RESERVE_BYTES (256 * 1024) /* kept for what is not a record, and for the frame at hand */
-#define DONE_MAX 512               /* deletions that wait for a transaction */
+#define DONE_MAX 512               /* deletions that wait for a transaction of their own */
 #define DONE_WAIT_MS 500
 #define RETRY_MS 200
+#define WATCH_MS 1000
 #define LATE 2000          /* so many waiting make a live lane worth while */
 #define BUCKETS (1u << 16) /* units by hash; sharing one only makes them wait for each other */
 #define LIVE_MAX (1u << 18)
+#define MEMORY_KEY_MAX 255
 
 struct bucket {
 	uint64_t last; /* number of the last message of this order */
@@ -33,12 +36,12 @@ struct outbox {
 	struct outbox_ring *ring;
 	struct store *store; /* NULL: in memory only */
 	uint64_t seqnum, stored;
-	uint64_t done[DONE_MAX + 1];
-	size_t done_count;
-	int64_t done_since_ms, flushed_ms, retry_ms;
+	struct outbox_memory memory; /* of the messages in the ring up to `learnt`; without a store: all */
+	uint64_t learnt;
+	int64_t done_since_ms, flushed_ms, retry_ms, watched_ms;
 	bool unflushed, full;
 	const char *write_trouble, *flush_trouble; /* what the disk said; NULL: nothing */
-	const char *trouble;                       /* the one that was told */
+	bool trouble;                              /* it was told */
 	/* sending */
 	uint64_t cursor; /* the backlog up to here has been given out */
 	struct numbers live,
@@ -92,8 +95,9 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	o->buckets = calloc(BUCKETS, sizeof(*o->buckets));
 	bool ok = o->ring != NULL && o->buckets != NULL;
 	if (ok && *options->path != '\0') {
-		o->store =
-			store_open(options->path, options->size, (enum store_sync)options->sync, why, why_size);
+		const struct store_options store = {options->path, options->size, outbox_memory_most(o),
+			(enum store_sync)options->sync, (enum store_damaged)options->damaged};
+		o->store = store_open(&store, why, why_size);
 		ok = o->store != NULL;
 	}
 	if (!ok) {
@@ -102,6 +106,7 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	}
 	if (o->store != NULL) {
 		o->seqnum = o->stored = store_last_seqnum(o->store);
+		o->flushed_ms = clock_steady_ms(); /* what is there is safe */
 		learn_order(o);
 		if (store_count(o->store) > 0)
 			log_notice(
@@ -119,6 +124,7 @@ void outbox_close(struct outbox *o)
 	}
 	if (o->ring != NULL)
 		ring_close(o->ring);
+	outbox_memory_clear(&o->memory);
 	free(o->live.item);
 	free(o->skip.item);
 	free(o->buckets);
@@ -134,22 +140,27 @@ uint64_t outbox_next_seqnum(const struct outbox *o)
 
 size_t outbox_count(const struct outbox *o)
 {
-	size_t stored = o->store != NULL ? store_count(o->store) : 0;
-	return (stored > o->done_count ? stored - o->done_count : 0) + ring_count(o->ring);
+	return (o->store != NULL ? store_count(o->store) : 0) + ring_count(o->ring);
 }
 
 size_t outbox_bytes(const struct outbox *o)
 {
-	return (o->store != NULL ? store_bytes(o->store) : 0) + ring_bytes(o->ring);
+	size_t stored = o->store != NULL ? store_bytes(o->store) : 0;
+	size_t keys = o->store != NULL ? store_remembered_count(o->store) : o->memory.count;
+	return stored + ring_bytes(o->ring) + keys * OUTBOX_MEMORY_BYTES;
 }
 
-bool outbox_room(struct outbox *o)
+bool outbox_room(const struct outbox *o)
 {
 	/* once full, some of it must go before reading goes on, so that it does not flutter */
 	size_t limit = o->full ? o->options.size / 10 * 9 : o->options.size;
-	bool room = o->trouble == NULL && outbox_bytes(o) + RESERVE_BYTES <= limit;
-	o->full = !room;
-	return room;
+	return !o->trouble && outbox_bytes(o) + RESERVE_BYTES <= limit &&
+	       (o->store == NULL || store_room(o->store, ring_bytes(o->ring) + RESERVE_BYTES));
+}
+
+bool outbox_fits(const struct outbox *o, size_t bytes)
+{
+	return bytes <= o->options.size && outbox_bytes(o) <= o->options.size - bytes;
 }
 
 /* A message of a unit that has nothing older waiting need not wait behind all others. */
@@ -166,14 +177,17 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 {
 	struct outbox_message m = *message;
 	size_t size = message_packed_size(&m);
-	if (outbox_bytes(o) + size > o->options.size || m.topic.len > UINT16_MAX ||
-		m.correlation.len > UINT16_MAX)
+	if (!outbox_fits(o, size) || m.topic.len > UINT16_MAX || m.correlation.len > UINT16_MAX ||
+		m.memory_key.len > MEMORY_KEY_MAX)
 		return 0;
 	m.seqnum = o->seqnum + 1;
 	if (!ring_put(o->ring, &m))
 		return 0;
 	o->seqnum++;
+	if (o->store == NULL && m.memory_key.len > 0)
+		outbox_memory_put(&o->memory, &m, outbox_memory_most(o));
 	choose_lane(o, m.order);
+	o->full = !outbox_room(o);
 	return m.seqnum;
 }
 
@@ -182,12 +196,14 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 static void complain(struct outbox *o)
 {
 	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
-	if (trouble != NULL && o->trouble == NULL)
+	if (trouble == NULL)
+		trouble = store_tight(o->store); /* before that, so that what was read can still be stored */
+	if (trouble != NULL && !o->trouble)
 		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
 			trouble);
-	if (trouble == NULL && o->trouble != NULL)
+	if (trouble == NULL && o->trouble)
 		log_notice("outbox %s: stores again", o->options.path);
-	o->trouble = trouble;
+	o->trouble = trouble != NULL;
 }
 
 /* What became of the flush, if one has ended. */
@@ -196,51 +212,52 @@ static void take_flushed(struct outbox *o)
 	if (!store_flushed(o->store, &o->flush_trouble))
 		return;
 	o->unflushed |= o->flush_trouble != NULL; /* again */
-	complain(o);
 }
 
 static void flush_in_time(struct outbox *o, int64_t now)
 {
 	if (o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed ||
-		now - o->flushed_ms < o->options.sync_interval_ms || !store_flush(o->store))
+		(now - o->flushed_ms < o->options.sync_interval_ms && !store_flush_due(o->store)) ||
+		!store_flush(o->store))
 		return;
 	o->flushed_ms = now;
 	o->unflushed = false;
 }
 
-/* All that waits in the ring, and what is done, in one go. */
+/* All that waits in the ring, and what is done, in one go; or as much of it as the disk takes. */
 static void write_turn(struct outbox *o, int64_t now)
 {
-	o->write_trouble = store_write(o->store, o->ring, o->done, o->done_count, o->seqnum);
-	complain(o);
-	if (o->write_trouble == NULL) {
-		ring_clear(o->ring);
-		o->done_count = 0;
-		o->stored = o->seqnum;
-		o->unflushed = true;
-		return;
-	}
-	o->retry_ms = now + RETRY_MS; /* what is done makes room, if it can */
-	if (o->done_count > 0 && store_write(o->store, NULL, o->done, o->done_count, o->stored) == NULL)
-		o->done_count = 0;
+	struct outbox_message m;
+	o->write_trouble = store_write(o->store, o->ring);
+	o->stored = ring_next(o->ring, 0, &m) ? m.seqnum - 1 : o->seqnum;
+	outbox_memory_clear(&o->memory);
+	o->learnt = 0;
+	o->unflushed = true;
+	bool left = o->write_trouble != NULL || store_done_count(o->store) > 0;
+	o->retry_ms = left ? now + RETRY_MS : 0;
 }
 
 bool outbox_sync(struct outbox *o)
 {
 	if (o->store == NULL) {
 		o->stored = o->seqnum;
+		o->full = !outbox_room(o);
 		return true;
 	}
 	take_flushed(o);
-	bool news = ring_count(o->ring) > 0;
-	if (news || o->done_count > 0 || o->unflushed) {
-		int64_t now = clock_steady_ms();
-		bool late = o->done_count > 0 && now - o->done_since_ms >= DONE_WAIT_MS;
-		bool may = o->write_trouble == NULL || now >= o->retry_ms;
-		flush_in_time(o, now);
-		if (may && (news || late || o->done_count >= DONE_MAX))
-			write_turn(o, now);
+	int64_t now = clock_steady_ms();
+	size_t done = store_done_count(o->store);
+	bool news = ring_count(o->ring) > 0, gone = false;
+	bool late = done > 0 && now - o->done_since_ms >= DONE_WAIT_MS;
+	if (now - o->watched_ms >= WATCH_MS) {
+		o->watched_ms = now;
+		gone = !store_watch(o->store);
 	}
+	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
+		write_turn(o, now);
+	flush_in_time(o, now);
+	complain(o);
+	o->full = !outbox_room(o);
 	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
 }
 
@@ -303,10 +320,6 @@ void outbox_rewind(struct outbox *o)
 	o->live.count = o->skip.count = 0;
 	for (size_t i = 0; i < BUCKETS; i++)
 		o->buckets[i].live = false;
-	if (o->store == NULL || o->done_count == 0)
-		return;
-	o->done_since_ms = 0; /* what is done must not come again */
-	outbox_sync(o);
 }
 
 void outbox_done(struct outbox *o, uint64_t seqnum)
@@ -315,29 +328,42 @@ void outbox_done(struct outbox *o, uint64_t seqnum)
 		ring_done(o->ring, seqnum);
 		return;
 	}
-	if (o->done_count == DONE_MAX)
-		outbox_sync(o);
-	if (o->done_count == DONE_MAX)
-		return; /* the disk refuses: it will be published once more, no worse */
-	if (o->done_count == 0)
+	if (store_done_count(o->store) == 0)
 		o->done_since_ms = clock_steady_ms();
-	o->done[o->done_count++] = seqnum;
+	store_done(o->store, seqnum);
+}
+
+/* --- memory --- */
+
+size_t outbox_memory_most(const struct outbox *o)
+{
+	return o->options.size / 8 / OUTBOX_MEMORY_BYTES;
+}
+
+/* What the store does not know yet. */
+static void learn(struct outbox *o)
+{
+	struct outbox_message m;
+	for (; ring_next(o->ring, o->learnt, &m); o->learnt = m.seqnum)
+		if (m.memory_key.len > 0)
+			outbox_memory_put(&o->memory, &m, OUTBOX_MEMORY_ALL);
 }
 
 bool outbox_recall(struct outbox *o, struct span key, int64_t *value)
 {
-	return o->store != NULL && store_recall(o->store, key, value);
+	int64_t put_ms;
+	if (o->store != NULL && ring_count(o->ring) > 0)
+		learn(o);
+	if (outbox_memory_get(&o->memory, key, value))
+		return *value != MESSAGE_FORGET;
+	return o->store != NULL && store_recall(o->store, key, value, &put_ms);
 }
 
 void outbox_remembered(
 	struct outbox *o, void (*each)(void *ctx, struct span key, int64_t value, int64_t put_ms), void *ctx)
 {
-	(void)o;
-	(void)each;
-	(void)ctx;
-}
-
-size_t outbox_memory_most(const struct outbox *o)
-{
-	return o->options.size / 8 / 64;
+	if (o->store != NULL)
+		store_remembered(o->store, each, ctx);
+	else
+		outbox_memory_each(&o->memory, each, ctx);
 }

@@ -15,12 +15,15 @@
 struct outbox;
 
 enum outbox_sync { OUTBOX_SYNC_ALWAYS = 0, OUTBOX_SYNC_INTERVAL, OUTBOX_SYNC_NEVER };
+/* What becomes of a damaged outbox: moved aside, so that the bridge stands again, or the start is refused. */
+enum outbox_damaged { OUTBOX_DAMAGED_ASIDE = 0, OUTBOX_DAMAGED_REFUSE };
 
 struct outbox_options {
 	const char *path; /* a directory; "": in memory only */
 	size_t size;      /* at most so many bytes wait */
 	enum outbox_sync sync;
 	int64_t sync_interval_ms;
+	enum outbox_damaged damaged;
 };
 
 /* NULL: `why` says what is wrong and what to do. */
@@ -32,7 +35,10 @@ void outbox_close(struct outbox *outbox);
 uint64_t outbox_next_seqnum(const struct outbox *outbox);
 
 /* Is there room for what one frame of a unit may give, and does the disk take it? When not, stop reading. */
-bool outbox_room(struct outbox *outbox);
+bool outbox_room(const struct outbox *outbox);
+/* Would messages of so many bytes together (as packed, see message_packed_size) be taken now? For what is stored whole or not
+ * at all: ask before the first of them is put. */
+bool outbox_fits(const struct outbox *outbox, size_t bytes);
 
 /* Copies the message and numbers it; 0 when it is full. Some room behind outbox_room is kept for what is not a record
  * (status, replies), so these still fit while reading from units pauses. */
@@ -45,17 +51,19 @@ bool outbox_sync(struct outbox *outbox);
 bool outbox_next(struct outbox *outbox, struct outbox_message *out);
 /* The connection broke: what is not done comes again, from the oldest. */
 void outbox_rewind(struct outbox *outbox);
+/* The broker has it: it never comes again, also when the disk cannot delete it yet. */
 void outbox_done(struct outbox *outbox, uint64_t seqnum);
 
 /* The memory_value put last with this key, also in an earlier run; false: none. */
 bool outbox_recall(struct outbox *outbox, struct span key, int64_t *value);
-
-/* All that is remembered: its key, its value, and when it was put last (Unix time, 0: not known). */
+/* All that is remembered, in no order; `put_ms` is 0 where an earlier version stored it. `each` may not use the outbox. */
 void outbox_remembered(struct outbox *outbox,
 	void (*each)(void *ctx, struct span key, int64_t value, int64_t put_ms), void *ctx);
-/* So many keys can be remembered. */
+/* So many keys may be remembered; beyond, new ones are not: an eighth of the size, at OUTBOX_MEMORY_BYTES each. */
+#define OUTBOX_MEMORY_BYTES 64
 size_t outbox_memory_most(const struct outbox *outbox);
 
+/* Of what waits; bytes with what is remembered. */
 size_t outbox_count(const struct outbox *outbox);
 size_t outbox_bytes(const struct outbox *outbox);
 

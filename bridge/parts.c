@@ -30,6 +30,11 @@ static bool on_room(void *ctx)
 	return uplink_room(((struct bridge *)ctx)->uplink);
 }
 
+static enum codec_room on_batch(void *ctx, size_t records)
+{
+	return uplink_batch(((struct bridge *)ctx)->uplink, records);
+}
+
 static bool on_share(void *ctx, const struct conn *conn)
 {
 	return uplink_share(((struct bridge *)ctx)->uplink, conn);
@@ -257,7 +262,8 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
 	const struct outbox_options outbox = {c->outbox.path, (size_t)c->outbox.size,
-		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval};
+		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval,
+		(enum outbox_damaged)c->outbox.damaged};
 	b->outbox = outbox_open(&outbox, why, size);
 	if (b->outbox == NULL)
 		return false;
@@ -283,6 +289,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 	const struct session_ops ops = {
 		.ctx = b,
 		.room = on_room,
+		.batch = on_batch,
 		.share = on_share,
 		.record = on_record,
 		.reply = on_reply,

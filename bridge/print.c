@@ -21,7 +21,7 @@ static void print_help(FILE *out)
 		     "      --print-commands   print the named commands of each protocol\n"
 		     "      --outbox-status    count, bytes and the oldest message of the outbox, also while "
 		     "it is in use\n"
-		     "      --outbox-reset     move a damaged outbox aside; nothing is deleted\n"
+		     "      --outbox-aside     move the outbox aside; nothing is deleted\n"
 		     "  -h, --help             this text\n"
 		     "  -V, --version          version\n\n"
 		     "Options of the configuration, [section] key (default):\n");
@@ -84,7 +84,7 @@ static void print_commands(void)
 
 int arguments_read(int argc, char **argv, struct arguments *out)
 {
-	enum { PRINT_CONFIG = 256, PRINT_PARAMETERS, PRINT_COMMANDS, OUTBOX_STATUS, OUTBOX_RESET };
+	enum { PRINT_CONFIG = 256, PRINT_PARAMETERS, PRINT_COMMANDS, OUTBOX_STATUS, OUTBOX_ASIDE };
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"test", no_argument, NULL, 't'},
@@ -92,7 +92,8 @@ int arguments_read(int argc, char **argv, struct arguments *out)
 		{"print-parameters", no_argument, NULL, PRINT_PARAMETERS},
 		{"print-commands", no_argument, NULL, PRINT_COMMANDS},
 		{"outbox-status", no_argument, NULL, OUTBOX_STATUS},
-		{"outbox-reset", no_argument, NULL, OUTBOX_RESET},
+		{"outbox-aside", no_argument, NULL, OUTBOX_ASIDE},
+		{"outbox-reset", no_argument, NULL, OUTBOX_ASIDE}, /* its name before */
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -118,8 +119,8 @@ int arguments_read(int argc, char **argv, struct arguments *out)
 		case OUTBOX_STATUS:
 			out->outbox_status = true;
 			break;
-		case OUTBOX_RESET:
-			out->outbox_reset = true;
+		case OUTBOX_ASIDE:
+			out->outbox_aside = true;
 			break;
 		case 'h':
 			print_help(stdout);

@@ -7,7 +7,7 @@
 
 struct arguments {
 	const char *path; /* NULL: no file, defaults only */
-	bool test, outbox_status, outbox_reset;
+	bool test, outbox_status, outbox_aside;
 };
 
 /* -1: go on; else the exit code. */

@@ -168,6 +168,13 @@ void ring_done(struct outbox_ring *o, uint64_t seqnum)
 		drop_empty_chunks(o);
 }
 
+void ring_drop(struct outbox_ring *o, uint64_t upto)
+{
+	struct outbox_message m;
+	for (uint64_t after = 0; ring_next(o, after, &m) && m.seqnum <= upto; after = m.seqnum)
+		ring_done(o, m.seqnum);
+}
+
 size_t ring_count(const struct outbox_ring *o)
 {
 	return o->count;

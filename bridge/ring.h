@@ -14,6 +14,8 @@ bool ring_put(struct outbox_ring *ring, const struct outbox_message *message);
 /* The first one behind number `after` that is not done; its spans are valid until ring_done or ring_clear. */
 bool ring_next(struct outbox_ring *ring, uint64_t after, struct outbox_message *out);
 void ring_done(struct outbox_ring *ring, uint64_t seqnum);
+/* Those up to number `upto` are done. */
+void ring_drop(struct outbox_ring *ring, uint64_t upto);
 void ring_clear(struct outbox_ring *ring);
 size_t ring_count(const struct outbox_ring *ring);
 size_t ring_bytes(const struct outbox_ring *ring); /* of the messages as packed */

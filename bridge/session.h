@@ -49,6 +49,8 @@ struct session_ops {
 	bool (*room)(void *ctx);
 	/* And may this address take it? Each may fill a part of the room at most while others need it. */
 	bool (*share)(void *ctx, const struct conn *conn);
+	/* One frame is about to give so many records: is there room for all of them? */
+	enum codec_room (*batch)(void *ctx, size_t records);
 	/* `conn`: where it came from; may be one that the unit has left since. */
 	bool (*record)(
 		void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);

@@ -28,6 +28,12 @@ static bool on_record(void *ctx, struct telemetry *t)
 	return true;
 }
 
+static enum codec_room on_batch(void *ctx, size_t records)
+{
+	struct sessions *s = ctx;
+	return s->ops.batch(s->ops.ctx, records);
+}
+
 static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
 {
 	struct sessions *s = ctx;
@@ -117,7 +123,7 @@ static void spend(struct sessions *s, struct session *session)
 /* One whole frame. False: not now. */
 static bool take_frame(struct sessions *s, enum codec_status status)
 {
-	const struct codec_sink sink = {s, session_identify, on_record, NULL, on_reply, on_part, on_send};
+	const struct codec_sink sink = {s, session_identify, on_record, on_batch, on_reply, on_part, on_send};
 	struct conn *conn = s->conn;
 	s->owed_before = conn->out_len;
 	s->answers = 0;

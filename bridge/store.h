@@ -1,45 +1,78 @@
 /* store: messages on disk, in LMDB: one transaction for a turn of the loop.
- * May use: LMDB (store.c only), message. May not: know MQTT, units or the order of sending.
+ * May use: LMDB (store*.c only), message, log. May not: know MQTT, units or the order of sending.
  *
- * The directory holds data.mdb, lock.mdb and the lock file of the one process that writes. */
+ * The directory holds data.mdb, the lock file of the one process that writes, and (sync = interval) the mark of the last
+ * flush. What LMDB opens has been examined before; when its file is taken away or cut while it runs, that is noticed,
+ * and no reading of it ends the process.
+ *
+ * Files: store.c opens and reads, store_write.c writes, store_open.c decides what is opened and moves aside what is damaged,
+ * store_sync.c makes safe, store_tools.c is for people. */
 #ifndef T2M_STORE_H
 #define T2M_STORE_H
 
 #include "ring.h"
 
 enum store_sync { STORE_SYNC_ALWAYS = 0, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
+enum store_damaged { STORE_DAMAGED_ASIDE = 0, STORE_DAMAGED_REFUSE };
+
+struct store_options {
+	const char *path;
+	size_t size, memory_most; /* bytes of messages; keys that are remembered */
+	enum store_sync sync;
+	enum store_damaged damaged;
+};
 
 struct store;
 
 /* Creates what is missing. NULL: `why` says what is wrong and what to do. */
-struct store *store_open(const char *path, size_t size, enum store_sync sync, char *why, size_t why_size);
+struct store *store_open(const struct store_options *options, char *why, size_t why_size);
 void store_close(struct store *store);
 
-/* All of the ring's messages in (NULL: none), those with the given numbers out, in one transaction; on NULL all is safe as `sync`
- * says. Else nothing has changed, and what the disk said. */
-const char *store_write(struct store *store, struct outbox_ring *in, const uint64_t *out, size_t out_count,
-	uint64_t last_seqnum);
+/* Stores the ring's messages, and deletes what is done; in several transactions when one is too large for the disk. What is
+ * stored leaves the ring. NULL: all is stored, safe as `sync` says. Else what the disk said, valid until the next
+ * call; what is left in the ring is to be tried again later. */
+const char *store_write(struct store *store, struct outbox_ring *in);
+/* The broker has it: it is not read again, and deleted when the disk takes that. */
+void store_done(struct store *store, uint64_t seqnum);
+size_t store_done_count(const struct store *store); /* of those that are still to be deleted */
+
+/* Did somebody take the files away, or cut them? The next store_write deals with it. False: they are to be written. */
+bool store_watch(struct store *store);
+
+/* Is there room on the disk, and in the file, for so many bytes of messages? */
+bool store_room(const struct store *store, size_t bytes);
+
+/* NULL, or what the disk said when it had no more room; it is asked again by store_watch. */
+const char *store_tight(struct store *store);
+
 /* For STORE_SYNC_INTERVAL: begins to make safe all that was written, beside the loop. False: not now, try again. */
 bool store_flush(struct store *store);
+/* So much was written since the last flush that it should not wait. */
+bool store_flush_due(const struct store *store);
 /* True, once, when it has ended: *why is NULL, or what the disk said. */
 bool store_flushed(struct store *store, const char **why);
 
-/* The first message behind `after`, or exactly number `seqnum`. Spans are valid until store_write or store_rest. */
+/* The first message behind `after` that is not done, or exactly number `seqnum`. Spans are valid until the next call. */
 bool store_next(struct store *store, uint64_t after, struct outbox_message *out);
 bool store_get(struct store *store, uint64_t seqnum, struct outbox_message *out);
 /* No more reading for now. */
 void store_rest(struct store *store);
 
 /* What was remembered under this key; false: nothing. */
-bool store_recall(struct store *store, struct span key, int64_t *value);
+bool store_recall(struct store *store, struct span key, int64_t *value, int64_t *put_ms);
+typedef void store_each(void *ctx, struct span key, int64_t value, int64_t put_ms);
+/* All that is remembered. */
+void store_remembered(struct store *store, store_each *each, void *ctx);
+size_t store_remembered_count(const struct store *store);
 
 uint64_t store_last_seqnum(const struct store *store); /* never goes back, also over restarts */
+/* Of what is not done; bytes as packed. */
 size_t store_count(const struct store *store);
-size_t store_bytes(const struct store *store); /* of the messages as packed */
+size_t store_bytes(const struct store *store);
 
-/* For people, also while a bridge runs: 0, or 1 with a message on stderr. */
+/* For people, also while a bridge runs, which does not notice: 0, or 1 with a message on stderr. */
 int store_print_status(const char *path);
-/* Moves a damaged outbox aside: 0, or 1 with a message on stderr. */
+/* Moves an outbox aside: 0, or 1 with a message on stderr. */
 int store_move_aside(const char *path);
 
 #endif

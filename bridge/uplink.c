@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define FUTURE_MS (24 * 3600 * 1000LL) /* a date further ahead than this is none */
+#define RECORD_BYTES 4096              /* of messages that one record of a batch gives, at most */
 #define UNKNOWN_EVERY_MS 1000
 #define UNKNOWN_BYTES 64
 
@@ -18,7 +19,8 @@ struct uplink {
 	enum content content;
 	int64_t unknown_from_ms; /* steady time */
 	struct log_limit lost;
-	uint64_t epoch; /* of the accounts by address: a new one while little waits */
+	uint64_t epoch;  /* of the accounts by address: a new one while little waits */
+	size_t accounts; /* that have put something in since it began */
 	uint8_t payload[128 * 1024];
 };
 
@@ -30,6 +32,7 @@ struct uplink *uplink_open(const struct config *config, struct outbox *outbox, s
 	u->config = config;
 	u->outbox = outbox;
 	u->stats = stats;
+	u->epoch = 1;
 	u->content = config->publish.format == 0 ? CONTENT_JSON : CONTENT_MSGPACK;
 	u->format = u->content == CONTENT_JSON ? &emit_json : &emit_msgpack;
 	return u;
@@ -45,6 +48,17 @@ bool uplink_room(void *ctx)
 	return outbox_room(((struct uplink *)ctx)->outbox);
 }
 
+/* Records of one frame are stored all or not at all: else a unit would send it again, and its first ones would be stored again, for
+ * ever. */
+enum codec_room uplink_batch(void *ctx, size_t records)
+{
+	struct uplink *u = ctx;
+	size_t bytes = records * RECORD_BYTES, most = (size_t)u->config->outbox.size / 2;
+	if (bytes > most)
+		return CODEC_ROOM_NEVER;
+	return outbox_fits(u->outbox, bytes) ? CODEC_ROOM_YES : CODEC_ROOM_NOT_NOW;
+}
+
 /* --- what an address may fill --- */
 
 static uint64_t stored_of(const struct uplink *u, const struct source *source)
@@ -52,23 +66,27 @@ static uint64_t stored_of(const struct uplink *u, const struct source *source)
 	return source->stored_epoch == u->epoch ? source->stored : 0;
 }
 
-/* All may fill three quarters. Of the rest, an address may have put in half as much as is free: so a hundred that want it all leave
- * a place to the others. Units of the units file are exempt. */
+/* All may fill three quarters. Of the rest, an address may have put in half as much as is free, unless it is the only one: so a
+ * hundred that want it all leave a place to the others. Units of the units file are exempt. */
 bool uplink_share(void *ctx, const struct conn *conn)
 {
 	struct uplink *u = ctx;
 	size_t size = (size_t)u->config->outbox.size, used = outbox_bytes(u->outbox);
-	if (used < size / 16)
-		u->epoch++; /* what was put in has left */
 	if (used < size / 4 * 3 || conn->known > 0)
 		return true;
-	return stored_of(u, conn_account(conn)) < (used < size ? (size - used) / 2 : 0);
+	uint64_t own = stored_of(u, conn_account(conn));
+	return own < (used < size ? (size - used) / 2 : 0) || u->accounts <= (own > 0 ? 1 : 0);
 }
 
 static void count_stored(struct uplink *u, struct conn *conn, size_t before)
 {
 	struct source *account = conn_account(conn);
 	size_t now = outbox_bytes(u->outbox);
+	if (now < (size_t)u->config->outbox.size / 16) { /* what was put in has left: a new epoch */
+		u->epoch++;
+		u->accounts = 0;
+	}
+	u->accounts += account->stored_epoch != u->epoch;
 	account->stored = stored_of(u, account) + (now > before ? now - before : 0);
 	account->stored_epoch = u->epoch;
 }

@@ -15,6 +15,7 @@ void uplink_free(struct uplink *uplink);
 
 /* The session_ops of the same names; ctx is the uplink. */
 bool uplink_room(void *ctx);
+enum codec_room uplink_batch(void *ctx, size_t records);
 bool uplink_share(void *ctx, const struct conn *conn);
 bool uplink_record(
 	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);

@@ -38,6 +38,12 @@ write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\n
 write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic = b\n")
 write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
 write("topic", "cmd", b"trackers/9170503816/cmd")
+for n in range(4):
+    write("store", f"whole-{n}", bytes([n, 0]))
+    write("store", f"cut-{n}", bytes([n, 230]))
+    write("store", f"head-{n}", bytes([n, 0, 0, 5, 0, 8, 4, 1, 2, 3, 4]))
+    write("store", f"meta-{n}", bytes([n, 0, 0, 1, 0, 40, 8]) + bytes(8))
+    write("store", f"older-{n}", bytes([n, 0, 0, 7, 0, 1, 0x80, 0, 1, 0, 16, 0x42]))
 write("assembly", "three-parts", bytes.fromhex("00000301010000" "00000302020000" "00000303030000" "00000303030000"))
 vectors = [json.loads(line) for path in sorted((tests / "vectors").glob("*-*.jsonl")) for line in path.read_text().splitlines()]
 some = [(row["name"], bytes.fromhex(row["hex"])) for row in vectors[::8] if "hex" in row]

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from conftest import v1
-from strangers import connect
+from strangers import connect, reset
 from test_jt808 import frame
 
 DENIED = "6660000000"  # the broker's access list lets nobody publish what this one says
@@ -37,7 +37,7 @@ def speak(connections, until, frame_of):
     """Each connection says the frames of its idents, as fast as the bridge takes them; then each of them again now and then.
     The number of answers."""
     heard = 0
-    waiting = {s: b"".join(frame_of(i) for i in idents).encode() for s, idents in connections.items()}
+    waiting = {s: "".join(frame_of(i) for i in idents).encode() for s, idents in connections.items()}
     while time.monotonic() < until:
         for s, idents in connections.items():
             try:
@@ -62,8 +62,7 @@ def hold(port, until, idents, addresses, frame_of):
         time.sleep(0.002)
     time.sleep(0.2)
     heard = speak(connections, until, frame_of)
-    for s in connections:
-        s.close()
+    reset(connections)
     return f"{len(idents)} on {len(connections)} connections, {heard} answers"
 
 
@@ -206,8 +205,7 @@ def unfinished(port, until):
             raw.send(f"127.0.6.{rng.randrange(20, 255)}", 7000 + turn % 1000, port, part)
         sent += 1
         time.sleep(0.5)
-    for connection in sockets:
-        connection[0].close()
+    reset([connection[0] for connection in sockets])
     return sent
 
 

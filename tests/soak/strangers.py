@@ -7,6 +7,7 @@ import pathlib
 import random
 import socket
 import ssl
+import struct
 import time
 
 from conftest import v1
@@ -25,6 +26,14 @@ def connect(port, source):
         s.close()
         return None
     return s
+
+
+def reset(sockets):
+    """Ends them at once, without what the bridge has not read yet: so what it does afterwards is not about them."""
+    for s in sockets:
+        if s is not None:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
 
 
 def keep(port, source, count, until, work, every):
@@ -59,8 +68,7 @@ def keep(port, source, count, until, work, every):
                 sockets.append(s)
                 made += 1
         time.sleep(max(0, every - (time.monotonic() - start)))
-    for s in sockets:
-        s.close()
+    reset(sockets)
     return made
 
 
@@ -178,6 +186,7 @@ def never_read(port, until):
         except (OSError, AttributeError):
             sockets[at] = None
         time.sleep(0.01)
+    reset(sockets)
     return made
 
 

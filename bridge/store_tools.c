@@ -1,0 +1,93 @@
+/* store_tools: see store.h. For people. Nothing here holds on to anything: it may be stopped or killed at any moment. */
+#include "store_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIES 3
+#define QUICK_TRIES 200
+
+static bool unchanged(int fd, const struct store_meta *meta)
+{
+	struct store_meta now;
+	char why[200];
+	return store_meta_read(fd, &now, why, sizeof(why)) == STORE_FINE && now.txnid == meta->txnid;
+}
+
+/* A bridge that writes meanwhile uses pages again: then it counts only when nothing was written. All of it is tried first; a busy
+ * bridge is asked for the counts only. */
+static enum store_condition look(int fd, struct store_findings *found)
+{
+	struct store_meta meta;
+	enum store_condition c = STORE_ERROR;
+	for (int i = 0; i < TRIES + QUICK_TRIES; i++) {
+		*found = (struct store_findings){0};
+		c = store_meta_read(fd, &meta, found->why, sizeof(found->why));
+		if (c == STORE_FINE)
+			c = store_check(fd, &meta, i >= TRIES, found);
+		if (c == STORE_NEW || unchanged(fd, &meta))
+			break;
+	}
+	return c;
+}
+
+int store_print_status(const char *path)
+{
+	struct store_findings found = {0};
+	char name[STORE_PATH_MAX + 20];
+	struct stat st;
+	snprintf(name, sizeof(name), "%s/%s", path, STORE_FILE);
+	int fd = stat(path, &st) == 0 ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	if (fd < 0) {
+		fprintf(stderr, "outbox %s: %s\n", stat(path, &st) == 0 ? name : path, strerror(errno));
+		return 1;
+	}
+	enum store_condition c = look(fd, &found);
+	close(fd);
+	if (c == STORE_DAMAGED || c == STORE_ERROR) {
+		fprintf(stderr, "outbox %s: %s%s\n", path,
+			c == STORE_DAMAGED ? "damaged, or not an outbox: " : "", found.why);
+		return 1;
+	}
+	printf("messages: %zu\nbytes: %zu\n", found.messages, found.bytes);
+	if (found.messages > 0) {
+		char when[40];
+		time_t t = (time_t)(found.first_put_ms / 1000);
+		struct tm tm;
+		if (gmtime_r(&t, &tm) == NULL || strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+			snprintf(when, sizeof(when), "unknown");
+		printf("oldest: %s, number %llu\n", when, (unsigned long long)found.first);
+	} else {
+		printf("oldest: none\n");
+	}
+	printf("remembered: %zu\nset aside: %zu\n", found.remembered, found.refused);
+	return 0;
+}
+
+int store_move_aside(const char *path)
+{
+	char aside[STORE_PATH_MAX + 40], why[STORE_WHY_MAX];
+	struct stat st;
+	if (stat(path, &st) != 0) {
+		fprintf(stderr, "outbox %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		bool ok = store_dir_make(path, true, why, sizeof(why));
+		fprintf(ok ? stdout : stderr, "outbox %s%s\n", path,
+			ok ? " was no directory and is moved aside" : why);
+		return !ok;
+	}
+	int lock = store_dir_lock(path, true, why, sizeof(why));
+	bool ok = lock >= 0 && store_dir_aside(path, aside, why, sizeof(why));
+	if (ok)
+		printf("the files of outbox %s are in %s now; the next start makes a new one\n", path, aside);
+	else
+		fprintf(stderr, "%s\n", why);
+	if (lock >= 0)
+		close(lock);
+	return !ok;
+}
