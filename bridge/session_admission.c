@@ -2,7 +2,8 @@
  * May use: session, source, conn's few calls. May not: look at frames.
  *
  * Two connections may name the same unit: the newer one gets it, but at most once a second whatever they speak, for one of them
- * may lie; and a datagram, whose sender proves nothing, never gets a unit that has spoken over TCP within TCP_KEEPS_MS. The record
+ * may lie. A datagram, whose sender proves nothing, never gets a unit that has spoken over TCP within TCP_KEEPS_MS, and who connects
+ * gets it from a UDP peer at any time. The record
  * of the one that does not get it is taken and acknowledged all the same. */
 #include "session_private.h"
 
@@ -75,6 +76,7 @@ static void take_over(struct sessions *s, struct session *session)
 		return;
 	stats_add(s->stats, STAT_TAKEOVERS, 1);
 	session->taken_ms = s->now.steady_ms;
+	session->frames = (struct bucket){0}; /* what the old one has spent is not this one's */
 	if (old->sessions == NULL)
 		conn_close_after_last_words(old, "taken over by a newer connection");
 }
@@ -93,6 +95,8 @@ static void tell_flapping(struct sessions *s, const struct session *session)
 static bool may_take_over(const struct sessions *s, const struct session *session)
 {
 	const struct conn *old = session->conn;
+	if (old->udp && !s->conn->udp) /* who connects proves more than any datagram */
+		return true;
 	bool soon = session->taken_ms > 0 && s->now.steady_ms - session->taken_ms < TAKEOVER_EVERY_MS;
 	return !soon && !(s->conn->udp && !old->udp && conn_spoke_within(old, TCP_KEEPS_MS));
 }
@@ -138,7 +142,8 @@ static bool arrives_too_soon(struct sessions *s)
 	const struct config *c = s->config;
 	int64_t now = s->now.steady_ms;
 	enum counter reason = STAT_COUNT;
-	if (bucket_empty(&conn->source->arrivals, c->limits.arrivals_per_address, BUCKET_SECOND, now))
+	struct bucket *arrivals = &conn->source->side[conn->udp].arrivals;
+	if (bucket_empty(arrivals, c->limits.arrivals_per_address, BUCKET_SECOND, now))
 		reason = STAT_REFUSED_ARRIVALS_PER_ADDRESS;
 	else if (conn->udp && bucket_empty(&s->udp_arrivals, c->limits.udp_arrivals, BUCKET_SECOND, now))
 		reason = STAT_REFUSED_UDP_ARRIVALS;
@@ -146,7 +151,7 @@ static bool arrives_too_soon(struct sessions *s)
 		conn_refused(conn, reason);
 		return true;
 	}
-	bucket_spend(&conn->source->arrivals, 1, BUCKET_SECOND, now);
+	bucket_spend(arrivals, 1, BUCKET_SECOND, now);
 	if (conn->udp)
 		bucket_spend(&s->udp_arrivals, 1, BUCKET_SECOND, now);
 	return false;

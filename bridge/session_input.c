@@ -99,7 +99,8 @@ static bool too_fast(struct sessions *s)
 	const struct config *c = s->config;
 	int64_t now = s->now.steady_ms;
 	enum counter reason = STAT_COUNT;
-	if (bucket_empty(&conn->source->frames, c->limits.frames_per_address, BUCKET_SECOND, now))
+	if (bucket_empty(
+		    &conn->source->side[conn->udp].frames, c->limits.frames_per_address, BUCKET_SECOND, now))
 		reason = STAT_REFUSED_FRAMES_PER_ADDRESS;
 	else if (session != NULL &&
 		 bucket_empty(&session->frames, c->limits.frames_per_unit, BUCKET_SECOND, now))
@@ -111,12 +112,13 @@ static bool too_fast(struct sessions *s)
 	return reason != STAT_COUNT;
 }
 
-/* A frame may give many records: each counts. */
+/* A frame may give many records: each counts. A guest does not use up what the unit may send. */
 static void spend(struct sessions *s, struct session *session)
 {
+	struct conn *conn = s->conn;
 	int64_t amount = s->records > 1 ? s->records : 1;
-	bucket_spend(&s->conn->source->frames, amount, BUCKET_SECOND, s->now.steady_ms);
-	if (session != NULL)
+	bucket_spend(&conn->source->side[conn->udp].frames, amount, BUCKET_SECOND, s->now.steady_ms);
+	if (session != NULL && session->conn == conn)
 		bucket_spend(&session->frames, amount, BUCKET_SECOND, s->now.steady_ms);
 }
 

@@ -36,7 +36,8 @@ int main(int argc, char **argv)
 			for (unsigned y = 0; y < WORDS && found < want; y++) {
 				if (bits[y] != 0x155)
 					continue;
-				snprintf(id, sizeof(id), "%04u%04u%04u%04u%04u", head[0], head[1], head[2], x, y);
+				snprintf(id, sizeof(id), "%04u%04u%04u%04u%04u", head[0], head[1], head[2], x,
+					y);
 				HASH_JEN(id, DIGITS, hash);
 				if ((hash & 0xffff) != 0x155) {
 					fprintf(stderr, "uthash computes it otherwise\n");

@@ -2,7 +2,6 @@
 with forged senders over UDP (raw sockets: root), with messages that the broker does not take, or of which the rest never comes.
 Each kind in a process of its own, bounded in number and time; they come from 127.0.2.x to 127.0.6.x."""
 
-import os
 import pathlib
 import random
 import socket
@@ -54,7 +53,6 @@ def speak(connections, until, frame_of):
 
 
 def hold(port, until, idents, addresses, frame_of):
-    os.nice(5)
     connections = {}
     for n in range(0, len(idents), PER_CONNECTION):
         s = connect(port, addresses[n // PER_CONNECTION % len(addresses)])
@@ -113,7 +111,6 @@ def old(ident):
 
 def takeovers(port, until, idents):
     """Datagrams with the idents of honest units, TCP and UDP, from many addresses and also from the honest one's."""
-    os.nice(5)
     raw, rng, pace = Raw(), random.Random(6), Pace(400)
     while time.monotonic() < until:
         source = rng.choice(["127.0.0.1", f"127.0.4.{rng.randrange(1, 255)}"])
@@ -125,7 +122,6 @@ def takeovers(port, until, idents):
 def floods(port, until, idents):
     """More datagrams than one unit may send, with the idents of a few honest units, from one forged port for each and
     from many."""
-    os.nice(5)
     raw, rng, pace = Raw(), random.Random(7), Pace(500 * len(idents))
     while time.monotonic() < until:
         for n, ident in enumerate(idents):
@@ -137,7 +133,6 @@ def floods(port, until, idents):
 
 def crowd(port, until):
     """More than one address may send, all with the honest units' address as sender and an ident of its own."""
-    os.nice(5)
     raw, rng, pace = Raw(), random.Random(8), Pace(3000)
     while time.monotonic() < until:
         for _ in range(10):
@@ -148,7 +143,6 @@ def crowd(port, until):
 
 def echoes(port, other_port, until):
     """A server that sends back what it gets; heartbeats with it, the bridge itself and another bridge as sender."""
-    os.nice(5)
     raw, rng, pace = Raw(), random.Random(9), Pace(200)
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.6.1", 0))
@@ -182,7 +176,6 @@ def parts(message, phone, count, total=32):
 
 def unfinished(port, until):
     """140 connections with four messages each, of which one part is missing, and forged peers; again and again."""
-    os.nice(5)
     raw, rng, sent, sockets = Raw(), random.Random(10), 0, []
     for n in range(140):
         s = connect(port, f"127.0.6.{n % 4 + 10}")
@@ -211,7 +204,6 @@ def unfinished(port, until):
 
 def poison(port, until):
     """Idents and payloads that the broker refuses, or for which it closes the connection. (denied, too large)"""
-    os.nice(5)
     denied, large, n = 0, 0, 0
     while time.monotonic() < until:
         with socket.create_connection(("127.0.0.1", port), 10, ("127.0.6.2", 0)) as s:

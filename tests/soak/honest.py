@@ -107,7 +107,7 @@ class Member:
             keys, data = self.report(self.n)
             ok = self.deliver(data, start)
             taken = time.monotonic() - start
-            self.tries.append((taken, self.ident, start))
+            self.tries.append((taken, self.ident, self.transport, start))
             for key in keys:
                 self.sent[key] = start
                 if ok:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import pathlib
 import re
 import signal
 import threading
@@ -18,6 +19,7 @@ MIB = 1 << 20
 OUTBOX = 128 * MIB
 TRUSTED_AT_ONCE, TRUSTED_A_MINUTE = 50, 20  # units that are not in the units file: see bridge/session_admission.c
 SERVED_S = 2
+FLEET = "fleet"
 MEMORY_MIB = 400
 
 
@@ -38,6 +40,8 @@ def is_sanitized():
 
 def run_stranger(results, name, function, arguments):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if name != FLEET:
+        os.nice(19)  # they have machines of their own
     results[name] = function(*arguments)
 
 
@@ -143,6 +147,11 @@ def frames_now(watch, patience=4):
     return [watch.now[name]["frames"] for name in ("test", "two")]
 
 
+def cpu_of(process):
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def descriptors_of(bridge):
     return len(os.listdir(f"/proc/{bridge.process.pid}/fd"))
 
@@ -165,7 +174,7 @@ def bounded_rows(args, watch, idle, left, bridge, broker, strange, topics):
     """Rows of what the bridge and the broker hold."""
     memory, disk = watch.most["memory"] / 1024, watch.most["disk"]
     room = MEMORY_MIB * (5 if is_sanitized() else 1)
-    map_size = 2 * OUTBOX + 64 * MIB
+    map_size = 2 * OUTBOX + 128 * MIB
     trusted = TRUSTED_AT_ONCE + (0 if args.seconds < 120 else int(args.seconds / 60) * TRUSTED_A_MINUTE * 30)
     return [("bridge's memory before, most, MiB", f"{idle / 1024:.1f}, {memory:.1f}", memory < room, f"below {room}"),
             ("outbox on disk, most, MiB", f"{disk / MIB:.1f}", disk <= map_size, f"at most {map_size // MIB}"),
@@ -186,12 +195,14 @@ def hostile(args, directory):
     ear = Ear(broker.port, honest.idents + known)
     left, idle = [descriptors_of(bridge)], bridge.memory_kib()
     until, kinds = kinds_of(args, broker, bridge, other, tls, args.seconds, honest.idents, known)
-    kinds["fleet"] = (fleet, (bridge.port, until))
+    kinds[FLEET] = (fleet, (bridge.port, until))
+    used = [cpu_of(bridge.process), cpu_of(broker.process)]
     processes, results = attack(kinds)
     honest.run(until)
     for process in processes:
         process.join(60)
-    sent, told, tries, resent = results.pop("fleet")
+    used = [cpu_of(bridge.process) - used[0], cpu_of(broker.process) - used[1]]
+    sent, told, tries, resent = results.pop(FLEET)
     ended = time.monotonic()
     all_told = honest.told.keys() | told.keys()
     while all_told - ear.at().keys() and time.monotonic() - ended < 60:
@@ -210,16 +221,18 @@ def hostile(args, directory):
     codes = [bridge.stop(), other.stop()]
     strange, topics = retained(broker.port)
     strange -= {*honest.idents, *known}
-    longest = max(tries)
     failures = sum(n in bridge.log() + other.log() for n in ("Sanitizer", "runtime error"))
     refused = {line.split("refused ")[1].split(": ")[1].split(" ")[0] for line in log.splitlines() if ": refused " in line}
     rows = [(name, value if not isinstance(value, tuple) else ", ".join(map(str, value))) for name, value in sorted(results.items())]
     rows += held_rows(args, (honest.sent, honest.told), 1, at, "200 honest units")
     rows += [("200 honest units: connections lost", honest.lost, honest.lost == 0, "none may be")]
     rows += held_rows(args, (sent, told), 1, at, "20 of the units file")
-    rows += [("20 of the units file: tries, sent again", f"{len(tries)}, {resent}"),
-             ("20 of the units file: longest try to connect and report, s", f"{longest[0]:.3f}", longest[0] < SERVED_S,
-              f"below {SERVED_S}")]
+    rows += [("20 of the units file: tries, sent again", f"{len(tries)}, {resent}")]
+    for transport in ("tcp", "udp"):
+        longest = max(taken for taken, _, by, _ in tries if by == transport)
+        rows.append((f"20 of the units file: longest try to connect and report over {transport}, s", f"{longest:.3f}",
+                     longest < SERVED_S, f"below {SERVED_S}"))
+    rows += [("CPU of bridge, broker while they come, s", f"{used[0]:.1f}, {used[1]:.1f}")]
     rows += bounded_rows(args, watch, idle, left, bridge, broker, strange, topics)
     rows += [("frames between servers after the end, in 5 s", talking, talking == 0, "none may be"),
              ("waiting or set aside at the end", ", ".join(f"{k} {v}" for k, v in stats.items()

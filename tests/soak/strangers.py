@@ -38,7 +38,6 @@ def reset(sockets):
 
 def keep(port, source, count, until, work, every):
     """Keeps so many connections up; calls work for each, every so many seconds; counts connects."""
-    os.nice(5)
     sockets, made = [], 0
     while time.monotonic() < until:
         start = time.monotonic()
@@ -88,7 +87,6 @@ def noise(port, until):
 
 
 def connects(port, until):
-    os.nice(5)
     made = 0
     while time.monotonic() < until:
         for _ in range(100):
@@ -132,7 +130,6 @@ def malformed(port, until, root):
 
 def forged(port, until):
     """Idents and source ports that nobody has, as fast as it goes."""
-    os.nice(5)
     rng, made, sockets = random.Random(4), 0, []
     for n in range(200):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -151,7 +148,6 @@ def forged(port, until):
 
 def commands(mqtt_port, until, idents):
     import paho.mqtt.client as paho
-    os.nice(5)
     client = paho.Client("commands", protocol=paho.MQTTv5)
     client.connect("127.0.0.1", mqtt_port)
     client.loop_start()
@@ -171,7 +167,6 @@ def commands(mqtt_port, until, idents):
 
 def never_read(port, until):
     """They report, and never read what they are told: so no use of keep(), which reads."""
-    os.nice(5)
     sockets, made, n = [None] * 50, 0, 0
     while time.monotonic() < until:
         n += 1
@@ -217,7 +212,6 @@ def half_tls(port, until):
 def births(mqtt_port, until):
     """Home Assistant starts again and again."""
     import paho.mqtt.client as paho
-    os.nice(5)
     client = paho.Client("births", protocol=paho.MQTTv5)
     client.connect("127.0.0.1", mqtt_port)
     client.loop_start()
