@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #define FUTURE_MS (24 * 3600 * 1000LL) /* a date further ahead than this is none */
-#define RECORD_BYTES 4096              /* of messages that one record of a batch gives, at most */
+#define ALONE_MS (10 * 60 * 1000LL)
+#define RECORD_BYTES 4096 /* of messages that one record of a batch gives, at most */
 #define UNKNOWN_EVERY_MS 1000
 #define UNKNOWN_BYTES 64
 
@@ -19,8 +20,10 @@ struct uplink {
 	enum content content;
 	int64_t unknown_from_ms; /* steady time */
 	struct log_limit lost;
-	uint64_t epoch;  /* of the accounts by address: a new one while little waits */
-	size_t accounts; /* that have put something in since it began */
+	uint64_t epoch;       /* of the accounts by address: a new one while little waits */
+	uint8_t last_key[16]; /* of the address that put something in last */
+	bool counting;        /* there was one */
+	int64_t others_ms;    /* when another one had; steady time, 0: never */
 	uint8_t payload[128 * 1024];
 };
 
@@ -66,27 +69,39 @@ static uint64_t stored_of(const struct uplink *u, const struct source *source)
 	return source->stored_epoch == u->epoch ? source->stored : 0;
 }
 
-/* All may fill three quarters. Of the rest, an address may have put in half as much as is free, unless it is the only one: so a
- * hundred that want it all leave a place to the others. Units of the units file are exempt. */
+/* Has nobody else put anything in for a while? */
+static bool is_alone(const struct uplink *u, const struct source *account)
+{
+	return memcmp(u->last_key, account->key, sizeof(u->last_key)) == 0 &&
+	       (u->others_ms == 0 || clock_steady_ms() - u->others_ms > ALONE_MS);
+}
+
+/* All may fill three quarters. Of the rest, an address may have put in half as much as is free, unless it is alone: so a hundred
+ * that want it all leave a place to the others. Units of the units file are exempt. */
 bool uplink_share(void *ctx, const struct conn *conn)
 {
 	struct uplink *u = ctx;
 	size_t size = (size_t)u->config->outbox.size, used = outbox_bytes(u->outbox);
 	if (used < size / 4 * 3 || conn->known > 0)
 		return true;
-	uint64_t own = stored_of(u, conn_account(conn));
-	return own < (used < size ? (size - used) / 2 : 0) || u->accounts <= (own > 0 ? 1 : 0);
+	const struct source *account = conn_account(conn);
+	return stored_of(u, account) < (used < size ? (size - used) / 2 : 0) || is_alone(u, account);
 }
 
-static void count_stored(struct uplink *u, struct conn *conn, size_t before)
+static void count_stored(struct uplink *u, struct conn *conn, size_t before, int64_t now_ms)
 {
 	struct source *account = conn_account(conn);
 	size_t now = outbox_bytes(u->outbox);
-	if (now < (size_t)u->config->outbox.size / 16) { /* what was put in has left: a new epoch */
-		u->epoch++;
-		u->accounts = 0;
+	if (memcmp(u->last_key, account->key, sizeof(u->last_key)) != 0) {
+		u->others_ms = u->counting ? now_ms : 0;
+		u->counting = true;
+		memcpy(u->last_key, account->key, sizeof(u->last_key));
 	}
-	u->accounts += account->stored_epoch != u->epoch;
+	if (now < (size_t)u->config->outbox.size /
+			  16) { /* little waits: whatever was put in has left, or nearly */
+		u->epoch++;
+		return;
+	}
 	account->stored = stored_of(u, account) + (now > before ? now - before : 0);
 	account->stored_epoch = u->epoch;
 }
@@ -275,7 +290,7 @@ bool uplink_record(
 	if (!put_alarm(u, session, t))
 		return false;
 	stats_add(u->stats, STAT_RECORDS, 1);
-	count_stored(u, conn, before);
+	count_stored(u, conn, before, now.steady_ms);
 	return true;
 }
 
