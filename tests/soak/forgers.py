@@ -65,9 +65,9 @@ def hold(port, until, idents, addresses, frame_of):
 
 
 def numbers(port, until, count):
-    """New idents, from as many addresses as are needed for all of them in two thirds of the time."""
+    """New idents, from as many addresses as are needed for all of them in most of the time."""
     seconds = max(1, until - time.monotonic())
-    addresses = [f"127.0.2.{n + 1}" for n in range(int(count / ARRIVALS / (seconds * 2 / 3)) + 1)]
+    addresses = [f"127.0.2.{n + 1}" for n in range(int(count / ARRIVALS / (seconds * .85)) + 1)]
 
     def frame_of(ident):
         return v1(ident) if int(ident) % 4 == 0 else f"*HQ,{ident},V0#"
@@ -84,7 +84,7 @@ def colliding_idents(count):
 
 
 def colliding(port, until, idents):
-    return hold(port, until, idents, [f"127.0.3.{n + 1}" for n in range(8)], lambda ident: f"*HQ,{ident},V0#")
+    return hold(port, until, idents, [f"127.0.3.{n + 1}" for n in range(2)], lambda ident: f"*HQ,{ident},V0#")
 
 
 # --- forged senders ---
@@ -122,7 +122,7 @@ def takeovers(port, until, idents):
 def floods(port, until, idents):
     """More datagrams than one unit may send, with the idents of a few honest units, from one forged port for each and
     from many."""
-    raw, rng, pace = Raw(), random.Random(7), Pace(500 * len(idents))
+    raw, rng, pace = Raw(), random.Random(7), Pace(300 * len(idents))
     while time.monotonic() < until:
         for n, ident in enumerate(idents):
             raw.send("127.0.5.1", 2000 + n, port, old(ident))

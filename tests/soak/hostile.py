@@ -123,7 +123,7 @@ def kinds_of(args, broker, bridge, other, tls, until, idents, known):
         "idents that collide": (forgers.colliding, (port, until, collisions)),
         "datagrams to take over honest units": (forgers.takeovers, (port, until, idents + known)),
         "datagrams to use up what a unit may send": (
-            forgers.floods, (port, until, [idents[7], known[0], known[5], known[10], known[15]])),
+            forgers.floods, (port, until, [idents[7], known[0], known[10], known[15]])),
         "datagrams to use up what an address may send": (forgers.crowd, (port, until)),
         "datagrams with servers as senders, echoed": (forgers.echoes, (port, other.port, until)),
         "messages of which a part is missing": (forgers.unfinished, (port, until)),

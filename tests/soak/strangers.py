@@ -175,7 +175,7 @@ def never_read(port, until):
             sockets[at] = connect(port, "127.0.1.6")
             made += 1
         try:
-            sockets[at].send(v1(f"97{at:08}").encode() * 10)
+            sockets[at].send(v1(f"97{at:08}").encode() * 5)
         except BlockingIOError:
             pass
         except (OSError, AttributeError):
