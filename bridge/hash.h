@@ -11,6 +11,11 @@
 /* The same for the same bytes, as long as the process lives. */
 uint64_t hash_bytes(const void *bytes, size_t len);
 
+#define HASH_KEY_BYTES 16
+/* A key from the kernel, and the hash with it. */
+void hash_new_key(uint8_t key[HASH_KEY_BYTES]);
+uint64_t hash_with(const uint8_t key[HASH_KEY_BYTES], const void *bytes, size_t len);
+
 #define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)hash_bytes((keyptr), (keylen)))
 #include <uthash.h>
 

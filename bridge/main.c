@@ -40,7 +40,8 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	}
 	mqtt_kick(b->mqtt);
 	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : COLLECT_SECONDS);
-	if (b->stopping && (outbox_count(b->outbox) == 0 || !mqtt_connected(b->mqtt)))
+	bool through = outbox_count(b->outbox) <= outbox_held(b->outbox); /* what the broker refuses may wait */
+	if (b->stopping && (through || !mqtt_connected(b->mqtt)))
 		ev_break(loop, EVBREAK_ALL);
 }
 

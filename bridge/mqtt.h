@@ -1,4 +1,4 @@
-/* mqtt: libmosquitto on the libev loop: connect, back off, publish from the outbox, done on PUBACK, subscribe.
+/* mqtt: libmosquitto on the libev loop: connect, back off, publish from the outbox, done when the broker took it, subscribe.
  * May use: libmosquitto, libev, outbox. May not: know units or frames.
  *
  * Connecting (name resolution, TCP) runs in a short-lived thread, so the loop never waits. Each attempt has a
@@ -35,11 +35,13 @@ void mqtt_start(struct mqtt *mqtt);
 void mqtt_kick(struct mqtt *mqtt);
 /* Does the next message wait for an acknowledgement that is due at once? */
 bool mqtt_hurries(const struct mqtt *mqtt);
-/* QoS 0, only while connected. */
+/* QoS 0, only while connected; left out when it is larger than the broker takes. */
 void mqtt_publish_now(struct mqtt *mqtt, const char *topic, struct span payload, bool retain);
 /* For how long there has been no connection; 0 while there is one. */
 double mqtt_away_seconds(const struct mqtt *mqtt);
 bool mqtt_connected(const struct mqtt *mqtt);
+/* What the broker does not take, in words that are valid until the next call; NULL: nothing. */
+const char *mqtt_trouble(struct mqtt *mqtt);
 
 /* Says `offline` and disconnects. */
 void mqtt_stop(struct mqtt *mqtt);

@@ -5,6 +5,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <mqtt_protocol.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct attempt {
 	ev_async *ended;
 	char *host;
 	int port, keepalive, rc, error;
+	mosquitto_property *properties;
 	atomic_int state;
 };
 
@@ -67,8 +69,9 @@ static bool use_tls(struct link *link, const struct config *c)
 	       MOSQ_ERR_SUCCESS;
 }
 
-static struct link *link_open(struct mqtt *m, const struct config *c, const char *status_topic)
+static struct link *link_open(struct mqtt *m)
 {
+	const struct config *c = m->config;
 	char id[200];
 	snprintf(id, sizeof(id), "tracker2mqtt-%s", c->publish.instance);
 	struct link *link = calloc(1, sizeof(*link));
@@ -85,7 +88,8 @@ static struct link *link_open(struct mqtt *m, const struct config *c, const char
 		c->mqtt.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, (int)c->mqtt.inflight);
 	mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
-	mosquitto_will_set(client, status_topic, 7, "offline", 1, true);
+	mosquitto_will_set(client, m->status_topic, 7, "offline", m->will & WILL_NO_QOS ? 0 : 1,
+		!(m->will & WILL_NO_RETAIN));
 	if (*c->mqtt.username)
 		mosquitto_username_pw_set(
 			client, c->mqtt.username, *c->mqtt.password ? c->mqtt.password : NULL);
@@ -99,6 +103,7 @@ static struct link *link_open(struct mqtt *m, const struct config *c, const char
 static void free_attempt(struct attempt *a)
 {
 	link_free(a->link);
+	mosquitto_property_free_all(&a->properties);
 	free(a->host);
 	free(a);
 }
@@ -106,7 +111,7 @@ static void free_attempt(struct attempt *a)
 static void *run_attempt(void *arg)
 {
 	struct attempt *a = arg;
-	a->rc = mosquitto_connect_bind_v5(a->link->client, a->host, a->port, a->keepalive, NULL, NULL);
+	a->rc = mosquitto_connect_bind_v5(a->link->client, a->host, a->port, a->keepalive, NULL, a->properties);
 	a->error = errno;
 	struct ev_loop *loop = a->loop;
 	ev_async *ended = a->ended; /* lives as long as the loop */
@@ -117,18 +122,20 @@ static void *run_attempt(void *arg)
 	return NULL;
 }
 
-struct attempt *attempt_start(struct mqtt *mqtt, const struct config *config, const char *status_topic,
-	struct ev_loop *loop, ev_async *ended)
+struct attempt *attempt_start(struct mqtt *mqtt, ev_async *ended)
 {
+	const struct config *config = mqtt->config;
 	struct attempt *a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return NULL;
-	a->loop = loop;
+	a->loop = mqtt->loop;
 	a->ended = ended;
 	a->host = strdup(config->mqtt.host);
 	a->port = (int)config->mqtt.port;
 	a->keepalive = (int)(config->mqtt.keepalive / 1000);
-	a->link = link_open(mqtt, config, status_topic);
+	a->link = link_open(mqtt);
+	if (config->mqtt.version == 5)
+		mosquitto_property_add_int32(&a->properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, MQTT_PACKET_MOST);
 	pthread_t thread;
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);

@@ -103,6 +103,14 @@ const struct config_option option_table[] = {
 		"Messages on their way without the broker's acknowledgement; the broker may allow fewer."},
 	{"mqtt", "connect_timeout", OPTION_DURATION, 0, AT(mqtt.connect_timeout), "10s", SECOND, HOUR, NULL,
 		"How long to wait for the broker's answer to a connect."},
+	{"mqtt", "qos", OPTION_INTEGER, 0, AT(mqtt.qos), "1", 0, 1, NULL,
+		"QoS of messages. 0 is for brokers without QoS 1, and ends the guarantee: what is on its way "
+		"when the "
+		"connection breaks is lost."},
+	{"mqtt", "ack_timeout", OPTION_DURATION, 0, AT(mqtt.ack_timeout), "60s", SECOND, HOUR, NULL,
+		"A message that the broker does not acknowledge for so long, while it acknowledges others, is "
+		"sent again "
+		"over a new connection."},
 	{"mqtt", "tls", OPTION_BOOLEAN, 0, AT(mqtt.tls), "no", 0, 0, NULL,
 		"Speak TLS to the broker; its certificate must be valid for `host`."},
 	{"mqtt", "tls_ca_file", OPTION_TEXT, 0, AT(mqtt.tls_ca_file), "", 0, 180, NULL,

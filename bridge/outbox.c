@@ -5,8 +5,7 @@
 #include "clock.h"
 #include "log.h"
 #include "outbox_memory.h"
-#include "ring.h"
-#include "store.h"
+#include "outbox_send.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,20 +15,7 @@
 #define DONE_WAIT_MS 500
 #define RETRY_MS 200
 #define WATCH_MS 1000
-#define LATE 2000          /* so many waiting make a live lane worth while */
-#define BUCKETS (1u << 16) /* units by hash; sharing one only makes them wait for each other */
-#define LIVE_MAX (1u << 18)
 #define MEMORY_KEY_MAX 255
-
-struct bucket {
-	uint64_t last; /* number of the last message of this order */
-	bool live;     /* it went into the live lane */
-};
-
-struct numbers { /* a queue */
-	uint64_t *item;
-	size_t head, count;
-};
 
 struct outbox {
 	struct outbox_options options;
@@ -42,47 +28,12 @@ struct outbox {
 	bool unflushed, full;
 	const char *write_trouble, *flush_trouble; /* what the disk said; NULL: nothing */
 	bool trouble;                              /* it was told */
-	/* sending */
-	uint64_t cursor; /* the backlog up to here has been given out */
-	struct numbers live,
-		skip; /* of the live lane: to be given out; given out before the cursor came there */
-	bool turn;
-	struct bucket *buckets;
+	struct sending sending;
+	uint8_t order_key[HASH_KEY_BYTES];
+	int64_t aside_retry_ms;
 };
 
-/* --- queue of numbers --- */
-
-static bool push(struct numbers *q, uint64_t n)
-{
-	if (q->item == NULL)
-		q->item = malloc(LIVE_MAX * sizeof(*q->item));
-	if (q->item == NULL || q->count == LIVE_MAX)
-		return false;
-	q->item[(q->head + q->count++) % LIVE_MAX] = n;
-	return true;
-}
-
-static uint64_t first(const struct numbers *q)
-{
-	return q->count > 0 ? q->item[q->head] : 0;
-}
-
-static void pop(struct numbers *q)
-{
-	q->head = (q->head + 1) % LIVE_MAX;
-	q->count--;
-}
-
 /* --- open and close --- */
-
-/* What waits from an earlier run: those units' new messages come after it. */
-static void learn_order(struct outbox *o)
-{
-	struct outbox_message m;
-	for (uint64_t after = 0; store_next(o->store, after, &m); after = m.seqnum)
-		o->buckets[m.order % BUCKETS].last = m.seqnum;
-	store_rest(o->store);
-}
 
 struct outbox *outbox_open(const struct outbox_options *options, char *why, size_t why_size)
 {
@@ -92,14 +43,19 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 		return NULL;
 	o->options = *options;
 	o->ring = ring_open();
-	o->buckets = calloc(BUCKETS, sizeof(*o->buckets));
-	bool ok = o->ring != NULL && o->buckets != NULL;
+	hash_new_key(o->order_key);
+	bool ok = o->ring != NULL;
 	if (ok && *options->path != '\0') {
 		const struct store_options store = {options->path, options->size, outbox_memory_most(o),
 			(enum store_sync)options->sync, (enum store_damaged)options->damaged};
 		o->store = store_open(&store, why, why_size);
 		ok = o->store != NULL;
+		if (ok && !store_order_key(o->store, o->order_key))
+			log_warning("outbox %s: the key of orders cannot be written; messages of before this "
+				    "start may be overtaken",
+				options->path);
 	}
+	ok = ok && sending_open(&o->sending, o->ring, o->store);
 	if (!ok) {
 		outbox_close(o);
 		return NULL;
@@ -107,7 +63,6 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	if (o->store != NULL) {
 		o->seqnum = o->stored = store_last_seqnum(o->store);
 		o->flushed_ms = clock_steady_ms(); /* what is there is safe */
-		learn_order(o);
 		if (store_count(o->store) > 0)
 			log_notice(
 				"outbox: %zu messages from before are published first", store_count(o->store));
@@ -119,15 +74,14 @@ void outbox_close(struct outbox *o)
 {
 	if (o->store != NULL) {
 		o->done_since_ms = 0;
+		outbox_settle(o);
 		outbox_sync(o);
 		store_close(o->store);
 	}
 	if (o->ring != NULL)
 		ring_close(o->ring);
 	outbox_memory_clear(&o->memory);
-	free(o->live.item);
-	free(o->skip.item);
-	free(o->buckets);
+	sending_close(&o->sending);
 	free(o);
 }
 
@@ -163,16 +117,6 @@ bool outbox_fits(const struct outbox *o, size_t bytes)
 	return bytes <= o->options.size && outbox_bytes(o) <= o->options.size - bytes;
 }
 
-/* A message of a unit that has nothing older waiting need not wait behind all others. */
-static void choose_lane(struct outbox *o, uint64_t order)
-{
-	struct bucket *b = &o->buckets[order % BUCKETS];
-	bool late = outbox_count(o) > LATE || (b->live && o->live.count > 0);
-	bool free_way = b->live || b->last <= o->cursor;
-	b->live = late && free_way && o->skip.count + o->live.count < LIVE_MAX && push(&o->live, o->seqnum);
-	b->last = o->seqnum;
-}
-
 uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 {
 	struct outbox_message m = *message;
@@ -186,7 +130,7 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 	o->seqnum++;
 	if (o->store == NULL && m.memory_key.len > 0)
 		outbox_memory_put(&o->memory, &m, outbox_memory_most(o));
-	choose_lane(o, m.order);
+	sending_put(&o->sending, m.seqnum, m.order, outbox_count(o));
 	o->full = !outbox_room(o);
 	return m.seqnum;
 }
@@ -263,63 +207,104 @@ bool outbox_sync(struct outbox *o)
 
 /* --- out --- */
 
-static bool next_behind(struct outbox *o, uint64_t after, struct outbox_message *out)
+/* An older value never goes out retained when a newer one is known. The last message of its order is the newest. */
+static void settle_retain(struct outbox *o, struct outbox_message *m)
 {
-	bool found = o->store != NULL ? store_next(o->store, after, out) : ring_next(o->ring, after, out);
-	return found && out->seqnum <= o->stored;
-}
-
-static bool next_live(struct outbox *o, struct outbox_message *out)
-{
-	while (o->live.count > 0 && first(&o->live) <= o->stored) {
-		uint64_t number = first(&o->live);
-		pop(&o->live);
-		if (number <= o->cursor) /* the backlog was faster */
-			continue;
-		bool found =
-			o->store != NULL ? store_get(o->store, number, out) : next_behind(o, number - 1, out);
-		push(&o->skip, number);
-		if (found)
-			return true;
-	}
-	return false;
-}
-
-static bool next_backlog(struct outbox *o, struct outbox_message *out)
-{
-	while (next_behind(o, o->cursor, out)) {
-		o->cursor = out->seqnum;
-		while (o->skip.count > 0 && first(&o->skip) < out->seqnum)
-			pop(&o->skip);
-		if (first(&o->skip) != out->seqnum)
-			return true;
-		pop(&o->skip);
-	}
-	if (o->cursor < o->stored)
-		o->cursor = o->stored;
-	return false;
+	int64_t newest;
+	if (!m->retain || !m->retain_if_newest || sending_is_last(&o->sending, m->seqnum, m->order))
+		return;
+	if (outbox_recall(o, m->memory_key, &newest) && newest > m->memory_value)
+		m->retain = false;
 }
 
 bool outbox_next(struct outbox *o, struct outbox_message *out)
 {
-	o->turn = !o->turn;
-	if (o->turn && next_live(o, out))
+	if (sending_next(&o->sending, o->stored, out)) {
+		settle_retain(o, out);
 		return true;
-	if (next_backlog(o, out))
-		return true;
-	if (next_live(o, out))
-		return true;
+	}
 	if (o->store != NULL)
 		store_rest(o->store);
 	return false;
 }
 
+bool outbox_more(const struct outbox *o)
+{
+	return o->sending.more;
+}
+
+void outbox_postpone(struct outbox *o, int64_t ms)
+{
+	sending_postpone(&o->sending, ms);
+}
+
 void outbox_rewind(struct outbox *o)
 {
-	o->cursor = 0;
-	o->live.count = o->skip.count = 0;
-	for (size_t i = 0; i < BUCKETS; i++)
-		o->buckets[i].live = false;
+	sending_rewind(&o->sending);
+}
+
+void outbox_taken(struct outbox *o, uint64_t seqnum, uint64_t order)
+{
+	sending_passed(&o->sending, seqnum, order);
+	outbox_done(o, seqnum);
+}
+
+void outbox_refused(struct outbox *o, uint64_t seqnum, uint64_t order, bool closes)
+{
+	sending_refused(&o->sending, seqnum, order, closes);
+}
+
+size_t outbox_held(const struct outbox *o)
+{
+	const struct sending *s = &o->sending;
+	return s->held > s->lanes.count ? s->held : s->lanes.count;
+}
+
+bool outbox_topic(struct outbox *o, uint64_t seqnum, char *out, size_t size)
+{
+	struct outbox_message m;
+	if (!sending_get(&o->sending, seqnum, &m) || m.topic.len >= size)
+		return false;
+	memcpy(out, m.topic.ptr, m.topic.len);
+	out[m.topic.len] = '\0';
+	return true;
+}
+
+void outbox_set_aside(struct outbox *o, uint64_t seqnum, uint64_t order, int reason, int64_t now_ms)
+{
+	struct sending *s = &o->sending;
+	if (o->store == NULL) {
+		sending_passed(s, seqnum, order);
+		ring_done(o->ring, seqnum);
+		return;
+	}
+	if (s->aside_count == SENDING_ASIDE_MOST)
+		outbox_settle(o);
+	if (s->aside_count == SENDING_ASIDE_MOST) { /* the disk refuses: later */
+		sending_refused(s, seqnum, order, false);
+		return;
+	}
+	sending_passed(s, seqnum, order);
+	s->aside[s->aside_count++] = (struct store_refusal){seqnum, reason, now_ms};
+}
+
+void outbox_settle(struct outbox *o)
+{
+	struct sending *s = &o->sending;
+	int64_t now = s->aside_count > 0 ? clock_steady_ms() : 0;
+	if (s->aside_count == 0 || o->store == NULL || now < o->aside_retry_ms)
+		return;
+	o->aside_retry_ms = now + RETRY_MS;
+	if (store_set_aside(o->store, s->aside, s->aside_count) != NULL)
+		return; /* they are not given out meanwhile */
+	s->aside_count = 0;
+	o->aside_retry_ms = 0;
+	o->unflushed = true;
+}
+
+uint64_t outbox_order(const struct outbox *o, struct span ident)
+{
+	return hash_with(o->order_key, ident.ptr, ident.len);
 }
 
 void outbox_done(struct outbox *o, uint64_t seqnum)

@@ -47,12 +47,32 @@ uint64_t outbox_put(struct outbox *outbox, const struct outbox_message *message)
 /* True: everything put so far is stored. False: it is not, and nothing may be acknowledged; try again later. */
 bool outbox_sync(struct outbox *outbox);
 
-/* The next message to send. Its spans are valid until the next call. */
+/* The order number of what is said about this unit: a keyed hash, the same over restarts when there is a store. */
+uint64_t outbox_order(const struct outbox *outbox, struct span ident);
+
+/* The next message to send. Its spans are valid until the next call. `retain` is what holds at this moment. */
 bool outbox_next(struct outbox *outbox, struct outbox_message *out);
+/* Did outbox_next end before it had looked at all? Then call it again soon. */
+bool outbox_more(const struct outbox *outbox);
+/* What outbox_next gave last comes later, and what is behind it in its order, too; others go on. 0: it is the next one. */
+void outbox_postpone(struct outbox *outbox, int64_t ms);
 /* The connection broke: what is not done comes again, from the oldest. */
 void outbox_rewind(struct outbox *outbox);
-/* The broker has it: it never comes again, also when the disk cannot delete it yet. */
+/* Forgotten: it never comes again, also when the disk cannot delete it yet. */
 void outbox_done(struct outbox *outbox, uint64_t seqnum);
+/* The broker has it: done, and when its order waited, it goes on. */
+void outbox_taken(struct outbox *outbox, uint64_t seqnum, uint64_t order);
+/* The broker does not take it for now: it is kept, and its order waits; it is tried again after a growing pause. `closes`:
+ * it closes the connection instead of answering. */
+void outbox_refused(struct outbox *outbox, uint64_t seqnum, uint64_t order, bool closes);
+/* The broker can never take it: it goes to what --outbox-status shows, with a code of reason.h. Without a store it is gone. */
+void outbox_set_aside(struct outbox *outbox, uint64_t seqnum, uint64_t order, int reason, int64_t now_ms);
+/* The topic of a message that is in the outbox, as text; false: it is not there, or too long. */
+bool outbox_topic(struct outbox *outbox, uint64_t seqnum, char *out, size_t size);
+/* Writes what was set aside. Once per turn of the loop. */
+void outbox_settle(struct outbox *outbox);
+/* How many messages wait because of outbox_refused, those behind included; 0: none. */
+size_t outbox_held(const struct outbox *outbox);
 
 /* The memory_value put last with this key, also in an earlier run; false: none. */
 bool outbox_recall(struct outbox *outbox, struct span key, int64_t *value);

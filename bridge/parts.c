@@ -226,7 +226,7 @@ static const char *trouble(void *ctx)
 	if (!outbox_room(b->outbox))
 		return "the outbox is full: reading from units pauses";
 	if (away * 1000 < (double)b->config.metrics.offline_limit)
-		return NULL;
+		return mqtt_trouble(b->mqtt);
 	snprintf(b->trouble, sizeof(b->trouble), "the broker has been away for %.0f s", away);
 	return b->trouble;
 }

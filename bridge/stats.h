@@ -32,6 +32,10 @@ enum counter {
 	STAT_PENDING_BYTES,
 	STAT_STALLED, /* gauge: 1 while reading from units pauses */
 	STAT_PUBLISHED,
+	STAT_NOT_TAKEN,
+	STAT_WAITING, /* gauge */
+	STAT_ASIDE,
+	STAT_NOT_SUBSCRIBED,
 	STAT_MQTT_CONNECTS,
 	STAT_MQTT_INFLIGHT, /* gauge */
 	STAT_RELAYED,

@@ -99,6 +99,8 @@ static int open_dbs(struct store *s, unsigned create)
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "memory", create, &s->memory);
 	if (rc == 0)
+		rc = mdb_dbi_open(txn, "refused", create | MDB_INTEGERKEY, &s->refused);
+	if (rc == 0)
 		store_note_usage(s, txn);
 	if (rc == 0)
 		return mdb_txn_commit(txn);
@@ -223,6 +225,17 @@ int store_begin_reading(struct store *s)
 	s->reading = NULL;
 	s->cursor = NULL;
 	return rc;
+}
+
+static int begin_reading(struct store *s, void *arg)
+{
+	(void)arg;
+	return store_begin_reading(s);
+}
+
+bool store_readable(struct store *s)
+{
+	return store_guarded(s, begin_reading, NULL) == 0;
 }
 
 void store_rest(struct store *s)

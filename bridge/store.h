@@ -6,10 +6,11 @@
  * and no reading of it ends the process.
  *
  * Files: store.c opens and reads, store_write.c writes, store_open.c decides what is opened and moves aside what is damaged,
- * store_sync.c makes safe, store_tools.c is for people. */
+ * store_sync.c makes safe, store_aside.c keeps what the broker can never take, store_tools.c is for people. */
 #ifndef T2M_STORE_H
 #define T2M_STORE_H
 
+#include "hash.h"
 #include "ring.h"
 
 enum store_sync { STORE_SYNC_ALWAYS = 0, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
@@ -24,6 +25,13 @@ struct store_options {
 
 struct store;
 
+/* A message that the broker can never take: a code of reason.h, and Unix time. */
+struct store_refusal {
+	uint64_t number;
+	int reason;
+	int64_t when_ms;
+};
+
 /* Creates what is missing. NULL: `why` says what is wrong and what to do. */
 struct store *store_open(const struct store_options *options, char *why, size_t why_size);
 void store_close(struct store *store);
@@ -35,6 +43,10 @@ const char *store_write(struct store *store, struct outbox_ring *in);
 /* The broker has it: it is not read again, and deleted when the disk takes that. */
 void store_done(struct store *store, uint64_t seqnum);
 size_t store_done_count(const struct store *store); /* of those that are still to be deleted */
+
+/* Moves messages to where --outbox-status shows them, in one transaction; when that is full, the oldest there go, and are counted.
+ * NULL, or what the disk said: then nothing has changed. */
+const char *store_set_aside(struct store *store, const struct store_refusal *list, size_t count);
 
 /* Did somebody take the files away, or cut them? The next store_write deals with it. False: they are to be written. */
 bool store_watch(struct store *store);
@@ -55,6 +67,8 @@ bool store_flushed(struct store *store, const char **why);
 /* The first message behind `after` that is not done, or exactly number `seqnum`. Spans are valid until the next call. */
 bool store_next(struct store *store, uint64_t after, struct outbox_message *out);
 bool store_get(struct store *store, uint64_t seqnum, struct outbox_message *out);
+/* False: the disk does not let it be read now; that nothing is found says nothing then. */
+bool store_readable(struct store *store);
 /* No more reading for now. */
 void store_rest(struct store *store);
 
@@ -64,6 +78,9 @@ typedef void store_each(void *ctx, struct span key, int64_t value, int64_t put_m
 /* All that is remembered. */
 void store_remembered(struct store *store, store_each *each, void *ctx);
 size_t store_remembered_count(const struct store *store);
+
+/* The key for orders, the same over restarts; made when there is none. False: the disk refuses. */
+bool store_order_key(struct store *store, uint8_t out[HASH_KEY_BYTES]);
 
 uint64_t store_last_seqnum(const struct store *store); /* never goes back, also over restarts */
 /* Of what is not done; bytes as packed. */

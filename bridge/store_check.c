@@ -295,13 +295,16 @@ static bool on_message(struct walk *w, struct tree *t, struct span key, struct s
 	uint64_t number;
 	memcpy(&number, key.ptr, sizeof(number));
 	size_t before = t->kind == REFUSED && size >= REFUSED_HEAD ? REFUSED_HEAD : 0;
-	if (t->kind == REFUSED && number == 0) /* sums */
+	if (t->kind == REFUSED && number == 0) { /* sums */
+		if (data.len >= sizeof(w->out->dropped))
+			memcpy(&w->out->dropped, data.ptr, sizeof(w->out->dropped));
 		return true;
+	}
 	if (number == 0 || !message_begins(span_after(data, before), size - before, &m))
 		return bad(w, "database %s: number %llu is no message", kind_names[t->kind],
 			(unsigned long long)number);
 	if (t->kind == REFUSED) {
-		w->out->refused++;
+		store_read_shown(data, size, &w->out->shown[w->out->refused++ % STORE_SHOWN]);
 		return true;
 	}
 	if (w->out->messages++ == 0) {

@@ -17,7 +17,7 @@ struct store {
 	struct store_options options;
 	char path[STORE_PATH_MAX], why[STORE_WHY_MAX];
 	MDB_env *env; /* NULL: it is to be opened again */
-	MDB_dbi messages, memory;
+	MDB_dbi messages, memory, refused;
 	MDB_txn *writing, *reading;
 	MDB_cursor *cursor;
 	bool lost; /* the files are gone, cut or damaged: they are to be looked at before anything else */
@@ -52,6 +52,8 @@ int store_guarded(struct store *s, int (*work)(struct store *s, void *arg), void
 int store_open_env(struct store *s, void *arg); /* to be called guarded */
 void store_close_env(struct store *s);
 int store_begin_reading(struct store *s);
+/* store_write.c: the numbers that are kept with the messages, in a transaction. */
+int store_note_last(struct store *s, MDB_txn *txn, uint64_t last, size_t bytes);
 uint64_t store_key_number(const MDB_val *key);
 /* What LMDB or the system said, in s->why. */
 const char *store_say(struct store *s, int rc);

@@ -1,4 +1,6 @@
 /* store_tools: see store.h. For people. Nothing here holds on to anything: it may be stopped or killed at any moment. */
+#include "log.h"
+#include "reason.h"
 #include "store_private.h"
 
 #include <errno.h>
@@ -34,6 +36,52 @@ static enum store_condition look(int fd, struct store_findings *found)
 	return c;
 }
 
+static void print_time(int64_t ms, char *out, size_t size)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	if (gmtime_r(&t, &tm) == NULL || strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(out, size, "unknown");
+}
+
+/* What the broker can never take: the newest first. */
+static void print_refused(const struct store_findings *found)
+{
+	printf("set aside: %zu\n", found->refused);
+	if (found->dropped > 0)
+		printf("set aside and deleted for want of room: %llu\n", (unsigned long long)found->dropped);
+	for (size_t n = found->refused; n > 0 && n + STORE_SHOWN > found->refused; n--) {
+		const struct store_shown *s = &found->shown[(n - 1) % STORE_SHOWN];
+		char when[40], why[80];
+		if (s->number == 0) /* a busy bridge was asked for the counts only */
+			return;
+		print_time(s->when_ms, when, sizeof(when));
+		reason_text(s->reason, why, sizeof(why));
+		printf("set aside: %s, number %llu, %zu bytes for %s: %s\n", when,
+			(unsigned long long)s->number, s->bytes, log_bytes(span_text(s->topic)).text, why);
+	}
+}
+
+void store_read_shown(struct span data, size_t size, struct store_shown *to)
+{
+	int64_t head[3]; /* when, why, its number */
+	struct message_head message;
+	if (data.len < sizeof(head) + sizeof(message))
+		return;
+	memcpy(head, data.ptr, sizeof(head));
+	memcpy(&message, data.ptr + sizeof(head), sizeof(message));
+	size_t before =
+		sizeof(head) + sizeof(message) + message.topic + message.correlation + message.memory_key;
+	*to = (struct store_shown){.when_ms = head[0],
+		.reason = (int)head[1],
+		.number = (uint64_t)head[2],
+		.bytes = size > before ? size - before : 0};
+	struct span topic = span_after(data, sizeof(head) + sizeof(message));
+	size_t len = message.topic < topic.len ? message.topic : topic.len;
+	len = len < sizeof(to->topic) ? len : sizeof(to->topic) - 1;
+	memcpy(to->topic, topic.ptr, len);
+}
+
 int store_print_status(const char *path)
 {
 	struct store_findings found = {0};
@@ -55,15 +103,13 @@ int store_print_status(const char *path)
 	printf("messages: %zu\nbytes: %zu\n", found.messages, found.bytes);
 	if (found.messages > 0) {
 		char when[40];
-		time_t t = (time_t)(found.first_put_ms / 1000);
-		struct tm tm;
-		if (gmtime_r(&t, &tm) == NULL || strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-			snprintf(when, sizeof(when), "unknown");
+		print_time(found.first_put_ms, when, sizeof(when));
 		printf("oldest: %s, number %llu\n", when, (unsigned long long)found.first);
 	} else {
 		printf("oldest: none\n");
 	}
-	printf("remembered: %zu\nset aside: %zu\n", found.remembered, found.refused);
+	printf("remembered: %zu\n", found.remembered);
+	print_refused(&found);
 	return 0;
 }
 

@@ -26,9 +26,9 @@ void store_note_usage(struct store *s, MDB_txn *txn)
 {
 	MDB_stat stat;
 	MDB_envinfo info;
-	const MDB_dbi dbi[] = {0, 1, s->messages, s->memory}; /* the first two are LMDB's own */
+	const MDB_dbi dbi[] = {0, 1, s->messages, s->refused, s->memory}; /* the first two are LMDB's own */
 	s->used_pages = 2;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(dbi) / sizeof(dbi[0]); i++) {
 		mdb_stat(txn, dbi[i], &stat);
 		s->used_pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
 	}
@@ -158,11 +158,16 @@ static int delete_messages(struct store *s, MDB_txn *txn, struct part *p)
 	return rc;
 }
 
-static int note_last(struct store *s, MDB_txn *txn, const struct part *p)
+int store_note_last(struct store *s, MDB_txn *txn, uint64_t last, size_t bytes)
 {
-	int64_t value[2] = {(int64_t)p->stored, (int64_t)(s->bytes + p->put_bytes - p->deleted_bytes)};
+	int64_t value[2] = {(int64_t)last, (int64_t)bytes};
 	MDB_val k = {strlen(STORE_LAST_KEY), (void *)(uintptr_t)STORE_LAST_KEY}, v = {sizeof(value), value};
 	return mdb_put(txn, s->memory, &k, &v, 0);
+}
+
+static int note_last(struct store *s, MDB_txn *txn, const struct part *p)
+{
+	return store_note_last(s, txn, p->stored, s->bytes + p->put_bytes - p->deleted_bytes);
 }
 
 int store_write_last(struct store *s, void *arg)

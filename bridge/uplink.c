@@ -108,23 +108,13 @@ static void count_stored(struct uplink *u, struct conn *conn, size_t before, int
 
 /* --- messages --- */
 
-/* FNV-1a: what a unit says, and what is said of it, stays in order. */
-static uint64_t order_of(const struct uplink *u, const char *ident)
-{
-	(void)u;
-	uint64_t h = 14695981039346656037u;
-	for (; *ident != '\0'; ident++)
-		h = (h ^ (uint8_t)*ident) * 1099511628211u;
-	return h;
-}
-
 static struct outbox_message message_of(const struct uplink *u, const struct topic *topic, const char *ident,
 	struct span payload, int64_t now_ms)
 {
 	return (struct outbox_message){
 		.topic = span_of(topic->text, topic->len),
 		.payload = payload,
-		.order = order_of(u, ident),
+		.order = outbox_order(u->outbox, span_text(ident)),
 		.put_ms = now_ms,
 	};
 }
