@@ -174,6 +174,8 @@ bool conns_datagram(struct conns *c, int fd, const union address *peer, struct s
 		return true;
 	conn->ended = false;
 	add_credit(conn, bytes.len);
+	if (conn->in_len == 0)
+		codec_begin_datagram(&conn->stream, bytes);
 	if (conn->in_len > 0) /* left behind by a full outbox */
 		memcpy(c->input, conn->in, conn->in_len);
 	if (bytes.len > 0)

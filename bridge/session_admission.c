@@ -194,11 +194,30 @@ static struct codec_unit *comes_on_line(struct sessions *s, struct session *sess
 		log_info("unit %s on line: %s over %s from %s", session->unit.ident, session->codec->name,
 			conn_transport(conn), peer);
 	}
-	bool told = s->ops.status(s->ops.ctx, session, s->now);
-	session_set_due(s, session,
-		(session->due & SESSION_DUE_DISCOVERY) | (told || !session->trusted ? 0u : SESSION_DUE_STATUS));
+	sessions_tell_status(s, session);
 	s->fresh = session;
 	return &session->unit;
+}
+
+/* What the codec reads in this frame, such as the form of the unit's number, is no more than for this frame: the unit's commands
+ * are to be written as its own connection has it. */
+static struct codec_unit *as_guest(struct sessions *s, struct session *session)
+{
+	if (s->guest == NULL) {
+		memcpy(s->guest_priv, session->unit.priv, sizeof(s->guest_priv));
+		memset(session->unit.priv, 0, sizeof(session->unit.priv));
+		s->guest = session;
+	}
+	return &session->unit;
+}
+
+/* Another protocol than before from the same peer. */
+static void use_codec(struct session *session, const struct codec *codec)
+{
+	if (session->codec == codec)
+		return;
+	session->codec = codec;
+	memset(session->unit.priv, 0, sizeof(session->unit.priv));
 }
 
 struct codec_unit *session_identify(void *ctx, struct span ident)
@@ -206,8 +225,10 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 	struct sessions *s = ctx;
 	struct conn *conn = s->conn;
 	struct session *session = sessions_find(s, ident);
-	if (session != NULL && session->conn == conn)
+	if (session != NULL && session->conn == conn) {
+		use_codec(session, conn->stream.codec);
 		return &session->unit;
+	}
 	if (!topic_ident_ok(ident) || conn->leaving != NULL)
 		return NULL;
 	enum counter reason = why_not(s, ident);
@@ -218,7 +239,7 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 	bool on_line = session != NULL && session->conn != NULL && !conn_is_going(session->conn);
 	bool trusted = (session != NULL && session->trusted) || units_find(s->units, ident) != NULL;
 	if (on_line && is_guest(s, session))
-		return &session->unit;
+		return as_guest(s, session);
 	if (!on_line && !trusted && arrives_too_soon(s)) {
 		s->later = true;
 		return NULL;

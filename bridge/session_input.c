@@ -122,6 +122,13 @@ static void spend(struct sessions *s, struct session *session)
 		bucket_spend(&session->frames, amount, BUCKET_SECOND, s->now.steady_ms);
 }
 
+static void guest_leaves(struct sessions *s)
+{
+	if (s->guest != NULL)
+		memcpy(s->guest->unit.priv, s->guest_priv, sizeof(s->guest_priv));
+	s->guest = NULL;
+}
+
 /* One whole frame. False: not now. */
 static bool take_frame(struct sessions *s, enum codec_status status)
 {
@@ -135,6 +142,7 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 		conn_whole(conn, s->frame.len);
 	if (status == CODEC_OK)
 		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+	guest_leaves(s);
 	assembly_settle(s->assembly, status);
 	if (s->later)
 		return false;

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from conftest import Unit, v1, wait_for
+from test_jt808 import frame, location, unescape
 
 IDENT = "9170503816"
 
@@ -116,5 +117,55 @@ def test_a_refusal_over_udp_does_not_hide_the_one_over_tcp(make_bridge):
     unit = Unit(bridge.port)
     unit.send(b"\x01" * 2000)
     wait_for(lambda: "refused 127.0.0.1: unknown_protocol" in bridge.log(), "the refusal over TCP", 5)
+    unit.close()
+    forger.close()
+
+
+def test_a_datagram_does_not_choose_the_protocol_of_the_next(make_bridge):
+    """The first is from a forger who knows the address and port from which a unit will send."""
+    bridge = make_bridge()
+    unit = Unit(bridge.port, "udp")
+    send_and_hear(unit, [v1("5550000000")])
+    for n in range(3):
+        unit.send(frame(0x0200, location(), "013912345678", n))
+        assert unescape(unit.receive())[:2] == b"\x80\x01"
+        send_and_hear(unit, [v1("5550000000")])
+    unit.send(b"\x00\x01 no protocol at all")
+    unit.send(frame(0x0002, b"", "013912345678", 9))
+    assert unescape(unit.receive())[12:16] == b"\x00\x09\x00\x02"
+    unit.close()
+
+
+@pytest.mark.parametrize("forged", [v1("13912345678").replace("*HQ", "*XX").encode(),
+                                    frame(0x0200, location(), "13912345678", 1, version=1)])
+def test_a_forged_datagram_does_not_change_how_commands_are_written(make_bridge, subscribe, forged):
+    bridge, sub = make_bridge(), subscribe()
+    bridge.wait_connected()
+    unit, forger = Unit(bridge.port), Unit(bridge.port, "udp")
+
+    def command():
+        sub.publish("trackers/13912345678/cmd", "S20,000000,1")
+        data = unescape(unit.receive())
+        return data[:10], data[12:-1]  # all but the serial number
+
+    unit.send(frame(0x0002, b"", "013912345678", 1))
+    assert unescape(unit.receive())[:2] == b"\x80\x01"
+    sub.on("trackers/13912345678/status")
+    before = command()
+    forger.send(forged)
+    assert forger.receive(), "its record is taken"
+    assert command() == before
+    unit.close()
+    forger.close()
+
+
+def test_the_maker_code_is_that_of_the_own_connection(make_bridge, subscribe):
+    bridge, sub = make_bridge(), subscribe()
+    bridge.wait_connected()
+    unit, forger = Unit(bridge.port), Unit(bridge.port, "udp")
+    send_and_hear(unit, [v1(IDENT)])
+    send_and_hear(forger, [v1(IDENT).replace("*HQ", "*XX")])
+    sub.publish(f"trackers/{IDENT}/cmd", "S20,000000,1")
+    assert unit.receive().startswith(b"*HQ," + IDENT.encode())
     unit.close()
     forger.close()
