@@ -77,8 +77,8 @@ struct conn {
 	uint32_t answers, answers_safe;      /* so many are owed, up to out_safe so many */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
-	int64_t echo_from_ms;                      /* UDP: no answer that is what came, before */
-	struct conn *prev, *next;                  /* of the same source */
+	int64_t echo_from_ms;     /* UDP: no answer that is what came, before; 0: there was none */
+	struct conn *prev, *next; /* of the same source */
 	struct place idle, quiet, work,
 		stalled;   /* stalled: not read, for want of room or because it is too fast */
 	UT_hash_handle hh; /* UDP: by peer */

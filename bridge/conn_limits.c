@@ -73,35 +73,6 @@ static void count_strangers(struct conn *conn, int64_t by)
 	c->strangers = (size_t)((int64_t)c->strangers + by);
 }
 
-void conn_unit_came(struct conn *conn, bool known)
-{
-	conn->units++;
-	conn->known += known;
-	if (!known && !conn_is_going(conn))
-		count_strangers(conn, 1);
-	conn_settle(conn);
-	conn_touch(conn);
-}
-
-void conn_unit_left(struct conn *conn, bool known)
-{
-	conn->units--;
-	conn->known -= known;
-	if (!known && conn->strangers > 0)
-		count_strangers(conn, -1);
-	if (conn->units > 0)
-		conn_settle(conn);
-}
-
-void conn_unit_changes(struct conn *conn, bool known)
-{
-	conn->known = known ? conn->known + 1 : conn->known - 1;
-	if (!conn_is_going(conn))
-		count_strangers(conn, known ? -1 : 1);
-	conn_settle(conn);
-	conn_touch(conn);
-}
-
 void conn_leave_accounts(struct conn *conn)
 {
 	if (conn->strangers > 0)
@@ -141,6 +112,51 @@ static struct conn *who_gives_unit(
 	struct share *heavier = shares_heavier(sources_units(c->sources), account->units.count);
 	struct conn *found = heavier != NULL ? one_of(c, HOLDER(heavier, units), except) : NULL;
 	return found != NULL ? found : silent_peer(c, except);
+}
+
+/* It may have taken a place that was not asked for: with a unit that moved here while others stay where it was, or because its last
+ * unit of the units file went elsewhere. When it is one too many, another gives way, or else this one. */
+static void settle_within(struct conn *conn)
+{
+	struct conns *c = conn->conns;
+	bool before = conn->account == ACCOUNT_UNITS;
+	conn_settle(conn);
+	if (before || conn->account != ACCOUNT_UNITS || c->places <= (size_t)c->config->listen.max_connections)
+		return;
+	struct conn *other = who_gives_place(c, conn_account(conn), conn);
+	conn_close(other != NULL ? other : conn, "its place was needed");
+}
+
+void conn_unit_came(struct conn *conn, bool known)
+{
+	conn->units++;
+	conn->known += known;
+	if (!known && !conn_is_going(conn))
+		count_strangers(conn, 1);
+	conn_touch(conn);
+	settle_within(conn);
+}
+
+void conn_unit_left(struct conn *conn, bool known)
+{
+	conn->units--;
+	conn->known -= known;
+	if (!known && conn->strangers > 0)
+		count_strangers(conn, -1);
+	if (conn->units == 0)
+		return;
+	if (known && conn->known == 0) /* it waits with the others now */
+		conn_touch(conn);
+	settle_within(conn);
+}
+
+void conn_unit_changes(struct conn *conn, bool known)
+{
+	conn->known = known ? conn->known + 1 : conn->known - 1;
+	if (!conn_is_going(conn))
+		count_strangers(conn, known ? -1 : 1);
+	conn_settle(conn);
+	conn_touch(conn);
 }
 
 bool conns_has_place(const struct conns *c, const struct source *account)

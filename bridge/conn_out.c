@@ -13,15 +13,17 @@
 
 enum sent { SENT_ALL, SENT_LATER, SENT_NEVER };
 
-/* Over UDP a server that answers with what it got would answer this one for ever. A unit's heartbeats are further apart. */
+/* Over UDP a server that answers with what it got would answer this one for ever. A unit's heartbeats are further apart. A peer
+ * that gets no unit goes and comes with each datagram: what is remembered of it is not in its conn. */
 static bool is_reflected(struct conn *conn, bool echo)
 {
 	int64_t now = clock_steady_ms();
 	if (!conn->udp || !echo)
 		return false;
-	if (now < conn->echo_from_ms)
+	int64_t *by_peer = &conn->conns->echo_from_ms[hash_bytes(&conn->peer, sizeof(conn->peer)) % ECHOES];
+	if (now < (conn->echo_from_ms > 0 ? conn->echo_from_ms : *by_peer))
 		return true;
-	conn->echo_from_ms = now + ECHO_EVERY_MS;
+	conn->echo_from_ms = *by_peer = now + ECHO_EVERY_MS;
 	return false;
 }
 

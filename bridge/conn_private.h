@@ -10,6 +10,8 @@
 
 #define CONN_INPUT (128 * 1024) /* the shared input buffer */
 
+#define ECHOES 8192
+
 struct conns {
 	struct ev_loop *loop;
 	const struct config *config;
@@ -27,6 +29,7 @@ struct conns {
 		strangers; /* connections with units, none of them of the units file; units that are not in it */
 	size_t kept, owed; /* buffers of input that waits, and of answers */
 	uint64_t number;
+	int64_t echo_from_ms[ECHOES]; /* UDP, by a hash of the peer: for those that are new */
 	struct log_limit full_lines;
 	bool told_full;
 	ev_timer tick, quiet_timer, pace, slow_timer;

@@ -1,11 +1,15 @@
 /* parts: see parts.h. */
 #include "parts.h"
 
+#include "directory.h"
 #include "gbk.h"
 #include "log.h"
+#include "store.h"
 #include "topic.h"
 
 #define CATCH_UP_BELOW 1000
+#define CATCH_UP_MS 10        /* between two turns that tell what is due */
+#define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
 struct moment parts_now(const struct bridge *b)
 {
@@ -83,6 +87,11 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 	return gone && uplink_forgotten(b->uplink, session, now);
 }
 
+static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
+{
+	return uplink_cleared(((struct bridge *)ctx)->uplink, ident, name, now);
+}
+
 static bool on_discovery(void *ctx, struct session *session, struct moment now)
 {
 	struct bridge *b = ctx;
@@ -153,10 +162,36 @@ static void use_units(struct bridge *b, struct units *fresh)
 	units_free(old);
 }
 
-unsigned parts_check(const struct config *c, FILE *errors)
+/* Can what is to be kept on disk be kept there? */
+static unsigned check_places(const struct config *c, FILE *errors)
+{
+	char where[DIRECTORY_PATH_MAX];
+	unsigned faults = 0;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct config_option *o = &option_table[i];
+		const char *path =
+			o->flags & OPTION_DIRECTORY ? *(char *const *)((const char *)c + o->offset) : "";
+		const char *fault = *path ? directory_fault(path, where) : NULL;
+		if (fault != NULL)
+			faults += fprintf(errors,
+					  "[%s] %s = %s cannot be made: %s: %s; allowed: a directory that this "
+					  "user may "
+					  "make and write\n",
+					  o->section, o->key, path, where, fault) > 0;
+	}
+	return faults;
+}
+
+unsigned parts_check(const struct config *c, bool places, FILE *errors)
 {
 	char why[TLS_WHY_MAX];
-	unsigned faults = 0;
+	unsigned faults = places ? check_places(c, errors) : 0;
+	if (*c->outbox.path && !store_fits((uint64_t)c->outbox.size))
+		faults += fprintf(errors,
+				  "[outbox] size = %lldM: this process has no address space for it (32 bit, or "
+				  "a limit "
+				  "of the system); set a smaller one\n",
+				  (long long)(c->outbox.size >> 20)) > 0;
 	struct units *units = units_open(c->units.file, errors);
 	if (units != NULL)
 		units_free(units);
@@ -297,6 +332,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		.ready = on_ready,
 		.offline = on_offline,
 		.forgotten = on_forgotten,
+		.cleared = on_cleared,
 		.discovery = on_discovery,
 		.frame = on_frame,
 		.unknown = on_unknown,
@@ -319,11 +355,12 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	return b->listeners != NULL;
 }
 
-bool parts_turn(struct bridge *b)
+int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
 	/* never more at a time than the broker takes soon */
-	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, parts_now(b));
+	bool more =
+		outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, parts_now(b));
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
 		conns_resume(b->conns);
 		if (b->listeners != NULL)
@@ -331,7 +368,7 @@ bool parts_turn(struct bridge *b)
 	}
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
-	return more;
+	return more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox);
 }
 
 void parts_tick(struct bridge *b)
@@ -349,6 +386,8 @@ void parts_stop(struct bridge *b)
 	conns_flush(b->conns, outbox_sync(b->outbox));
 	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
+	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
+		;
 }
 
 void parts_close(struct bridge *b)

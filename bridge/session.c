@@ -132,11 +132,20 @@ static void forget(struct sessions *s, struct session *session)
 	free(session);
 }
 
+static void drop_old_name(struct sessions *s)
+{
+	struct old_name *o = s->old_names;
+	LL_DELETE(s->old_names, o);
+	free(o);
+}
+
 void sessions_free(struct sessions *s)
 {
 	struct session *session, *next;
 	HASH_ITER(hh, s->by_ident, session, next)
 		forget(s, session);
+	while (s->old_names != NULL)
+		drop_old_name(s);
 	assembly_free(s->assembly);
 	free(s);
 }
@@ -168,10 +177,31 @@ void session_inform(struct sessions *s, struct session *session)
 	session->unit.options = session->info != NULL ? &session->info->options : s->options;
 }
 
-/* The file has changed: what it says of this unit, and what follows. */
-static void inform_again(struct sessions *s, struct session *session)
+/* It has another name in topics: the old ones are cleared, then the new ones are told. */
+static void renamed(struct sessions *s, struct session *session, const char *before)
 {
-	bool before = session->info != NULL;
+	struct old_name *o = calloc(1, sizeof(*o));
+	if (o == NULL) {
+		log_error("no memory to clear what is retained under %s", before);
+		return;
+	}
+	snprintf(o->ident, sizeof(o->ident), "%s", session->unit.ident);
+	snprintf(o->name, sizeof(o->name), "%s", before);
+	LL_PREPEND(s->old_names, o);
+	if (session->info != NULL)
+		session_set_due(s, session, session->due | SESSION_DUE_STATUS | SESSION_DUE_DISCOVERY);
+	else if (session->conn != NULL)
+		session_set_due(s, session, session->due | SESSION_DUE_STATUS);
+	else
+		session_set_due(s, session, 0);
+}
+
+/* The file has changed: what it says of this unit, and what follows. `again`: there was one before. */
+static void inform(struct sessions *s, struct session *session, bool again)
+{
+	char name[sizeof(session->info->topic)];
+	bool before = session->info != NULL, told = again && session->trusted;
+	snprintf(name, sizeof(name), "%s", session_topic(session));
 	if (session->conn == NULL)
 		sessions_come_back(s, session);
 	session_inform(s, session);
@@ -185,6 +215,8 @@ static void inform_again(struct sessions *s, struct session *session)
 		join_gone(s, session);
 	else if (known != before)
 		conn_unit_changes(session->conn, known);
+	if (told && strcmp(name, session_topic(session)) != 0)
+		renamed(s, session, name);
 }
 
 void sessions_close_strangers(struct sessions *s, const struct units *units)
@@ -201,11 +233,12 @@ void sessions_close_strangers(struct sessions *s, const struct units *units)
 void sessions_use_units(struct sessions *s, const struct units *units, bool reject_unknown)
 {
 	struct session *session, *next;
+	bool again = s->units != NULL;
 	s->units = units;
 	s->reject_unknown = reject_unknown;
 	s->trusted = 0;
 	HASH_ITER(hh, s->by_ident, session, next)
-		inform_again(s, session);
+		inform(s, session, again);
 	for (size_t kind = 0; kind < GONE_KINDS; kind++)
 		DL_SORT(s->gone[kind].head, by_age);
 }
@@ -361,13 +394,38 @@ static bool catch_up(struct sessions *s, struct session *session, struct moment 
 	return true;
 }
 
-bool sessions_catch_up(struct sessions *s, struct moment now)
+static bool may_tell(struct sessions *s, bool last)
+{
+	return last || s->ops.room(s->ops.ctx);
+}
+
+/* Clears what is retained under names that their units do not have any more. False: no room, or there are more. */
+static bool clear_names(struct sessions *s, bool last, struct moment now)
+{
+	for (unsigned n = 0; s->old_names != NULL && (last || n < AT_ONCE); n++) {
+		struct old_name *o = s->old_names;
+		struct session *owner = sessions_find(s, session_ident(s, span_text(o->name)));
+		if (owner != NULL && strcmp(session_topic(owner), o->name) != 0)
+			owner = NULL;
+		const char *ident = owner != NULL ? owner->unit.ident : o->ident;
+		if (!may_tell(s, last) || !s->ops.cleared(s->ops.ctx, ident, o->name, now))
+			return false;
+		if (owner != NULL && owner->trusted && (owner->conn != NULL || owner->info != NULL))
+			session_set_due(s, owner, owner->due | SESSION_DUE_STATUS);
+		drop_old_name(s);
+	}
+	return s->old_names == NULL;
+}
+
+bool sessions_catch_up(struct sessions *s, bool last, struct moment now)
 {
 	unsigned left = AT_ONCE;
+	if (!clear_names(s, last, now))
+		return !last && s->ops.room(s->ops.ctx);
 	for (unsigned seen = 0; s->due > 0 && left > 0 && seen < 20 * AT_ONCE; seen++) {
 		struct session *session = s->walk != NULL ? s->walk : s->by_ident;
 		bool due = session->due != 0;
-		if (due && (!s->ops.room(s->ops.ctx) || !catch_up(s, session, now)))
+		if (due && (!may_tell(s, last) || !catch_up(s, session, now)))
 			return false; /* no room: another turn tries again */
 		left -= due;
 		s->walk = session->hh.next;

@@ -62,6 +62,9 @@ struct session_ops {
 	void (*offline)(void *ctx, struct session *session, const char *reason, struct moment now);
 	/* It is forgotten: what is retained of it is cleared. Only trusted ones. */
 	bool (*forgotten)(void *ctx, struct session *session, struct moment now);
+	/* No unit has this name in topics any more, or another one has: what is retained there is cleared, in order with what this
+	 * unit says. */
+	bool (*cleared)(void *ctx, const char *ident, const char *name, struct moment now);
 	/* Tells Home Assistant of it. */
 	bool (*discovery)(void *ctx, struct session *session, struct moment now);
 	/* Every frame, for those who want to see it; session may be NULL, error is NULL when it is fine. */
@@ -101,8 +104,9 @@ void sessions_tick(struct sessions *sessions, struct moment now);
 void sessions_tell_again(struct sessions *sessions, unsigned due);
 /* What is to be told of this unit later: `due` is all that is. */
 void session_set_due(struct sessions *sessions, struct session *session, unsigned due);
-/* Tells what is due, of a few hundred units at most. True: there is more. */
-bool sessions_catch_up(struct sessions *sessions, struct moment now);
+/* Tells what is due, of a few hundred units at most. True: there is more, and room for it. `last`: there will be no later time, so
+ * it may take the room that is kept for what is no record. */
+bool sessions_catch_up(struct sessions *sessions, bool last, struct moment now);
 
 /* Calls `each` for every unit, on line or remembered. It may not add or forget any. */
 void sessions_each(struct sessions *sessions, void (*each)(void *ctx, struct session *session), void *ctx);

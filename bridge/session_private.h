@@ -16,12 +16,19 @@ struct gone_list {
 	size_t count;
 };
 
+/* A name in topics that its unit does not have any more: what is retained there is still to be cleared. */
+struct old_name {
+	struct old_name *next;
+	char ident[CODEC_IDENT_MAX + 1], name[61];
+};
+
 struct sessions {
 	struct session *by_ident; /* hash: units on line, and remembered ones */
 	struct gone_list gone[GONE_KINDS];
 	size_t online, memory_most;
-	size_t trusted;       /* of those that are not in the units file */
-	size_t due;           /* sessions of which something is to be told */
+	size_t trusted; /* of those that are not in the units file */
+	size_t due;     /* sessions of which something is to be told */
+	struct old_name *old_names;
 	struct session *walk; /* where sessions_catch_up goes on; NULL: at the beginning */
 	struct bucket udp_arrivals, udp_trusted;
 	struct bucket told;        /* of strangers, whether they are on line */

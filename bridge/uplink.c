@@ -316,20 +316,32 @@ bool uplink_status(void *ctx, struct session *session, struct moment now)
 	return put(u, &m, &w);
 }
 
-bool uplink_forgotten(void *ctx, struct session *session, struct moment now)
+/* Clears what is retained under this name. `memory_key`: the unit that is forgotten with it; empty: none is. */
+static bool clear(
+	struct uplink *u, const char *ident, const char *name, struct span memory_key, struct moment now)
 {
 	static const char *const leaves[] = {"position", "status"};
-	struct uplink *u = ctx;
 	for (size_t i = 0; i < 2; i++) {
-		struct topic topic = topic_unit(u->config->publish.prefix, session_topic(session), leaves[i]);
-		struct outbox_message m =
-			message_of(u, &topic, session->unit.ident, span_of(NULL, 0), now.unix_ms);
-		remember(&m, session);
+		struct topic topic = topic_unit(u->config->publish.prefix, name, leaves[i]);
+		struct outbox_message m = message_of(u, &topic, ident, span_of(NULL, 0), now.unix_ms);
+		m.retain = true;
+		m.memory_key = memory_key;
 		m.memory_value = MESSAGE_FORGET;
 		if (outbox_put(u->outbox, &m) == 0)
 			return false;
 	}
 	return true;
+}
+
+bool uplink_forgotten(void *ctx, struct session *session, struct moment now)
+{
+	const char *ident = session->unit.ident;
+	return clear(ctx, ident, session_topic(session), span_text(ident), now);
+}
+
+bool uplink_cleared(void *ctx, const char *ident, const char *name, struct moment now)
+{
+	return clear(ctx, ident, name, span_of(NULL, 0), now);
 }
 
 void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error)

@@ -21,6 +21,7 @@ bool uplink_record(
 	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);
 bool uplink_status(void *ctx, struct session *session, struct moment now);
 bool uplink_forgotten(void *ctx, struct session *session, struct moment now);
+bool uplink_cleared(void *ctx, const char *ident, const char *name, struct moment now);
 void uplink_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error);
 void uplink_unknown(void *ctx, const struct conn *conn, struct span head, struct moment now);
 

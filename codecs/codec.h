@@ -133,6 +133,12 @@ struct frame {
 	size_t len;
 };
 
+/* A whole frame that somebody gave as the text of a command. */
+struct codec_whole {
+	struct span text; /* what of it may be published as a text; empty: nothing */
+	uint16_t message; /* the named commands with this message say the same; 0: unknown */
+};
+
 struct codec {
 	const char *name;  /* protocol.id */
 	const char *title; /* for people */
@@ -147,6 +153,9 @@ struct codec {
 	/* OK, or why there is no record. Never fails for want of memory. `scratch` is for the record. */
 	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
 		const struct codec_sink *sink);
+	/* Are these bytes, given as a text, a whole frame to a unit, as manuals print them? `own`: for a unit of this codec;
+	 * then one whose delimiters were left out is a frame as well. */
+	bool (*is_whole)(struct span bytes, bool own, struct codec_whole *out);
 	/* The bytes of a command for link->unit, checked by command_check; NO_ROOM when it does not fit. */
 	enum codec_status (*encode)(struct codec_link *link, const struct command *command, struct writer *out,
 		struct command_token *token);

@@ -82,7 +82,7 @@ static void turn(void)
 {
 	ev_run(world.bridge.loop, EVRUN_NOWAIT);
 	parts_turn(&world.bridge);
-	check_turn();
+	walk(true);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -106,8 +106,11 @@ static void do_time(struct span *in)
 static void do_reload(struct span *in)
 {
 	world.bridge.path = files_write(choice, next_byte(in));
+	walk(false);
 	parts_reload(&world.bridge);
 	check_limits();
+	walk_reloaded();
+	walk(false);
 }
 
 /* All read, the broker takes all, and more time passes than any wait may last. */
@@ -153,6 +156,8 @@ static void begin(void)
 	ev_timer_start(b->loop, &tick);
 	world.least_gap = INT64_MAX;
 	world.most_connections = world.most_units = world.most_input = world.most_output = 0;
+	world.most_unidentified = 0;
+	world.strangers_left = world.places_left = 0;
 	world.requests = 0;
 	world.disk_refuses = world.disk_refused = world.deaf_datagrams = false;
 	world.jumped = world.deaf = false;
@@ -165,7 +170,7 @@ static void open_again(struct bridge *b)
 {
 	char why[400];
 	const struct outbox_options options = {b->config.outbox.path, (size_t)b->config.outbox.size,
-		(enum outbox_sync)b->config.outbox.sync, b->config.outbox.sync_interval};
+		(enum outbox_sync)b->config.outbox.sync, b->config.outbox.sync_interval, OUTBOX_DAMAGED_REFUSE};
 	b->outbox = outbox_open(&options, why, sizeof(why));
 	must("open-again", b->outbox != NULL, "%s", why);
 	if (b->outbox == NULL)
@@ -257,8 +262,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	signal(SIGPIPE, SIG_IGN);
 	gbk_open();
 	files_open();
-	if (getenv("FUZZ_PATH_LOG") == NULL) /* the fuzzer and the sanitizers write to the descriptor */
-		stderr = fopen("/dev/null", "w");
+	stderr = check_log(); /* the fuzzer and the sanitizers write to the descriptor */
 	return stderr == NULL;
 }
 

@@ -1,9 +1,11 @@
 /* fuzz_path: the bridge from its sockets to its outbox under operations of strangers, units, users and the broker.
- * May use: parts and what it opens. May not: reach into a room further than its header.
+ * May use: parts and what it opens. May not: reach into a room further than its header, but for fuzz_path_walk.c and
+ * fuzz_path_retained.c, which read.
  *
  * An input is CONFIG_BYTES that choose the configuration, then operations: kind, length, so many bytes of arguments. What
  * an argument does not give is 0. fuzz_path.c runs it, fuzz_path_units.c is the units, fuzz_path_frames.c writes what they
- * send, fuzz_path_config.c the files; fuzz_path_wire.c, fuzz_path_broker.c and fuzz_path_check.c watch; fuzz_path_mutate.c
+ * send, fuzz_path_config.c the files; fuzz_path_wire.c, fuzz_path_broker.c, fuzz_path_parts.c,
+ * fuzz_path_retained.c, fuzz_path_walk.c and fuzz_path_check.c watch; fuzz_path_mutate.c
  * changes whole operations. */
 #ifndef T2M_FUZZ_PATH_H
 #define T2M_FUZZ_PATH_H
@@ -95,7 +97,8 @@ struct line {
 	bool half_answer, half_command, deaf;
 	int64_t sent_ms, command_ms; /* steady; -1: nothing yet */
 	uint64_t number;             /* UDP: of the bridge's peer */
-	size_t in, out;              /* UDP: bytes that came, bytes that were answered */
+	size_t in, out, whole;       /* UDP: bytes that came, that were answered, that came in whole frames */
+	int64_t echo_ms;             /* UDP: an answer was what came; steady, 0: none was */
 	uint8_t command[1024];       /* the last one that left */
 	size_t command_len;
 };
@@ -107,9 +110,6 @@ struct line *wire_of_peer(unsigned peer);
 /* A new connection has this descriptor. */
 void wire_connect(int fd, bool deaf);
 bool wire_owes(const struct line *line);
-/* A record of the frame at hand found no room. */
-void wire_record_refused(void);
-
 /* --- check: what must hold --- */
 
 /* Ends the process, unless FUZZ_PATH_SKIP in the environment names it: name,name@clock (in runs in which the wall clock
@@ -124,7 +124,8 @@ struct world {
 	bool disk, disk_refuses, disk_refused, deaf_datagrams;
 	bool jumped, deaf;                     /* the wall clock has; there is a unit that does not read */
 	uint64_t requests, put_before_refusal; /* the last message put before the disk refused */
-	int64_t most_connections, most_units, most_input, most_output, least_gap;
+	int64_t most_connections, most_units, most_unidentified, most_input, most_output, least_gap;
+	size_t strangers_left, places_left; /* by the last reload */
 	size_t heap_before;
 };
 extern struct world world;
@@ -136,8 +137,8 @@ size_t heap_bytes(void);
 void check_limits(void);
 /* A request goes in: before, and after. */
 void check_request(const char *key, uint64_t counted_before);
-/* After each turn. */
-void check_turn(void);
+/* Where the log goes: each line is looked at. */
+FILE *check_log(void);
 /* Time has passed, units read, and the broker has taken all. */
 void check_settled(void);
 /* After the stop. */
@@ -145,6 +146,30 @@ void check_stopped(void);
 
 /* The bridge puts a message; also when it finds no room. */
 void check_put(const struct outbox_message *message, bool taken);
+
+/* --- walk: what is counted is what is there --- */
+
+void walk_reset(void);
+/* `turned`: a turn has passed since the last one. */
+void walk(bool turned);
+void walk_reloaded(void);
+void walk_settled(void);
+
+/* --- retained: what the broker holds of units, and who is trusted --- */
+
+void retained_reset(void);
+void check_unit(const struct session *session);
+void check_retained(const struct outbox_message *message, bool taken);
+/* What is retained is the truth. `stopped`: as far as there was room. */
+void check_statuses(bool stopped);
+
+/* --- parts: acknowledged when their message is put --- */
+
+void parts_reset(void);
+/* A record of the frame at hand was put, or found no room. */
+void parts_record(bool taken);
+/* An answer is given to the frame at hand. */
+void parts_answer(struct span frame);
 
 /* --- broker: what was put comes, until it is acknowledged --- */
 

@@ -52,7 +52,8 @@ size_t broker_undone(void)
 
 static uint32_t sum_of(const struct outbox_message *m)
 {
-	uint32_t sum = (uint32_t)(m->topic.len * 31 + m->payload.len * 7 + m->correlation.len + m->retain);
+	uint32_t sum = (uint32_t)(m->topic.len * 31 + m->payload.len * 7 + m->correlation.len);
+	sum += m->retain && !m->retain_if_newest; /* that may end meanwhile */
 	for (size_t i = 0; i < m->payload.len; i += 1 + m->payload.len / 64)
 		sum = sum * 33 + m->payload.ptr[i];
 	for (size_t i = 0; i < m->topic.len; i++)
@@ -151,7 +152,8 @@ void broker_take(unsigned most, unsigned mode)
 		n++;
 	}
 	if (!more && !world.disk) /* in memory, no message waits but the ones given */
-		must("broker-lost", undone == waiting_count || stored < first + count,
+		must("broker-lost",
+			undone == waiting_count || stored < first + count || outbox_more(world.bridge.outbox),
 			"%zu messages are not acknowledged, only %zu were given", undone, waiting_count);
 	for (unsigned i = 0; i < most && waiting_count > 0 && mode % 4 < 3; i++) {
 		bool newest = mode % 4 == 1 || (mode % 4 == 2 && i % 2 == 0);

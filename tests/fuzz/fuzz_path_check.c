@@ -1,6 +1,6 @@
 /* fuzz_path_check: what must hold after each turn, when all is quiet, and at the end.
  *
- * The linker leads the bridge's calls of outbox_put, outbox_sync and log_line to here. */
+ * What is retained is in fuzz_path_retained.c, what is counted in fuzz_path_walk.c. */
 #include "fuzz_path.h"
 
 #include "log.h"
@@ -9,17 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define TOPICS 512
 #define REQUESTS 512
 #define MEMORY_MOST (12u << 20) /* of a run; most of it are the rooms' own buffers */
-
-/* What is retained of a unit. */
-enum said { SAID_NOTHING = 0, SAID_ONLINE, SAID_OFFLINE };
-struct status {
-	char topic[128];
-	enum said said;
-	bool lost; /* the last one found no room */
-};
 
 /* Requests with the same id, or the same correlation data. */
 struct request_count {
@@ -27,8 +18,6 @@ struct request_count {
 	unsigned asked, held, sent, ended;
 };
 
-static struct status statuses[TOPICS];
-static size_t status_count;
 static struct request_count requests[REQUESTS];
 static size_t request_count;
 
@@ -65,26 +54,33 @@ void must(const char *name, bool holds, const char *format, ...)
 
 void check_reset(void)
 {
-	status_count = request_count = 0;
+	request_count = 0;
+	retained_reset();
+	walk_reset();
+	parts_reset();
 }
 
-/* --- log: nothing from outside reaches it as it is --- */
+/* --- log: what reaches it is one line, whatever came from outside --- */
 
-void __wrap_log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void __wrap_log_line(enum log_level level, const char *format, ...)
+static ssize_t see_line(void *cookie, const char *bytes, size_t len)
 {
-	char line[1400];
-	va_list args;
-	if (!log_wants(level))
-		return;
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	for (const char *c = line; *c != '\0'; c++)
-		must("log", (uint8_t)*c >= 0x20 && *c != 0x7f, "a log line has the byte %02x: %s", (uint8_t)*c,
-			line);
-	if (getenv("FUZZ_PATH_LOG") != NULL)
-		dprintf(STDERR_FILENO, "%lld: %s\n", (long long)clocks_steady_ms(), line);
+	(void)cookie;
+	const char *end = memchr(bytes, '\n', len);
+	must("log", end == bytes + len - 1, "not one line: %s", log_bytes(span_of(bytes, len)).text);
+	for (size_t i = 0; i + 1 < len; i++)
+		must("log", (uint8_t)bytes[i] >= 0x20 && bytes[i] != 0x7f, "a log line has the byte %02x: %s",
+			(uint8_t)bytes[i], log_bytes(span_of(bytes, len)).text);
+	if (getenv("FUZZ_PATH_LOG") != NULL && write(STDERR_FILENO, bytes, len) < 0)
+		abort();
+	return (ssize_t)len;
+}
+
+FILE *check_log(void)
+{
+	FILE *log = fopencookie(NULL, "w", (cookie_io_functions_t){.write = see_line});
+	if (log != NULL)
+		setvbuf(log, NULL, _IOLBF, 8192);
+	return log;
 }
 
 /* --- what is put --- */
@@ -98,34 +94,6 @@ static bool ends_with(struct span s, const char *end)
 static bool has(struct span s, const char *text)
 {
 	return memmem(s.ptr, s.len, text, strlen(text)) != NULL;
-}
-
-static struct status *status_of(const char *topic, size_t len, bool make)
-{
-	for (size_t i = 0; i < status_count; i++)
-		if (strlen(statuses[i].topic) == len && memcmp(statuses[i].topic, topic, len) == 0)
-			return &statuses[i];
-	if (!make || status_count == TOPICS || len >= sizeof(statuses[0].topic))
-		return NULL;
-	struct status *s = &statuses[status_count++];
-	memset(s, 0, sizeof(*s));
-	memcpy(s->topic, topic, len);
-	return s;
-}
-
-static void see_status(const struct outbox_message *m, bool taken)
-{
-	struct status *s = status_of((const char *)m->topic.ptr, m->topic.len, true);
-	if (s == NULL || !m->retain)
-		return;
-	s->lost = !taken;
-	if (!taken)
-		return;
-	s->said = SAID_OFFLINE;
-	if (m->payload.len == 0)
-		s->said = SAID_NOTHING;
-	else if (has(m->payload, "\"online\""))
-		s->said = SAID_ONLINE;
 }
 
 static struct request_count *count_of(struct span key, bool make)
@@ -189,10 +157,9 @@ void check_put(const struct outbox_message *m, bool taken)
 		m->topic.len > 0 && memchr(m->topic.ptr, '+', m->topic.len) == NULL &&
 			memchr(m->topic.ptr, '#', m->topic.len) == NULL,
 		"a topic with a wildcard, or none");
-	if (record && !taken)
-		wire_record_refused();
-	if (ends_with(m->topic, "/status"))
-		see_status(m, taken);
+	if (record)
+		parts_record(taken);
+	check_retained(m, taken);
 	if (ends_with(m->topic, "/cmd/reply"))
 		see_reply(id_of(m->payload), m->payload);
 	if (m->correlation.len > 0)
@@ -211,60 +178,11 @@ void check_limits(void)
 	const struct config *c = &world.bridge.config;
 	more(&world.most_connections, c->listen.max_connections);
 	more(&world.most_units, c->limits.units);
+	more(&world.most_unidentified, c->limits.unidentified);
 	more(&world.most_input, c->limits.input);
 	more(&world.most_output, c->limits.output);
 	if (c->commands.gap < world.least_gap)
 		world.least_gap = c->commands.gap;
-}
-
-struct seen {
-	size_t online, remembered;
-};
-
-static void see_conn(const struct session *session)
-{
-	const struct conn *conn = session->conn;
-	const struct session *other;
-	bool here = false, speaker = conn->stream.link.unit == NULL;
-	uint32_t units = 0;
-	for (other = conn->sessions; other != NULL && units < 100000; other = other->next_here, units++) {
-		here |= other == session;
-		speaker |= conn->stream.link.unit == &other->unit;
-		must("unit-conn", other->conn == conn, "unit %s is listed at a connection that is not its own",
-			other->unit.ident);
-	}
-	must("unit-conn", here, "unit %s is not listed at its connection", session->unit.ident);
-	must("conn-units", units == conn->units, "%u units listed, %u counted", units, conn->units);
-	must("conn-unit", speaker, "a connection keeps a pointer to a unit that it does not have");
-	must("output", conn->out_len <= world.most_output, "%u bytes wait for a unit", conn->out_len);
-	size_t most = conn->udp ? 65536 : (size_t)world.most_input + 2 * conn->stream.codec->max_frame;
-	must("input", conn->in_len <= most, "%u bytes of a unit are kept", conn->in_len);
-}
-
-static void see_session(void *ctx, struct session *session)
-{
-	struct seen *seen = ctx;
-	seen->online += session->conn != NULL;
-	seen->remembered += session->conn == NULL;
-	if (session->conn != NULL)
-		see_conn(session);
-}
-
-void check_turn(void)
-{
-	const struct bridge *b = &world.bridge;
-	struct seen seen = {0};
-	sessions_each(b->sessions, see_session, &seen);
-	must("units-count", seen.online == b->stats.count[STAT_UNITS], "%zu units on line, %llu counted",
-		seen.online, (unsigned long long)b->stats.count[STAT_UNITS]);
-	must("units-most", seen.online <= (size_t)world.most_units, "%zu units on line", seen.online);
-	must("remembered", seen.remembered <= (size_t)world.most_connections, "%zu units remembered",
-		seen.remembered);
-	must("conns-count", conns_count(b->conns) == b->stats.count[STAT_CONNECTIONS],
-		"%zu connections, %llu counted", conns_count(b->conns),
-		(unsigned long long)b->stats.count[STAT_CONNECTIONS]);
-	must("conns-most", conns_count(b->conns) <= (size_t)world.most_connections, "%zu connections",
-		conns_count(b->conns));
 }
 
 /* --- when all is quiet --- */
@@ -277,32 +195,6 @@ static uint64_t waiting_requests(void)
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		waiting -= world.bridge.stats.count[ends[i]];
 	return waiting;
-}
-
-static void say_online(void *ctx, struct session *session)
-{
-	struct topic topic = topic_unit(world.bridge.config.publish.prefix, session_topic(session), "status");
-	struct status *s = status_of(topic.text, topic.len, false);
-	(void)ctx;
-	if (session->conn == NULL)
-		return;
-	must(s != NULL && s->lost ? "status-lost" : "status", s != NULL && s->said == SAID_ONLINE,
-		"%s: the unit is on line, and that is not said", topic.text);
-	if (s != NULL)
-		s->said = SAID_NOTHING; /* seen; put back below */
-}
-
-static void check_statuses(void)
-{
-	enum said before[TOPICS];
-	for (size_t i = 0; i < status_count; i++)
-		before[i] = statuses[i].said;
-	sessions_each(world.bridge.sessions, say_online, NULL);
-	for (size_t i = 0; i < status_count; i++) {
-		must(statuses[i].lost ? "status-lost" : "status-stale", statuses[i].said != SAID_ONLINE,
-			"%s says online of a unit that is not", statuses[i].topic);
-		statuses[i].said = before[i];
-	}
 }
 
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
@@ -321,7 +213,8 @@ void check_settled(void)
 	}
 	must("request-late", waiting_requests() == 0, "%llu requests have not ended though their time is over",
 		(unsigned long long)waiting_requests());
-	check_statuses();
+	walk_settled();
+	check_statuses(false);
 	must("outbox-count", outbox_count(world.bridge.outbox) == broker_undone(),
 		"the outbox counts %zu messages, %zu are not acknowledged", outbox_count(world.bridge.outbox),
 		broker_undone());
@@ -340,5 +233,5 @@ void check_stopped(void)
 	for (size_t i = 0; i < request_count; i++)
 		must("request-end", requests[i].asked == requests[i].ended, "%s: %u asked, %u ended",
 			requests[i].key, requests[i].asked, requests[i].ended);
-	check_statuses();
+	check_statuses(true);
 }

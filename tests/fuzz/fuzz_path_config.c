@@ -106,7 +106,7 @@ const char *files_write(const uint8_t choice[CONFIG_BYTES], unsigned units)
 		"[commands]\ngap = %dms\ntimeout = 3s\nhold = %ds\nmax_held_per_unit = %d\nallow = %s\n"
 		"[outbox]\npath = %s\nsize = 1M\nsync = %s\nsync_interval = 20ms\n"
 		"[h02]\nack = %s\n[jt808]\nregistration = %s\nmax_packets = %d\n"
-		"[units]\nfile = %s\nunknown = %s\n"
+		"[units]\nfile = %s\nunknown = %s\nremember = 1d\nremembered = %d\n"
 		"[owntracks]\ntopic = %s\n[homeassistant]\ndiscovery = %s\nretain = %s\nengine = yes\n"
 		"[log]\nlevel = %s\n",
 		(int)PICK(c[1] + more, 4, 5, 6, 8, 12, 20, 64, 1000), (int)PICK(c[1] >> 4, 0, 0, 0, 3),
@@ -124,8 +124,8 @@ const char *files_write(const uint8_t choice[CONFIG_BYTES], unsigned units)
 			    : "always",
 		(const char *[]){"auto", "v4", "r12", "off"}[c[8] & 3], c[8] & 4 ? "reject" : "accept",
 		(int)PICK(c[8] >> 3, 32, 2, 255), units_path, (units >> 3) % 4 == 3 ? "reject" : "accept",
-		c[9] & 1 ? "owntracks/{ident}/tracker" : "", c[6] & 1 || c[9] & 2 ? "no" : "yes",
-		c[9] & 4 ? "yes" : "no", c[9] & 8 ? "notice" : "debug");
+		(int)PICK(c[12] + more, 100000, 0, 3, 60), c[9] & 1 ? "owntracks/{ident}/tracker" : "",
+		c[6] & 1 || c[9] & 2 ? "no" : "yes", c[9] & 4 ? "yes" : "no", c[9] & 8 ? "notice" : "debug");
 	if (n <= 0 || (size_t)n >= sizeof(text))
 		abort();
 	write_file(config_fd, text);

@@ -1,7 +1,7 @@
 /* fuzz_path_wire: what leaves for units: each answer whole, in order and only when what it answers is stored; each command
  * alone, whole, and with its silence around it.
  *
- * The linker leads the bridge's calls of conn_answer, conn_command, codec_decode, send, sendto and ioctl to here. */
+ * The linker leads the bridge's calls of conn_answer, conn_command, conn_whole, send, sendto and ioctl to here. */
 #include "fuzz_path.h"
 
 #include "log.h"
@@ -30,7 +30,6 @@ struct order {
 
 static struct line *by_fd[DESCRIPTORS];
 static struct line peers[PEERS];
-static bool record_refused; /* of the frame at hand */
 
 /* --- lines --- */
 
@@ -71,7 +70,6 @@ void wire_free(void)
 void wire_reset(void)
 {
 	wire_free();
-	record_refused = false;
 }
 
 struct line *wire_of_fd(int fd)
@@ -99,19 +97,14 @@ bool wire_owes(const struct line *line)
 	return line != NULL && line->answers != NULL;
 }
 
-void wire_record_refused(void)
-{
-	record_refused = true;
-}
-
 static struct line *line_of(const struct conn *conn)
 {
 	if (!conn->udp)
 		return wire_of_fd(conn->peer.fd);
 	unsigned port = ntohs(conn->peer.addr.in4.sin_port);
 	struct line *line = wire_of_peer(port - FIRST_PORT);
-	if (line->number != conn->number) { /* the bridge had forgotten the peer, and what it owed it */
-		drop_owed(line);
+	if (line->number <
+		conn->number) { /* the bridge had forgotten the peer, or soon will: what it owes may still leave */
 		line->number = conn->number;
 		line->sent_ms = line->command_ms = -1;
 	}
@@ -120,24 +113,24 @@ static struct line *line_of(const struct conn *conn)
 
 /* --- what the bridge wants to send --- */
 
-/* 0x8001 with a result that is not 0: the unit is to send again. */
-static bool says_no(struct span frame)
+/* Of one peer, whatever the bridge still knows of it: else two servers would answer each other for ever. */
+static void see_echo(const struct conn *conn, struct line *line, bool echo)
 {
-	bool general = frame.len > 8 && frame.ptr[0] == 0x7e && frame.ptr[1] == 0x80 && frame.ptr[2] == 0x01;
-	return general && frame.ptr[frame.len - 3] != 0;
+	int64_t now = clocks_steady_ms();
+	if (!conn->udp || !echo)
+		return;
+	must("echo", line->echo_ms == 0 || now - line->echo_ms >= 5000,
+		"a datagram is echoed %lld ms behind another", (long long)(now - line->echo_ms));
+	line->echo_ms = now;
 }
 
-enum codec_status __real_codec_decode(struct codec_stream *stream, struct span frame, struct telemetry *scratch,
-	const struct codec_sink *sink);
-enum codec_status __wrap_codec_decode(struct codec_stream *stream, struct span frame, struct telemetry *scratch,
-	const struct codec_sink *sink);
-enum codec_status __wrap_codec_decode(struct codec_stream *stream, struct span frame, struct telemetry *scratch,
-	const struct codec_sink *sink)
+void __real_conn_whole(struct conn *conn, size_t bytes);
+void __wrap_conn_whole(struct conn *conn, size_t bytes);
+void __wrap_conn_whole(struct conn *conn, size_t bytes)
 {
-	record_refused = false;
-	enum codec_status status = __real_codec_decode(stream, frame, scratch, sink);
-	record_refused = false;
-	return status;
+	if (conn->udp)
+		line_of(conn)->whole += bytes;
+	__real_conn_whole(conn, bytes);
 }
 
 void __real_conn_answer(struct conn *conn, struct span frame, bool echo);
@@ -145,12 +138,12 @@ void __wrap_conn_answer(struct conn *conn, struct span frame, bool echo);
 void __wrap_conn_answer(struct conn *conn, struct span frame, bool echo)
 {
 	uint32_t before = conn->out_len;
-	must("answer-refused", !record_refused || says_no(frame),
-		"a record found no room, and is acknowledged");
+	parts_answer(frame);
 	__real_conn_answer(conn, frame, echo);
 	struct line *line = line_of(conn);
 	if (conn->out_len == before || line == NULL)
 		return;
+	see_echo(conn, line, echo);
 	struct answer *a = calloc(1, sizeof(*a) + frame.len);
 	if (a == NULL)
 		abort();
@@ -266,6 +259,19 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t len, int flags)
 	return gone;
 }
 
+/* A datagram is one whole answer. Those of the peer before, whom the bridge has forgotten, may leave or not. */
+static void bring_forward(struct line *line, struct span bytes)
+{
+	struct answer *a;
+	LL_FOREACH(line->answers, a)
+		if (a->len == bytes.len && memcmp(a->bytes, bytes.ptr, a->len) == 0)
+			break;
+	if (a == NULL || a == line->answers)
+		return;
+	LL_DELETE(line->answers, a);
+	LL_PREPEND(line->answers, a);
+}
+
 /* No datagram leaves this process. */
 ssize_t __wrap_sendto(
 	int fd, const void *bytes, size_t len, int flags, const struct sockaddr *to, socklen_t to_len);
@@ -281,10 +287,12 @@ ssize_t __wrap_sendto(
 	}
 	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)to;
 	struct line *line = wire_of_peer(ntohs(in->sin_port) - FIRST_PORT);
+	bring_forward(line, span_of(bytes, len));
 	bool answer = is_answer(line, span_of(bytes, len));
 	watch(line, span_of(bytes, len), (ssize_t)len);
 	line->out += answer ? len : 0;
-	must("amplify", line->out <= 3 * line->in, "%zu bytes answer %zu", line->out, line->in);
+	must("amplify", line->whole <= line->in && line->out <= line->in + 2 * line->whole,
+		"%zu bytes answer %zu, %zu of them in whole frames", line->out, line->in, line->whole);
 	return (ssize_t)len;
 }
 
