@@ -424,6 +424,8 @@ bool sessions_catch_up(struct sessions *s, bool last, struct moment now)
 		return !last && s->ops.room(s->ops.ctx);
 	for (unsigned seen = 0; s->due > 0 && left > 0 && seen < 20 * AT_ONCE; seen++) {
 		struct session *session = s->walk != NULL ? s->walk : s->by_ident;
+		if (last && !session->trusted) /* of strangers nothing lasts */
+			session_set_due(s, session, 0);
 		bool due = session->due != 0;
 		if (due && (!may_tell(s, last) || !catch_up(s, session, now)))
 			return false; /* no room: another turn tries again */

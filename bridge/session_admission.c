@@ -220,6 +220,17 @@ static void use_codec(struct session *session, const struct codec *codec)
 	memset(session->unit.priv, 0, sizeof(session->unit.priv));
 }
 
+/* The address had its share: the frame is to be given once more. */
+static bool has_to_wait(struct sessions *s)
+{
+	enum counter reason = sessions_share(s);
+	if (reason == STAT_COUNT)
+		return false;
+	conn_refused(s->conn, reason);
+	s->later = true;
+	return true;
+}
+
 struct codec_unit *session_identify(void *ctx, struct span ident)
 {
 	struct sessions *s = ctx;
@@ -236,15 +247,19 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 		conn_refused(conn, reason);
 		return NULL;
 	}
+	bool known = units_find(s->units, ident) != NULL;
 	bool on_line = session != NULL && session->conn != NULL && !conn_is_going(session->conn);
-	bool trusted = (session != NULL && session->trusted) || units_find(s->units, ident) != NULL;
-	if (on_line && is_guest(s, session))
+	bool trusted = (session != NULL && session->trusted) || known;
+	bool guest = on_line && is_guest(s, session);
+	if ((guest || !known) && has_to_wait(s))
+		return NULL;
+	if (guest)
 		return as_guest(s, session);
 	if (!on_line && !trusted && arrives_too_soon(s)) {
 		s->later = true;
 		return NULL;
 	}
-	if (!on_line && units_find(s->units, ident) == NULL && !takes_place(s))
+	if (!on_line && !known && !takes_place(s))
 		return NULL;
 	if (session == NULL)
 		session = sessions_add(s, ident);

@@ -54,7 +54,7 @@ struct sessions {
 	struct session *guest; /* the unit of the frame, when it stays with another connection */
 	uint8_t guest_priv[sizeof(((struct codec_unit *)0)->priv)]; /* what its codec knew of it before */
 	int64_t records;                                            /* of this frame */
-	bool later; /* its unit came too soon: the frame is to be given once more */
+	bool later; /* its unit came too soon, or its address had its share: the frame is to be given once more */
 };
 
 /* On line or remembered; NULL: neither. */
@@ -73,6 +73,9 @@ bool sessions_take_line(struct sessions *s, const struct session *session, bool 
 void sessions_tell_status(struct sessions *s, struct session *session);
 /* Is there a place in the memory of units for one more that is not in the units file? */
 bool sessions_remember_more(const struct sessions *s);
+
+/* Has the address of the connection at hand had its share? STAT_COUNT: not yet, or a unit of the units file speaks there. */
+enum counter sessions_share(struct sessions *s);
 
 /* codec_sink.identify. */
 struct codec_unit *session_identify(void *ctx, struct span ident);
