@@ -168,9 +168,13 @@ const struct codec *codec_find(const char *name);
 
 /* One connection or datagram as a stream of frames: recognise, frame, decode. */
 struct codec_stream {
-	const struct codec *codec; /* pinned by the first recognised frame, for life */
+	const struct codec *codec; /* pinned by the first recognised frame; over TCP for life */
 	struct codec_link link;
 };
+
+/* The bytes begin a datagram: it stands for itself, so another codec that recognises it is pinned instead. Else a datagram with a
+ * forged sender would choose the protocol of all that follow. */
+void codec_begin_datagram(struct codec_stream *stream, struct span in);
 
 /* Finds the next frame in the bytes at hand. OK: give out->len bytes behind out->skip to codec_decode. MORE:
  * drop out->skip and keep the rest. NOT_MINE: at the end of a stream that was never recognised; drop all.
