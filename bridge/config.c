@@ -69,19 +69,70 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 	}
 }
 
-static bool read_password(struct config *config, FILE *errors)
+/* The first line of a file; one that may be missing is empty then. false: a fault, which is told. */
+static bool read_first_line(const char *path, bool may_be_missing, char *line, size_t size, FILE *errors)
 {
-	char buf[512] = "";
-	FILE *f = fopen(config->mqtt.password_file, "r");
-	bool ok = f != NULL && (fgets(buf, sizeof(buf), f) != NULL || !ferror(f));
+	*line = '\0';
+	FILE *f = fopen(path, "r");
+	if (f == NULL && may_be_missing && (errno == ENOENT || errno == ENOTDIR))
+		return true;
+	bool ok = f != NULL && (fgets(line, (int)size, f) != NULL || !ferror(f));
 	if (!ok)
-		log_fault(errors, "password_file %s: %s", config->mqtt.password_file, strerror(errno));
+		log_fault(errors, "password_file %s: %s", path, strerror(errno));
 	if (f != NULL)
 		fclose(f);
-	buf[strcspn(buf, "\r\n")] = '\0';
-	free(config->mqtt.password);
-	config->mqtt.password = strdup(buf);
-	return ok;
+	bool whole = strlen(line) < size - 1;
+	if (!whole)
+		fprintf(errors, "password_file %s: its first line is too long; allowed: %zu bytes\n", path,
+			size - 2);
+	line[strcspn(line, "\r\n")] = '\0';
+	return ok && whole;
+}
+
+/* What systemd gives the service, or where that comes from: beside the configuration. false: there is no such place. */
+static bool credential_path(const char *config_path, char *out, size_t size)
+{
+	static const char name[] = "mqtt-password";
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	const char *slash = config_path != NULL ? strrchr(config_path, '/') : NULL;
+	if (directory != NULL)
+		snprintf(out, size, "%s/%s", directory, name);
+	else if (config_path != NULL)
+		snprintf(out, size, "%.*s%s", slash ? (int)(slash + 1 - config_path) : 0, config_path, name);
+	return directory != NULL || config_path != NULL;
+}
+
+/* The password from where it is; an empty one is none. */
+static unsigned use_password(struct config *config, const char *config_path, FILE *errors)
+{
+	char file[512] = "", credential[512] = "", path[4200];
+	bool named = *config->mqtt.password_file != '\0',
+	     there = credential_path(config_path, path, sizeof(path));
+	if (named && !read_first_line(config->mqtt.password_file, false, file, sizeof(file), errors))
+		return 1;
+	if (there && strcmp(path, config->mqtt.password_file) != 0 &&
+		!read_first_line(path, true, credential, sizeof(credential), errors))
+		return 1;
+	const char *values[] = {config->mqtt.password, file, credential};
+	const char *names[] = {"password", "password_file", path}, *found = NULL, *by = NULL;
+	unsigned faults = 0;
+	for (size_t i = 0; i < 3; i++) {
+		if (*values[i] == '\0')
+			continue;
+		if (found != NULL)
+			faults += fprintf(errors, "%s: [mqtt] %s and %s are both set; only one is allowed\n",
+					  config_path ? config_path : "defaults", by, names[i]) > 0;
+		found = values[i];
+		by = names[i];
+	}
+	if (found != NULL && found != config->mqtt.password) {
+		free(config->mqtt.password);
+		config->mqtt.password = strdup(found);
+	}
+	if (found != NULL && *config->mqtt.username == '\0')
+		faults += fprintf(errors, "%s: [mqtt] a password (%s) needs a username\n",
+				  config_path ? config_path : "defaults", by) > 0;
+	return faults;
 }
 
 static unsigned read_environment(struct config *config, FILE *errors)
@@ -180,20 +231,6 @@ static unsigned check_whole(struct config *config, const char *path, FILE *error
 		fprintf(errors, "%s: [mqtt] tls_ca_file and tls_cert_file need tls = yes\n", path);
 		faults++;
 	}
-	if (*config->mqtt.password_file != '\0') {
-		if (*config->mqtt.password != '\0') {
-			fprintf(errors,
-				"%s: [mqtt] password and password_file are both set; only one is allowed\n",
-				path);
-			faults++;
-		} else if (!read_password(config, errors)) {
-			faults++;
-		}
-	}
-	if (*config->mqtt.password != '\0' && *config->mqtt.username == '\0') {
-		fprintf(errors, "%s: [mqtt] a password needs a username\n", path);
-		faults++;
-	}
 	return faults;
 }
 
@@ -213,11 +250,14 @@ static void set_instance(struct config *config)
 
 void config_init(struct config *config)
 {
-	char why[600];
+	char why[600], own[OPTION_STANDARD_MAX];
 	memset(config, 0, sizeof(*config));
-	for (size_t i = 0; i < option_count; i++)
-		if (!option_set(config, &option_table[i], option_table[i].standard, why, sizeof(why)))
-			abort(); /* our own table */
+	for (size_t i = 0; i < option_count; i++) {
+		const struct config_option *o = &option_table[i];
+		if (!option_set(config, o, option_standard(o, own), why, sizeof(why)) &&
+			!option_set(config, o, o->standard, why, sizeof(why))) /* a home with a strange name */
+			abort();                                               /* our own table */
+	}
 }
 
 static bool is_string(enum option_type type)
@@ -245,7 +285,7 @@ unsigned config_load(struct config *config, const char *path, FILE *errors)
 		return r.file.faults;
 	unsigned faults = r.file.faults + read_environment(config, errors);
 	if (faults == 0)
-		faults += check_whole(config, r.file.path, errors);
+		faults += check_whole(config, r.file.path, errors) + use_password(config, path, errors);
 	set_instance(config);
 	return faults;
 }

@@ -113,14 +113,15 @@ enum option_type {
 	OPTION_TIMEZONE,
 };
 
-enum { OPTION_SECRET = 1, OPTION_RELOAD = 2, OPTION_NOT_EMPTY = 4 };
+/* DIRECTORY: one that is made when it is missing; the default is another one for users who may not write it. */
+enum { OPTION_SECRET = 1, OPTION_RELOAD = 2, OPTION_NOT_EMPTY = 4, OPTION_DIRECTORY = 8 };
 
 struct config_option {
 	const char *section, *key;
 	enum option_type type;
 	unsigned flags;
 	size_t offset;
-	const char *standard; /* the default, as text */
+	const char *standard; /* the default, as text; option_standard gives the one of this user */
 	int64_t min, max;     /* INTEGER, DURATION (ms), SIZE (bytes); TEXT: longest */
 	const char *const *choices;
 	const char *help;
@@ -129,12 +130,13 @@ struct config_option {
 extern const struct config_option option_table[];
 extern const size_t option_count;
 
-/* All defaults. Never fails. */
+/* All defaults, as option_standard gives them. Never fails. */
 void config_init(struct config *config);
 void config_free(struct config *config);
 
-/* Reads a file over the defaults, then the environment (TRACKER2MQTT_<SECTION>_<KEY>). Writes one line
- * for each fault to `errors`. Returns the number of faults. `path` NULL: no file. */
+/* Reads a file over the defaults, then the environment (TRACKER2MQTT_<SECTION>_<KEY>), then the password: of the option, of
+ * password_file, or of the service's credential, a file `mqtt-password` in $CREDENTIALS_DIRECTORY, or, where that is not set,
+ * beside `path`. An empty one is none. Writes one line for each fault to `errors`. Returns the number of faults. `path` NULL: no file. */
 unsigned config_load(struct config *config, const char *path, FILE *errors);
 
 /* Takes from `fresh` what may change while running; logs the name of every other change. */
@@ -151,6 +153,11 @@ extern const char *const option_h02_acks[];
 bool option_set(
 	struct config *config, const struct config_option *option, const char *text, char *why, size_t size);
 const struct config_option *option_find(const char *section, const char *key);
+
+/* The default for the user who runs this: of a directory below /var/lib that he may not write, the same name below his own
+ * state ($XDG_STATE_HOME, ~/.local/state). Valid as long as `buf` of OPTION_STANDARD_MAX bytes. */
+#define OPTION_STANDARD_MAX 200
+const char *option_standard(const struct config_option *option, char *buf);
 
 /* "no value" aside, in words: "5s to 1h", "always, interval or never". */
 void option_allowed(const struct config_option *option, char *buf, size_t size);

@@ -24,17 +24,17 @@ bool conn_take_line(const struct conn *conn)
 
 /* --- birth --- */
 
-static bool source_full(const struct conns *c, const struct source *source)
+static bool source_full(const struct conns *c, const struct source *source, bool udp)
 {
 	int64_t most = c->config->listen.max_connections_per_address;
-	return most > 0 && source->connections >= most;
+	return most > 0 && source->side[udp].connections >= most;
 }
 
 /* NULL: refused. `checked`: this address counts; else it is only a proxy's. */
 static struct conn *conn_new(struct conns *c, int fd, const union address *peer, bool udp, bool checked)
 {
 	struct source *source = source_find(c->sources, peer);
-	bool full = checked && source_full(c, source);
+	bool full = checked && source_full(c, source, udp);
 	bool place = !full && conns_has_place(c, udp ? sources_udp(c->sources) : source);
 	struct conn *conn = place ? calloc(1, sizeof(*conn)) : NULL;
 	if (conn == NULL) {
@@ -48,7 +48,7 @@ static struct conn *conn_new(struct conns *c, int fd, const union address *peer,
 	conn->peer.fd = fd;
 	conn->peer.addr = *peer;
 	conn->source = source;
-	source_hold(c->sources, source);
+	source_hold(c->sources, source, udp);
 	stats_set(c->stats, STAT_CONNECTIONS, ++c->count);
 	stats_add(c->stats, STAT_ACCEPTED, 1);
 	JOIN(conn, idle, &c->idle_fresh);
@@ -129,10 +129,10 @@ bool conn_header(struct conn *conn)
 	conn->header_due = false;
 	conn_leave_accounts(conn);
 	conn->peer.addr = peer;
-	source_release(c->sources, conn->source);
+	source_release(c->sources, conn->source, conn->udp);
 	conn->source = source_find(c->sources, &peer);
-	bool full = source_full(c, conn->source);
-	source_hold(c->sources, conn->source);
+	bool full = source_full(c, conn->source, conn->udp);
+	source_hold(c->sources, conn->source, conn->udp);
 	conn_settle(conn);
 	if (full) {
 		conn_refused(conn, STAT_REFUSED_PER_ADDRESS);
@@ -174,6 +174,8 @@ bool conns_datagram(struct conns *c, int fd, const union address *peer, struct s
 		return true;
 	conn->ended = false;
 	add_credit(conn, bytes.len);
+	if (conn->in_len == 0)
+		codec_begin_datagram(&conn->stream, bytes);
 	if (conn->in_len > 0) /* left behind by a full outbox */
 		memcpy(c->input, conn->in, conn->in_len);
 	if (bytes.len > 0)
@@ -223,7 +225,7 @@ static void end(struct conn *conn)
 	LEAVE(conn, idle);
 	conn_forget(conn, NULL);
 	session_conn_ended(c->sessions, conn, conn->leaving, conns_now(c));
-	source_release(c->sources, conn->source);
+	source_release(c->sources, conn->source, conn->udp);
 	if (conn->tls != NULL)
 		tls_link_free(conn->tls);
 	if (!conn->udp)

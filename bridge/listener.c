@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define ACCEPT_BURST 64
-#define DATAGRAM_BURST 64
+#define DATAGRAM_BURST 512 /* what waits longer for the disk than it takes to look at is lost under a flood */
 #define PAUSE_SECONDS 0.25 /* without descriptors; then it looks again */
 
 enum kind { KIND_TCP = 0, KIND_TLS, KIND_UDP };

@@ -11,7 +11,6 @@
 #include <signal.h>
 
 #define STOP_SECONDS 5.0
-#define CATCH_UP_SECONDS 0.01  /* between two turns that tell what is due */
 #define COLLECT_SECONDS 0.0015 /* what comes within it shares a turn: one transaction, one push to the broker */
 
 static void use_stats_interval(struct bridge *b)
@@ -34,8 +33,10 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	(void)events;
 	struct bridge *b = prepare->data;
-	if (parts_turn(b) && !ev_is_active(&b->wake)) {
-		ev_timer_set(&b->wake, CATCH_UP_SECONDS, 0.);
+	int64_t again_ms = parts_turn(b);
+	ev_timer_stop(loop, &b->wake);
+	if (again_ms >= 0) {
+		ev_timer_set(&b->wake, (double)again_ms / 1000.0, 0.);
 		ev_timer_start(loop, &b->wake);
 	}
 	mqtt_kick(b->mqtt);
@@ -164,7 +165,7 @@ int main(int argc, char **argv)
 	config_init(&bridge.config);
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
-	faults += parts_check(&bridge.config, stderr);
+	faults += parts_check(&bridge.config, args.test, stderr);
 	if (faults > 0)
 		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
 			faults == 1 ? "" : "s");

@@ -1,6 +1,10 @@
 /* options: the option table, and the sample ini printed from it.
- * May use: config. May not: read files, start anything. */
+ * May use: config, directory. May not: read files, start anything. */
 #include "config.h"
+
+#include "directory.h"
+
+#include <stdlib.h>
 
 /* --- table --- */
 
@@ -96,7 +100,8 @@ const struct config_option option_table[] = {
 	{"mqtt", "username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
 	{"mqtt", "password", OPTION_TEXT, OPTION_SECRET, AT(mqtt.password), "", 0, 180, NULL, "Password."},
 	{"mqtt", "password_file", OPTION_TEXT, 0, AT(mqtt.password_file), "", 0, 180, NULL,
-		"File whose first line is the password, instead of `password`."},
+		"File whose first line is the password, instead of `password`; empty: none. The service reads "
+		"/etc/tracker2mqtt/mqtt-password so."},
 	{"mqtt", "keepalive", OPTION_DURATION, 0, AT(mqtt.keepalive), "60s", 5 * SECOND, HOUR, NULL,
 		"MQTT keep-alive."},
 	{"mqtt", "inflight", OPTION_INTEGER, 0, AT(mqtt.inflight), "1000", 1, 60000, NULL,
@@ -145,7 +150,7 @@ const struct config_option option_table[] = {
 	{"commands", "hold", OPTION_DURATION, OPTION_RELOAD, AT(commands.hold), "0", 0, 30 * DAY, NULL,
 		"How long a command for an absent unit is kept, unless it says so itself; 0: not at all."},
 	{"commands", "allow", OPTION_TEXT, 0, AT(commands.allow), "", 0, 180, NULL,
-		"Only these commands, comma-separated: names (engine.stop), words of text commands (S20); "
+		"Only these commands, comma-separated: names (position.request), words of text commands (D1); "
 		"empty: all."},
 	{"commands", "response_topics", OPTION_PREFIXES, 0, AT(commands.response_topics),
 		"answers/,replies/,responses/,reply/,response/", 0, 180, NULL,
@@ -153,9 +158,10 @@ const struct config_option option_table[] = {
 		"none."},
 	{"commands", "max_held_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(commands.max_held_per_unit), "8", 1,
 		1000, NULL, "Commands that may wait for one unit, held or for their answer."},
-	{"outbox", "path", OPTION_TEXT, 0, AT(outbox.path), "/var/lib/tracker2mqtt/outbox", 0, 180, NULL,
+	{"outbox", "path", OPTION_TEXT, OPTION_DIRECTORY, AT(outbox.path), "/var/lib/tracker2mqtt/outbox", 0,
+		180, NULL,
 		"Directory where messages wait for the broker; empty: in memory only, lost when the process "
-		"ends."},
+		"ends. The default of a user who may not write it is ~/.local/state/tracker2mqtt/outbox."},
 	{"outbox", "size", OPTION_SIZE, 0, AT(outbox.size), "1G", 1 << 20, 1LL << 40, NULL,
 		"Most bytes that wait for the broker; when full, reading from units pauses."},
 	{"outbox", "sync", OPTION_CHOICE, 0, AT(outbox.sync), "always", 0, 0, syncs,
@@ -228,8 +234,29 @@ const struct config_option *option_find(const char *section, const char *key)
 	return NULL;
 }
 
+const char *option_standard(const struct config_option *option, char *buf)
+{
+	static const char head[] = "/var/lib/";
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *below = "";
+	char where[DIRECTORY_PATH_MAX];
+	if (!(option->flags & OPTION_DIRECTORY) || strncmp(option->standard, head, sizeof(head) - 1) != 0)
+		return option->standard;
+	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(option->standard, where) == NULL)
+		return option->standard; /* a service of systemd's, or somebody who may */
+	if (state == NULL || state[0] != '/') {
+		state = home;
+		below = "/.local/state";
+	}
+	if (state == NULL || state[0] != '/')
+		return option->standard;
+	int n = snprintf(
+		buf, OPTION_STANDARD_MAX, "%s%s/%s", state, below, option->standard + sizeof(head) - 1);
+	return n <= option->max ? buf : option->standard;
+}
+
 void options_print(FILE *out)
 {
+	char own[OPTION_STANDARD_MAX];
 	fprintf(out, "# tracker2mqtt: the complete configuration, with its defaults.\n"
 		     "# Durations take a unit (ms s m h d), sizes may (K M G). A line begins in the first "
 		     "column; a ';'\n"
@@ -243,6 +270,6 @@ void options_print(FILE *out)
 		option_allowed(o, allowed, sizeof(allowed));
 		fprintf(out, "# %s\n#   %s%s\n%s =%s%s\n", o->help, allowed,
 			o->flags & OPTION_RELOAD ? "; changed by a reload" : "", o->key,
-			*o->standard ? " " : "", o->standard);
+			*o->standard ? " " : "", option_standard(o, own));
 	}
 }

@@ -73,7 +73,7 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 void outbox_close(struct outbox *o)
 {
 	if (o->store != NULL) {
-		o->done_since_ms = 0;
+		o->done_since_ms = o->retry_ms = o->aside_retry_ms = 0; /* the last try */
 		outbox_settle(o);
 		outbox_sync(o);
 		store_close(o->store);
@@ -203,6 +203,14 @@ bool outbox_sync(struct outbox *o)
 	complain(o);
 	o->full = !outbox_room(o);
 	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
+}
+
+int64_t outbox_flush_in_ms(const struct outbox *o)
+{
+	if (o->store == NULL || o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed)
+		return -1;
+	int64_t due = o->flushed_ms + o->options.sync_interval_ms - clock_steady_ms();
+	return due > 0 ? due : 20; /* the one before still runs */
 }
 
 /* --- out --- */

@@ -47,6 +47,9 @@ uint64_t outbox_put(struct outbox *outbox, const struct outbox_message *message)
 /* True: everything put so far is stored. False: it is not, and nothing may be acknowledged; try again later. */
 bool outbox_sync(struct outbox *outbox);
 
+/* When outbox_sync should be called again, so that sync = interval keeps its word though nothing happens; -1: no need. */
+int64_t outbox_flush_in_ms(const struct outbox *outbox);
+
 /* The order number of what is said about this unit: a keyed hash, the same over restarts when there is a store. */
 uint64_t outbox_order(const struct outbox *outbox, struct span ident);
 

@@ -1,11 +1,14 @@
 /* parts: see parts.h. */
 #include "parts.h"
 
+#include "directory.h"
 #include "gbk.h"
 #include "log.h"
+#include "store.h"
 #include "topic.h"
 
 #define CATCH_UP_BELOW 1000
+#define CATCH_UP_MS 10        /* between two turns that tell what is due */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
 struct moment parts_now(const struct bridge *b)
@@ -159,10 +162,36 @@ static void use_units(struct bridge *b, struct units *fresh)
 	units_free(old);
 }
 
-unsigned parts_check(const struct config *c, FILE *errors)
+/* Can what is to be kept on disk be kept there? */
+static unsigned check_places(const struct config *c, FILE *errors)
+{
+	char where[DIRECTORY_PATH_MAX];
+	unsigned faults = 0;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct config_option *o = &option_table[i];
+		const char *path =
+			o->flags & OPTION_DIRECTORY ? *(char *const *)((const char *)c + o->offset) : "";
+		const char *fault = *path ? directory_fault(path, where) : NULL;
+		if (fault != NULL)
+			faults += fprintf(errors,
+					  "[%s] %s = %s cannot be made: %s: %s; allowed: a directory that this "
+					  "user may "
+					  "make and write\n",
+					  o->section, o->key, path, where, fault) > 0;
+	}
+	return faults;
+}
+
+unsigned parts_check(const struct config *c, bool places, FILE *errors)
 {
 	char why[TLS_WHY_MAX];
-	unsigned faults = 0;
+	unsigned faults = places ? check_places(c, errors) : 0;
+	if (*c->outbox.path && !store_fits((uint64_t)c->outbox.size))
+		faults += fprintf(errors,
+				  "[outbox] size = %lldM: this process has no address space for it (32 bit, or "
+				  "a limit "
+				  "of the system); set a smaller one\n",
+				  (long long)(c->outbox.size >> 20)) > 0;
 	struct units *units = units_open(c->units.file, errors);
 	if (units != NULL)
 		units_free(units);
@@ -326,7 +355,7 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	return b->listeners != NULL;
 }
 
-bool parts_turn(struct bridge *b)
+int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
 	/* never more at a time than the broker takes soon */
@@ -339,7 +368,7 @@ bool parts_turn(struct bridge *b)
 	}
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
-	return more;
+	return more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox);
 }
 
 void parts_tick(struct bridge *b)

@@ -43,8 +43,9 @@ struct bridge {
 
 /* Gives the log and the codecs the options of the configuration. */
 void parts_use_config(struct bridge *bridge);
-/* The files that the configuration names: how many have faults, which are written to `errors`. */
-unsigned parts_check(const struct config *config, FILE *errors);
+/* The files that the configuration names, and with `places` the directories, too: how many have faults, which are written to
+ * `errors`. */
+unsigned parts_check(const struct config *config, bool places, FILE *errors);
 /* This turn of the loop by both clocks. */
 struct moment parts_now(const struct bridge *bridge);
 /* The gauges among the counters as they are now. */
@@ -56,8 +57,9 @@ bool parts_open_inside(struct bridge *bridge, char *why, size_t size);
 bool parts_open(struct bridge *bridge, char *why, size_t size);
 /* A message of the broker: a command, or Home Assistant's birth. */
 void parts_message(void *bridge, const struct mqtt_message *message);
-/* Once per turn of the loop: who is to go goes, then the disk, then the units. True: there is more to tell; come again soon. */
-bool parts_turn(struct bridge *bridge);
+/* Once per turn of the loop: who is to go goes, then the disk, then the units. When it wants to be
+ * called again, in ms; -1: when something happens. */
+int64_t parts_turn(struct bridge *bridge);
 /* A few times a second: what waits for a unit, or for its answer, may have waited long enough. */
 void parts_tick(struct bridge *bridge);
 /* The bridge stops: what is stored is acknowledged, commands end, units go. The outbox stays open. */

@@ -26,9 +26,10 @@ static void print_help(FILE *out)
 		     "  -h, --help             this text\n"
 		     "  -V, --version          version\n\n"
 		     "Options of the configuration, [section] key (default):\n");
+	char own[OPTION_STANDARD_MAX];
 	for (size_t i = 0; i < option_count; i++)
 		fprintf(out, "  [%s] %s (%s)\n      %s\n", option_table[i].section, option_table[i].key,
-			option_table[i].standard, option_table[i].help);
+			option_standard(&option_table[i], own), option_table[i].help);
 	fprintf(out, "\nEach may be given in the environment as TRACKER2MQTT_<SECTION>_<KEY>.\n"
 		     "Exit codes: 0 fine, 1 configuration or usage, 2 could not start.\n");
 }
@@ -55,19 +56,10 @@ static void print_argument(const struct command_arg *arg)
 /* A request with every argument that must be given. */
 static void print_example(const struct command_spec *s)
 {
-	unsigned given = 0;
-	printf("    {\"command\":\"%s\"", s->name);
-	for (size_t i = 0; i < COMMAND_ARGS_MAX && s->args[i].param.key != NULL; i++) {
-		const struct command_arg *arg = &s->args[i];
-		if (arg->standard != NULL)
-			continue;
-		printf("%s\"%s\":", given++ == 0 ? ",\"args\":{" : ",", arg->param.key);
-		if (arg->param.type == PARAM_INTEGER)
-			printf("%lld", (long long)arg->param.min);
-		else
-			printf("\"%s\"", arg->example);
-	}
-	printf(given > 0 ? "}}\n" : "}\n");
+	char buf[600];
+	struct writer w = writer_of(buf, sizeof(buf));
+	command_example(s, &w);
+	printf("    %.*s\n", (int)w.len, buf);
 }
 
 static void print_commands(void)

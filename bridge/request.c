@@ -45,6 +45,14 @@ static const char *take_args(struct request *r, const cJSON *args, char *why, si
 	return fault;
 }
 
+static const char *text_fault(
+	struct request *r, struct span text, const struct codec *codec, char *why, size_t size)
+{
+	const char *fault = request_text_fault(text, codec, why, size);
+	r->quotes |= fault != NULL; /* it may repeat a part of the text */
+	return fault;
+}
+
 /* Takes one key of the document. NULL or why not. */
 static const char *take_key(struct request *r, const cJSON *item, char *why, size_t size)
 {
@@ -62,7 +70,7 @@ static const char *take_key(struct request *r, const cJSON *item, char *why, siz
 	}
 	if (strcmp(key, "payload") == 0) {
 		r->command.text = text ? span_text(text) : span_of(NULL, 0);
-		return text ? NULL : "payload must be a string";
+		return text ? text_fault(r, r->command.text, NULL, why, size) : "payload must be a string";
 	}
 	if (strcmp(key, "id") == 0) {
 		snprintf(why, size, "id must be a string of 1 to %zu bytes", sizeof(r->id) - 1);
@@ -88,7 +96,7 @@ static const char *take_key(struct request *r, const cJSON *item, char *why, siz
 static const char *take_document(struct request *r, const cJSON *doc, char *why, size_t size)
 {
 	if (!cJSON_IsObject(doc))
-		return "the JSON must be an object, for example {\"command\":\"engine.stop\"}";
+		return "the JSON must be an object, for example {\"command\":\"position.request\"}";
 	const char *fault = check_keys(r, doc, "key", why, size);
 	if (fault != NULL)
 		return fault;
@@ -115,7 +123,9 @@ const char *request_parse(struct request *r, struct span payload, char *why, siz
 	if (payload.len == 0 ||
 		payload.ptr[0] != '{') { /* text; kept in a string item, to have one kind of owner */
 		char buf[REQUEST_MAX + 1];
-		const char *fault = command_check_text(payload, REQUEST_MAX);
+		const char *fault = text_fault(r, payload, NULL, why, size);
+		if (fault == NULL)
+			fault = command_check_text(payload, REQUEST_MAX);
 		if (fault != NULL)
 			return fault;
 		memcpy(buf, payload.ptr, payload.len);
@@ -192,8 +202,10 @@ static const char *take_argument(struct request *r, const cJSON *item, char *why
 
 const char *request_resolve(struct request *r, const struct codec *codec, char *why, size_t size)
 {
-	if (r->name[0] == '\0')
-		return command_check_text(r->command.text, codec->max_command);
+	if (r->name[0] == '\0') {
+		const char *fault = text_fault(r, r->command.text, codec, why, size);
+		return fault != NULL ? fault : command_check_text(r->command.text, codec->max_command);
+	}
 	r->command.spec = command_find(codec->commands, span_text(r->name));
 	if (r->command.spec == NULL) {
 		r->quotes = true;

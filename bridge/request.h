@@ -3,7 +3,7 @@
  *
  *   S32,000000,1                                            text
  *   {"payload":"S32,000000,1"}                              the same
- *   {"command":"engine.stop","args":{...},"id":"a1","timeout":30,"hold":3600}
+ *   {"command":"report.interval","args":{"interval":60},"id":"a1","timeout":30,"hold":3600}
  * An unknown key, a repeated key, more than REQUEST_KEYS_MAX of them, a value of the wrong type: rejected. */
 #ifndef T2M_REQUEST_H
 #define T2M_REQUEST_H
@@ -25,6 +25,10 @@ struct request {
 
 /* NULL: fine, and request_free is due. Else why not, as a sentence for the user. */
 const char *request_parse(struct request *r, struct span payload, char *why, size_t size);
+
+/* What is no text for a unit, although its characters are: a named command, JSON, a whole frame of any protocol. NULL: it may be
+ * one; else why not, and the right form. `codec`: of the unit; NULL: not known yet. */
+const char *request_text_fault(struct span text, const struct codec *codec, char *why, size_t size);
 
 /* Looks a named command up in the codec's table and checks its arguments. Text: checks it. */
 const char *request_resolve(struct request *r, const struct codec *codec, char *why, size_t size);

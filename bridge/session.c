@@ -260,6 +260,19 @@ bool sessions_take_line(struct sessions *s, const struct session *session, bool 
 	return session->trusted || log_limit_take(&s->lines[online], LINES_A_MINUTE, s->now.steady_ms);
 }
 
+/* Of strangers only some at once: what others have to say must not wait until it was told of all that come or go in one moment.
+ * The rest has it due, and goes when the broker has taken what waits. */
+void sessions_tell_status(struct sessions *s, struct session *session)
+{
+	int64_t now = s->now.steady_ms;
+	bool waits = !session->trusted && bucket_empty(&s->told, AT_ONCE, BUCKET_SECOND, now);
+	if (!session->trusted && !waits)
+		bucket_spend(&s->told, 1, BUCKET_SECOND, now);
+	bool told = !waits && s->ops.status(s->ops.ctx, session, s->now);
+	unsigned others = session->due & ~(unsigned)SESSION_DUE_STATUS;
+	session_set_due(s, session, told ? others : others | SESSION_DUE_STATUS);
+}
+
 static void now_offline(struct sessions *s, struct session *session, const char *reason, const char *peer)
 {
 	if (sessions_take_line(s, session, false))
@@ -268,8 +281,7 @@ static void now_offline(struct sessions *s, struct session *session, const char 
 	session->since_ms = s->now.unix_ms;
 	session->reason = reason;
 	join_gone(s, session);
-	if (!s->ops.status(s->ops.ctx, session, s->now) && session->trusted)
-		session_set_due(s, session, SESSION_DUE_STATUS);
+	sessions_tell_status(s, session);
 	s->ops.offline(s->ops.ctx, session, reason, s->now);
 	if (s->gone[GONE_STRANGERS].count > STRANGERS_MOST)
 		forget(s, s->gone[GONE_STRANGERS].head);
@@ -412,6 +424,8 @@ bool sessions_catch_up(struct sessions *s, bool last, struct moment now)
 		return !last && s->ops.room(s->ops.ctx);
 	for (unsigned seen = 0; s->due > 0 && left > 0 && seen < 20 * AT_ONCE; seen++) {
 		struct session *session = s->walk != NULL ? s->walk : s->by_ident;
+		if (last && !session->trusted) /* of strangers nothing lasts */
+			session_set_due(s, session, 0);
 		bool due = session->due != 0;
 		if (due && (!may_tell(s, last) || !catch_up(s, session, now)))
 			return false; /* no room: another turn tries again */

@@ -2,7 +2,8 @@
  * May use: session, source, conn's few calls. May not: look at frames.
  *
  * Two connections may name the same unit: the newer one gets it, but at most once a second whatever they speak, for one of them
- * may lie; and a datagram, whose sender proves nothing, never gets a unit that has spoken over TCP within TCP_KEEPS_MS. The record
+ * may lie. A datagram, whose sender proves nothing, never gets a unit that has spoken over TCP within TCP_KEEPS_MS, and who connects
+ * gets it from a UDP peer at any time. The record
  * of the one that does not get it is taken and acknowledged all the same. */
 #include "session_private.h"
 
@@ -75,6 +76,7 @@ static void take_over(struct sessions *s, struct session *session)
 		return;
 	stats_add(s->stats, STAT_TAKEOVERS, 1);
 	session->taken_ms = s->now.steady_ms;
+	session->frames = (struct bucket){0}; /* what the old one has spent is not this one's */
 	if (old->sessions == NULL)
 		conn_close_after_last_words(old, "taken over by a newer connection");
 }
@@ -93,6 +95,8 @@ static void tell_flapping(struct sessions *s, const struct session *session)
 static bool may_take_over(const struct sessions *s, const struct session *session)
 {
 	const struct conn *old = session->conn;
+	if (old->udp && !s->conn->udp) /* who connects proves more than any datagram */
+		return true;
 	bool soon = session->taken_ms > 0 && s->now.steady_ms - session->taken_ms < TAKEOVER_EVERY_MS;
 	return !soon && !(s->conn->udp && !old->udp && conn_spoke_within(old, TCP_KEEPS_MS));
 }
@@ -138,7 +142,8 @@ static bool arrives_too_soon(struct sessions *s)
 	const struct config *c = s->config;
 	int64_t now = s->now.steady_ms;
 	enum counter reason = STAT_COUNT;
-	if (bucket_empty(&conn->source->arrivals, c->limits.arrivals_per_address, BUCKET_SECOND, now))
+	struct bucket *arrivals = &conn->source->side[conn->udp].arrivals;
+	if (bucket_empty(arrivals, c->limits.arrivals_per_address, BUCKET_SECOND, now))
 		reason = STAT_REFUSED_ARRIVALS_PER_ADDRESS;
 	else if (conn->udp && bucket_empty(&s->udp_arrivals, c->limits.udp_arrivals, BUCKET_SECOND, now))
 		reason = STAT_REFUSED_UDP_ARRIVALS;
@@ -146,7 +151,7 @@ static bool arrives_too_soon(struct sessions *s)
 		conn_refused(conn, reason);
 		return true;
 	}
-	bucket_spend(&conn->source->arrivals, 1, BUCKET_SECOND, now);
+	bucket_spend(arrivals, 1, BUCKET_SECOND, now);
 	if (conn->udp)
 		bucket_spend(&s->udp_arrivals, 1, BUCKET_SECOND, now);
 	return false;
@@ -189,11 +194,41 @@ static struct codec_unit *comes_on_line(struct sessions *s, struct session *sess
 		log_info("unit %s on line: %s over %s from %s", session->unit.ident, session->codec->name,
 			conn_transport(conn), peer);
 	}
-	bool told = s->ops.status(s->ops.ctx, session, s->now);
-	session_set_due(s, session,
-		(session->due & SESSION_DUE_DISCOVERY) | (told || !session->trusted ? 0u : SESSION_DUE_STATUS));
+	sessions_tell_status(s, session);
 	s->fresh = session;
 	return &session->unit;
+}
+
+/* What the codec reads in this frame, such as the form of the unit's number, is no more than for this frame: the unit's commands
+ * are to be written as its own connection has it. */
+static struct codec_unit *as_guest(struct sessions *s, struct session *session)
+{
+	if (s->guest == NULL) {
+		memcpy(s->guest_priv, session->unit.priv, sizeof(s->guest_priv));
+		memset(session->unit.priv, 0, sizeof(session->unit.priv));
+		s->guest = session;
+	}
+	return &session->unit;
+}
+
+/* Another protocol than before from the same peer. */
+static void use_codec(struct session *session, const struct codec *codec)
+{
+	if (session->codec == codec)
+		return;
+	session->codec = codec;
+	memset(session->unit.priv, 0, sizeof(session->unit.priv));
+}
+
+/* The address had its share: the frame is to be given once more. */
+static bool has_to_wait(struct sessions *s)
+{
+	enum counter reason = sessions_share(s);
+	if (reason == STAT_COUNT)
+		return false;
+	conn_refused(s->conn, reason);
+	s->later = true;
+	return true;
 }
 
 struct codec_unit *session_identify(void *ctx, struct span ident)
@@ -201,8 +236,10 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 	struct sessions *s = ctx;
 	struct conn *conn = s->conn;
 	struct session *session = sessions_find(s, ident);
-	if (session != NULL && session->conn == conn)
+	if (session != NULL && session->conn == conn) {
+		use_codec(session, conn->stream.codec);
 		return &session->unit;
+	}
 	if (!topic_ident_ok(ident) || conn->leaving != NULL)
 		return NULL;
 	enum counter reason = why_not(s, ident);
@@ -210,15 +247,19 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 		conn_refused(conn, reason);
 		return NULL;
 	}
+	bool known = units_find(s->units, ident) != NULL;
 	bool on_line = session != NULL && session->conn != NULL && !conn_is_going(session->conn);
-	bool trusted = (session != NULL && session->trusted) || units_find(s->units, ident) != NULL;
-	if (on_line && is_guest(s, session))
-		return &session->unit;
+	bool trusted = (session != NULL && session->trusted) || known;
+	bool guest = on_line && is_guest(s, session);
+	if ((guest || !known) && has_to_wait(s))
+		return NULL;
+	if (guest)
+		return as_guest(s, session);
 	if (!on_line && !trusted && arrives_too_soon(s)) {
 		s->later = true;
 		return NULL;
 	}
-	if (!on_line && units_find(s->units, ident) == NULL && !takes_place(s))
+	if (!on_line && !known && !takes_place(s))
 		return NULL;
 	if (session == NULL)
 		session = sessions_add(s, ident);

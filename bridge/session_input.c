@@ -91,33 +91,48 @@ static void failed(struct sessions *s, enum codec_status status)
 	show(s, why);
 }
 
-/* Has the address, or the unit that spoke last, had its share? */
+enum counter sessions_share(struct sessions *s)
+{
+	struct conn *conn = s->conn;
+	struct bucket *frames = &conn->source->side[conn->udp].frames;
+	if (conn->known > 0)
+		return STAT_COUNT;
+	if (bucket_empty(frames, s->config->limits.frames_per_address, BUCKET_SECOND, s->now.steady_ms))
+		return STAT_REFUSED_FRAMES_PER_ADDRESS;
+	return s->ops.share(s->ops.ctx, conn) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
+}
+
+/* Has the address, or the unit that spoke last, had its share? Before the first frame nobody knows who it is: session_identify
+ * decides. */
 static bool too_fast(struct sessions *s)
 {
 	struct conn *conn = s->conn;
 	struct session *session = current(s);
-	const struct config *c = s->config;
-	int64_t now = s->now.steady_ms;
-	enum counter reason = STAT_COUNT;
-	if (bucket_empty(&conn->source->frames, c->limits.frames_per_address, BUCKET_SECOND, now))
-		reason = STAT_REFUSED_FRAMES_PER_ADDRESS;
-	else if (session != NULL &&
-		 bucket_empty(&session->frames, c->limits.frames_per_unit, BUCKET_SECOND, now))
+	int64_t most = s->config->limits.frames_per_unit;
+	enum counter reason = conn->stream.codec == NULL ? STAT_COUNT : sessions_share(s);
+	if (reason == STAT_COUNT && session != NULL &&
+		bucket_empty(&session->frames, most, BUCKET_SECOND, s->now.steady_ms))
 		reason = STAT_REFUSED_FRAMES_PER_UNIT;
-	else if (!s->ops.share(s->ops.ctx, conn))
-		reason = STAT_REFUSED_OUTBOX_SHARE;
 	if (reason != STAT_COUNT)
 		conn_refused(conn, reason);
 	return reason != STAT_COUNT;
 }
 
-/* A frame may give many records: each counts. */
+/* A frame may give many records: each counts. A guest does not use up what the unit may send. */
 static void spend(struct sessions *s, struct session *session)
 {
+	struct conn *conn = s->conn;
 	int64_t amount = s->records > 1 ? s->records : 1;
-	bucket_spend(&s->conn->source->frames, amount, BUCKET_SECOND, s->now.steady_ms);
-	if (session != NULL)
+	bucket_spend(&conn->source->side[conn->udp].frames, amount, BUCKET_SECOND, s->now.steady_ms);
+	if (session != NULL && session->conn == conn)
 		bucket_spend(&session->frames, amount, BUCKET_SECOND, s->now.steady_ms);
+}
+
+static void guest_leaves(struct sessions *s)
+{
+	if (s->guest != NULL)
+		memcpy(s->guest->unit.priv, s->guest_priv, sizeof(s->guest_priv));
+	s->guest = NULL;
 }
 
 /* One whole frame. False: not now. */
@@ -133,6 +148,7 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 		conn_whole(conn, s->frame.len);
 	if (status == CODEC_OK)
 		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+	guest_leaves(s);
 	assembly_settle(s->assembly, status);
 	if (s->later)
 		return false;

@@ -31,6 +31,7 @@ struct sessions {
 	struct old_name *old_names;
 	struct session *walk; /* where sessions_catch_up goes on; NULL: at the beginning */
 	struct bucket udp_arrivals, udp_trusted;
+	struct bucket told;        /* of strangers, whether they are on line */
 	struct log_limit lines[2]; /* of strangers that go off line, and that come on line */
 	uint64_t number;
 	const struct codec_options *options;
@@ -50,8 +51,10 @@ struct sessions {
 	size_t owed_before;                                   /* bytes that the connection was owed before it */
 	uint16_t answers, answer_len[ASSEMBLY_PARTS_MAX + 1]; /* frames that answer it */
 	struct session *fresh;                                /* the unit that came with this frame */
-	int64_t records;                                      /* of this frame */
-	bool later; /* its unit came too soon: the frame is to be given once more */
+	struct session *guest; /* the unit of the frame, when it stays with another connection */
+	uint8_t guest_priv[sizeof(((struct codec_unit *)0)->priv)]; /* what its codec knew of it before */
+	int64_t records;                                            /* of this frame */
+	bool later; /* its unit came too soon, or its address had its share: the frame is to be given once more */
 };
 
 /* On line or remembered; NULL: neither. */
@@ -66,8 +69,13 @@ void session_inform(struct sessions *s, struct session *session);
 bool sessions_admit(const struct sessions *s, const struct unit_info *info);
 /* One line about a stranger that comes or goes: not too many of them. */
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online);
+/* Publishes whether it is on line, or has it due. */
+void sessions_tell_status(struct sessions *s, struct session *session);
 /* Is there a place in the memory of units for one more that is not in the units file? */
 bool sessions_remember_more(const struct sessions *s);
+
+/* Has the address of the connection at hand had its share? STAT_COUNT: not yet, or a unit of the units file speaks there. */
+enum counter sessions_share(struct sessions *s);
 
 /* codec_sink.identify. */
 struct codec_unit *session_identify(void *ctx, struct span ident);

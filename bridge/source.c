@@ -97,15 +97,22 @@ struct source *source_find(struct sources *s, const union address *address)
 	return source;
 }
 
-void source_hold(struct sources *s, struct source *source)
+static bool is_idle(const struct source *source)
 {
-	if (source->connections++ == 0 && source != &s->crowd)
-		leave_idle(s, source);
+	return source->side[false].connections == 0 && source->side[true].connections == 0;
 }
 
-void source_release(struct sources *s, struct source *source)
+void source_hold(struct sources *s, struct source *source, bool udp)
 {
-	if (--source->connections == 0 && source != &s->crowd)
+	if (is_idle(source) && source != &s->crowd)
+		leave_idle(s, source);
+	source->side[udp].connections++;
+}
+
+void source_release(struct sources *s, struct source *source, bool udp)
+{
+	source->side[udp].connections--;
+	if (is_idle(source) && source != &s->crowd)
 		join_idle(s, source);
 }
 
@@ -133,25 +140,27 @@ void source_refused(struct sources *s, struct source *source, const union addres
 	enum counter reason, int64_t now_ms)
 {
 	char text[ADDRESS_TEXT_MAX];
+	struct source_side *side = &source->side[udp];
 	stats_add(s->stats, reason, 1);
-	source->refused++;
-	if (source->told_ms != 0 && now_ms - source->told_ms < TELL_EVERY_MS)
+	side->refused++;
+	if (side->told_ms != 0 && now_ms - side->told_ms < TELL_EVERY_MS)
 		return;
 	if (!log_limit_take(&s->refusals[udp], lines_in_all[udp], now_ms))
 		return;
 	address_text(address, text);
 	log_notice("refused %s%s: %s (%llu since the last line)", udp ? "udp " : "", text, stat_reason(reason),
-		(unsigned long long)source->refused);
-	source->refused = 0;
-	source->told_ms = now_ms;
+		(unsigned long long)side->refused);
+	side->refused = 0;
+	side->told_ms = now_ms;
 }
 
 bool source_take_line(struct sources *s, struct source *source, bool udp, int64_t now_ms)
 {
-	if (bucket_empty(&source->lines, LINES_A_MINUTE, BUCKET_MINUTE, now_ms) ||
+	struct bucket *lines = &source->side[udp].lines;
+	if (bucket_empty(lines, LINES_A_MINUTE, BUCKET_MINUTE, now_ms) ||
 		!log_limit_take(&s->lines[udp], lines_in_all[udp], now_ms))
 		return false;
-	bucket_spend(&source->lines, 1, BUCKET_MINUTE, now_ms);
+	bucket_spend(lines, 1, BUCKET_MINUTE, now_ms);
 	return true;
 }
 

@@ -31,17 +31,23 @@ void bucket_spend(struct bucket *bucket, int64_t amount, int64_t period_ms, int6
 
 struct conn;
 
+/* What an address may do over TCP, or over UDP: two accounts, for a forged datagram must not use up what is there for those who
+ * connect. */
+struct source_side {
+	uint32_t connections;
+	struct bucket frames, arrivals, lines; /* arrivals: units that came on line */
+	uint64_t refused;                      /* since the last line */
+	int64_t told_ms;                       /* of the last line; 0: none yet */
+};
+
 struct source {
 	uint8_t key[16];
-	uint32_t connections;
+	struct source_side side[2];            /* over TCP, and over UDP */
 	struct share fresh, conns, units;      /* connections without and with a unit, and strangers' units */
 	struct conn *fresh_conns, *unit_conns; /* the same connections, the oldest first */
-	struct bucket frames, arrivals, lines,
-		trusted;               /* arrivals: units that came on line; trusted: since when they are */
-	uint64_t refused;              /* since the last line */
-	int64_t told_ms;               /* of the last line; 0: none yet */
-	uint64_t stored, stored_epoch; /* bytes that came into the outbox: see uplink.c */
-	struct source *prev, *next;    /* those without connections, the longest first */
+	struct bucket trusted;                 /* units that are trusted by now; over TCP */
+	uint64_t stored, stored_epoch;         /* bytes that came into the outbox: see uplink.c */
+	struct source *prev, *next;            /* those without connections, the longest first */
 	UT_hash_handle hh;
 };
 
@@ -53,8 +59,8 @@ void sources_free(struct sources *sources);
 /* Never NULL; when memory is short many addresses share one. Valid until the next call without source_hold. */
 struct source *source_find(struct sources *sources, const union address *address);
 /* For each connection of the address, while it lasts. */
-void source_hold(struct sources *sources, struct source *source);
-void source_release(struct sources *sources, struct source *source);
+void source_hold(struct sources *sources, struct source *source, bool udp);
+void source_release(struct sources *sources, struct source *source, bool udp);
 
 /* Who holds most of fresh connections, connections with units, strangers' units. */
 struct shares *sources_fresh(struct sources *sources);

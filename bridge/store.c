@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* --- guard --- */
@@ -56,6 +57,20 @@ int store_guarded(struct store *s, int (*work)(struct store *s, void *arg), void
 }
 
 /* --- open and close --- */
+
+/* Pages are not filled to the brim, and a transaction needs free ones to work in. */
+static uint64_t map_size(uint64_t size)
+{
+	return (size * 2 + (128u << 20)) & ~UINT64_C(0xffff);
+}
+
+bool store_fits(uint64_t size)
+{
+	uint64_t need = map_size(size);
+	void *map = need < SIZE_MAX ? mmap(NULL, (size_t)need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+				    : MAP_FAILED;
+	return map != MAP_FAILED && munmap(map, (size_t)need) == 0;
+}
 
 struct store *store_open(const struct store_options *options, char *why, size_t why_size)
 {
@@ -126,8 +141,7 @@ int store_open_env(struct store *s, void *arg)
 	int rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return rc;
-	/* pages are not filled to the brim, and a transaction needs free ones to work in */
-	mdb_env_set_mapsize(s->env, (s->options.size * 2 + (128u << 20)) & ~(size_t)0xffff);
+	mdb_env_set_mapsize(s->env, (size_t)map_size(s->options.size));
 	mdb_env_set_maxdbs(s->env, 4);
 	mdb_env_set_assert(s->env, on_assert);
 	remove_readers(s);

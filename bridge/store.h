@@ -32,6 +32,9 @@ struct store_refusal {
 	int64_t when_ms;
 };
 
+/* Is there address space for so many bytes of messages? 32-bit machines and limits of the process know less than 1024G. */
+bool store_fits(uint64_t size);
+
 /* Creates what is missing. NULL: `why` says what is wrong and what to do. */
 struct store *store_open(const struct store_options *options, char *why, size_t why_size);
 void store_close(struct store *store);

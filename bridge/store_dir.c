@@ -1,6 +1,8 @@
 /* store_dir: see store_dir.h. */
 #include "store_dir.h"
 
+#include "directory.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -62,16 +64,17 @@ bool store_dir_make(const char *path, bool displace, char *why, size_t size)
 	struct stat st;
 	above(path, parent);
 	above(parent, grandparent);
-	bool new_parent = mkdir(parent, 0755) == 0;
-	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+	bool there = stat(path, &st) == 0, new_parent = stat(parent, &st) != 0;
+	if (there && stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
 		errno = ENOTDIR;
 		if (!displace || !displace_it(path))
 			goto failed;
+		there = false;
 	}
-	if (mkdir(path, 0700) == 0)
-		store_dir_sync(parent);
-	else if (errno != EEXIST)
+	if (!directory_make(path))
 		goto failed;
+	if (!there)
+		store_dir_sync(parent);
 	if (new_parent)
 		store_dir_sync(grandparent);
 	return true;

@@ -10,7 +10,7 @@
 #define STORE_WHY_MAX 700
 #define STORE_LOCK_FILE "tracker2mqtt.lock"
 
-/* Makes the directory and the one above it where they are missing, and sees that the disk has them. `displace`: a file in
+/* Makes the directory and those above it where they are missing, and sees that the disk has them. `displace`: a file in
  * its place is moved aside. False: `why`. */
 bool store_dir_make(const char *path, bool displace, char *why, size_t size);
 /* A descriptor that locks the directory as long as it is open; -1: `why`. */

@@ -133,6 +133,12 @@ struct frame {
 	size_t len;
 };
 
+/* A whole frame that somebody gave as the text of a command. */
+struct codec_whole {
+	struct span text; /* what of it may be published as a text; empty: nothing */
+	uint16_t message; /* the named commands with this message say the same; 0: unknown */
+};
+
 struct codec {
 	const char *name;  /* protocol.id */
 	const char *title; /* for people */
@@ -147,6 +153,9 @@ struct codec {
 	/* OK, or why there is no record. Never fails for want of memory. `scratch` is for the record. */
 	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
 		const struct codec_sink *sink);
+	/* Are these bytes, given as a text, a whole frame to a unit, as manuals print them? `own`: for a unit of this codec;
+	 * then one whose delimiters were left out is a frame as well. */
+	bool (*is_whole)(struct span bytes, bool own, struct codec_whole *out);
 	/* The bytes of a command for link->unit, checked by command_check; NO_ROOM when it does not fit. */
 	enum codec_status (*encode)(struct codec_link *link, const struct command *command, struct writer *out,
 		struct command_token *token);
@@ -159,9 +168,13 @@ const struct codec *codec_find(const char *name);
 
 /* One connection or datagram as a stream of frames: recognise, frame, decode. */
 struct codec_stream {
-	const struct codec *codec; /* pinned by the first recognised frame, for life */
+	const struct codec *codec; /* pinned by the first recognised frame; over TCP for life */
 	struct codec_link link;
 };
+
+/* The bytes begin a datagram: it stands for itself, so another codec that recognises it is pinned instead. Else a datagram with a
+ * forged sender would choose the protocol of all that follow. */
+void codec_begin_datagram(struct codec_stream *stream, struct span in);
 
 /* Finds the next frame in the bytes at hand. OK: give out->len bytes behind out->skip to codec_decode. MORE:
  * drop out->skip and keep the rest. NOT_MINE: at the end of a stream that was never recognised; drop all.

@@ -62,6 +62,15 @@ static enum codec_status recognise(struct codec_stream *stream, struct span in, 
 	return stream->link.quiet_ms == CODEC_QUIET_FINAL ? CODEC_NOT_MINE : CODEC_MORE;
 }
 
+void codec_begin_datagram(struct codec_stream *stream, struct span in)
+{
+	size_t skip;
+	struct codec_stream fresh = {.link = {.quiet_ms = CODEC_QUIET_FINAL}};
+	if (stream->codec == NULL || recognise(&fresh, in, &skip) != CODEC_OK || fresh.codec == stream->codec)
+		return;
+	*stream = (struct codec_stream){.codec = fresh.codec};
+}
+
 enum codec_status codec_next(struct codec_stream *stream, struct span in, struct frame *out)
 {
 	size_t noise = 0;

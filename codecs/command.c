@@ -64,6 +64,30 @@ const char *command_complete(struct command *command)
 	return NULL;
 }
 
+void command_example(const struct command_spec *spec, struct writer *out)
+{
+	unsigned given = 0;
+	writer_text(out, "{\"command\":\"");
+	writer_text(out, spec->name);
+	writer_text(out, "\"");
+	for (size_t i = 0; i < COMMAND_ARGS_MAX && spec->args[i].param.key != NULL; i++) {
+		const struct command_arg *arg = &spec->args[i];
+		if (arg->standard != NULL)
+			continue;
+		writer_text(out, given++ == 0 ? ",\"args\":{\"" : ",\"");
+		writer_text(out, arg->param.key);
+		writer_text(out, "\":");
+		if (arg->param.type == PARAM_INTEGER) {
+			writer_decimal(out, (uint64_t)arg->param.min, 1);
+		} else {
+			writer_text(out, "\"");
+			writer_text(out, arg->example);
+			writer_text(out, "\"");
+		}
+	}
+	writer_text(out, given > 0 ? "}}" : "}");
+}
+
 const struct command_value *command_value(
 	const struct command *command, struct span name, const struct command_arg **arg)
 {

@@ -76,6 +76,9 @@ const char *command_check_value(const struct command_arg *arg, const struct comm
 /* Fills in the standard values. NULL, or the name of an argument that is missing. */
 const char *command_complete(struct command *command);
 
+/* Writes a request for it as JSON, with every argument that must be given. */
+void command_example(const struct command_spec *spec, struct writer *out);
+
 /* The value of the argument with this name in the pattern; NULL when there is none. */
 const struct command_value *command_value(
 	const struct command *command, struct span name, const struct command_arg **arg);

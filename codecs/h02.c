@@ -206,5 +206,6 @@ const struct codec codec_h02 = {
 	.sniff = h02_sniff,
 	.frame = h02_frame,
 	.decode = h02_decode,
+	.is_whole = h02_is_whole,
 	.encode = h02_encode,
 };

@@ -49,6 +49,7 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 	enum h02_answer form, const struct codec_sink *sink);
 enum codec_status h02_encode(struct codec_link *link, const struct command *command, struct writer *out,
 	struct command_token *token);
+bool h02_is_whole(struct span bytes, bool own, struct codec_whole *out);
 
 extern const struct command_spec h02_commands[];
 

@@ -187,3 +187,36 @@ enum codec_status h02_encode(
 	writer_u8(out, '#');
 	return out->full ? CODEC_NO_ROOM : CODEC_OK;
 }
+
+/* What stands before the first comma; it and the comma are taken off the rest. */
+static struct span take_field(struct span *rest)
+{
+	size_t n = 0;
+	while (n < rest->len && rest->ptr[n] != ',')
+		n++;
+	struct span field = span_of(rest->ptr, n);
+	*rest = span_after(*rest, n < rest->len ? n + 1 : n);
+	return field;
+}
+
+/* *XX,<ident>,<what a text command may be># */
+bool h02_is_whole(struct span bytes, bool own, struct codec_whole *out)
+{
+	bool star = bytes.len > 0 && bytes.ptr[0] == '*',
+	     end = bytes.len > 0 && bytes.ptr[bytes.len - 1] == '#';
+	struct span rest = span_after(bytes, star ? 1 : 0), maker = take_field(&rest),
+		    ident = take_field(&rest);
+	for (size_t i = 0; i < maker.len; i++)
+		if (maker.ptr[i] < 'A' || maker.ptr[i] > 'Z')
+			return false;
+	bool number = ident.len >= 10;
+	for (size_t i = 0; i < ident.len; i++)
+		number &= byte_is_digit(ident.ptr[i]);
+	if (maker.len != 2 || !(star || (number && (end || own))) || rest.len == 0)
+		return false;
+	size_t n = 0;
+	while (n < rest.len && rest.ptr[n] != '#')
+		n++;
+	*out = (struct codec_whole){span_of(rest.ptr, n), 0};
+	return true;
+}

@@ -61,11 +61,12 @@ bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 
 int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned decimals)
 {
-	__extension__ typedef __int128 wide;
-	int64_t up = mul * power10(decimals), down = div * power10(d.scale), number;
+	unsigned both = decimals < d.scale ? decimals : d.scale; /* powers of ten that cancel */
+	int64_t up = mul * power10(decimals - both), down = div * power10(d.scale - both), number;
 	if (!__builtin_mul_overflow(d.digits, up, &number) && number <= INT64_MAX - down / 2)
 		return (number + down / 2) / down;
-	return (int64_t)(((wide)d.digits * up + down / 2) / down);
+	/* up * down fits: the greatest are 1852 and 3600000 * 10^9 */
+	return d.digits / down * up + (d.digits % down * up + down / 2) / down;
 }
 
 /* Value from degrees and minutes, both as texts. */

@@ -458,5 +458,6 @@ const struct codec codec_jt808 = {
 	.sniff = jt808_sniff,
 	.frame = jt808_frame_next,
 	.decode = jt808_decode,
+	.is_whole = jt808_is_whole,
 	.encode = jt808_encode,
 };

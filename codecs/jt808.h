@@ -73,6 +73,7 @@ enum codec_status jt808_attributes(
 
 enum codec_status jt808_encode(struct codec_link *link, const struct command *command, struct writer *out,
 	struct command_token *token);
+bool jt808_is_whole(struct span bytes, bool own, struct codec_whole *out);
 extern const struct command_spec jt808_commands[];
 
 /* Does this command of ours have a specific answer besides the general one? */

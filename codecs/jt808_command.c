@@ -136,3 +136,17 @@ enum codec_status jt808_encode(
 	writer_hex(&w, span_of(raw, 2));
 	return out->full ? CODEC_NO_ROOM : CODEC_OK;
 }
+
+/* 7E, message id, the rest of the header, body, check, 7E. */
+bool jt808_is_whole(struct span bytes, bool own, struct codec_whole *out)
+{
+	bool delimited = bytes.len >= 15 && bytes.ptr[0] == 0x7e && bytes.ptr[bytes.len - 1] == 0x7e;
+	size_t at = delimited ? 1 : 0;
+	if (!delimited && (!own || bytes.len < 13))
+		return false;
+	*out = (struct codec_whole){span_of(NULL, 0), (uint16_t)(bytes.ptr[at] << 8 | bytes.ptr[at + 1])};
+	bool known = delimited;
+	for (const struct command_spec *s = jt808_commands; s->name != NULL; s++)
+		known |= s->message == out->message;
+	return known;
+}

@@ -94,9 +94,11 @@ class Broker:
         self.process = subprocess.Popen(["mosquitto", "-c", self.config], stdout=self.log, stderr=self.log)
 
         def answers():
+            """To MQTT, not only to a connect: before its loop runs, mosquitto forgets a SIGTERM."""
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return True
+                with socket.create_connection(("127.0.0.1", self.port), 1) as s:
+                    s.sendall(bytes.fromhex("100c00044d5154540402003c0000"))
+                    return len(s.recv(4)) == 4
             except OSError:
                 return False
 
@@ -219,8 +221,15 @@ class Bridge:
         except OSError:
             return False
 
-    def wait_connected(self):
+    def wait_connected(self, forwards=True):
+        """Connected, and subscribed to commands: `online` is published behind that. `forwards`: the broker shows it to others."""
         wait_for(lambda: "connected to broker" in self.log(), "the broker connection")
+        mqtt = self.sections["mqtt"]
+        if not forwards or "username" in mqtt or "tls" in mqtt:
+            return
+        sub = Subscriber(mqtt["port"], f"{self.sections['publish'].get('prefix', 'trackers')}/bridge/+/status")
+        sub.wait(lambda m: m.payload == b"online", "the bridge's status")
+        sub.close()
 
     def log(self):
         return self.log_path.read_bytes()[self.log_start:].decode()

@@ -101,7 +101,7 @@ def test_puback_table(fake, start):
     refusing = [True]
     fake.on_publish = lambda p: codes.get(p.topic, 0) if refusing[0] else 0
     bridge = start()
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     for code, _ in PUBACK_TABLE:
         report(bridge, ident_of(code))
     report(bridge, GOOD)
@@ -130,7 +130,7 @@ def test_the_line_for_a_refusal(fake, start, code):
     """Topic, reason and cure, once a minute whatever the number."""
     fake.on_publish = lambda p: code if p.topic == BAD_TOPIC else 0
     bridge = start(mqtt={"username": "bridge"})
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     report(bridge, BAD, 50)
     wait_for(lambda: f"the broker does not take {BAD_TOPIC}: " in bridge.log(), "the line")
     assert f"(0x{code:02x}): " in bridge.log() and "messages wait" in bridge.log()
@@ -144,7 +144,7 @@ def test_healthz_says_why(fake, start):
     port = free_port()
     fake.on_publish = lambda p: 0x87 if p.topic == BAD_TOPIC else 0
     bridge = start(metrics={"listen": f"127.0.0.1:{port}"})
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
 
     def health():
         try:
@@ -171,7 +171,7 @@ def test_close(fake, start, version, how):
     """The broker closes the connection at one topic: found, set aside, and all others arrive."""
     fake.on_publish = lambda p: how if p.topic == BAD_TOPIC else 0
     bridge = start(version)
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     report(bridge, GOOD)
     report(bridge, BAD)
     report(bridge, GOOD, 3, 10)
@@ -192,7 +192,7 @@ def test_silence_for_one(fake, start):
     """A broker that never acknowledges one message, but others: the message comes again over new connections, and is set aside."""
     fake.on_publish = lambda p: None if p.topic == BAD_TOPIC else 0
     bridge = start(mqtt={"ack_timeout": "1s"})
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     report(bridge, BAD)
     report(bridge, GOOD, 5)
     fake.wait_taken(GOOD_TOPIC, 5)
@@ -206,7 +206,7 @@ def test_silence_once(fake, start):
     seen = []
     fake.on_publish = lambda p: None if p.topic == BAD_TOPIC and not seen and not seen.append(1) else 0
     bridge = start(mqtt={"ack_timeout": "1s"})
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     report(bridge, BAD)
     report(bridge, GOOD)
     fake.wait_taken(BAD_TOPIC)
@@ -263,7 +263,7 @@ def test_acknowledgements_lost_at_each_close(fake, start, version):
 def test_a_broker_that_comes_and_goes_sets_nothing_aside(fake, start):
     """Connections that break at random moments, with messages on their way, five times in a row: nothing is set aside."""
     bridge = start()
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     fake.on_publish = lambda p: 0 if p.topic != GOOD_TOPIC else None  # slow: all stay on their way
     for n in range(5):
         before = len(fake.published)

@@ -77,7 +77,7 @@ def test_a_flood_of_properties(fake, make_bridge):
     """A packet of a quarter of a gigabyte, full of small properties, is not read to its end."""
     head = packet(PUBLISH, b"")[:1] + b"\xff\xff\xff\x7f" + b"\0\1t" + b"\xf0\xff\xff\x7f"
     bridge = make_bridge({"mqtt": {"port": fake.port}}, program=[PLAIN / "tracker2mqtt"])
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     before = bridge.memory_kib()
     fake.on_publish = lambda p: head + b"\x26\0\0\0\0" * (20 << 20)
     unit = Unit(bridge.port)
@@ -103,7 +103,7 @@ def test_a_packet_identifier_that_is_not_free(fake, make_bridge):
     fake.on_publish = answer
     bridge = make_bridge({"mqtt": {"port": fake.port, "ack_timeout": "1h"}, "limits": {"frames_per_unit": 0},
                           "outbox": {"sync": "never"}})
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     unit = Unit(bridge.port)
     unit.send(v1("9170503816"))
     unit.receive_until(b"#")

@@ -84,7 +84,7 @@ def test_an_acl_without_write(run):
 @pytest.mark.parametrize("version", [4, 5])
 def test_a_message_larger_than_the_broker_takes(run, version):
     broker, bridge = run("max_packet_size 20000\n", version)
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     subscriber = Subscriber(broker.port)
     unit = Unit(bridge.port)
     for part in long_document():
@@ -107,7 +107,7 @@ def test_a_message_larger_than_the_broker_takes(run, version):
 @pytest.mark.parametrize("version", [4, 5])
 def test_no_retained_messages(run, version):
     broker, bridge = run("retain_available false\n", version)
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     wait_for(lambda: "keeps no retained messages" in bridge.log(), "the words")
     subscriber = Subscriber(broker.port)
     report(bridge, 20)
@@ -144,7 +144,7 @@ def test_no_qos_1(run, version):
 
 def test_qos_0_by_option_with_any_broker(run):
     broker, bridge = run("", 5, qos=0)
-    bridge.wait_connected()
+    bridge.wait_connected(forwards=False)
     subscriber = Subscriber(broker.port)
     report(bridge, 50)
     subscriber.on(TOPIC, 50)
@@ -161,7 +161,7 @@ def test_a_broker_with_small_packets_is_not_left(make_bridge):
     fake.on_publish = lambda p: sizes.append(p) or 0
     try:
         bridge = make_bridge({"mqtt": {"port": fake.port}, "publish": {"raw": "yes", "instance": "i" * 60}})
-        bridge.wait_connected()
+        bridge.wait_connected(forwards=False)
         for more in ("", "1", "12"):  # with these three, a message of each size around the limit
             unit = Unit(bridge.port)
             for n in range(460, 540):

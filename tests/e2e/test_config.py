@@ -2,9 +2,14 @@
 sample is complete, equals the defaults and the file in etc/; the environment overrides."""
 
 import os
+import pathlib
+import resource
+import shutil
 import subprocess
+import tempfile
 
-from conftest import BUILD, ROOT, free_port
+import pytest
+from conftest import BUILD, PATIENCE, ROOT, free_port, stop, wait_for
 
 PROGRAM = BUILD / "tracker2mqtt"
 
@@ -56,10 +61,13 @@ def test_ten_faults_give_ten_lines(tmp_path):
     assert "18 faults" in result.stderr
 
 
-def test_sample_loads_and_equals_etc():
-    printed = subprocess.run([PROGRAM, "--print-config"], capture_output=True, text=True, check=True).stdout
+HOMELESS = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_STATE_HOME")}
+
+
+def test_sample_loads_and_equals_etc(tmp_path):
+    printed = subprocess.run([PROGRAM, "--print-config"], capture_output=True, text=True, check=True, env=HOMELESS).stdout
     assert printed == (ROOT / "etc/tracker2mqtt.ini").read_text()
-    assert check(ROOT / "etc/tracker2mqtt.ini").returncode == 0
+    assert check(ROOT / "etc/tracker2mqtt.ini", TRACKER2MQTT_OUTBOX_PATH=str(tmp_path / "outbox")).returncode == 0
 
 
 def test_faults_outside_of_lines(tmp_path):
@@ -137,3 +145,92 @@ def test_man_pages_have_every_option_and_the_table_of_commands():
     for word in help_text.split("Options of the configuration")[0].split():
         if word.startswith("--"):
             assert word.rstrip(",") in page
+
+
+@pytest.fixture
+def ordinary():
+    """A directory of an ordinary user's, with the program in it, and how to run that as him."""
+    with tempfile.TemporaryDirectory() as name:
+        home = pathlib.Path(name)
+        home.chmod(0o755)
+        shutil.copy(PROGRAM, home / "tracker2mqtt")
+        (home / "home").mkdir()
+        user = os.geteuid()
+        if user == 0:
+            user = 65534
+            os.chown(home / "home", user, user)
+
+        def start(*args, function=subprocess.run, **environment):
+            options = {"capture_output": True, "timeout": PATIENCE} if function == subprocess.run else {"stderr": subprocess.PIPE}
+            return function([home / "tracker2mqtt", *args], text=True, user=user, group=user if user == 65534 else None,
+                            extra_groups=[] if user == 65534 else None, cwd=home / "home",
+                            env={**HOMELESS, "HOME": str(home / "home"), **environment}, **options)
+
+        yield home / "home", start
+
+
+@pytest.mark.parametrize("state", [None, "elsewhere"])
+def test_an_ordinary_user_needs_no_directory_of_the_system(ordinary, state):
+    """As in the README: print, check, run. The directories above the outbox do not exist yet."""
+    home, start = ordinary
+    environment = {"XDG_STATE_HOME": str(home / state)} if state else {}
+    outbox = (home / state if state else home / ".local/state") / "tracker2mqtt/outbox"
+    printed = start("--print-config", **environment).stdout
+    assert f"\npath = {outbox}\n" in printed
+    port = free_port()
+    ini = home / "tracker2mqtt.ini"
+    for text in (printed.replace("0.0.0.0:8888", f"127.0.0.1:{port}").replace("port = 1883", f"port = {free_port()}"),
+                 f"[listen]\ntcp = 127.0.0.1:{port}\nudp =\n[mqtt]\nport = {free_port()}\n"):
+        ini.write_text(text)
+        assert start("-t", "-c", ini, **environment).returncode == 0
+        process = start("-c", ini, function=subprocess.Popen, **environment)
+        try:
+            line = wait_for(process.stderr.readline, "a line")
+            while "listening" not in line and "cannot start" not in line:
+                line = wait_for(process.stderr.readline, "a line")
+            assert "listening" in line
+            assert (outbox / "data.mdb").exists() and outbox.stat().st_mode & 0o777 == 0o700
+        finally:
+            stop(process)
+            process.stderr.close()
+
+
+def test_the_service_and_root_keep_the_directory_of_the_system(ordinary):
+    home, start = ordinary
+    text = start("--print-config", STATE_DIRECTORY="/var/lib/tracker2mqtt").stdout  # what systemd gives the service
+    assert "\npath = /var/lib/tracker2mqtt/outbox\n" in text
+
+
+def test_the_check_names_directories_that_cannot_be_made(ordinary, tmp_path):
+    home, start = ordinary
+    (home / "file").write_text("")
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o755)
+    for path, why in (("/proc/nothing/outbox", "/proc"), (home / "file/below/outbox", "Not a directory"),
+                      (home / "file", "Not a directory"), (f"{tmp_path}/locked/a/b", "Permission denied")):
+        ini = home / "a.ini"
+        ini.write_text(f"[outbox]\npath = {path}\n")
+        before = sorted(home.rglob("*"))
+        result = start("-t", "-c", ini)
+        assert result.returncode == 1 and f"[outbox] path = {path} cannot be made" in result.stderr and why in result.stderr
+        assert sorted(home.rglob("*")) == before, "the check makes nothing"
+    for path in ("outbox", "./outbox", "a/b/c/", home / "new/outbox", home):
+        ini.write_text(f"[outbox]\npath = {path}\n")
+        assert start("-t", "-c", ini).returncode == 0, path
+
+
+def test_an_outbox_above_the_address_space_is_a_fault(tmp_path):
+    """Where it is small: a limit of the process stands for a 32-bit machine."""
+    plain = pathlib.Path(os.environ.get("T2M_PLAIN", BUILD)) / "tracker2mqtt"
+    ini = tmp_path / "a.ini"
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+
+    for size, code in (("1G", 1), ("1024G", 1), ("300M", 0)):
+        ini.write_text(f"[outbox]\npath = {tmp_path}/outbox\nsize = {size}\n[listen]\ntcp = 127.0.0.1:0\nudp =\n")
+        result = subprocess.run([plain, "-t", "-c", ini], capture_output=True, text=True, timeout=30, preexec_fn=limited)
+        assert result.returncode == code and ("[outbox] size" in result.stderr) == (code == 1), result.stderr
+    ini.write_text(ini.read_text().replace("300M", "1G"))
+    result = subprocess.run([plain, "-c", ini], capture_output=True, text=True, timeout=30, preexec_fn=limited)
+    assert result.returncode == 1 and "[outbox] size" in result.stderr, "not a mere: cannot allocate memory"

@@ -169,7 +169,7 @@ def test_the_bridge_stops(world):
 def test_the_end_is_told_after_a_restart_of_the_broker(make_bridge, subscribe, broker):
     bridge = make_bridge()
     bridge.wait_connected()
-    sub = subscribe()
+    sub = subscribe(client_id="asker", clean=False)  # the broker keeps the subscription
     unit = connected(bridge)
     ask(sub, payload="S32,130305,1", id="a")
     unit.receive()
@@ -177,8 +177,7 @@ def test_the_end_is_told_after_a_restart_of_the_broker(make_bridge, subscribe, b
     broker.stop()
     unit.send(f"*HQ,{IDENT},V4,S32,1,130305,{BLOCK}#")
     broker.start()
-    again = subscribe()
-    assert again.on(REPLY, where=lambda m: m.record["status"] == "answered")
+    assert sub.on(REPLY, where=lambda m: m.record["status"] == "answered")
     unit.close()
 
 

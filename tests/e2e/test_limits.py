@@ -6,7 +6,7 @@ import time
 
 import pytest
 from conftest import ROOT, Unit, v1, wait_for
-from test_jt808 import frame
+from test_jt808 import frame, location
 
 
 @pytest.fixture
@@ -147,11 +147,29 @@ def test_units_over_udp_that_come_too_fast_from_anywhere(limited, tmp_path):
 
 
 def test_units_in_all(limited):
-    bridge, _, counted = limited(limits={"units": 2})
-    relay = Unit(bridge.port)
-    relay.send("".join(v1(f"917050381{n}") for n in range(3)))
+    bridge, sub, counted = limited(limits={"units": 2})
+    relay, late = Unit(bridge.port), Unit(bridge.port)
+    relay.send("".join(v1(f"917050381{n}", clock(n)) for n in range(3)))
     counted("refused.units")
-    relay.close()
+    late.send(v1("9170503819", clock(9)))
+    counted("refused.units", 2)
+    for n in range(2):
+        sub.on(f"trackers/917050381{n}/position")
+        relay.send(v1(f"917050381{n}", clock(10 + n)))  # those who are on line stay
+        sub.on(f"trackers/917050381{n}/position", 2)
+    relay.finish()
+    for n in range(2):
+        sub.on(f"trackers/917050381{n}/status", where=lambda m: m.record["state"] == "offline")
+    again = Unit(bridge.port)
+    again.send(v1("9170503812", clock(20)))  # now there is room
+    assert b"V4,V1" in again.receive()
+    sub.on("trackers/9170503812/position")
+    refused = sub.now(lambda m: m.topic in ("trackers/9170503812/position", "trackers/9170503819/position"))
+    assert [m.record["timestamp"] % 86400 for m in refused] == [20], "only what came when there was room"
+    stats = sub.on("trackers/bridge/test/stats")[-1].record
+    assert stats["refused.units"] == 2
+    again.close()
+    late.close()
 
 
 def test_one_takeover_a_second(limited):
@@ -246,3 +264,14 @@ def test_a_full_table_gives_up_udp_peers_never_tcp(limited):
     counted("refused.max_connections")
     for unit in [tcp, *peers, *more]:
         unit.close()
+
+
+def test_each_record_of_a_batch_counts(limited):
+    bridge, sub, counted = limited(limits={"frames_per_unit": 50})
+    unit = Unit(bridge.port)
+    items = b"".join(b"\0\x1c" + location(f"2601011212{n:02d}") for n in range(30))
+    for serial in range(4):
+        unit.send(frame(0x0704, (30).to_bytes(2, "big") + b"\1" + items, serial=serial))
+    counted("refused.frames_per_unit")
+    sub.on("trackers/13912345678/position", 120)
+    unit.close()

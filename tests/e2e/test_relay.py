@@ -109,3 +109,19 @@ def test_a_server_without_a_name_disturbs_nobody(make_bridge, subscribe):
         assert b",V4,V1," in unit.receive()
     wait_for(lambda: "the server's name is not known yet" in bridge.log(), "the log")
     unit.close()
+
+
+def test_strangers_open_no_connections_to_the_platform(world):
+    """Those that are trusted at once do, and no others until they have behaved like units."""
+    bridge, platform, sub = world()
+    crowd = Unit(bridge.port)
+    crowd.send("".join(v1(f"{800000 + n}") for n in range(120)))
+    data = b""
+    while data.count(b"#") < 120:
+        data += crowd.receive()
+    sub.on("trackers/800119/position")
+    for n in range(50):
+        sub.on(f"platform/{800000 + n}/position")
+    there = {m.topic.split("/")[1] for m in sub.now(lambda m: m.topic.startswith("platform/8"))}
+    assert len(there) == 50
+    crowd.close()

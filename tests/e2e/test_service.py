@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import ROOT, Bridge, Unit, free_port, v1, wait_for
+from conftest import BUILD, ROOT, Bridge, Broker, Unit, free_port, v1, wait_for
 
 UNIT = ROOT / "etc/tracker2mqtt.service"
 
@@ -49,11 +49,92 @@ def test_what_systemd_is_told(notified, tmp_path):
     bridge.log_file.close()
 
 
-def test_the_password_comes_from_a_credential(tmp_path):
-    secret = tmp_path / "mqtt-password"
-    secret.write_text("\n")  # what SetCredential= gives where no file is
-    bridge = Bridge(tmp_path, free_port(), environment={"TRACKER2MQTT_MQTT_PASSWORD_FILE": str(secret)})
-    assert bridge.stop() == 0
+@pytest.fixture
+def guarded(tmp_path):
+    """A broker that knows one user: bridge, secret."""
+    directory = tmp_path / "guarded"
+    directory.mkdir()
+    passwords = directory / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "bridge", "secret"], check=True, capture_output=True)
+    passwords.chmod(0o644)
+    b = Broker(directory, f"password_file {passwords}\n")
+    b.stop()
+    b.config.write_text(b.config.read_text().replace("allow_anonymous true", "allow_anonymous false"))
+    b.start()
+    yield b
+    b.stop()
+
+
+@pytest.fixture
+def service(tmp_path, guarded):
+    """The bridge as the unit file starts it: with the credential that is there, or the one that the unit file sets."""
+    made = []
+
+    def make(directory, credential, **mqtt):
+        directory.mkdir()
+        text = UNIT.read_text()
+        name = re.search(r"\nLoadCredential=(\S+?):/etc/tracker2mqtt/(\S+)", text)
+        standard = re.search(r"\nSetCredential=" + name[1] + r":(.*)", text)[1].replace("\\n", "\n")
+        given = directory / "credentials"
+        given.mkdir()
+        (given / name[1]).write_text(standard if credential is None else credential)
+        if credential is not None:
+            (directory / name[2]).write_text(credential)
+        environment = {"CREDENTIALS_DIRECTORY": str(given)}
+        for key, value in re.findall(r"\nEnvironment=(\w+)=(.*)", text):
+            environment[key] = value.replace("%d", str(given))
+        bridge = Bridge.__new__(Bridge)
+        made.append(bridge)
+        try:
+            bridge.__init__(directory, guarded.port, {"mqtt": mqtt}, environment=environment)
+        except AssertionError:
+            pass  # it has ended; the caller looks why
+        shell = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", bridge.path], capture_output=True, text=True, timeout=30)
+        return bridge, shell
+
+    yield make
+    for bridge in made:
+        if bridge.process.poll() is None:
+            assert bridge.stop() == 0
+
+
+@pytest.mark.parametrize("credential, mqtt", [
+    ("secret\n", {}), ("secret", {}),
+    (None, {"password": "secret"}), ("", {"password": "secret"}), ("\n", {"password": "secret"}),
+    (None, {"password_file": "{}"}), ("\n", {"password_file": "{}"})])
+def test_the_password_comes_from_a_credential(service, tmp_path, credential, mqtt):
+    """From one place: the credential, or the configuration when there is none; and `-t` in a shell agrees."""
+    (tmp_path / "file").write_text("secret\n")
+    mqtt = {key: value.format(tmp_path / "file") for key, value in mqtt.items()}
+    bridge, shell = service(tmp_path / "service", credential, username="bridge", **mqtt)
+    assert shell.returncode == 0, shell.stderr
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("credential, mqtt, fault", [
+    ("secret\n", {"username": "bridge", "password": "secret"}, "both set"),
+    ("secret\n", {"username": "bridge", "password_file": "{}"}, "both set"),
+    (None, {"username": "bridge", "password": "secret", "password_file": "{}"}, "both set"),
+    ("secret\n", {}, "needs a username"), (None, {"password_file": "{}"}, "needs a username"),
+    ("x" * 600 + "\n", {"username": "bridge"}, "too long"), (None, {"username": "b", "password_file": "/nowhere"}, "/nowhere: No such file")])
+def test_what_the_service_refuses_the_check_names(service, tmp_path, credential, mqtt, fault):
+    (tmp_path / "file").write_text("secret\n")
+    mqtt = {key: value.format(tmp_path / "file") for key, value in mqtt.items()}
+    bridge, shell = service(tmp_path / "service", credential, **mqtt)
+    assert bridge.process.wait(30) == 1 and fault in bridge.log()
+    assert shell.returncode == 1 and fault in shell.stderr
+
+
+def test_a_wrong_credential_is_refused_by_the_broker(service, tmp_path):
+    bridge, _ = service(tmp_path / "service", "wrong\n", username="bridge")
+    wait_for(lambda: "refuses: Not authorized" in bridge.log(), "the refusal")
+
+
+def test_an_empty_password_file_is_none(service, tmp_path):
+    (tmp_path / "empty").write_text("\n")
+    bridge, shell = service(tmp_path / "service", None, username="bridge", password="secret", password_file=str(tmp_path / "empty"))
+    assert shell.returncode == 0, shell.stderr
+    bridge.wait_connected()
 
 
 def test_the_unit_file():
@@ -66,7 +147,7 @@ def test_the_unit_file():
     assert not left, left
     text = UNIT.read_text()
     for line in ("Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "WatchdogSec=", "StateDirectory=tracker2mqtt",
-                 "LimitNOFILE=", "LoadCredential=mqtt-password:"):
+                 "LimitNOFILE=", "LoadCredential=mqtt-password:", "RestartPreventExitStatus=1\n"):
         assert f"\n{line}" in text
 
 

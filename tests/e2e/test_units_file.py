@@ -1,11 +1,14 @@
 """The units file names units, gives them options of their own and, with unknown = reject, says who is admitted."""
 
 import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 from conftest import BUILD, Unit, v1, wait_for
 from test_jt808 import frame, location
+from test_strangers import unit_from
 
 UNITS = """[9170503816]
 name = Van 12
@@ -168,3 +171,46 @@ def test_a_reload_that_changes_names_leaves_nothing_under_the_old_ones(make_brid
     wait_for(lambda: set(retained(subscribe)) == {"trackers/9170503816/status", "trackers/9170503818/status"}, "the old names' end")
     for unit in (first, plain):
         unit.close()
+
+
+@pytest.mark.parametrize("what", ["outbox", "frames"])
+def test_a_unit_of_the_file_is_heard_though_its_address_had_its_share(make_bridge, tmp_path, broker, what):
+    """Units of others share its address, as behind an operator's router; it comes on a new connection each time."""
+    path = tmp_path / "units.ini"
+    path.write_text("[9170503817]\n")
+    limits = {"frames_per_unit": 0, "frames_per_address": 10000 if what == "outbox" else 1}
+    bridge = make_bridge({"units": {"file": path}, "outbox": {"size": "2M"}, "limits": limits})
+    bridge.wait_connected()
+    ends = threading.Event()
+    others = [unit_from(bridge.port, f"127.0.0.{n}") for n in (1, 2)]  # two: who is alone may fill the outbox
+
+    def talk():
+        for other in others:
+            other.socket.setblocking(False)
+        while not ends.wait(0.005):
+            for n, other in enumerate(others):
+                try:
+                    other.send(v1(f"555000000{n}") * 20)
+                    other.receive()
+                except BlockingIOError:
+                    pass
+
+    if what == "outbox":
+        broker.stop()
+    talker = threading.Thread(target=talk)
+    talker.start()
+    wait_for(lambda: "refused 127.0.0.1: " + ("outbox_share" if what == "outbox" else "frames_per_address") in bridge.log(),
+             "the address' share to be used up")
+    try:
+        for n in range(5):
+            unit = Unit(bridge.port)
+            unit.send(v1("9170503817", f"12000{n}") * 2)
+            assert unit.receive_until(b"V4,V1")
+            unit.close()
+    finally:
+        ends.set()
+        talker.join()
+        if what == "outbox":
+            broker.start()
+    for other in others:
+        other.close()

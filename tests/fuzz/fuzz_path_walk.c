@@ -204,8 +204,9 @@ static void see_sources(const struct conns *c, const struct tally *t)
 		must("share-list",
 			length_of(s->fresh_conns) == f->fresh && length_of(s->unit_conns) == f->conns,
 			"an address lists other connections than it has");
-		must("source-held", s->connections == f->connections,
-			"an address has %u connections, %u counted", f->connections, s->connections);
+		must("source-held", s->side[0].connections + s->side[1].connections == f->connections,
+			"an address has %u connections, %u counted", f->connections,
+			s->side[0].connections + s->side[1].connections);
 		fresh += f->fresh > 0;
 		conns += f->conns > 0;
 		units += f->units > 0;

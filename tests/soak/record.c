@@ -6,117 +6,19 @@
  * two events: one before the call, with all that it may do, and one after it, with what it did (EVENT_END). The log is
  * appended to, so that others may add events of their own. */
 #define _GNU_SOURCE
-#include <dlfcn.h>
+#include "record.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
-
-enum kind {             /* powerloss.py has the same numbers */
-	EVENT_END = 1,  /* of the event `id`: offset is what the call returned */
-	EVENT_WRITE,    /* inode, offset, bytes; flag DSYNC */
-	EVENT_SYNC,     /* inode; flags DIRECTORY, ALL */
-	EVENT_TRUNCATE, /* inode, offset: the new size, also a larger one */
-	EVENT_CREATE,   /* inode, name; flag DIRECTORY */
-	EVENT_RENAME,   /* two names, each with its NUL */
-	EVENT_UNLINK,   /* name */
-	EVENT_SEND,     /* inode: the descriptor; bytes; flag DATAGRAM */
-	EVENT_ACCEPT,   /* inode: the descriptor */
-	EVENT_BEYOND,   /* a call that this recorder cannot follow: its name */
-};
-
-enum { FLAG_DSYNC = 1, FLAG_DIRECTORY = 2, FLAG_ALL = 4, FLAG_DATAGRAM = 8 };
-
-struct event {
-	uint32_t kind, flags;
-	uint64_t id, time_ns, inode;
-	int64_t offset;
-	uint64_t len;
-};
-
-#define FD_MAX 65536
-
-static struct {
-	char root[400];
-	size_t root_len;
-	int log;
-	_Atomic uint64_t id;
-	uint64_t inode[FD_MAX]; /* of a file below the root that this descriptor is open on */
-	bool dsync[FD_MAX], unit[FD_MAX];
-} all = {.log = -1};
-
-#define REAL(name) ((__typeof__(&name))real(#name))
-
-static void *real(const char *name)
-{
-	return dlsym(RTLD_NEXT, name);
-}
-
-/* --- the log --- */
-
-static uint64_t put(
-	enum kind kind, unsigned flags, uint64_t inode, int64_t offset, const struct iovec *parts, int count)
-{
-	static __typeof__(&writev) append;
-	struct iovec all_parts[1 + 64];
-	struct timespec now;
-	if (append == NULL)
-		append = REAL(writev);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	struct event e = {.kind = kind,
-		.flags = flags,
-		.id = atomic_fetch_add(&all.id, 1),
-		.inode = inode,
-		.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
-		.offset = offset};
-	e.id |= (uint64_t)getpid() << 40;
-	all_parts[0] = (struct iovec){&e, sizeof(e)};
-	for (int i = 0; i < count; i++) {
-		if (i == 64)
-			abort();
-		e.len += parts[i].iov_len;
-		all_parts[1 + i] = parts[i];
-	}
-	int error = errno;
-	if (append(all.log, all_parts, 1 + count) != (ssize_t)(sizeof(e) + e.len))
-		abort();
-	errno = error;
-	return e.id;
-}
-
-static void put_text(enum kind kind, unsigned flags, uint64_t inode, const char *text, size_t len)
-{
-	struct iovec part = {(void *)(uintptr_t)text, len};
-	put(kind, flags, inode, 0, &part, 1);
-}
-
-static void put_end(uint64_t id, int64_t result)
-{
-	struct iovec part = {&id, sizeof(id)};
-	put(EVENT_END, 0, 0, result, &part, 1);
-}
-
-__attribute__((constructor)) static void begin(void)
-{
-	const char *root = getenv("RECORD_ROOT"), *log = getenv("RECORD_LOG");
-	if (root == NULL || log == NULL || strlen(root) >= sizeof(all.root))
-		return;
-	strcpy(all.root, root);
-	all.root_len = strlen(root);
-	all.log = REAL(open)(log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-}
 
 /* --- names and descriptors --- */
 

@@ -1,13 +1,13 @@
-"""Strangers for scripts/soak hostile, each kind in a process of its own, bounded in number and time.
-
-They come from 127.0.1.x, the honest units from 127.0.0.1."""
+"""Strangers for scripts/soak hostile, each kind in a process of its own, bounded in number and time: those that connect,
+and those that publish commands. They come from 127.0.1.x, the honest units from 127.0.0.1."""
 
 import json
 import os
 import pathlib
 import random
-import selectors
 import socket
+import ssl
+import struct
 import time
 
 from conftest import v1
@@ -28,9 +28,16 @@ def connect(port, source):
     return s
 
 
+def reset(sockets):
+    """Ends them at once, without what the bridge has not read yet: so what it does afterwards is not about them."""
+    for s in sockets:
+        if s is not None:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+
+
 def keep(port, source, count, until, work, every):
     """Keeps so many connections up; calls work for each, every so many seconds; counts connects."""
-    os.nice(5)
     sockets, made = [], 0
     while time.monotonic() < until:
         start = time.monotonic()
@@ -60,8 +67,7 @@ def keep(port, source, count, until, work, every):
                 sockets.append(s)
                 made += 1
         time.sleep(max(0, every - (time.monotonic() - start)))
-    for s in sockets:
-        s.close()
+    reset(sockets)
     return made
 
 
@@ -81,7 +87,6 @@ def noise(port, until):
 
 
 def connects(port, until):
-    os.nice(5)
     made = 0
     while time.monotonic() < until:
         for _ in range(100):
@@ -125,7 +130,6 @@ def malformed(port, until, root):
 
 def forged(port, until):
     """Idents and source ports that nobody has, as fast as it goes."""
-    os.nice(5)
     rng, made, sockets = random.Random(4), 0, []
     for n in range(200):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -144,7 +148,6 @@ def forged(port, until):
 
 def commands(mqtt_port, until, idents):
     import paho.mqtt.client as paho
-    os.nice(5)
     client = paho.Client("commands", protocol=paho.MQTTv5)
     client.connect("127.0.0.1", mqtt_port)
     client.loop_start()
@@ -162,58 +165,61 @@ def commands(mqtt_port, until, idents):
     return made
 
 
-class Honest:
-    """Units that report once a second and remember when; what they were told is noted."""
+def never_read(port, until):
+    """They report, and never read what they are told: so no use of keep(), which reads."""
+    sockets, made, n = [None] * 50, 0, 0
+    while time.monotonic() < until:
+        n += 1
+        at = n % len(sockets)
+        if sockets[at] is None:
+            sockets[at] = connect(port, "127.0.1.6")
+            made += 1
+        try:
+            sockets[at].send(v1(f"97{at:08}").encode() * 5)
+        except BlockingIOError:
+            pass
+        except (OSError, AttributeError):
+            sockets[at] = None
+        time.sleep(0.01)
+    reset(sockets)
+    return made
 
-    def __init__(self, port, count):
-        self.idents = [f"95{n:08}" for n in range(count)]
-        self.port, self.sent, self.told, self.waits = port, {}, {}, []
-        self.lost = 0
-        self.units = {}
 
-    def run(self, until):
-        poll = selectors.DefaultSelector()
-        start, n = time.monotonic(), 0
-        count = len(self.idents)
-        while time.monotonic() < until:
-            due = start + n / count
-            wait = due - time.monotonic()
-            for key, _ in poll.select(max(0, wait)):
-                self.hear(poll, key.data)
-            if time.monotonic() >= due:
-                self.report(poll, self.idents[n % count], n // count)
-                n += 1
-        end = time.monotonic() + 10
-        while time.monotonic() < end and any(self.sent.keys() - self.told.keys()):
-            for key, _ in poll.select(0.1):
-                self.hear(poll, key.data)
-        for s, _, _ in self.units.values():
-            s.close()
+def hello():
+    """What a TLS client says first."""
+    out = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
 
-    def report(self, poll, ident, second):
-        if ident not in self.units:
-            s = socket.create_connection(("127.0.0.1", self.port))
-            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            poll.register(s, selectors.EVENT_READ, ident)
-            self.units[ident] = (s, [], [b""])
-        s, waiting, _ = self.units[ident]
-        key = (ident, second)
-        self.sent[key] = time.monotonic()
-        waiting.append(key)
-        s.sendall(v1(ident, f"{second // 3600:02}{second // 60 % 60:02}{second % 60:02}").encode())
 
-    def hear(self, poll, ident):
-        s, waiting, rest = self.units[ident]
-        data = s.recv(65536)
-        if not data:
-            self.lost += 1
-            poll.unregister(s)
-            s.close()
-            del self.units[ident]
-            return
-        frames = (rest[0] + data).split(b"#")
-        rest[0] = frames.pop()
-        for frame in frames:
-            if b",V4,V1," in frame and waiting:
-                key = waiting.pop(0)
-                self.told[key] = time.monotonic() - self.sent[key]
+def half_tls(port, until):
+    """Half of a handshake, or all of its first word and never the second."""
+    said = set()
+
+    def work(s):
+        if s not in said:
+            said.add(s)
+            first = hello()
+            s.send(first if len(said) % 2 else first[:len(first) // 2])
+
+    return keep(port, "127.0.1.7", 300, until, work, 0.2)
+
+
+def births(mqtt_port, until):
+    """Home Assistant starts again and again."""
+    import paho.mqtt.client as paho
+    client = paho.Client("births", protocol=paho.MQTTv5)
+    client.connect("127.0.0.1", mqtt_port)
+    client.loop_start()
+    made = 0
+    while time.monotonic() < until:
+        client.publish("homeassistant/status", "online", 1).wait_for_publish()
+        made += 1
+        time.sleep(min(3, max(0, until - time.monotonic())))
+    client.disconnect()
+    client.loop_stop()
+    return made

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "calendar.h"
+#include "h02_number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,6 +210,35 @@ static void test_numbers_are_exact(void **state)
 	}
 }
 
+/* Also where a product of 64 bits is too small. */
+static void test_scaled_numbers_are_exact(void **state)
+{
+	(void)state;
+	static const struct {
+		struct h02_decimal d;
+		int64_t mul, div;
+		unsigned decimals;
+		int64_t want;
+	} rows[] = {
+		{{1, 0}, 1, 1, 0, 1},
+		{{15, 1}, 1, 1, 0, 2},
+		{{25, 1}, 1, 1, 0, 3},
+		{{5, 1}, 1852, 1000, 3, 926},
+		{{999999999, 0}, 1852, 1000, 3, 1851999998148},
+		{{999999999999999999, 9}, 1852, 1000, 3, 1852000000000},
+		{{999999999999999999, 9}, 1852, 3600 * 1000, 3, 514444444},
+		{{123456789123456789, 9}, 1852, 3600 * 1000, 3, 63511659},
+		{{59999999999, 9}, 1, 60, 7, 10000000},
+		{{59123456789, 9}, 1, 60, 7, 9853909},
+		{{599999, 0}, 1, 600000, 7, 9999983},
+		{{999999999999999999, 9}, 1, 1, 7, 9999999999999999LL + 1},
+		{{999999999999999999, 9}, 1, 10, 3, 100000000000},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(
+			h02_scaled(rows[i].d, rows[i].mul, rows[i].div, rows[i].decimals), rows[i].want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_calendar),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_numbers_are_exact),
+		cmocka_unit_test(test_scaled_numbers_are_exact),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
