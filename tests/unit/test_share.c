@@ -55,6 +55,16 @@ static void ask(const struct shares *shares, const struct share *holder, size_t 
 	} else {
 		assert_true(heaviest < 2 || heaviest < 2 * (uint64_t)count);
 	}
+	/* one after the other, each once: all that hold clearly more */
+	size_t all = 0, there = 0;
+	unsigned before = 32;
+	for (; found != NULL; found = shares_next(shares, found, count), all++) {
+		assert_true(level_of(found->count) <= before);
+		before = level_of(found->count);
+	}
+	for (size_t i = 0; i < n; i++)
+		there += holder[i].count >= 2 && (count == 0 || level_of(holder[i].count) > level_of(count));
+	assert_int_equal(all, there);
 }
 
 static void test_any_changes(void **state)
