@@ -49,7 +49,8 @@ static bool contradicts(const struct multipart *m, const struct codec_part *part
 {
 	const struct part *held = &m->part[part->number - 1];
 	if (held->body != NULL)
-		return held->len != part->body.len || memcmp(held->body, part->body.ptr, held->len) != 0;
+		return held->len != part->body.len ||
+		       (held->len > 0 && memcmp(held->body, part->body.ptr, held->len) != 0);
 	if (part->number > 1 || m->have == 0 || now_ms - m->asked_ms < ASKED_FOR_MS)
 		return false;
 	return is_later(part->serial, m->part[first_held(m)].serial);

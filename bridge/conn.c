@@ -381,8 +381,10 @@ void conns_resume(struct conns *c)
 		LEAVE(conn, stalled);
 		if (!conn->udp)
 			conn_listen(conn, conn->out_len > 0);
-		if (!conn_take_again(conn, conn->udp ? CODEC_QUIET_FINAL : 0))
-			return; /* full again */
+		conn_take_again(conn, conn->udp ? CODEC_QUIET_FINAL : 0);
+		if (conn->stalled.line ==
+			&c->stalled) /* full again; one that is only too fast does not hold up others */
+			return;
 	}
 	if (c->told_full)
 		log_notice("the outbox has room again: reading from units goes on");

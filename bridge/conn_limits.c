@@ -85,7 +85,7 @@ void conn_leave_accounts(struct conn *conn)
 /* The one that has been silent longest. */
 static struct conn *silent_peer(const struct conns *c, const struct conn *except)
 {
-	return c->idle_udp != except ? c->idle_udp : NULL;
+	return c->idle_udp == NULL || c->idle_udp != except ? c->idle_udp : except->idle.next;
 }
 
 /* One connection with units of this holder: the newest, or over UDP the one that has been silent longest. */
@@ -109,8 +109,13 @@ static struct conn *who_gives_place(
 static struct conn *who_gives_unit(
 	const struct conns *c, const struct source *account, const struct conn *except)
 {
-	struct share *heavier = shares_heavier(sources_units(c->sources), account->units.count);
-	struct conn *found = heavier != NULL ? one_of(c, HOLDER(heavier, units), except) : NULL;
+	const struct shares *units = sources_units(c->sources);
+	uint32_t own = account->units.count;
+	struct conn *found = NULL;
+	/* one that has them only beside units of the units file has nothing to give */
+	for (const struct share *s = shares_heavier(units, own); s != NULL && found == NULL;
+		s = shares_next(units, s, own))
+		found = one_of(c, HOLDER(s, units), except);
 	return found != NULL ? found : silent_peer(c, except);
 }
 

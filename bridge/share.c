@@ -25,11 +25,22 @@ void share_change(struct shares *shares, struct share *share, int64_t by)
 		DL_APPEND(shares->level[level_of(count)], share);
 }
 
-struct share *shares_heavier(const struct shares *shares, uint32_t count)
+/* The first holder in this level or a lower one that is clearly above `count`. */
+static struct share *first_from(const struct shares *shares, unsigned level, uint32_t count)
 {
 	unsigned least = count > 0 ? level_of(count) + 1 : 1;
-	for (unsigned level = 31; level >= least; level--)
+	for (; level >= least; level--)
 		if (shares->level[level] != NULL)
 			return shares->level[level];
 	return NULL;
+}
+
+struct share *shares_heavier(const struct shares *shares, uint32_t count)
+{
+	return first_from(shares, 31, count);
+}
+
+struct share *shares_next(const struct shares *shares, const struct share *share, uint32_t count)
+{
+	return share->next != NULL ? share->next : first_from(shares, level_of(share->count) - 1, count);
 }

@@ -24,5 +24,7 @@ void share_change(struct shares *shares, struct share *share, int64_t by);
 
 /* A holder of clearly more than `count`, and of two at least; NULL: there is none. */
 struct share *shares_heavier(const struct shares *shares, uint32_t count);
+/* Another one behind this one, which came from there; NULL: there is none. */
+struct share *shares_next(const struct shares *shares, const struct share *share, uint32_t count);
 
 #endif

@@ -80,8 +80,14 @@ static void do_birth(void)
 
 static void turn(void)
 {
-	ev_run(world.bridge.loop, EVRUN_NOWAIT);
+	const struct bridge *b = &world.bridge;
+	ev_run(b->loop, EVRUN_NOWAIT);
+	bool due = conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping;
+	uint64_t before = b->stats.count[STAT_FRAMES] + b->stats.count[STAT_NOISE];
 	parts_turn(&world.bridge);
+	bool taken = b->stats.count[STAT_FRAMES] + b->stats.count[STAT_NOISE] > before;
+	must("stalled-late", !due || taken || !conns_stalled(b->conns) || !outbox_room(b->outbox),
+		"there is room, and nothing is read");
 	walk(true);
 }
 

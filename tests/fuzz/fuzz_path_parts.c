@@ -12,11 +12,11 @@
 struct frame_head {
 	uint16_t id, serial;
 	bool part;
-	uint8_t phone[10];
+	uint64_t unit; /* its number without leading zeros: its form differs between the versions */
 	struct span body;
 };
 
-/* Parts of which all records were put: a hash of phone, id and serial of each. */
+/* Parts of which all records were put: a hash of unit, id and serial of each. */
 static uint64_t acknowledged[ACKNOWLEDGED];
 static size_t acknowledged_count;
 static struct {
@@ -61,8 +61,8 @@ static bool read_head(struct span frame, uint8_t buf[2100], struct frame_head *h
 	if (version_2019)
 		reader_u8(&r);
 	struct span phone = reader_take(&r, version_2019 ? 10 : 6);
-	if (phone.len > 0)
-		memcpy(h->phone, phone.ptr, phone.len);
+	for (size_t i = 0; i < 2 * phone.len; i++)
+		h->unit = h->unit * 31 + (phone.ptr[i / 2] >> (i % 2 ? 0 : 4)) % 16;
 	h->serial = reader_u16(&r);
 	h->part = attributes & 0x2000;
 	if (h->part)
@@ -71,12 +71,9 @@ static bool read_head(struct span frame, uint8_t buf[2100], struct frame_head *h
 	return !r.bad;
 }
 
-static uint64_t key_of(const struct frame_head *unit, uint16_t id, uint16_t serial)
+static uint64_t key_of(uint64_t unit, uint16_t id, uint16_t serial)
 {
-	uint64_t h = (uint64_t)id << 16 | serial;
-	for (size_t i = 0; i < sizeof(unit->phone); i++)
-		h = h * 1099511628211u + unit->phone[i];
-	return h;
+	return (unit * 0x9e3779b97f4a7c15 ^ id) * 0x9e3779b97f4a7c15 ^ serial;
 }
 
 static bool was_acknowledged(uint64_t key)
@@ -109,7 +106,7 @@ void parts_answer(struct span frame)
 	}
 	struct reader r = reader_of(answer.body);
 	uint16_t serial = reader_u16(&r), id = reader_u16(&r);
-	uint64_t key = key_of(&at_hand.head, id, serial);
+	uint64_t key = key_of(at_hand.head.unit, id, serial);
 	must("part-early", at_hand.records > 0 || was_acknowledged(key),
 		"part %u of %04x is acknowledged before its message is put", serial, id);
 	if (at_hand.records > 0)

@@ -101,7 +101,8 @@ void __wrap_conn_forget(struct conn *conn, struct session *session)
 	int64_t now = clocks_steady_ms();
 	if (session != NULL && !conn_is_going(conn)) {
 		struct unit_seen *u = seen_of(session->unit.ident);
-		must("takeover-often", u->taken_ms == 0 || now - u->taken_ms >= 1000,
+		bool connects = conn->udp && !fresh->udp;
+		must("takeover-often", connects || u->taken_ms == 0 || now - u->taken_ms >= 1000,
 			"unit %s is taken over %lld ms after the last time", u->ident,
 			(long long)(now - u->taken_ms));
 		must("takeover-udp", !fresh->udp || conn->udp || now - conn->idle.since_ms >= 300000,

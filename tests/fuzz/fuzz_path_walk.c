@@ -375,5 +375,44 @@ void walk_settled(void)
 	must("due-late", s->due == 0, "of %zu units something is still to be told", s->due);
 	must("conn-goes", c->speaking == NULL && c->drained == NULL && c->leaving == NULL,
 		"a connection that is marked is still there");
-	must("stalled-late", c->stalled == NULL, "a connection is not read though there is room");
+}
+
+/* --- who gives way --- */
+
+static unsigned level_of(uint32_t count)
+{
+	return count > 0 ? 31 - (unsigned)__builtin_clz(count) : 0;
+}
+
+/* Does this one hold clearly more than that one? */
+static bool is_heavier(uint32_t count, uint32_t than)
+{
+	return count >= 2 && level_of(count) > (than > 0 ? level_of(than) : 0);
+}
+
+static void see_refused(const struct conn *conn, bool unit)
+{
+	const struct conns *c = conn->conns;
+	const struct source *own = conn_account(conn);
+	const struct conn *other;
+	DL_FOREACH2(c->idle_tcp, other, idle.next)
+	{
+		const struct source *s = other->source;
+		bool heavier = unit ? is_heavier(s->units.count, own->units.count)
+				    : is_heavier(s->conns.count, own->conns.count);
+		must("gives-way", other == conn || other->known > 0 || !heavier,
+			"a place is refused though another address holds %u units by %u connections",
+			s->units.count, s->conns.count);
+	}
+	DL_FOREACH2(c->idle_udp, other, idle.next)
+	must("gives-way", other == conn, "a place is refused though a peer over UDP could give way");
+}
+
+void __real_conn_refused(struct conn *conn, enum counter reason);
+void __wrap_conn_refused(struct conn *conn, enum counter reason);
+void __wrap_conn_refused(struct conn *conn, enum counter reason)
+{
+	if (reason == STAT_REFUSED_UNITS || reason == STAT_REFUSED_CONNECTIONS)
+		see_refused(conn, reason == STAT_REFUSED_UNITS);
+	__real_conn_refused(conn, reason);
 }
