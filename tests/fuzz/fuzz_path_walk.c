@@ -294,8 +294,11 @@ static void see_sessions(const struct sessions *s, const struct tally *t)
 		walk |= s->walk == session;
 		must("unit-here", session->conn == NULL || is_here(session->conn, session),
 			"unit %s is not listed at its connection", session->unit.ident);
-		must("unit-trusted", session->trusted || (session->due == 0 && session->info == NULL),
-			"unit %s is not trusted, and something is to be told of it", session->unit.ident);
+		must("unit-trusted",
+			session->trusted ||
+				(session->info == NULL && (session->due & ~SESSION_DUE_STATUS) == 0),
+			"unit %s is not trusted, and is in the units file or to be told to Home Assistant",
+			session->unit.ident);
 		check_unit(session);
 	}
 	must("units-count",
