@@ -65,7 +65,10 @@ struct conn {
 	bool partial;       /* half an answer is on its way: nothing may come between */
 	bool header_due;    /* a PROXY header comes first */
 	uint32_t credit;    /* UDP: bytes that may be answered */
-	ev_io io;           /* TCP only */
+	union {
+		ev_io io;          /* TCP */
+		UT_hash_handle hh; /* UDP: by peer */
+	};
 	struct codec_stream stream;
 	struct session *sessions; /* units that speak here */
 	uint32_t units, known;    /* so many, and so many of the units file: then no stranger takes its place */
@@ -80,8 +83,7 @@ struct conn {
 	int64_t echo_from_ms;     /* UDP: no answer that is what came, before; 0: there was none */
 	struct conn *prev, *next; /* of the same source */
 	struct place idle, quiet, work,
-		stalled;   /* stalled: not read, for want of room or because it is too fast */
-	UT_hash_handle hh; /* UDP: by peer */
+		stalled; /* stalled: not read, for want of room or because it is too fast */
 };
 
 struct conns *conns_open(struct ev_loop *loop, const struct config *config, struct sessions *sessions,

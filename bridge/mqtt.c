@@ -162,21 +162,33 @@ static bool is_too_much(struct mqtt *m)
 	return m->unparsed > 4 * (size_t)MQTT_PACKET_MOST;
 }
 
+static int take_all(struct mqtt *m)
+{
+	char what[100];
+	int rc = MOSQ_ERR_SUCCESS;
+	if (is_too_much(m))
+		mqtt_give_up(m, "the broker sends packets of more than %d bytes", MQTT_PACKET_MOST);
+	else if (!guard_call(read_all, m, &rc, what, sizeof(what)))
+		mqtt_give_up(m, "libmosquitto does not know what the broker sent (%s)", what);
+	return rc;
+}
+
+void mqtt_take(struct mqtt *m)
+{
+	if (m->client != NULL && m->connected && !m->broken)
+		mqtt_after(m, take_all(m));
+}
+
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
 	struct mqtt *m = io->data;
-	char what[100];
-	int rc = MOSQ_ERR_SUCCESS;
-	if (events & EV_READ) {
-		if (is_too_much(m))
-			mqtt_give_up(m, "the broker sends packets of more than %d bytes", MQTT_PACKET_MOST);
-		else if (!guard_call(read_all, m, &rc, what, sizeof(what)))
-			mqtt_give_up(m, "libmosquitto does not know what the broker sent (%s)", what);
-	}
+	int rc = events & EV_READ ? take_all(m) : MOSQ_ERR_SUCCESS;
 	if (rc == MOSQ_ERR_SUCCESS && !m->broken && (events & EV_WRITE))
 		rc = mosquitto_loop_write(m->client, 1);
 	mqtt_after(m, rc);
+	if (m->connected && m->window.full) /* the turn may last: the broker need not wait for its end */
+		mqtt_kick(m);
 }
 
 static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)

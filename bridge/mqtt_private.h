@@ -120,6 +120,8 @@ void attempt_abandon(struct attempt *attempt);
 
 /* mqtt.c */
 /* After each call of the library: what it returned. */
+/* Reads what has come, without waiting for more. */
+void mqtt_take(struct mqtt *m);
 void mqtt_after(struct mqtt *m, int rc);
 /* The connection is of no use: it ends when the library is through, with this as the reason. */
 __attribute__((format(printf, 2, 3))) void mqtt_give_up(struct mqtt *m, const char *format, ...);

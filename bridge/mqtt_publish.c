@@ -310,6 +310,8 @@ void mqtt_kick(struct mqtt *m)
 {
 	struct outbox_message msg;
 	bool corked = false, good = true;
+	if (m->window.full) /* what was acknowledged in this turn makes room */
+		mqtt_take(m);
 	while (good && can_publish(m) && !mid_is_taken(m) && outbox_next(m->outbox, &msg)) {
 		if (m->suspects.open > 0 && !may_go(m, msg.seqnum))
 			continue;

@@ -114,10 +114,8 @@ def test_a_packet_identifier_that_is_not_free(fake, make_bridge):
         others.receive()
     wait_for(lambda: "forgot to acknowledge" in bridge.log(), "the new connection", 60)
     wait_for(lambda: any(p.payload == first[0] for p in fake.taken), "the first one, again")
-    by_connection = {}
-    for p in fake.published:
-        if p.qos and p.connection == 1:
-            by_connection.setdefault(p.mid, []).append(p)
-    assert max(len(v) for v in by_connection.values()) == 1, "no identifier twice while one waits"
+    published = [p for p in fake.published if p.qos and p.connection == 1]
+    unanswered = next(p.mid for p in published if p.payload == first[0])
+    assert [p.payload for p in published if p.mid == unanswered] == [first[0]], "its identifier is not used again while it waits"
     unit.close()
     others.close()

@@ -34,9 +34,9 @@ def test_the_newest_position_is_retained_and_older_ones_are_not(make_bridge, sub
     bridge.wait_connected()
     sub = subscribe()
     unit = Unit(bridge.port)
-    for clock in ("100000", "100200", "100100", "100300"):
+    for n, clock in enumerate(("100000", "100200", "100100", "100300")):  # one by one: of those that wait only the last is retained
         unit.send(v1("9170503816", clock))
-    got = sub.on("trackers/9170503816/position", 4)
+        got = sub.on("trackers/9170503816/position", n + 1)
     assert [m.retain for m in got] == [True, True, False, True]
     late = Subscriber(broker.port)
     retained = late.on("trackers/9170503816/position")[0]

@@ -39,8 +39,8 @@ void parts_record(bool taken)
 
 static size_t unescape(struct span frame, uint8_t *out, size_t size)
 {
-	size_t n = 0;
-	for (size_t i = 1; i + 1 < frame.len && n < size; i++) {
+	size_t n = 0, from = frame.ptr[0] == 0x7e; /* else it shares its delimiter with the frame before */
+	for (size_t i = from; i + 1 < frame.len && n < size; i++) {
 		bool escaped = frame.ptr[i] == 0x7d && i + 2 < frame.len;
 		out[n++] = escaped ? (frame.ptr[i + 1] == 2 ? 0x7e : 0x7d) : frame.ptr[i];
 		i += escaped;
@@ -51,7 +51,7 @@ static size_t unescape(struct span frame, uint8_t *out, size_t size)
 /* False: it is none. `buf` holds the body. */
 static bool read_head(struct span frame, uint8_t buf[2100], struct frame_head *h)
 {
-	if (frame.len < 15 || frame.ptr[0] != 0x7e)
+	if (frame.len < 14 || frame.ptr[frame.len - 1] != 0x7e)
 		return false;
 	struct reader r = reader_of(span_of(buf, unescape(frame, buf, 2100)));
 	memset(h, 0, sizeof(*h));
