@@ -321,6 +321,7 @@ static void on_slow(struct ev_loop *loop, ev_timer *timer, int events)
 		struct conn *conn = c->slowed;
 		LEAVE(conn, stalled);
 		conn_listen(conn, conn->out_len > 0);
+		conn_touch(conn); /* more of it may wait in the kernel */
 		conn_take_again(conn, 0);
 	}
 	if (c->slowed == NULL)
@@ -381,6 +382,7 @@ void conns_resume(struct conns *c)
 		LEAVE(conn, stalled);
 		if (!conn->udp)
 			conn_listen(conn, conn->out_len > 0);
+		conn_touch(conn);
 		conn_take_again(conn, conn->udp ? CODEC_QUIET_FINAL : 0);
 		if (conn->stalled.line ==
 			&c->stalled) /* full again; one that is only too fast does not hold up others */

@@ -322,6 +322,30 @@ def test_an_echo_server_is_not_answered_for_ever(world):
     echo.close()
 
 
+def test_an_echo_server_that_names_a_unit_of_another_is_not_answered_for_ever(world):
+    """It gets no unit, so the bridge forgets it after each datagram; but not that it was echoed."""
+    bridge, sub = world()
+    unit = Unit(bridge.port)
+    unit.send(v1("5553002"))
+    assert b",V4,V1," in unit.receive()
+    echo = Unit(bridge.port, "udp")
+    echo.socket.settimeout(2)
+    echo.send("*HQ,5553002,V0#")
+    answers = 0
+    while answers < 20:
+        try:
+            echo.send(echo.receive())
+        except TimeoutError:
+            break
+        answers += 1
+    assert answers == 1
+    unit.send(v1("5553002", "123510"))
+    assert b",V4,V1," in unit.receive()
+    echo.close()
+    unit.close()
+
+
+
 def test_a_date_ahead_does_not_hold_back_what_follows(world, subscribe):
     bridge, sub = world()
     unit = Unit(bridge.port)

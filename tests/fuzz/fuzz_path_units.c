@@ -1,6 +1,7 @@
 /* fuzz_path_units: what strangers and units do: connections and datagrams. */
 #include "fuzz_path.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ void units_read(unsigned who)
 		return;
 	while (n > 0)
 		n = recv(world.clients[who], buf, sizeof(buf), MSG_DONTWAIT);
-	if (n == 0) { /* the bridge has closed it */
+	if (n == 0 || (n < 0 && errno != EAGAIN)) { /* the bridge has closed it */
 		close(world.clients[who]);
 		world.clients[who] = world.servers[who] = -1;
 	}
