@@ -91,6 +91,21 @@ bool __wrap_uplink_record(
 	return taken;
 }
 
+/* All that was known of the unit is gone. */
+bool __real_uplink_forgotten(void *ctx, struct session *session, struct moment now);
+bool __wrap_uplink_forgotten(void *ctx, struct session *session, struct moment now);
+bool __wrap_uplink_forgotten(void *ctx, struct session *session, struct moment now)
+{
+	struct unit_seen *u = seen_of(session->unit.ident);
+	bool told = __real_uplink_forgotten(ctx, session, now);
+	if (told) {
+		u->taken_ms = u->first_ms = 0;
+		u->records = 0;
+		u->trusted = false;
+	}
+	return told;
+}
+
 /* --- who takes a unit over --- */
 
 void __real_conn_forget(struct conn *conn, struct session *session);
