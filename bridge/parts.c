@@ -271,7 +271,11 @@ static bool open_metrics(struct bridge *b, char *why, size_t size)
 	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
 	if (b->config.metrics.listen.count == 0)
 		return true;
-	b->metrics = metrics_open(b->loop, &b->config.metrics.listen.item[0], &b->stats, &ops, why, size);
+	b->http = http_open(b->loop, &b->config.metrics.listen.item[0], why, size);
+	if (b->http == NULL)
+		return false;
+	snprintf(why, size, "no memory for the metrics");
+	b->metrics = metrics_open(b->http, &b->stats, &ops);
 	return b->metrics != NULL;
 }
 
@@ -398,6 +402,8 @@ void parts_close(struct bridge *b)
 		conns_free(b->conns);
 	if (b->listeners != NULL)
 		listeners_free(b->listeners);
+	if (b->http != NULL)
+		http_free(b->http);
 	if (b->metrics != NULL)
 		metrics_free(b->metrics);
 	if (b->relay != NULL)

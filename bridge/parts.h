@@ -8,6 +8,7 @@
 #include "bridge/commands/downlink.h"
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"
+#include "bridge/base/http.h"
 #include "bridge/outputs/metrics.h"
 #include "bridge/broker/mqtt.h"
 #include "bridge/outbox/outbox.h"
@@ -32,6 +33,7 @@ struct bridge {
 	struct mqtt *mqtt;
 	struct homeassistant *homeassistant; /* NULL: not wanted */
 	struct relay *relay;                 /* NULL: not wanted */
+	struct http *http;                   /* NULL: not wanted */
 	struct metrics *metrics;             /* NULL: not wanted */
 	char trouble[120];
 	ev_prepare before_sleep;
