@@ -279,7 +279,7 @@ static bool copy(struct span from, uint8_t **to, size_t *len)
 
 /* Why is it not to be done, whatever the unit is? `why`: room for the reason. */
 static const char *fault_of(
-	const struct downlink *d, struct waiting *w, const struct downlink_request *r, char *why, size_t size)
+	const struct downlink *d, struct waiting *w, const struct route_message *r, char *why, size_t size)
 {
 	const char *fault = request_parse(&w->request, r->payload, why, size);
 	w->bytes = sizeof(*w) + w->request.bytes + r->response_topic.len + r->correlation.len;
@@ -302,8 +302,9 @@ static struct waiting *new_waiting(struct span ident, struct span name)
 	return w;
 }
 
-void downlink_message(struct downlink *d, const struct downlink_request *r, struct moment now)
+void downlink_message(void *ctx, const struct route_message *r, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct span name = span_of(NULL, 0), ident;
 	char why[600], nowhere[600];
 	if (r->retained && r->payload.len == 0) /* somebody clears a retained command */
