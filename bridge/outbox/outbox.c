@@ -46,8 +46,8 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	hash_new_key(o->order_key);
 	bool ok = o->ring != NULL;
 	if (ok && *options->path != '\0') {
-		const struct store_options store = {options->path, options->size, outbox_memory_most(o),
-			(enum store_sync)options->sync, (enum store_damaged)options->damaged};
+		const struct store_options store = {
+			options->path, options->size, outbox_memory_most(o), options->sync, options->damaged};
 		o->store = store_open(&store, why, why_size);
 		ok = o->store != NULL;
 		if (ok && !store_order_key(o->store, o->order_key))

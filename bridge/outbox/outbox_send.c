@@ -148,7 +148,7 @@ static bool next_backlog(struct sending *s, uint64_t stored, struct outbox_messa
 			return give(s, out);
 		s->held++;
 	}
-	bool all = s->lanes.count < LANES_FULL && (s->store == NULL || store_readable(s->store));
+	bool all = s->lanes.count < LANES_FULL && (s->store == NULL || store_try_reading(s->store));
 	if (all && s->cursor < stored)
 		s->cursor = stored;
 	return false;
@@ -159,7 +159,7 @@ static bool next_try(struct sending *s, int64_t now_ms, struct outbox_message *o
 {
 	struct lane *lane;
 	while ((lane = lanes_due(&s->lanes, now_ms)) != NULL) {
-		if (s->store != NULL && !store_readable(s->store)) {
+		if (s->store != NULL && !store_try_reading(s->store)) {
 			lane->state = LANE_WAITS;
 			return false;
 		}
@@ -198,7 +198,7 @@ static bool next_sweep(struct sending *s, int64_t now_ms, struct outbox_message 
 		s->held -= s->held > 0;
 		return give(s, out);
 	}
-	if (s->store != NULL && !store_readable(s->store))
+	if (s->store != NULL && !store_try_reading(s->store))
 		return false;
 	s->sweep_from_ms = now_ms + (int64_t)(s->swept / SWEEP_REST_DIVIDER);
 	s->sweep = s->swept = 0;

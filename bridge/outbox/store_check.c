@@ -1,8 +1,6 @@
 /* store_check: see store_check.h. */
 #include "bridge/outbox/store_check.h"
 
-#include "bridge/outbox/message.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +13,6 @@
 #define KEY_MAX 511
 #define NAMES_MAX 4
 #define HEAD sizeof(struct store_page) /* of a page */
-#define REFUSED_HEAD 24                /* before each message there: when, why, its number */
 #define FREE_TAIL (1u << 20)           /* so many free pages may lie behind the end of the file */
 
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4 };
@@ -294,7 +291,8 @@ static bool on_message(struct walk *w, struct tree *t, struct span key, struct s
 	struct outbox_message m;
 	uint64_t number;
 	memcpy(&number, key.ptr, sizeof(number));
-	size_t before = t->kind == REFUSED && size >= REFUSED_HEAD ? REFUSED_HEAD : 0;
+	size_t before =
+		t->kind == REFUSED && size >= sizeof(struct refused_head) ? sizeof(struct refused_head) : 0;
 	if (t->kind == REFUSED && number == 0) { /* sums */
 		if (data.len >= sizeof(w->out->dropped))
 			memcpy(&w->out->dropped, data.ptr, sizeof(w->out->dropped));
@@ -304,7 +302,7 @@ static bool on_message(struct walk *w, struct tree *t, struct span key, struct s
 		return bad(w, "database %s: number %llu is no message", kind_names[t->kind],
 			(unsigned long long)number);
 	if (t->kind == REFUSED) {
-		store_read_shown(data, size, &w->out->shown[w->out->refused++ % STORE_SHOWN]);
+		refused_show(data, size, &w->out->shown[w->out->refused++ % STORE_SHOWN]);
 		return true;
 	}
 	if (w->out->messages++ == 0) {

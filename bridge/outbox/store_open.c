@@ -146,7 +146,7 @@ static bool put_back(struct store *s, const struct store_meta *state)
 static bool open_here(struct store *s, bool new_numbers)
 {
 	struct stat st;
-	int fd, rc = store_guarded(s, store_open_env, NULL);
+	int fd, rc = store_open_env(s);
 	if (rc == 0 && mdb_env_get_fd(s->env, &fd) == 0 && fstat(fd, &st) == 0)
 		s->file_pages = (size_t)st.st_size / s->page_size;
 	s->lost = s->away = false;
@@ -158,7 +158,7 @@ static bool open_here(struct store *s, bool new_numbers)
 		rc = store_first_mark(s);
 	if (rc == 0 && new_numbers) {
 		jump(s);
-		rc = store_guarded(s, store_write_last, NULL);
+		rc = store_write_last(s);
 		if (store_is_full(rc))
 			rc = 0; /* the next message tells it */
 	}
@@ -179,7 +179,7 @@ bool store_bring_up(struct store *s, bool start)
 	struct store_meta state;
 	struct store_findings found;
 	bool back, new_numbers = false;
-	if (s->options.damaged == STORE_DAMAGED_ASIDE)
+	if (s->options.damaged == OUTBOX_DAMAGED_ASIDE)
 		store_dir_clear(s->path, STORE_MARK_FILE);
 	enum store_condition c = store_examine(s->path, &state, &back, &found);
 	if (c == STORE_ERROR) {
@@ -187,7 +187,7 @@ bool store_bring_up(struct store *s, bool start)
 		return false;
 	}
 	if (c == STORE_DAMAGED) {
-		if (s->options.damaged == STORE_DAMAGED_REFUSE)
+		if (s->options.damaged == OUTBOX_DAMAGED_REFUSE)
 			return refuse(s, found.why);
 		if (!set_aside(s, found.why))
 			return false;
@@ -280,7 +280,7 @@ static bool carry_over(struct store *s)
 
 static bool lock_again(struct store *s)
 {
-	bool displace = s->options.damaged == STORE_DAMAGED_ASIDE;
+	bool displace = s->options.damaged == OUTBOX_DAMAGED_ASIDE;
 	if (store_dir_has(s->path, STORE_LOCK_FILE, s->lock))
 		return true;
 	int fd = store_dir_make(s->path, displace, s->why, sizeof(s->why))

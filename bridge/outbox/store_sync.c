@@ -60,7 +60,7 @@ int store_first_mark(struct store *s)
 {
 	s->flushed_page = s->last_page;
 	s->flush_wanted = false;
-	if (s->options.sync != STORE_SYNC_INTERVAL) {
+	if (s->options.sync != OUTBOX_SYNC_INTERVAL) {
 		if (store_mark_remove(s->path))
 			store_dir_sync(s->path);
 		return 0;
@@ -109,7 +109,7 @@ static size_t due_pages(const struct store *s)
 
 bool store_flush_due(const struct store *s)
 {
-	return s->options.sync == STORE_SYNC_INTERVAL &&
+	return s->options.sync == OUTBOX_SYNC_INTERVAL &&
 	       (s->flush_wanted || s->last_page > s->flushed_page + due_pages(s));
 }
 
