@@ -130,7 +130,7 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 	o->seqnum++;
 	if (o->store == NULL && m.memory_key.len > 0)
 		outbox_memory_put(&o->memory, &m, outbox_memory_most(o));
-	sending_put(&o->sending, m.seqnum, m.order, outbox_count(o));
+	send_order_put(&o->sending.order, (struct send_message){m.seqnum, m.order}, outbox_count(o));
 	o->full = !outbox_room(o);
 	return m.seqnum;
 }
@@ -219,7 +219,8 @@ int64_t outbox_flush_in_ms(const struct outbox *o)
 static void settle_retain(struct outbox *o, struct outbox_message *m)
 {
 	int64_t newest;
-	if (!m->retain || !m->retain_if_newest || sending_is_last(&o->sending, m->seqnum, m->order))
+	const struct send_message sent = {m->seqnum, m->order};
+	if (!m->retain || !m->retain_if_newest || send_order_is_last(&o->sending.order, sent))
 		return;
 	if (outbox_recall(o, m->memory_key, &newest) && newest > m->memory_value)
 		m->retain = false;
@@ -238,7 +239,7 @@ bool outbox_next(struct outbox *o, struct outbox_message *out)
 
 bool outbox_more(const struct outbox *o)
 {
-	return o->sending.more;
+	return o->sending.order.more;
 }
 
 void outbox_postpone(struct outbox *o, int64_t ms)
@@ -264,8 +265,7 @@ void outbox_refused(struct outbox *o, uint64_t seqnum, uint64_t order, bool clos
 
 size_t outbox_held(const struct outbox *o)
 {
-	const struct sending *s = &o->sending;
-	return s->held > s->lanes.count ? s->held : s->lanes.count;
+	return send_order_held(&o->sending.order);
 }
 
 bool outbox_topic(struct outbox *o, uint64_t seqnum, char *out, size_t size)
