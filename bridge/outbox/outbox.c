@@ -137,7 +137,7 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 
 /* --- stored --- */
 
-static void complain(struct outbox *o)
+static void tell_of_trouble(struct outbox *o)
 {
 	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
 	if (trouble == NULL)
@@ -153,7 +153,7 @@ static void complain(struct outbox *o)
 /* What became of the flush, if one has ended. */
 static void take_flushed(struct outbox *o)
 {
-	if (!store_flushed(o->store, &o->flush_trouble))
+	if (!store_collect_flush(o->store, &o->flush_trouble))
 		return;
 	o->unflushed |= o->flush_trouble != NULL; /* again */
 }
@@ -200,7 +200,7 @@ bool outbox_sync(struct outbox *o)
 	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
 		write_turn(o, now);
 	flush_in_time(o, now);
-	complain(o);
+	tell_of_trouble(o);
 	o->full = !outbox_room(o);
 	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
 }
@@ -334,7 +334,7 @@ size_t outbox_memory_most(const struct outbox *o)
 }
 
 /* What the store does not know yet. */
-static void learn(struct outbox *o)
+static void learn_memory(struct outbox *o)
 {
 	struct outbox_message m;
 	for (; ring_next(o->ring, o->learnt, &m); o->learnt = m.seqnum)
@@ -346,7 +346,7 @@ bool outbox_recall(struct outbox *o, struct span key, int64_t *value)
 {
 	int64_t put_ms;
 	if (o->store != NULL && ring_count(o->ring) > 0)
-		learn(o);
+		learn_memory(o);
 	if (outbox_memory_get(&o->memory, key, value))
 		return *value != MESSAGE_FORGET;
 	return o->store != NULL && store_recall(o->store, key, value, &put_ms);

@@ -140,7 +140,7 @@ static bool next_backlog(struct send_order *o, uint64_t stored, struct send_mess
 static bool next_try(struct send_order *o, int64_t now_ms, struct send_message *out)
 {
 	struct lane *lane;
-	while ((lane = lanes_due(&o->lanes, now_ms)) != NULL) {
+	while ((lane = lanes_try(&o->lanes, now_ms)) != NULL) {
 		if (lane->first > o->cursor) { /* after a rewind: the cursor is not there yet */
 			lane->state = LANE_WAITS;
 			lane->due_ms = now_ms + 1000;
@@ -163,7 +163,7 @@ static bool next_try(struct send_order *o, int64_t now_ms, struct send_message *
 
 static bool next_sweep(struct send_order *o, int64_t now_ms, struct send_message *out)
 {
-	if (o->sweep == 0 && (now_ms < o->sweep_from_ms || !lanes_sweep(&o->lanes, &o->sweep)))
+	if (o->sweep == 0 && (now_ms < o->sweep_from_ms || !lanes_begin_sweep(&o->lanes, &o->sweep)))
 		return false;
 	size_t looked = 0;
 	enum send_found found;
@@ -185,7 +185,7 @@ static bool next_sweep(struct send_order *o, int64_t now_ms, struct send_message
 		return false;
 	o->sweep_from_ms = now_ms + (int64_t)(o->swept / SWEEP_REST_DIVIDER);
 	o->sweep = o->swept = 0;
-	lanes_swept(&o->lanes);
+	lanes_end_sweep(&o->lanes);
 	return false;
 }
 

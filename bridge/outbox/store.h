@@ -65,7 +65,7 @@ bool store_flush(struct store *store);
 /* So much was written since the last flush that it should not wait. */
 bool store_flush_due(const struct store *store);
 /* True, once, when it has ended: *why is NULL, or what the disk said. */
-bool store_flushed(struct store *store, const char **why);
+bool store_collect_flush(struct store *store, const char **why);
 
 /* The first message behind `after` that is not done, or exactly number `seqnum`. Spans are valid until the next call. */
 bool store_next(struct store *store, uint64_t after, struct outbox_message *out);

@@ -32,7 +32,7 @@ static bool is_after_power_cut(const struct store_mark *mark)
 }
 
 /* After a power cut the state that was made safe; else the newest one, and no other: the one before it lacks messages. */
-static enum store_condition choose(
+static enum store_condition choose_state(
 	const char *path, int fd, struct store_meta *state, bool *back, struct store_findings *found)
 {
 	struct store_mark mark;
@@ -60,7 +60,7 @@ enum store_condition store_examine(
 		snprintf(found->why, sizeof(found->why), "%s: %s", STORE_FILE, strerror(errno));
 		return in_the_way ? STORE_DAMAGED : STORE_ERROR;
 	}
-	enum store_condition c = choose(path, fd, state, back, found);
+	enum store_condition c = choose_state(path, fd, state, back, found);
 	close(fd);
 	return c;
 }
@@ -89,7 +89,7 @@ static void how_many(const struct store *s, char *out, size_t size)
 		close(fd);
 }
 
-static bool set_aside(struct store *s, const char *what)
+static bool set_directory_aside(struct store *s, const char *what)
 {
 	char aside[STORE_PATH_MAX + 40], lost[60];
 	how_many(s, lost, sizeof(lost));
@@ -189,7 +189,7 @@ bool store_bring_up(struct store *s, bool start)
 	if (c == STORE_DAMAGED) {
 		if (s->options.damaged == OUTBOX_DAMAGED_REFUSE)
 			return refuse(s, found.why);
-		if (!set_aside(s, found.why))
+		if (!set_directory_aside(s, found.why))
 			return false;
 		found = (struct store_findings){0};
 		new_numbers = start;

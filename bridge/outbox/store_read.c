@@ -73,7 +73,7 @@ static int copy_value(struct store *s, const MDB_val *value)
 	return 0;
 }
 
-static int seek(struct store *s, struct search *f)
+static int seek_message(struct store *s, struct search *f)
 {
 	MDB_val key = {sizeof(f->number), &f->number}, at, value;
 	if (f->exactly)
@@ -92,7 +92,7 @@ static int read_message(struct store *s, void *arg)
 	struct search *f = arg;
 	int rc = store_begin_reading(s);
 	while (rc == 0) {
-		rc = seek(s, f);
+		rc = seek_message(s, f);
 		uint64_t done = rc == 0 ? done_end(&s->done, f->number) : 0;
 		if (done == 0)
 			break;
@@ -127,7 +127,7 @@ bool store_get(struct store *s, uint64_t seqnum, struct outbox_message *out)
 
 /* --- done --- */
 
-static int size_of(struct store *s, void *arg)
+static int stored_size(struct store *s, void *arg)
 {
 	struct search *f = arg;
 	int rc = store_begin_reading(s);
@@ -140,7 +140,7 @@ void store_done(struct store *s, uint64_t seqnum)
 	struct search f = {.number = seqnum};
 	if (seqnum == 0 || seqnum > s->last)
 		return;
-	int rc = store_guarded(s, size_of, &f);
+	int rc = store_guarded(s, stored_size, &f);
 	if (rc == MDB_NOTFOUND)
 		return;
 	if (done_add(&s->done, seqnum) && rc == 0) /* else it is measured when the file can be read again */
@@ -153,7 +153,7 @@ static int measure(struct store *s, void *arg)
 	int rc = 0;
 	for (uint64_t n = done_next(&s->done, 1); n > 0; n = done_next(&s->done, n + 1)) {
 		struct search f = {.number = n};
-		rc = size_of(s, &f);
+		rc = stored_size(s, &f);
 		if (rc == 0 && done_add(known, n))
 			s->done_bytes += f.value.mv_size;
 		else if (rc != 0 && rc != MDB_NOTFOUND)

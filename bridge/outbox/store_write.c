@@ -6,7 +6,7 @@
 #define PART_BYTES (4u << 20) /* of messages in one transaction */
 #define PART_DELETIONS 4096u  /* in one transaction */
 
-struct part {
+struct write_part {
 	struct outbox_ring *in; /* NULL: only deletions */
 	size_t put_most, delete_most;
 	/* what became of it */
@@ -14,7 +14,7 @@ struct part {
 	size_t put, put_bytes, deleted, deleted_bytes;
 };
 
-static int remember(struct store *s, MDB_txn *txn, const struct outbox_message *m)
+static int remember_value(struct store *s, MDB_txn *txn, const struct outbox_message *m)
 {
 	int64_t value[2] = {m->memory_value, m->put_ms};
 	MDB_val k = {m->memory_key.len, (void *)(uintptr_t)m->memory_key.ptr}, v = {sizeof(value), value};
@@ -30,7 +30,7 @@ static int remember(struct store *s, MDB_txn *txn, const struct outbox_message *
 	return mdb_put(txn, s->memory, &k, &v, 0);
 }
 
-static int put_messages(struct store *s, MDB_txn *txn, struct part *p)
+static int put_messages(struct store *s, MDB_txn *txn, struct write_part *p)
 {
 	struct outbox_message m;
 	int rc = 0;
@@ -41,7 +41,7 @@ static int put_messages(struct store *s, MDB_txn *txn, struct part *p)
 		if (rc == 0)
 			message_pack(&m, value.mv_data);
 		if (rc == 0 && m.memory_key.len > 0)
-			rc = remember(s, txn, &m);
+			rc = remember_value(s, txn, &m);
 		p->stored = m.seqnum;
 		p->put++;
 		p->put_bytes += value.mv_size;
@@ -49,7 +49,7 @@ static int put_messages(struct store *s, MDB_txn *txn, struct part *p)
 	return rc;
 }
 
-static int delete_messages(struct store *s, MDB_txn *txn, struct part *p)
+static int delete_messages(struct store *s, MDB_txn *txn, struct write_part *p)
 {
 	MDB_cursor *cursor;
 	int rc = mdb_cursor_open(txn, s->messages, &cursor);
@@ -75,7 +75,7 @@ static int delete_messages(struct store *s, MDB_txn *txn, struct part *p)
 
 static int write_messages(struct store *s, void *arg)
 {
-	struct part *p = arg;
+	struct write_part *p = arg;
 	int rc = 0;
 	if (p->delete_most > 0 && s->done.count > 0)
 		rc = delete_messages(s, s->writing, p);
@@ -90,7 +90,7 @@ static int write_messages(struct store *s, void *arg)
 
 /* --- a turn --- */
 
-static void took(struct store *s, const struct part *p)
+static void took(struct store *s, const struct write_part *p)
 {
 	s->count += p->put - p->deleted;
 	s->bytes += p->put_bytes - p->deleted_bytes;
@@ -106,7 +106,7 @@ static void took(struct store *s, const struct part *p)
 		ring_drop(p->in, p->stored);
 }
 
-static int write_part(struct store *s, struct part *p)
+static int write_one(struct store *s, struct write_part *p)
 {
 	size_t bytes = p->in != NULL ? ring_bytes(p->in) : 0;
 	if (p->in != NULL && p->put_most < ring_count(p->in))
@@ -153,10 +153,10 @@ static int write_all(struct store *s, struct outbox_ring *in)
 	while (ring_count(in) > 0 || (s->done.count > 0 && most.deletions > 0)) {
 		bool deleting = s->done.count > 0 && most.deletions > 0;
 		bool putting = ring_count(in) > 0 && !(most.apart && deleting);
-		struct part p = {.in = putting ? in : NULL,
+		struct write_part p = {.in = putting ? in : NULL,
 			.put_most = most.puts,
 			.delete_most = deleting ? most.deletions : 0};
-		int rc = write_part(s, &p);
+		int rc = write_one(s, &p);
 		if (rc == 0 && most.puts < SIZE_MAX / 2)
 			most.puts *= 2;
 		if (rc != 0 && (!store_is_full(rc) || s->env == NULL ||
