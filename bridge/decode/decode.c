@@ -19,7 +19,7 @@ struct unit {
 };
 
 struct decoder {
-	const struct emit_format *format;
+	struct telemetry_keys keys; /* of the format to write */
 	struct codec_options options;
 	struct codec_sink sink;
 	struct codec_stream stream;
@@ -53,10 +53,9 @@ static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct decoder *d = ctx;
 	struct writer w = writer_of(d->out, sizeof(d->out));
-	struct emitter e = emitter_of(d->format, &w);
 	telemetry_set_text(t, TM_PROTOCOL_ID, span_text(d->stream.codec->name));
-	telemetry_emit(t, &e);
-	if (d->format == &emit_json)
+	telemetry_emit(t, &d->keys, &w);
+	if (d->keys.format == &emit_json)
 		writer_u8(&w, '\n');
 	fwrite(w.ptr, 1, w.len, stdout);
 	return true;
@@ -223,7 +222,7 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	d.format = &emit_json;
+	const struct emit_format *format = &emit_json;
 	d.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
 	gbk_open();
 	d.sink = (struct codec_sink){&d, on_identify, on_record, NULL, on_reply, on_part, on_send};
@@ -236,8 +235,8 @@ int main(int argc, char **argv)
 			return usage(stderr, 1);
 		raw |= c == RAW;
 		ident = c == IDENT ? optarg : ident;
-		d.format = c == FORMAT ? emit_format_find(optarg) : d.format;
-		if (d.format == NULL) {
+		format = c == FORMAT ? emit_format_find(optarg) : format;
+		if (format == NULL) {
 			fprintf(stderr, "--format %s is not allowed; allowed: json or msgpack\n", optarg);
 			return 1;
 		}
@@ -247,6 +246,7 @@ int main(int argc, char **argv)
 			CODEC_IDENT_MAX);
 		return 1;
 	}
+	telemetry_keys_make(&d.keys, format);
 	d.assembly = assembly_open(ASSEMBLY_BYTES);
 	if (d.assembly == NULL)
 		abort();

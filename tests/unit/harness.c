@@ -85,18 +85,17 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 
 static bool on_record(void *ctx, struct telemetry *t)
 {
-	struct collected *got = &((struct player *)ctx)->got;
+	struct player *p = ctx;
+	struct collected *got = &p->got;
 	static uint8_t buf[65536];
 	assert_true(got->records < 512);
 	struct writer w = writer_of(buf, sizeof(buf) - 1);
-	struct emitter e = emitter_of(&emit_json, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &p->keys[0], &w);
 	assert_false(w.full);
 	buf[w.len] = '\0';
 	got->json[got->records] = strdup((char *)buf);
 	w = writer_of(buf, sizeof(buf));
-	e = emitter_of(&emit_msgpack, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &p->keys[1], &w);
 	assert_false(w.full);
 	got->packed[got->records].ptr = memcpy(malloc(w.len), buf, w.len);
 	got->packed[got->records++].len = w.len;
@@ -151,6 +150,8 @@ struct player *player_new(struct span ident)
 	p->stream.link.now_ms = TEST_NOW_MS;
 	p->sink = (struct codec_sink){p, on_identify, on_record, on_batch, on_reply, on_part, on_send};
 	p->assembly = assembly_open(ASSEMBLY_BYTES);
+	telemetry_keys_make(&p->keys[0], &emit_json);
+	telemetry_keys_make(&p->keys[1], &emit_msgpack);
 	p->got.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
 	if (players++ == 0)
 		gbk_open();

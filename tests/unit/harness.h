@@ -54,6 +54,7 @@ struct player {
 	struct collected got;
 	struct codec_sink sink;
 	struct assembly *assembly;
+	struct telemetry_keys keys[2]; /* JSON, MessagePack */
 	struct telemetry scratch;
 	uint8_t buf[1 << 18];
 	size_t len;
