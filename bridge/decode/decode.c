@@ -28,6 +28,8 @@ struct decoder {
 	struct assembly *assembly;
 	const char *file;
 	unsigned long line; /* 0: a raw capture */
+	struct span in;     /* the bytes at hand */
+	bool any;           /* there was a frame in them */
 	size_t offset;      /* of the buffer in the capture */
 	bool failed;
 	uint8_t out[1 << 16];
@@ -95,31 +97,28 @@ static void complain(struct decoder *d, enum codec_status status, size_t at, str
 	fprintf(stderr, bytes.len > 80 ? "...\n" : "\n");
 }
 
+static void on_frame(void *ctx, enum codec_status status, struct span frame)
+{
+	struct decoder *d = ctx;
+	assembly_settle(d->assembly, status);
+	if (status != CODEC_OK && status != CODEC_FRAGMENT)
+		complain(d, status, (size_t)(frame.ptr - d->in.ptr), frame);
+	d->any = true;
+}
+
 /* Returns how many bytes are used up. */
 static size_t feed(struct decoder *d, struct span in, bool final)
 {
-	size_t used = 0;
-	bool any = false;
+	enum codec_status end;
+	d->in = in;
+	d->any = false;
 	d->stream.link.quiet_ms = final ? CODEC_QUIET_FINAL : 0;
-	while (used < in.len) {
-		struct frame f;
-		struct span rest = span_after(in, used);
-		enum codec_status status = codec_next(&d->stream, rest, &f);
-		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
-			if (final && !any)
-				complain(d, CODEC_NOT_MINE, used, rest);
-			return final ? in.len : used + f.skip;
-		}
-		struct span frame = span_of(rest.ptr + f.skip, f.len);
-		if (status == CODEC_OK)
-			status = codec_decode(&d->stream, frame, &d->scratch, &d->sink);
-		assembly_settle(d->assembly, status);
-		if (status != CODEC_OK && status != CODEC_FRAGMENT)
-			complain(d, status, used + f.skip, frame);
-		any = true;
-		used += f.skip + f.len;
-	}
-	return used;
+	size_t used = codec_each(&d->stream, in, &d->scratch, &d->sink, on_frame, &end);
+	if (!final)
+		return used;
+	if (in.len > 0 && !d->any)
+		complain(d, CODEC_NOT_MINE, 0, in);
+	return in.len;
 }
 
 static void new_stream(struct decoder *d)

@@ -160,6 +160,18 @@ struct player *player_new(struct span ident)
 	return p;
 }
 
+/* Each frame lies in the bytes, and behind the one before. */
+static void on_frame(void *ctx, enum codec_status status, struct span frame)
+{
+	struct player *p = ctx;
+	assert_true(frame.ptr >= p->last && frame.ptr + frame.len > p->last);
+	assert_true(frame.ptr + frame.len <= p->buf + p->len);
+	p->last = frame.ptr + frame.len;
+	assembly_settle(p->assembly, status);
+	p->got.by_status[status]++;
+	p->got.errors += status != CODEC_OK && status != CODEC_FRAGMENT;
+}
+
 void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 {
 	assert_true(p->len + bytes.len <= sizeof(p->buf));
@@ -167,25 +179,11 @@ void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 		memcpy(p->buf + p->len, bytes.ptr, bytes.len);
 	p->len += bytes.len;
 	p->stream.link.quiet_ms = quiet_ms;
-	size_t at = 0;
-	for (;;) {
-		struct frame frame;
-		struct span in = span_of(p->buf + at, p->len - at);
-		enum codec_status status = codec_next(&p->stream, in, &frame);
-		if (status == CODEC_OK)
-			status = codec_decode(
-				&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
-		assembly_settle(p->assembly, status);
-		assert_true(frame.skip + frame.len <= in.len || status == CODEC_MORE);
-		p->got.by_status[status]++;
-		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
-			at += frame.skip;
-			break;
-		}
-		assert_true(frame.skip + frame.len > 0);
-		p->got.errors += status != CODEC_OK && status != CODEC_FRAGMENT;
-		at += frame.skip + frame.len;
-	}
+	p->last = p->buf;
+	enum codec_status end;
+	size_t at = codec_each(&p->stream, span_of(p->buf, p->len), &p->scratch, &p->sink, on_frame, &end);
+	assert_true(at <= p->len);
+	p->got.by_status[end]++;
 	memmove(p->buf, p->buf + at, p->len - at);
 	p->len -= at;
 	if (p->len > p->most_kept)

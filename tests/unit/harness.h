@@ -58,6 +58,7 @@ struct player {
 	struct telemetry scratch;
 	uint8_t buf[1 << 18];
 	size_t len;
+	const uint8_t *last; /* the end of the frame before */
 	size_t most_kept;
 };
 
