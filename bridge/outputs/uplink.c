@@ -16,8 +16,8 @@ struct uplink {
 	const struct config *config;
 	struct outbox *outbox;
 	struct stats *stats;
-	const struct emit_format *format;
 	enum content content;
+	struct telemetry_keys keys;
 	int64_t unknown_from_ms; /* steady time */
 	struct log_limit lost;
 	uint64_t epoch;       /* of the accounts by address: a new one while little waits */
@@ -37,7 +37,7 @@ struct uplink *uplink_open(const struct config *config, struct outbox *outbox, s
 	u->stats = stats;
 	u->epoch = 1;
 	u->content = config->publish.format == 0 ? CONTENT_JSON : CONTENT_MSGPACK;
-	u->format = u->content == CONTENT_JSON ? &emit_json : &emit_msgpack;
+	telemetry_keys_make(&u->keys, u->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
 	return u;
 }
 
@@ -205,8 +205,7 @@ static bool put_record(struct uplink *u, const struct session *session, const st
 {
 	struct topic topic = topic_unit(u->config->publish.prefix, session_topic(session), leaf);
 	struct writer w = writer_of(u->payload, sizeof(u->payload));
-	struct emitter e = emitter_of(u->format, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &u->keys, &w);
 	struct outbox_message m = message_of(
 		u, &topic, session->unit.ident, writer_span(&w), telemetry_number(t, TM_SERVER_TIMESTAMP));
 	m.content = u->content;
