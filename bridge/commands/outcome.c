@@ -78,7 +78,7 @@ static bool publish(struct outcomes *all, const struct outcome_subject *s, struc
 	emit_end(&e);
 	bool end = o.status > OUTCOME_SENT;
 	struct span none = span_of(NULL, 0);
-	return !out.full && uplink_reply(all->uplink, s->ident, s->topic, writer_span(&out),
+	return !out.full && publish_reply(all->publish, s->ident, s->topic, writer_span(&out),
 				    end ? s->response_topic : none, end ? s->correlation : none, now.unix_ms);
 }
 
