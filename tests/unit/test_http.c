@@ -179,10 +179,12 @@ static void test_room_for_paths(void **state)
 	assert_answer(GET("/7"), "200", HTTP_PLAIN, "x");
 }
 
-/* Whoever holds connections open loses the oldest; the new one is served. */
+/* Whoever holds connections open loses the oldest, and keeps four at most; the new one is served. */
 static void test_holders(void **state)
 {
 	int held[40];
+	unsigned open = 0;
+	char c;
 	(void)state;
 	assert_true(http_route(http, "/one", say, "1\n"));
 	for (size_t i = 0; i < 40; i++) {
@@ -192,9 +194,11 @@ static void test_holders(void **state)
 			ev_run(loop, EVRUN_ONCE);
 	}
 	assert_answer(GET("/one"), "200 OK", HTTP_PLAIN, "1\n");
-	assert_string_equal(read_all(held[0]), "");
-	for (size_t i = 1; i < 40; i++)
+	for (size_t i = 0; i < 40; i++) {
+		open += recv(held[i], &c, 1, 0) < 0 && errno == EAGAIN;
 		close(held[i]);
+	}
+	assert_true(open <= 4);
 }
 
 /* Bytes now and then keep no connection: it ends after five seconds. */
