@@ -80,6 +80,14 @@ struct topic homeassistant_birth_topic(const struct config *config)
 	return plain_topic("%s/status%s", config->homeassistant.prefix, "");
 }
 
+void homeassistant_birth(void *ctx, const struct route_message *message, struct moment now)
+{
+	struct homeassistant *h = ctx;
+	(void)now;
+	if (span_is(message->payload, "online"))
+		sessions_tell_again(h->sessions, &h->listener);
+}
+
 static struct topic config_topic(const struct homeassistant *h, const char *ident)
 {
 	return plain_topic("%s/device/tracker2mqtt_%s/config", h->config->homeassistant.prefix, ident);
@@ -302,11 +310,6 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 bool homeassistant_remove(struct homeassistant *h, const char *ident, struct moment now)
 {
 	return put_config(h, ident, NULL, now);
-}
-
-void homeassistant_born(struct homeassistant *h)
-{
-	sessions_tell_again(h->sessions, &h->listener);
 }
 
 /* --- */

@@ -16,8 +16,8 @@ struct records {
 	struct stats *stats;
 	size_t place; /* in each session: struct raised */
 	struct unit_listener listener, alarm_listener;
-	const struct emit_format *format;
 	enum content content;
+	struct telemetry_keys keys;
 	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
 };
 
@@ -70,8 +70,7 @@ static bool put(struct records *r, const struct session *session, const struct c
 {
 	struct topic topic = topic_unit(r->config->publish.prefix, session_topic(session), leaf);
 	struct writer w = publish_writer(r->publish);
-	struct emitter e = emitter_of(r->format, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &r->keys, &w);
 	struct outbox_message m = publish_message(r->publish, session->unit.ident, &topic, now.unix_ms);
 	m.content = r->content;
 	m.retain_if_newest = newest_ms != NULL;
@@ -143,7 +142,7 @@ struct records *records_open(
 	r->stats = stats;
 	r->place = sessions_reserve(sessions, sizeof(struct raised));
 	r->content = config->publish.format == 0 ? CONTENT_JSON : CONTENT_MSGPACK;
-	r->format = r->content == CONTENT_JSON ? &emit_json : &emit_msgpack;
+	telemetry_keys_make(&r->keys, r->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
 	r->listener = (struct unit_listener){
 		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};
 	r->alarm_listener = (struct unit_listener){.ctx = r, .record = on_alarm};
