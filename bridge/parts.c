@@ -13,20 +13,7 @@
 
 struct moment parts_now(const struct bridge *b)
 {
-	return (struct moment){(int64_t)(ev_now(b->loop) * 1000), clock_steady_ms()};
-}
-
-void parts_message(void *ctx, const struct mqtt_message *m)
-{
-	struct bridge *b = ctx;
-	if (b->homeassistant != NULL && span_is(m->topic, homeassistant_birth_topic(&b->config).text)) {
-		if (span_is(m->payload, "online"))
-			sessions_tell_again(b->sessions, SESSION_DUE_DISCOVERY);
-		return;
-	}
-	const struct downlink_request request = {
-		m->topic, m->payload, m->retain, m->response_topic, m->correlation, m->expiry_s};
-	downlink_message(b->downlink, &request, parts_now(b));
+	return clock_moment(ev_now(b->loop));
 }
 
 static bool on_room(void *ctx)
@@ -271,7 +258,11 @@ static bool open_metrics(struct bridge *b, char *why, size_t size)
 	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
 	if (b->config.metrics.listen.count == 0)
 		return true;
-	b->metrics = metrics_open(b->loop, &b->config.metrics.listen.item[0], &b->stats, &ops, why, size);
+	b->http = http_open(b->loop, &b->config.metrics.listen.item[0], why, size);
+	if (b->http == NULL)
+		return false;
+	snprintf(why, size, "no memory for the metrics");
+	b->metrics = metrics_open(b->http, &b->stats, &ops);
 	return b->metrics != NULL;
 }
 
@@ -280,16 +271,15 @@ static bool open_mqtt(struct bridge *b)
 	const struct config *c = &b->config;
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
-	struct topic birth = homeassistant_birth_topic(c);
-	const char *subscribe[3] = {NULL};
-	const struct mqtt_ops ops = {b, parts_message};
-	size_t n = 0;
-	if (c->commands.enabled)
-		subscribe[n++] = commands.text;
-	if (c->homeassistant.discovery)
-		subscribe[n++] = birth.text;
-	b->mqtt = mqtt_open(b->loop, c, &ops, subscribe, status.text, b->outbox, &b->stats);
-	return b->mqtt != NULL;
+	b->mqtt = mqtt_open(b->loop, c, status.text, b->outbox, &b->stats);
+	if (b->mqtt == NULL)
+		return false;
+	if (c->commands.enabled &&
+		!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives"))
+		return false;
+	return !c->homeassistant.discovery ||
+	       mqtt_route(b->mqtt, homeassistant_birth_topic(c).text, homeassistant_birth, b->homeassistant,
+		       "Home Assistant's start is missed");
 }
 
 bool parts_open_inside(struct bridge *b, char *why, size_t size)
@@ -319,7 +309,8 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
 	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
 		return false;
-	if (c->homeassistant.discovery && (b->homeassistant = homeassistant_open(c, b->uplink)) == NULL)
+	if (c->homeassistant.discovery &&
+		(b->homeassistant = homeassistant_open(c, b->uplink, b->sessions)) == NULL)
 		return false;
 	const struct session_ops ops = {
 		.ctx = b,
@@ -398,6 +389,8 @@ void parts_close(struct bridge *b)
 		conns_free(b->conns);
 	if (b->listeners != NULL)
 		listeners_free(b->listeners);
+	if (b->http != NULL)
+		http_free(b->http);
 	if (b->metrics != NULL)
 		metrics_free(b->metrics);
 	if (b->relay != NULL)

@@ -15,7 +15,7 @@
 #define WAITING_BYTES_MAX (128 << 20)
 #define NEVER INT64_MAX
 
-enum stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT };
+enum request_stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT };
 
 struct waiting;
 
@@ -32,7 +32,7 @@ struct waiting {
 	struct addressee *addressee; /* NULL: it does not wait */
 	struct waiting *prev, *next;
 	UT_hash_handle hh; /* by number */
-	enum stage stage;
+	enum request_stage stage;
 	uint64_t number;
 	int64_t sent_ms, until_ms; /* until: its stage ends without success; both by the steady clock */
 	int64_t timeout_ms;
@@ -94,7 +94,7 @@ static struct waiting *waiting_for(const struct downlink *d, const char *ident)
 }
 
 /* False: no memory. */
-static bool join(struct downlink *d, struct waiting *w)
+static bool join_waiting(struct downlink *d, struct waiting *w)
 {
 	struct addressee *a = addressee_of(d, w->ident);
 	if (a == NULL) {
@@ -114,7 +114,7 @@ static bool join(struct downlink *d, struct waiting *w)
 	return true;
 }
 
-static void leave(struct downlink *d, struct waiting *w)
+static void leave_waiting(struct downlink *d, struct waiting *w)
 {
 	struct addressee *a = w->addressee;
 	DL_DELETE(a->waiting, w);
@@ -130,14 +130,14 @@ void downlink_free(struct downlink *d)
 {
 	struct waiting *w, *next;
 	HASH_ITER(hh, d->waiting, w, next) {
-		leave(d, w);
+		leave_waiting(d, w);
 		free_waiting(w);
 	}
 	free(d);
 }
 
 /* Its stage ends at this moment, unless something happens before. */
-static void wait_until(struct downlink *d, struct waiting *w, enum stage stage, int64_t until_ms)
+static void wait_until(struct downlink *d, struct waiting *w, enum request_stage stage, int64_t until_ms)
 {
 	w->stage = stage;
 	w->until_ms = until_ms;
@@ -168,7 +168,7 @@ static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct
 {
 	tell(d, w, o, now);
 	if (w->addressee != NULL)
-		leave(d, w);
+		leave_waiting(d, w);
 	free_waiting(w);
 }
 
@@ -180,7 +180,7 @@ static void ends_with(struct downlink *d, struct waiting *w, enum outcome_status
 
 /* --- sending --- */
 
-static struct waiting *find(struct downlink *d, uint64_t number)
+static struct waiting *waiting_numbered(struct downlink *d, uint64_t number)
 {
 	struct waiting *w = NULL;
 	HASH_FIND(hh, d->waiting, &number, sizeof(number), w);
@@ -191,7 +191,7 @@ static struct waiting *find(struct downlink *d, uint64_t number)
 static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 {
 	struct downlink *d = ctx;
-	struct waiting *w = find(d, number);
+	struct waiting *w = waiting_numbered(d, number);
 	if (w == NULL)
 		return;
 	if (!ok) {
@@ -235,7 +235,7 @@ static int64_t hold_of(const struct downlink *d, const struct waiting *w, int64_
 	return expiry_s >= 0 && expiry_s * 1000 < hold ? expiry_s * 1000 : hold;
 }
 
-static void hold(struct downlink *d, struct waiting *w, int64_t hold_ms, struct moment now)
+static void hold_request(struct downlink *d, struct waiting *w, int64_t hold_ms, struct moment now)
 {
 	char why[1200];
 	const struct codec *codec = session_codec(d->sessions, span_text(w->ident));
@@ -268,7 +268,7 @@ static const char *crowded(const struct downlink *d, const struct waiting *new)
 	return full ? "too many commands are waiting" : NULL;
 }
 
-static bool copy(struct span from, uint8_t **to, size_t *len)
+static bool copy_span(struct span from, uint8_t **to, size_t *len)
 {
 	*len = from.len;
 	*to = from.len > 0 ? malloc(from.len) : NULL;
@@ -279,7 +279,7 @@ static bool copy(struct span from, uint8_t **to, size_t *len)
 
 /* Why is it not to be done, whatever the unit is? `why`: room for the reason. */
 static const char *fault_of(
-	const struct downlink *d, struct waiting *w, const struct downlink_request *r, char *why, size_t size)
+	const struct downlink *d, struct waiting *w, const struct route_message *r, char *why, size_t size)
 {
 	const char *fault = request_parse(&w->request, r->payload, why, size);
 	w->bytes = sizeof(*w) + w->request.bytes + r->response_topic.len + r->correlation.len;
@@ -302,8 +302,9 @@ static struct waiting *new_waiting(struct span ident, struct span name)
 	return w;
 }
 
-void downlink_message(struct downlink *d, const struct downlink_request *r, struct moment now)
+void downlink_message(void *ctx, const struct route_message *r, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct span name = span_of(NULL, 0), ident;
 	char why[600], nowhere[600];
 	if (r->retained && r->payload.len == 0) /* somebody clears a retained command */
@@ -326,11 +327,11 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, stru
 	if (no_response != NULL) {
 		w->request.quotes &= fault != NULL;
 		fault = fault != NULL ? fault : no_response;
-	} else if (!copy(r->response_topic, &w->response_topic, &w->response_topic_len) ||
-		   !copy(r->correlation, &w->correlation, &w->correlation_len)) {
+	} else if (!copy_span(r->response_topic, &w->response_topic, &w->response_topic_len) ||
+		   !copy_span(r->correlation, &w->correlation, &w->correlation_len)) {
 		fault = "no memory";
 	}
-	if (fault == NULL && !join(d, w))
+	if (fault == NULL && !join_waiting(d, w))
 		fault = "no memory";
 	if (fault != NULL) {
 		ends_with(d, w, OUTCOME_REJECTED, fault, now);
@@ -341,7 +342,7 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, stru
 	if (session != NULL)
 		send_now(d, w, session, now);
 	else
-		hold(d, w, hold_of(d, w, r->expiry_s), now);
+		hold_request(d, w, hold_of(d, w, r->expiry_s), now);
 }
 
 /* --- what happens meanwhile --- */

@@ -59,16 +59,19 @@ static const struct button {
 struct homeassistant {
 	const struct config *config;
 	struct uplink *uplink;
+	struct sessions *sessions;
 	uint8_t body[BODY_MAX];
 };
 
-struct homeassistant *homeassistant_open(const struct config *config, struct uplink *uplink)
+struct homeassistant *homeassistant_open(
+	const struct config *config, struct uplink *uplink, struct sessions *sessions)
 {
 	struct homeassistant *h = calloc(1, sizeof(*h));
 	if (h == NULL)
 		return NULL;
 	h->config = config;
 	h->uplink = uplink;
+	h->sessions = sessions;
 	return h;
 }
 
@@ -88,6 +91,14 @@ static struct topic plain_topic(const char *format, const char *prefix, const ch
 struct topic homeassistant_birth_topic(const struct config *config)
 {
 	return plain_topic("%s/status%s", config->homeassistant.prefix, "");
+}
+
+void homeassistant_birth(void *ctx, const struct route_message *message, struct moment now)
+{
+	struct homeassistant *h = ctx;
+	(void)now;
+	if (span_is(message->payload, "online"))
+		sessions_tell_again(h->sessions, SESSION_DUE_DISCOVERY);
 }
 
 static struct topic config_topic(const struct homeassistant *h, const char *ident)

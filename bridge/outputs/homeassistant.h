@@ -4,15 +4,20 @@
 #ifndef T2M_HOMEASSISTANT_H
 #define T2M_HOMEASSISTANT_H
 
+#include "bridge/base/route.h"
 #include "bridge/outputs/uplink.h"
 
 struct homeassistant;
 
-struct homeassistant *homeassistant_open(const struct config *config, struct uplink *uplink);
+/* All three must live longer. NULL: no memory. */
+struct homeassistant *homeassistant_open(
+	const struct config *config, struct uplink *uplink, struct sessions *sessions);
 void homeassistant_free(struct homeassistant *h);
 
 /* The topic on which Home Assistant says that it has started. */
 struct topic homeassistant_birth_topic(const struct config *config);
+/* A message on that topic, a route_handler whose ctx is the struct homeassistant. `online`: every unit is announced again. */
+void homeassistant_birth(void *h, const struct route_message *message, struct moment now);
 /* Tells it of this unit, if there is something to tell. False: no room. */
 bool homeassistant_tell(struct homeassistant *h, const struct session *session, int64_t now_ms);
 

@@ -1,7 +1,9 @@
 /* relay: see relay.h. */
 #include "bridge/outputs/relay.h"
 
+#include "bridge/base/backoff.h"
 #include "bridge/base/descriptors.h"
+#include "bridge/base/frames.h"
 #include "bridge/base/hash.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/log.h"
@@ -20,10 +22,10 @@ struct way {
 	char ident[CODEC_IDENT_MAX + 1];
 	int fd; /* -1: none */
 	bool connected, leaving;
-	double retry;
+	struct backoff backoff;
 	ev_io io;
 	ev_timer timer;
-	uint8_t *out;         /* frames, each behind two bytes of length */
+	uint8_t *out;         /* frames: see frames.h */
 	size_t out_len, gone; /* gone: bytes of the first frame that have left */
 	UT_hash_handle hh;
 };
@@ -81,9 +83,8 @@ static void lost(struct way *w, const char *why)
 	w->fd = -1;
 	w->connected = false;
 	w->gone = 0;
-	ev_timer_set(&w->timer, w->retry * (0.75 + 0.5 * drand48()), 0.);
+	ev_timer_set(&w->timer, backoff_wait(&w->backoff, RETRY_MOST, RETRY_MOST), 0.);
 	ev_timer_start(r->loop, &w->timer);
-	w->retry = w->retry * 2 < RETRY_MOST ? w->retry * 2 : RETRY_MOST;
 }
 
 static void connect_now(struct way *w)
@@ -105,25 +106,18 @@ static void connect_now(struct way *w)
 	watch(w);
 }
 
-static size_t frame_length(const struct way *w)
-{
-	return (size_t)w->out[0] << 8 | w->out[1];
-}
-
 static void drop_frame(struct way *w)
 {
-	size_t n = 2 + frame_length(w);
-	w->out_len -= n;
+	w->out_len = frames_drop(w->out, w->out_len);
 	w->gone = 0;
-	memmove(w->out, w->out + n, w->out_len);
 }
 
 /* False: the connection is gone, and perhaps the way, too. */
 static bool flush(struct way *w)
 {
 	while (w->out_len > 0) {
-		size_t len = frame_length(w) - w->gone;
-		ssize_t n = send(w->fd, w->out + 2 + w->gone, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct span rest = span_after(frames_first(w->out), w->gone);
+		ssize_t n = send(w->fd, rest.ptr, rest.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n < 0) {
@@ -131,7 +125,7 @@ static bool flush(struct way *w)
 			return false;
 		}
 		w->gone += (size_t)n;
-		if ((size_t)n == len) {
+		if ((size_t)n == rest.len) {
 			drop_frame(w);
 			stats_add(w->relay->stats, STAT_RELAYED, 1);
 		}
@@ -159,7 +153,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 			return;
 		}
 		w->connected = true;
-		w->retry = RETRY_FIRST;
+		backoff_reset(&w->backoff, RETRY_FIRST);
 		if (r->told)
 			log_notice("relay: connected");
 		r->told = false;
@@ -233,7 +227,7 @@ static struct way *new_way(struct relay *r, const char *ident)
 	}
 	snprintf(w->ident, sizeof(w->ident), "%s", ident);
 	w->fd = -1;
-	w->retry = RETRY_FIRST;
+	backoff_reset(&w->backoff, RETRY_FIRST);
 	ev_init(&w->io, on_io);
 	ev_init(&w->timer, on_timer);
 	w->io.data = w->timer.data = w;
@@ -246,10 +240,10 @@ static struct way *new_way(struct relay *r, const char *ident)
 void relay_frame(struct relay *r, const char *ident, struct span frame)
 {
 	struct way *w = find(r, ident);
-	size_t most = (size_t)r->config->relay.buffer, need = 2 + frame.len;
+	size_t most = (size_t)r->config->relay.buffer, need = frames_need(frame.len);
 	if (w == NULL)
 		w = new_way(r, ident);
-	if (w == NULL || need > most || frame.len > UINT16_MAX) {
+	if (w == NULL || need > most || frame.len > FRAMES_LONGEST) {
 		stats_add(r->stats, STAT_RELAY_DROPPED, 1);
 		return;
 	}
@@ -262,10 +256,7 @@ void relay_frame(struct relay *r, const char *ident, struct span frame)
 		drop_frame(w);
 		stats_add(r->stats, STAT_RELAY_DROPPED, 1);
 	}
-	struct writer out = writer_of(w->out + w->out_len, need);
-	writer_u16(&out, (uint16_t)frame.len);
-	writer_span_put(&out, frame);
-	w->out_len += need;
+	w->out_len = frames_put(w->out, w->out_len, frame);
 	if (w->connected)
 		watch(w);
 }

@@ -132,15 +132,14 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct downlink_request request_of(const char *payload)
+static struct route_message request_of(const char *payload)
 {
-	return (struct downlink_request){
-		.topic = span_text(TOPIC), .payload = span_text(payload), .expiry_s = -1};
+	return (struct route_message){.topic = span_text(TOPIC), .payload = span_text(payload), .expiry_s = -1};
 }
 
 static void ask(const char *payload)
 {
-	const struct downlink_request r = request_of(payload);
+	const struct route_message r = request_of(payload);
 	downlink_message(downlink, &r, now);
 }
 
