@@ -32,6 +32,7 @@ static void enter(struct conn *conn, enum account account)
 	} else if (account == ACCOUNT_UNITS) {
 		DL_APPEND(source->unit_conns, conn);
 		share_change(sources_conns(c->sources), &source->conns, 1);
+		share_change(sources_units(c->sources), &source->units, conn->strangers);
 		c->places++;
 	}
 }
@@ -48,6 +49,7 @@ static void leave(struct conn *conn)
 	} else if (conn->account == ACCOUNT_UNITS) {
 		DL_DELETE(source->unit_conns, conn);
 		share_change(sources_conns(c->sources), &source->conns, -1);
+		share_change(sources_units(c->sources), &source->units, -(int64_t)conn->strangers);
 		c->places--;
 	}
 	conn->account = ACCOUNT_NONE;
@@ -64,11 +66,14 @@ void conn_settle(struct conn *conn)
 	enter(conn, account);
 }
 
+/* In the share stand only those that can give way: a connection that speaks for a unit of the units file keeps its strangers. */
 static void count_strangers(struct conn *conn, int64_t by)
 {
 	struct conns *c = conn->conns;
 	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
-	share_change(sources_units(c->sources), &source->units, by);
+	if (conn->account == ACCOUNT_UNITS)
+		share_change(sources_units(c->sources), &source->units, by);
+	source->strangers = (uint32_t)(source->strangers + by);
 	conn->strangers = (uint32_t)(conn->strangers + by);
 	c->strangers = (size_t)((int64_t)c->strangers + by);
 }
@@ -93,26 +98,28 @@ static struct conn *one_of(const struct conns *c, const struct source *holder, c
 {
 	if (holder == sources_udp(c->sources))
 		return silent_peer(c, except);
-	struct conn *newest = holder->unit_conns != NULL ? holder->unit_conns->prev : NULL;
-	return newest != except ? newest : NULL;
+	struct conn *first = holder->unit_conns, *newest = first != NULL ? first->prev : NULL;
+	if (newest != except)
+		return newest;
+	return newest != first ? newest->prev : NULL;
 }
 
-/* Who gives up its place for a connection of this account; NULL: nobody. */
-static struct conn *who_gives_place(
-	const struct conns *c, const struct source *account, const struct conn *except)
+/* Who gives up its place for a connection of an account that has `own` of them; NULL: nobody. */
+static struct conn *who_gives_place(const struct conns *c, uint32_t own, const struct conn *except)
 {
-	struct share *heavier = shares_heavier(sources_conns(c->sources), account->conns.count);
-	struct conn *found = heavier != NULL ? one_of(c, HOLDER(heavier, conns), except) : NULL;
+	const struct shares *conns = sources_conns(c->sources);
+	struct conn *found = NULL;
+	for (const struct share *s = shares_heavier(conns, own); s != NULL && found == NULL;
+		s = shares_next(conns, s, own))
+		found = one_of(c, HOLDER(s, conns), except);
 	return found != NULL ? found : silent_peer(c, except);
 }
 
-static struct conn *who_gives_unit(
-	const struct conns *c, const struct source *account, const struct conn *except)
+/* The same for a stranger's unit. */
+static struct conn *who_gives_unit(const struct conns *c, uint32_t own, const struct conn *except)
 {
 	const struct shares *units = sources_units(c->sources);
-	uint32_t own = account->units.count;
 	struct conn *found = NULL;
-	/* one that has them only beside units of the units file has nothing to give */
 	for (const struct share *s = shares_heavier(units, own); s != NULL && found == NULL;
 		s = shares_next(units, s, own))
 		found = one_of(c, HOLDER(s, units), except);
@@ -128,7 +135,7 @@ static void settle_within(struct conn *conn)
 	conn_settle(conn);
 	if (before || conn->account != ACCOUNT_UNITS || c->places <= (size_t)c->config->listen.max_connections)
 		return;
-	struct conn *other = who_gives_place(c, conn_account(conn), conn);
+	struct conn *other = who_gives_place(c, conn_account(conn)->conns.count, conn);
 	conn_close(other != NULL ? other : conn, "its place was needed");
 }
 
@@ -176,7 +183,7 @@ bool conns_has_place(const struct conns *c, const struct source *account)
 	if (heavier != NULL && heavier != &udp->conns)
 		could += heavier->count - account->conns.count;
 	return places < most + could ||
-	       (account->fresh.count == 0 && who_gives_place(c, account, NULL) != NULL);
+	       (account->fresh.count == 0 && who_gives_place(c, account->conns.count, NULL) != NULL);
 }
 
 enum counter conn_take_places(struct conn *conn)
@@ -187,8 +194,8 @@ enum counter conn_take_places(struct conn *conn)
 	bool unit = c->strangers >= (size_t)config->limits.units;
 	bool place =
 		conn->units == 0 && !conn_is_going(conn) && c->places >= (size_t)config->listen.max_connections;
-	struct conn *for_unit = unit ? who_gives_unit(c, account, conn) : NULL;
-	struct conn *for_place = place ? who_gives_place(c, account, conn) : NULL;
+	struct conn *for_unit = unit ? who_gives_unit(c, account->strangers, conn) : NULL;
+	struct conn *for_place = place ? who_gives_place(c, account->conns.count, conn) : NULL;
 	if (unit && for_unit == NULL)
 		return STAT_REFUSED_UNITS;
 	if (place && for_place == NULL)

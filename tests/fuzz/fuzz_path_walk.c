@@ -18,14 +18,14 @@
 /* What a walk finds of an address, or of all strangers over UDP. */
 struct found {
 	const struct source *source;
-	uint32_t connections, fresh, conns, units;
+	uint32_t connections, fresh, conns, units, strangers;
 };
 
 /* What a walk finds in all. */
 struct tally {
 	struct found by_source[SOURCES];
 	size_t sources;
-	size_t conns, fresh, fresh_weight, places, strangers, kept, owed, hashed, online;
+	size_t conns, fresh, fresh_weight, places, units, strangers, kept, owed, hashed, online;
 };
 
 /* Those that are marked, and for how many turns. */
@@ -114,12 +114,14 @@ static void see_conn(const struct conns *c, const struct conn *conn, struct tall
 		"datagrams find a peer that goes, or miss one");
 	f->fresh += fresh;
 	f->conns += place;
-	f->units += conn->strangers;
+	f->units += place ? conn->strangers : 0; /* beside a unit of the units file nothing gives way */
+	f->strangers += conn->strangers;
 	found_of(t, conn->source)->connections++;
 	t->conns++;
 	t->fresh += fresh;
 	t->fresh_weight += fresh ? (conn->tls != NULL ? TLS_WEIGHT : 1) : 0;
 	t->places += place;
+	t->units += place ? conn->strangers : 0;
 	t->hashed += conn->hashed;
 	t->kept += conn->in_cap;
 	t->owed += conn->out_cap;
@@ -201,6 +203,8 @@ static void see_sources(const struct conns *c, const struct tally *t)
 			s->fresh.count == f->fresh && s->conns.count == f->conns && s->units.count == f->units,
 			"an address has %u fresh, %u conns, %u units; %u, %u, %u are counted", f->fresh,
 			f->conns, f->units, s->fresh.count, s->conns.count, s->units.count);
+		must("share-strangers", s->strangers == f->strangers,
+			"an address has %u strangers, %u are counted", f->strangers, s->strangers);
 		must("share-list",
 			length_of(s->fresh_conns) == f->fresh && length_of(s->unit_conns) == f->conns,
 			"an address lists other connections than it has");
@@ -213,7 +217,7 @@ static void see_sources(const struct conns *c, const struct tally *t)
 	}
 	see_shares("fresh", sources_fresh(c->sources), fresh, t->fresh);
 	see_shares("conns", sources_conns(c->sources), conns, t->places);
-	see_shares("units", sources_units(c->sources), units, t->strangers);
+	see_shares("units", sources_units(c->sources), units, t->units);
 }
 
 static void see_conns(const struct conns *c, struct tally *t, bool turned)
@@ -399,7 +403,7 @@ static void see_refused(const struct conn *conn, bool unit)
 	DL_FOREACH2(c->idle_tcp, other, idle.next)
 	{
 		const struct source *s = other->source;
-		bool heavier = unit ? is_heavier(s->units.count, own->units.count)
+		bool heavier = unit ? is_heavier(s->units.count, own->strangers)
 				    : is_heavier(s->conns.count, own->conns.count);
 		must("gives-way", other == conn || other->known > 0 || !heavier,
 			"a place is refused though another address holds %u units by %u connections",
