@@ -4,6 +4,7 @@
 #include "bridge/base/directory.h"
 #include "bridge/units/gbk.h"
 #include "bridge/base/log.h"
+#include "bridge/base/tls.h"
 #include "bridge/outbox/store.h"
 #include "bridge/base/topic.h"
 
@@ -315,7 +316,8 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 	use_units(b, units);
 	snprintf(why, size, "no memory");
 	b->uplink = uplink_open(c, b->outbox, &b->stats);
-	b->conns = conns_open(b->loop, c, b->sessions, b->sources, &b->stats);
+	const struct conn_ops conn_ops = sessions_conn_ops(b->sessions);
+	b->conns = conns_open(b->loop, c, &conn_ops, b->sources, &b->stats);
 	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
 	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
 		return false;

@@ -82,7 +82,7 @@ bool uplink_share(void *ctx, const struct conn *conn)
 {
 	struct uplink *u = ctx;
 	size_t size = (size_t)u->config->outbox.size, used = outbox_bytes(u->outbox);
-	if (used < size / 4 * 3 || conn->known > 0)
+	if (used < size / 4 * 3 || conn_is_known(conn))
 		return true;
 	const struct source *account = conn_account(conn);
 	return stored_of(u, account) < (used < size ? (size - used) / 2 : 0) || is_alone(u, account);

@@ -1,89 +1,12 @@
 /* conn_limits: who has a place, and who gives way when there is none left.
- * May use: source, share. May not: know bytes or units.
+ * May use: conn, conn_account, source, share. May not: know bytes, or which units they are.
  *
  * Connections of units of the units file always have a place. All others share: when a place is wanted and none is free, the address
  * that holds clearly more than the one that wants gives one up; over UDP, where addresses can be forged, all strangers are one
  * holder, and the peer that has been silent longest goes first, for it is only a memory. */
 #include "bridge/peers/conn_private.h"
 
-#include "bridge/units/session.h"
-
-enum account { ACCOUNT_NONE = 0, ACCOUNT_FRESH, ACCOUNT_UNITS };
-
 #define HOLDER(share, member) ((struct source *)(void *)((char *)(share)-offsetof(struct source, member)))
-
-struct source *conn_account(const struct conn *conn)
-{
-	return conn->udp && conn->known == 0 ? sources_udp(conn->conns->sources) : conn->source;
-}
-
-/* --- counting --- */
-
-static void enter(struct conn *conn, enum account account)
-{
-	struct conns *c = conn->conns;
-	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
-	conn->account = (uint8_t)account;
-	if (account == ACCOUNT_FRESH) {
-		DL_APPEND(source->fresh_conns, conn);
-		share_change(sources_fresh(c->sources), &source->fresh, 1);
-		c->fresh++;
-		c->fresh_weight += conn->tls != NULL ? TLS_WEIGHT : 1;
-	} else if (account == ACCOUNT_UNITS) {
-		DL_APPEND(source->unit_conns, conn);
-		share_change(sources_conns(c->sources), &source->conns, 1);
-		share_change(sources_units(c->sources), &source->units, conn->strangers);
-		c->places++;
-	}
-}
-
-static void leave(struct conn *conn)
-{
-	struct conns *c = conn->conns;
-	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
-	if (conn->account == ACCOUNT_FRESH) {
-		DL_DELETE(source->fresh_conns, conn);
-		share_change(sources_fresh(c->sources), &source->fresh, -1);
-		c->fresh--;
-		c->fresh_weight -= conn->tls != NULL ? TLS_WEIGHT : 1;
-	} else if (conn->account == ACCOUNT_UNITS) {
-		DL_DELETE(source->unit_conns, conn);
-		share_change(sources_conns(c->sources), &source->conns, -1);
-		share_change(sources_units(c->sources), &source->units, -(int64_t)conn->strangers);
-		c->places--;
-	}
-	conn->account = ACCOUNT_NONE;
-}
-
-void conn_settle(struct conn *conn)
-{
-	enum account account = conn->units > 0 ? ACCOUNT_UNITS : ACCOUNT_FRESH;
-	if (conn_is_going(conn) || conn->known > 0)
-		account = ACCOUNT_NONE;
-	if (account == (enum account)conn->account)
-		return;
-	leave(conn);
-	enter(conn, account);
-}
-
-/* In the share stand only those that can give way: a connection that speaks for a unit of the units file keeps its strangers. */
-static void count_strangers(struct conn *conn, int64_t by)
-{
-	struct conns *c = conn->conns;
-	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
-	if (conn->account == ACCOUNT_UNITS)
-		share_change(sources_units(c->sources), &source->units, by);
-	source->strangers = (uint32_t)(source->strangers + by);
-	conn->strangers = (uint32_t)(conn->strangers + by);
-	c->strangers = (size_t)((int64_t)c->strangers + by);
-}
-
-void conn_leave_accounts(struct conn *conn)
-{
-	if (conn->strangers > 0)
-		count_strangers(conn, -(int64_t)conn->strangers);
-	leave(conn);
-}
 
 /* --- giving way --- */
 
@@ -144,7 +67,7 @@ void conn_unit_came(struct conn *conn, bool known)
 	conn->units++;
 	conn->known += known;
 	if (!known && !conn_is_going(conn))
-		count_strangers(conn, 1);
+		conn_count_strangers(conn, 1);
 	conn_touch(conn);
 	settle_within(conn);
 }
@@ -154,7 +77,7 @@ void conn_unit_left(struct conn *conn, bool known)
 	conn->units--;
 	conn->known -= known;
 	if (!known && conn->strangers > 0)
-		count_strangers(conn, -1);
+		conn_count_strangers(conn, -1);
 	if (conn->units == 0)
 		return;
 	if (known && conn->known == 0) /* it waits with the others now */
@@ -166,7 +89,7 @@ void conn_unit_changes(struct conn *conn, bool known)
 {
 	conn->known = known ? conn->known + 1 : conn->known - 1;
 	if (!conn_is_going(conn))
-		count_strangers(conn, known ? -1 : 1);
+		conn_count_strangers(conn, known ? -1 : 1);
 	conn_settle(conn);
 	conn_touch(conn);
 }
@@ -174,7 +97,7 @@ void conn_unit_changes(struct conn *conn, bool known)
 bool conns_has_place(const struct conns *c, const struct source *account)
 {
 	size_t places = c->places + c->fresh, most = (size_t)c->config->listen.max_connections;
-	if (places < most || sessions_expect_units(c->sessions))
+	if (places < most || c->ops.expects_units(c->ops.ctx))
 		return true;
 	/* as many may come as could give way, and one of each address in any case */
 	struct source *udp = sources_udp(c->sources);

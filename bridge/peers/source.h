@@ -12,7 +12,6 @@
 #define T2M_SOURCE_H
 
 #include "bridge/base/address.h"
-#include "bridge/settings/config.h"
 #include "bridge/base/hash.h"
 #include "bridge/peers/share.h"
 #include "bridge/base/stats.h"

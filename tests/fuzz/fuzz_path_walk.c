@@ -53,10 +53,15 @@ static struct found *found_of(struct tally *t, const struct source *source)
 	return &t->by_source[t->sources++];
 }
 
-static bool is_here(const struct conn *conn, const struct session *session)
+static const struct talk *talk_of(const struct conn *conn)
+{
+	return (const struct talk *)(const void *)conn->owner;
+}
+
+static bool is_here(const struct conn *conn, const void *session)
 {
 	const struct session *s;
-	LL_FOREACH2(conn->sessions, s, next_here)
+	LL_FOREACH2(talk_of(conn)->sessions, s, next_here)
 	if (s == session)
 		return true;
 	return false;
@@ -68,21 +73,21 @@ static void see_units(const struct conn *conn, struct tally *t)
 	const struct session *s;
 	const struct outgoing *o;
 	uint32_t units = 0, known = 0;
-	bool speaker = conn->stream.link.unit == NULL;
-	LL_FOREACH2(conn->sessions, s, next_here)
+	bool speaker = talk_of(conn)->stream.link.unit == NULL;
+	LL_FOREACH2(talk_of(conn)->sessions, s, next_here)
 	{
 		must("unit-conn", s->conn == conn, "unit %s is listed at a connection that is not its own",
 			s->unit.ident);
 		units++;
 		known += s->info != NULL;
-		speaker |= conn->stream.link.unit == &s->unit;
+		speaker |= talk_of(conn)->stream.link.unit == &s->unit;
 	}
 	must("conn-units", units == conn->units && known == conn->known,
 		"%u units and %u known ones are listed, %u and %u are counted", units, known, conn->units,
 		conn->known);
 	must("conn-unit", speaker, "a connection keeps a pointer to a unit that it does not have");
 	LL_FOREACH(conn->commands, o)
-		must("conn-command", o->ended || is_here(conn, o->session),
+		must("conn-command", o->ended || is_here(conn, o->whose),
 			"a command waits for a unit that its connection does not have");
 	uint32_t strangers = conn_is_going(conn) ? 0 : units - known;
 	must("conn-strangers", conn->strangers == strangers, "%u strangers are listed, %u are counted",
@@ -126,7 +131,7 @@ static void see_conn(const struct conns *c, const struct conn *conn, struct tall
 	t->kept += conn->in_cap;
 	t->owed += conn->out_cap;
 	must("output", conn->out_len <= world.most_output, "%u bytes wait for a unit", conn->out_len);
-	size_t frame = conn->stream.codec != NULL ? conn->stream.codec->max_frame : 1024;
+	size_t frame = talk_of(conn)->stream.codec != NULL ? talk_of(conn)->stream.codec->max_frame : 1024;
 	size_t most = conn->udp ? 65536 : (size_t)world.most_input + 2 * frame;
 	must("input", conn->in_len <= most, "%u bytes of a unit are kept", conn->in_len);
 }

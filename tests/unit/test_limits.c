@@ -2,7 +2,6 @@
 #include "harness.h"
 
 #include "bridge/peers/conn_private.h"
-#include "bridge/units/session.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,47 +14,65 @@ static struct {
 	struct stats stats;
 	struct ev_loop *loop;
 	struct sources *sources;
-	struct units *units;
-	struct sessions *sessions;
 	struct conns *conns;
 	int ends[PEERS];
-	unsigned count;
+	unsigned count, ended;
 } world;
 
-static void offline(void *ctx, struct session *session, const char *reason, struct moment now)
+/* An owner that uses up all and keeps nothing. */
+static size_t input(void *ctx, struct conn *conn, struct span bytes, int32_t quiet_ms, struct moment now,
+	enum input_end *end)
 {
 	(void)ctx;
-	(void)session;
-	(void)reason;
+	(void)conn;
+	(void)quiet_ms;
 	(void)now;
+	*end = INPUT_DONE;
+	return bytes.len;
+}
+
+static void datagram(void *ctx, struct conn *conn, struct span bytes)
+{
+	(void)ctx;
+	(void)conn;
+	(void)bytes;
+}
+
+static void ended(void *ctx, struct conn *conn, const char *reason, struct span rest, struct moment now)
+{
+	(void)ctx;
+	(void)conn;
+	(void)rest;
+	(void)now;
+	assert_non_null(reason);
+	world.ended++;
+}
+
+static bool expects_units(const void *ctx)
+{
+	(void)ctx;
+	return false;
 }
 
 static void begin(int64_t connections, int64_t units)
 {
-	static const struct codec_options options;
-	static const struct session_ops ops = {.offline = offline};
+	static const struct conn_ops ops = {NULL, 0, 300, 3000, expects_units, datagram, input, ended};
 	memset(&world, 0, sizeof(world));
 	config_init(&world.config);
 	world.config.listen.max_connections = connections;
 	world.config.limits.units = units;
 	world.loop = ev_loop_new(EVFLAG_AUTO);
 	world.sources = sources_open(&world.stats);
-	world.sessions = sessions_open(&options, &world.config, 1000, &world.stats);
-	sessions_set_ops(world.sessions, &ops);
-	world.units = units_open("", stderr);
-	assert_non_null(world.units);
-	sessions_use_units(world.sessions, world.units, false);
-	world.conns = conns_open(world.loop, &world.config, world.sessions, world.sources, &world.stats);
+	world.conns = conns_open(world.loop, &world.config, &ops, world.sources, &world.stats);
 	assert_non_null(world.conns);
 }
 
 static void finish(void)
 {
 	conns_free(world.conns);
+	assert_int_equal(world.ended, world.count);
 	for (unsigned i = 0; i < world.count; i++)
 		close(world.ends[i]);
-	sessions_free(world.sessions);
-	units_free(world.units);
 	sources_free(world.sources);
 	ev_loop_destroy(world.loop);
 	config_free(&world.config);
