@@ -47,7 +47,7 @@ struct source {
 	uint32_t strangers; /* all units that are not in the units file */
 	struct conn *fresh_conns, *unit_conns; /* the same connections, the oldest first */
 	struct bucket trusted;                 /* units that are trusted by now; over TCP */
-	uint64_t stored, stored_epoch;         /* bytes that came into the outbox: see uplink.c */
+	uint64_t stored, stored_epoch;         /* bytes that came into the outbox: see publish.c */
 	struct source *prev, *next;            /* those without connections, the longest first */
 	UT_hash_handle hh;
 };

@@ -48,7 +48,7 @@ enum counter session_share(const struct sessions *s)
 		return STAT_COUNT;
 	if (bucket_empty(frames, s->config->limits.frames_per_address, BUCKET_SECOND, s->now.steady_ms))
 		return STAT_REFUSED_FRAMES_PER_ADDRESS;
-	return s->ops.share(s->ops.ctx, s->conn) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
+	return events_share(&s->events, s->conn, s->now) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
 }
 
 /* --- two that name the same unit --- */

@@ -20,7 +20,7 @@ static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct sessions *s = ctx;
 	struct session *session = current(s);
-	if (!s->ops.record(s->ops.ctx, session, s->conn, t, s->now))
+	if (!events_record(&s->events, session, s->conn, t, s->now))
 		return false;
 	s->records++;
 	if (!session->trusted && session->conn == s->conn)
@@ -31,7 +31,7 @@ static bool on_record(void *ctx, struct telemetry *t)
 static enum codec_room on_batch(void *ctx, size_t records)
 {
 	struct sessions *s = ctx;
-	return s->ops.batch(s->ops.ctx, records);
+	return events_batch(&s->events, records);
 }
 
 static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
@@ -48,7 +48,7 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 {
 	struct sessions *s = ctx;
 	if (current(s)->conn == s->conn || conn_has_last_words(s->conn))
-		s->ops.reply(s->ops.ctx, current(s), reply, s->now);
+		events_reply(&s->events, current(s), reply, s->now);
 }
 
 static void on_send(void *ctx, struct span frame)
@@ -66,10 +66,10 @@ static void on_send(void *ctx, struct span frame)
 /* Shows the frame at hand, and the frames that answer it. */
 static void show(struct sessions *s, const char *error)
 {
-	s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
+	events_frame(&s->events, current(s), true, s->frame, error, s->now);
 	for (size_t i = 0; i < s->answers; i++)
-		s->ops.frame(s->ops.ctx, current(s), false,
-			conn_answered(s->conn, s->answer[i].at, s->answer[i].len), NULL);
+		events_frame(&s->events, current(s), false,
+			conn_answered(s->conn, s->answer[i].at, s->answer[i].len), NULL, s->now);
 }
 
 static void failed(struct sessions *s, enum codec_status status)
@@ -143,7 +143,7 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 	else
 		show(s, NULL);
 	if (s->fresh != NULL)
-		s->ops.ready(s->ops.ctx, s->fresh, s->now);
+		events_ready(&s->events, s->fresh, s->now);
 	s->fresh = NULL;
 	struct session *session = current(s);
 	spend(s, session);
@@ -155,7 +155,7 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 /* Is there no room for a frame, or does it come too fast? That is counted. */
 static enum input_end hold_back(struct sessions *s)
 {
-	if (!s->ops.room(s->ops.ctx))
+	if (!events_room(&s->events))
 		return INPUT_NO_ROOM;
 	enum counter reason = why_too_fast(s);
 	if (reason == STAT_COUNT)
@@ -237,10 +237,10 @@ bool session_encode(struct sessions *s, struct session *session, const struct co
 	return session->codec->encode(&link, command, out, token) == CODEC_OK;
 }
 
-bool session_send(
-	struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
+bool session_send(struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx,
+	uint64_t id, struct moment now)
 {
-	s->ops.frame(s->ops.ctx, session, false, frame, NULL);
+	events_frame(&s->events, session, false, frame, NULL, now);
 	return conn_command(session->conn, session, frame, sent, ctx, id);
 }
 
