@@ -104,7 +104,8 @@ static void test_what_the_configuration_says(void **state)
 	assert_true(says("trackers/van/status") && says("trackers/bridge/here/status"));
 	cJSON_Delete(root);
 	config.commands.enabled = false;
-	homeassistant_born(homeassistant);
+	const struct route_message birth = {.payload = span_text("online"), .expiry_s = -1};
+	homeassistant_birth(homeassistant, &birth, now);
 	catch_up();
 	expect(CONFIG, true);
 	assert_false(says("\"button\""));
@@ -115,7 +116,8 @@ static void test_strangers_are_not_told(void **state)
 	(void)state;
 	distrust(unit);
 	give_battery();
-	homeassistant_born(homeassistant);
+	const struct route_message birth = {.payload = span_text("online"), .expiry_s = -1};
+	homeassistant_birth(homeassistant, &birth, now);
 	catch_up();
 	expect_nothing();
 	unit->trusted = true;
@@ -132,14 +134,15 @@ static void test_after_its_birth_all_are_told_again(void **state)
 	unit = other;
 	give_battery();
 	assert_int_equal(take_all(), 2);
-	homeassistant_born(homeassistant);
+	const struct route_message birth = {.payload = span_text("online"), .expiry_s = -1};
+	homeassistant_birth(homeassistant, &birth, now);
 	catch_up();
 	expect(CONFIG, false);
 	expect("homeassistant/device/tracker2mqtt_1001/config", false);
 	expect_nothing(); /* of who has said nothing there is nothing to tell */
 	assert_int_equal(silent->due, 0);
 	goes_off_line(first, "bye");
-	homeassistant_born(homeassistant);
+	homeassistant_birth(homeassistant, &birth, now);
 	catch_up();
 	expect("homeassistant/device/tracker2mqtt_1001/config", false);
 	expect_nothing();
