@@ -34,8 +34,8 @@ struct waiting {
 	UT_hash_handle hh; /* by number */
 	enum request_stage stage;
 	uint64_t number;
-	int64_t sent_ms,
-		until_ms; /* when it was sent; when its stage ends, unless something happens before. Steady time */
+	int64_t sent_ms;  /* steady time */
+	int64_t until_ms; /* its stage ends then, unless something happens before; steady time */
 	int64_t timeout_ms;
 	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name in topics */
 	struct request request;

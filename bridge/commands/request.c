@@ -120,9 +120,8 @@ const char *request_parse(struct request *r, struct span payload, char *why, siz
 		snprintf(why, size, "the request is longer than %d bytes", REQUEST_MAX);
 		return why;
 	}
-	if (payload.len == 0 ||
-		payload.ptr[0] !=
-			'{') { /* text; it is kept in a JSON string, so that request_free has one kind of document */
+	/* a text is kept in a JSON string, so that request_free has one kind of document */
+	if (payload.len == 0 || payload.ptr[0] != '{') {
 		char buf[REQUEST_MAX + 1];
 		const char *fault = text_fault(r, payload, NULL, why, size);
 		if (fault == NULL)

@@ -7,8 +7,8 @@
 #define DOUBLED_MOST 8 /* 256 s */
 #define SCAN_SLOTS 8192u
 #define SCAN_EVERY_MS 50
-#define TRIES_PER_SECOND                                                                                       \
-	200 /* of all lanes together: a broker that refuses everything is not asked more often */
+/* of all lanes together: a broker that refuses everything is not asked more often */
+#define TRIES_PER_SECOND 200
 #define TRIES_BURST 20u
 #define WAKE_EVERY_MS 60000
 

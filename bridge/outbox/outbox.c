@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #define RESERVE_BYTES (256 * 1024) /* room for what is not a record, and for the frame at hand */
-#define DONE_MAX                                                                                               \
-	512 /* with so many deletions due, or after DONE_WAIT_MS, they get a transaction of their own */
+/* with so many deletions due, or after DONE_WAIT_MS, they get a transaction of their own */
+#define DONE_MAX 512
 #define DONE_WAIT_MS 500
 #define RETRY_MS 200
 #define WATCH_MS 1000
@@ -142,9 +142,8 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 static void tell_of_trouble(struct outbox *o)
 {
 	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
-	if (trouble == NULL)
-		trouble = store_tight(
-			o->store); /* before a write fails, so that what was read can still be stored */
+	if (trouble == NULL) /* before a write fails, so that what was read can still be stored */
+		trouble = store_tight(o->store);
 	if (trouble != NULL && !o->trouble)
 		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
 			trouble);

@@ -25,8 +25,7 @@ struct cursor {
 
 struct outbox_ring {
 	struct chunk *head, *tail, *spare;
-	struct cursor next,
-		done; /* where the last ring_next and ring_done ended: the next search begins there */
+	struct cursor next, done; /* where the last search ended, and the next one begins */
 	size_t bytes, count;
 };
 

@@ -29,8 +29,8 @@ static const char *const kind_names[] = {
 };
 
 struct node {
-	uint16_t low, high, flags,
-		key_size; /* low and high: size of the data; in a branch, with `flags`: the page below */
+	uint16_t low, high; /* size of the data; in a branch, with `flags`: the page below */
+	uint16_t flags, key_size;
 };
 
 _Static_assert(sizeof(struct node) == 8, "as LMDB has it");

@@ -19,8 +19,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	(void)context;
 	if (guard != NULL)
 		siglongjmp(*guard, 1);
-	sigaction(number, &before[number == SIGSEGV],
-		NULL); /* not in our work: the signal is raised once more, as before */
+	/* not in our work: the signal is raised once more, as it would be without us */
+	sigaction(number, &before[number == SIGSEGV], NULL);
 }
 
 void store_on_assert(MDB_env *env, const char *text)
