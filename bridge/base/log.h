@@ -3,7 +3,8 @@
  *
  * Each line has one of the levels below; under journald (JOURNAL_STREAM) it carries systemd's <N>. A line stays one line,
  * whatever text is in it: control characters, line and paragraph separators, marks that change the direction of writing, and
- * bytes that are not UTF-8 are written as \xNN. So nobody outside can write a line that looks like one of the bridge's. Any thread may call log_line. */
+ * bytes that are not UTF-8 are written as \xNN. So nobody outside can write a line that looks like one of the bridge's. Any
+ * thread may call log_line. */
 #ifndef T2M_LOG_H
 #define T2M_LOG_H
 
