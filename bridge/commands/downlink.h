@@ -10,37 +10,25 @@
 #ifndef T2M_DOWNLINK_H
 #define T2M_DOWNLINK_H
 
-#include "bridge/base/clock.h"
+#include "bridge/base/route.h"
 #include "bridge/settings/config.h"
 #include "bridge/units/session.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/publish.h"
 
 struct downlink;
 
 /* All four are kept, and must live longer; a reload may change the values in `config`. NULL: no memory. */
 struct downlink *downlink_open(
-	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats);
+	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats);
 /* Requests that still wait are dropped without a reply: see downlink_stop. */
 void downlink_free(struct downlink *downlink);
+/* A unit that can be sent something gets what is held for it; when it answers, or goes off line, the request that waits ends. */
+const struct unit_listener *downlink_listener(struct downlink *downlink);
 
-struct downlink_request {
-	struct span topic, payload;
-	bool retained;
-	struct span response_topic, correlation; /* MQTT 5; with a NULL pointer when the message has none */
-	int64_t expiry_s;                        /* MQTT 5 message expiry; -1: none */
-};
+/* A message on <prefix>/<name or ident>/cmd; other topics are ignored. A route_handler whose ctx is the struct downlink; the
+ * message and its spans are used during the call only. */
+void downlink_message(void *downlink, const struct route_message *message, struct moment now);
 
-/* A message on <prefix>/<name or ident>/cmd; other topics are ignored. `request` and its spans are used during the call only. */
-void downlink_message(struct downlink *downlink, const struct downlink_request *request, struct moment now);
-
-/* A unit came online: what is held for it is sent. What was sent on its connection before ends. */
-void downlink_online(struct downlink *downlink, struct session *session, struct moment now);
-/* A unit went offline: what it has not answered ends. `reason` is used during the call only. */
-void downlink_offline(
-	struct downlink *downlink, struct session *session, const char *reason, struct moment now);
-/* A unit answered a command: the oldest of those that the answer fits best ends. `reply` is used during the call only. */
-void downlink_reply(struct downlink *downlink, struct session *session, const struct command_reply *reply,
-	struct moment now);
 /* Time passes: timeouts and expiries. */
 void downlink_tick(struct downlink *downlink, struct moment now);
 /* The bridge stops: all requests that wait end as offline. */

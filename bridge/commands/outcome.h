@@ -1,5 +1,5 @@
 /* outcome: what became of a command goes to cmd/reply, the response topic, a counter and the log.
- * May use: uplink, stats, log. May not: know units, MQTT, the clock.
+ * May use: publish, stats, log. May not: know units, MQTT, the clock.
  *
  * Each end of a command is one line of the log at level notice: unit, command, what became of it. That line has nothing that
  * the command carries, which may be a password; a line at level debug has the frame. When there are too many ends of a kind,
@@ -9,7 +9,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/publish.h"
 
 /* What became of a command: HELD and SENT are stages of it, the others are ends. */
 enum outcome_status {
@@ -43,7 +43,7 @@ struct outcome_subject {
 
 /* All zero but for the first two, which are kept and must live longer. */
 struct outcomes {
-	struct uplink *uplink;
+	struct publish *publish;
 	struct stats *stats;
 	struct log_limit lines[OUTCOME_COUNT], lost, untold;
 	int64_t flood_since_ms; /* the seconds at hand began then; steady time */

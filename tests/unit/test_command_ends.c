@@ -11,19 +11,19 @@ static struct command_reply reply_to(const char *word, const char *time, const c
 
 static void unit_answers(const struct command_reply *reply)
 {
-	downlink_reply(downlink, &world.unit, reply, now);
+	downlink_listener(downlink)->reply(downlink, &world.unit, reply, now);
 }
 
 static void comes_online(void)
 {
 	world.here = true;
-	downlink_online(downlink, &world.unit, now);
+	downlink_listener(downlink)->ready(downlink, &world.unit, now);
 }
 
 static void goes_offline(const char *reason)
 {
 	world.here = false;
-	downlink_offline(downlink, &world.unit, reason, now);
+	downlink_listener(downlink)->offline(downlink, &world.unit, reason, now);
 }
 
 static void set(const char *name, const char *value)
@@ -162,7 +162,7 @@ static void test_message_expiry(void **state)
 	} rows[] = {{5, 5000}, {0, 0}, {100, 20000}, {-1, 20000}};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct downlink_request r = request_of("{\"payload\":\"R7\",\"hold\":20}");
+		struct route_message r = request_of("{\"payload\":\"R7\",\"hold\":20}");
 		r.expiry_s = rows[i].expiry_s;
 		downlink_message(downlink, &r, now);
 		if (rows[i].ends_ms == 0) {
@@ -243,7 +243,7 @@ static void test_a_retained_command_is_never_executed(void **state)
 {
 	(void)state;
 	world.here = true;
-	struct downlink_request r = request_of("R7");
+	struct route_message r = request_of("R7");
 	r.retained = true;
 	downlink_message(downlink, &r, now);
 	CHECK_LAST("rejected", "a retained command is never executed");
@@ -348,7 +348,7 @@ static void test_faulty_requests(void **state)
 	memset(big, 'R', sizeof(big) - 1);
 	ask(big);
 	CHECK_LAST("rejected", "longer than 8192 bytes");
-	struct downlink_request r = request_of("");
+	struct route_message r = request_of("");
 	r.payload = span_of("{\"payload\":\"R7\"}\0", 17);
 	downlink_message(downlink, &r, now);
 	CHECK_LAST("rejected", "NUL byte");
@@ -390,7 +390,7 @@ static void test_topics_of_no_unit_are_ignored(void **state)
 		"other/1/cmd", "trackers/123456789012345678901/cmd", "trackers/1/cmd/reply"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
-		struct downlink_request r = request_of("R7");
+		struct route_message r = request_of("R7");
 		r.topic = span_text(topics[i]);
 		downlink_message(downlink, &r, now);
 	}
