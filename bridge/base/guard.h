@@ -8,9 +8,11 @@
 
 #include <stdbool.h>
 
-/* Runs call(ctx) and puts what it returns into *result. False: an assertion failed, and `what` (of `size`) says which. */
+/* Runs call(ctx) and puts what it returns into *result. False: an assertion failed, which ended the call; `what` (of `size`
+ * bytes) says which. Calls may be nested, and each thread has its own. */
 bool guard_call(int (*call)(void *ctx), void *ctx, int *result, char *what, unsigned size);
-/* What the library calls back is not guarded: around it, and in pairs. */
+/* In a function that the library calls back, an assertion is ours and must end the process. guard_leave comes first there,
+ * guard_return last, with what guard_leave returned. */
 void *guard_leave(void);
 void guard_return(void *guard);
 

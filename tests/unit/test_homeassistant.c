@@ -56,6 +56,13 @@ static const char *text_of(const cJSON *object, const char *key)
 	return text != NULL ? text : "";
 }
 
+/* Home Assistant says that it has started. */
+static void homeassistant_starts(void)
+{
+	const struct route_message m = {.payload = span_text("online"), .expiry_s = -1};
+	homeassistant_birth(homeassistant, &m, now);
+}
+
 static void test_what_a_unit_sends(void **state)
 {
 	cJSON *root;
@@ -104,8 +111,7 @@ static void test_what_the_configuration_says(void **state)
 	assert_true(says("trackers/van/status") && says("trackers/bridge/here/status"));
 	cJSON_Delete(root);
 	config.commands.enabled = false;
-	const struct route_message birth = {.payload = span_text("online"), .expiry_s = -1};
-	homeassistant_birth(homeassistant, &birth, now);
+	homeassistant_starts();
 	catch_up();
 	expect(CONFIG, true);
 	assert_false(says("\"button\""));
@@ -116,8 +122,7 @@ static void test_strangers_are_not_told(void **state)
 	(void)state;
 	distrust(unit);
 	give_battery();
-	const struct route_message birth = {.payload = span_text("online"), .expiry_s = -1};
-	homeassistant_birth(homeassistant, &birth, now);
+	homeassistant_starts();
 	catch_up();
 	expect_nothing();
 	unit->trusted = true;
@@ -134,15 +139,14 @@ static void test_after_its_birth_all_are_told_again(void **state)
 	unit = other;
 	give_battery();
 	assert_int_equal(take_all(), 2);
-	const struct route_message birth = {.payload = span_text("online"), .expiry_s = -1};
-	homeassistant_birth(homeassistant, &birth, now);
+	homeassistant_starts();
 	catch_up();
 	expect(CONFIG, false);
 	expect("homeassistant/device/tracker2mqtt_1001/config", false);
 	expect_nothing(); /* of who has said nothing there is nothing to tell */
 	assert_int_equal(silent->due, 0);
 	goes_off_line(first, "bye");
-	homeassistant_birth(homeassistant, &birth, now);
+	homeassistant_starts();
 	catch_up();
 	expect("homeassistant/device/tracker2mqtt_1001/config", false);
 	expect_nothing();
