@@ -14,7 +14,11 @@
 #include "bridge/outbox/outbox.h"
 #include "bridge/outputs/relay.h"
 #include "bridge/units/session.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/owntracks.h"
+#include "bridge/outputs/publish.h"
+#include "bridge/outputs/raw.h"
+#include "bridge/outputs/records.h"
+#include "bridge/outputs/status.h"
 
 struct bridge {
 	struct ev_loop *loop;
@@ -26,7 +30,11 @@ struct bridge {
 	struct units *units;
 	struct sources *sources;
 	struct sessions *sessions;
-	struct uplink *uplink;
+	struct publish *publish;
+	struct status *status;
+	struct records *records;
+	struct owntracks *owntracks; /* NULL: not wanted */
+	struct raw *raw;
 	struct conns *conns;
 	struct listeners *listeners;
 	struct downlink *downlink;

@@ -46,7 +46,7 @@ static void drop_client(struct mqtt *m)
 	m->why[0] = '\0';
 	m->unparsed = 0;
 	routes_reset(m);
-	publish_begin(m);
+	mqtt_publish_begin(m);
 	outbox_rewind(m->outbox); /* what was not acknowledged is published again */
 }
 
@@ -71,7 +71,7 @@ static void lost(struct mqtt *m, const char *why)
 	snprintf(m->told_why, sizeof(m->told_why), "%s", said);
 	if (m->connected) {
 		session_broke(m);
-		publish_broke(m);
+		mqtt_publish_broke(m);
 	}
 	set_wait(m);
 	if (news)
@@ -172,7 +172,7 @@ static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	struct mqtt *m = timer->data;
 	session_tick(m);
-	publish_tick(m);
+	mqtt_publish_tick(m);
 	tell_tick(m);
 	if (m->client != NULL)
 		after(m, m->broken ? MOSQ_ERR_SUCCESS : mosquitto_loop_misc(m->client));
@@ -252,7 +252,7 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	ev_init(&m->more, on_more);
 	ev_timer_init(&m->misc, on_misc, 1., 1.);
 	m->io.data = m->retry.data = m->timeout.data = m->misc.data = m;
-	if (publish_open(m))
+	if (mqtt_publish_open(m))
 		return m;
 	mqtt_free(m);
 	return NULL;
@@ -269,7 +269,7 @@ void mqtt_kick(struct mqtt *m)
 {
 	if (m->window.full && mqtt_connected(m)) /* what was acknowledged in this turn makes room */
 		after(m, read_guarded(m));
-	int rc = publish_waiting(m, session_answered(m));
+	int rc = mqtt_publish_waiting(m, session_answered(m));
 	if (rc == MOSQ_ERR_SUCCESS && m->connected && mqtt_mid_is_taken(m))
 		mqtt_give_up(m, "the broker forgot to acknowledge a message");
 	after(m, rc);
@@ -288,7 +288,7 @@ bool mqtt_hurries(const struct mqtt *m)
 void mqtt_publish_now(struct mqtt *m, const char *topic, struct span payload, bool retain)
 {
 	if (mqtt_connected(m))
-		after(m, publish_at_once(m, topic, payload, retain));
+		after(m, mqtt_publish_at_once(m, topic, payload, retain));
 }
 
 void mqtt_stop(struct mqtt *m)
@@ -299,7 +299,7 @@ void mqtt_stop(struct mqtt *m)
 	attempt_abandon(m->attempt);
 	m->attempt = NULL;
 	if (mqtt_connected(m) && (m->status_answered || m->status_sent))
-		publish_status(m, "offline");
+		mqtt_publish_status(m, "offline");
 	if (mqtt_connected(m)) {
 		mosquitto_disconnect_v5(m->client, 0, NULL);
 		for (int i = 0; i < 100 && mosquitto_want_write(m->client); i++)
@@ -313,7 +313,7 @@ void mqtt_free(struct mqtt *m)
 {
 	mqtt_stop(m);
 	routes_free(m);
-	publish_close(m);
+	mqtt_publish_close(m);
 	free(m->status_topic);
 	free(m);
 	mosquitto_lib_cleanup();

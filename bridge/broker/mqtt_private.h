@@ -142,22 +142,22 @@ uint16_t mqtt_next_mid(const struct mqtt *m);
 bool mqtt_mid_is_taken(const struct mqtt *m);
 
 /* mqtt_publish.c */
-bool publish_open(struct mqtt *m);
-void publish_close(struct mqtt *m);
+bool mqtt_publish_open(struct mqtt *m);
+void mqtt_publish_close(struct mqtt *m);
 /* A new connection: nothing is in flight. */
-void publish_begin(struct mqtt *m);
+void mqtt_publish_begin(struct mqtt *m);
 /* Publishes messages of the outbox into the window. `settled`: all steps of the connection are answered. What the library returned. */
-int publish_waiting(struct mqtt *m, bool settled);
+int mqtt_publish_waiting(struct mqtt *m, bool settled);
 /* At QoS 0, on a good connection. What the library returned; MOSQ_ERR_SUCCESS also when the message can never be sent. */
-int publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool retain);
+int mqtt_publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool retain);
 /* Our own `online` or `offline`; false: it is not sent. */
-bool publish_status(struct mqtt *m, const char *text);
+bool mqtt_publish_status(struct mqtt *m, const char *text);
 /* The broker has answered the message with this packet identifier. */
-void publish_answered(struct mqtt *m, int mid, int reason);
+void mqtt_publish_answered(struct mqtt *m, int mid, int reason);
 /* Once a second: gives the connection up when an acknowledgement is overdue. */
-void publish_tick(struct mqtt *m);
+void mqtt_publish_tick(struct mqtt *m);
 /* The connection broke: is one of the messages in flight the reason? */
-void publish_broke(struct mqtt *m);
+void mqtt_publish_broke(struct mqtt *m);
 
 /* mqtt_routes.c */
 /* A connection has ended: all routes are due. */

@@ -21,7 +21,7 @@
 static const struct emit_format *const formats[] = {
 	[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
 
-bool publish_open(struct mqtt *m)
+bool mqtt_publish_open(struct mqtt *m)
 {
 	for (size_t i = 0; i < 2 && m->config->mqtt.version == 5; i++)
 		if (mosquitto_property_add_string(&m->content[i], MQTT_PROP_CONTENT_TYPE,
@@ -30,14 +30,14 @@ bool publish_open(struct mqtt *m)
 	return true;
 }
 
-void publish_close(struct mqtt *m)
+void mqtt_publish_close(struct mqtt *m)
 {
 	for (size_t i = 0; i < 2; i++)
 		mosquitto_property_free_all(&m->content[i]);
 	suspects_clear(&m->suspects);
 }
 
-void publish_begin(struct mqtt *m)
+void mqtt_publish_begin(struct mqtt *m)
 {
 	m->last_mid = m->oldest = 0;
 	m->answered = m->taken = m->alone = 0;
@@ -123,7 +123,7 @@ static void refused(struct mqtt *m, uint64_t seqnum, uint64_t order, int reason)
 	outbox_refused(m->outbox, seqnum, order, reason >= REASON_CLOSES);
 }
 
-void publish_answered(struct mqtt *m, int mid, int reason)
+void mqtt_publish_answered(struct mqtt *m, int mid, int reason)
 {
 	struct flight f = m->flights[mid & 0xffff];
 	const struct reason *r = reason == 0 ? NULL : reason_find(reason);
@@ -310,7 +310,7 @@ static void cork(struct mqtt *m, int on)
 		setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 }
 
-int publish_waiting(struct mqtt *m, bool settled)
+int mqtt_publish_waiting(struct mqtt *m, bool settled)
 {
 	struct outbox_message msg;
 	bool corked = false, good = true;
@@ -331,7 +331,7 @@ int publish_waiting(struct mqtt *m, bool settled)
 	return rc;
 }
 
-int publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool retain)
+int mqtt_publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool retain)
 {
 	if (!fits(m, packet_size(m, strlen(topic), payload.len, false, CONTENT_JSON, 0))) {
 		if (!m->told_size)
@@ -348,7 +348,7 @@ int publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool
 	return reason_of(rc) != 0 ? MOSQ_ERR_SUCCESS : rc;
 }
 
-bool publish_status(struct mqtt *m, const char *text)
+bool mqtt_publish_status(struct mqtt *m, const char *text)
 {
 	struct span payload = span_text(text);
 	if (!fits(m, packet_size(m, strlen(m->status_topic), payload.len, true, CONTENT_JSON, 0)))
@@ -368,7 +368,7 @@ bool publish_status(struct mqtt *m, const char *text)
 
 /* --- overdue, and broken connections --- */
 
-void publish_tick(struct mqtt *m)
+void mqtt_publish_tick(struct mqtt *m)
 {
 	update_oldest(m);
 	if (!mqtt_connected(m) || m->inflight == 0)
@@ -398,7 +398,7 @@ static size_t list_flights(const struct mqtt *m, uint64_t *out, uint64_t *order)
 }
 
 /* At QoS 0 nothing is ever in flight. */
-void publish_broke(struct mqtt *m)
+void mqtt_publish_broke(struct mqtt *m)
 {
 	uint64_t order = 0, which = 0;
 	uint64_t *numbers = m->inflight > 0 ? malloc(m->inflight * sizeof(*numbers)) : NULL;

@@ -39,7 +39,7 @@ static void next_stage(struct mqtt *m)
 		(one_by_one(m) && !is_subscribed(m)))
 		return;
 	m->status_sent = true;
-	if (!publish_status(m, "online")) /* larger than the broker's packets, or the connection broke */
+	if (!mqtt_publish_status(m, "online")) /* larger than the broker's packets, or the connection broke */
 		m->status_answered = true;
 }
 
@@ -255,7 +255,7 @@ static void on_publish(
 	(void)client;
 	(void)props;
 	m->unparsed = 0;
-	publish_answered(m, mid, reason);
+	mqtt_publish_answered(m, mid, reason);
 	guard_return(guard);
 }
 

@@ -46,6 +46,7 @@ struct waiting {
 struct downlink {
 	const struct config *config;
 	struct sessions *sessions;
+	struct unit_listener listener;
 	struct outcomes outcomes;
 	struct waiting *waiting;      /* hash by number, in the order of arrival */
 	struct addressee *addressees; /* hash by ident */
@@ -54,19 +55,6 @@ struct downlink {
 	int64_t due_ms; /* none ends before that */
 	struct log_limit no_ident;
 };
-
-struct downlink *downlink_open(
-	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats)
-{
-	struct downlink *d = calloc(1, sizeof(*d));
-	if (d == NULL)
-		return NULL;
-	d->config = config;
-	d->sessions = sessions;
-	d->outcomes = (struct outcomes){.uplink = uplink, .stats = stats};
-	d->due_ms = NEVER;
-	return d;
-}
 
 static void free_waiting(struct waiting *w)
 {
@@ -225,7 +213,7 @@ static void send_now(struct downlink *d, struct waiting *w, struct session *sess
 	w->bytes += out.len;
 	d->bytes += out.len;
 	wait_until(d, w, STAGE_QUEUED, now.steady_ms + w->timeout_ms);
-	if (!session_send(d->sessions, session, writer_span(&out), on_sent, d, w->number))
+	if (!session_send(d->sessions, session, writer_span(&out), on_sent, d, w->number, now))
 		ends_with(d, w, OUTCOME_REJECTED, "no memory", now);
 }
 
@@ -347,8 +335,9 @@ void downlink_message(void *ctx, const struct route_message *r, struct moment no
 
 /* --- what happens meanwhile --- */
 
-void downlink_online(struct downlink *d, struct session *session, struct moment now)
+static void on_ready(void *ctx, struct session *session, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct waiting *w, *next;
 	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next) {
 		if (w->stage == STAGE_HELD && w->until_ms > now.steady_ms)
@@ -359,8 +348,9 @@ void downlink_online(struct downlink *d, struct session *session, struct moment 
 	}
 }
 
-void downlink_offline(struct downlink *d, struct session *session, const char *reason, struct moment now)
+static void on_offline(void *ctx, struct session *session, const char *reason, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct waiting *w, *next;
 	char why[200];
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
@@ -369,9 +359,9 @@ void downlink_offline(struct downlink *d, struct session *session, const char *r
 			ends_with(d, w, OUTCOME_OFFLINE, why, now);
 }
 
-void downlink_reply(
-	struct downlink *d, struct session *session, const struct command_reply *reply, struct moment now)
+static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct waiting *w, *best = NULL;
 	int sure = 0;
 	DL_FOREACH(waiting_for(d, session->unit.ident), w) {
@@ -429,4 +419,24 @@ void downlink_stop(struct downlink *d, struct moment now)
 {
 	while (d->waiting != NULL)
 		ends_with(d, d->waiting, OUTCOME_OFFLINE, "the bridge stops", now);
+}
+
+struct downlink *downlink_open(
+	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats)
+{
+	struct downlink *d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	d->config = config;
+	d->sessions = sessions;
+	d->outcomes = (struct outcomes){.publish = publish, .stats = stats};
+	d->due_ms = NEVER;
+	d->listener =
+		(struct unit_listener){.ctx = d, .reply = on_reply, .ready = on_ready, .offline = on_offline};
+	return d;
+}
+
+const struct unit_listener *downlink_listener(struct downlink *d)
+{
+	return &d->listener;
 }

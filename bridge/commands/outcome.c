@@ -46,7 +46,7 @@ static unsigned one_if(bool there)
 	return there ? 1 : 0;
 }
 
-static bool publish_reply(
+static bool outcome_publish(
 	struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
 	uint8_t buf[24 * 1024];
@@ -79,7 +79,7 @@ static bool publish_reply(
 	emit_end(&e);
 	bool end = o.status > OUTCOME_SENT;
 	struct span none = span_of(NULL, 0);
-	return !out.full && uplink_reply(all->uplink, s->ident, s->topic, writer_span(&out),
+	return !out.full && publish_reply(all->publish, s->ident, s->topic, writer_span(&out),
 				    end ? s->response_topic : none, end ? s->correlation : none, now.unix_ms);
 }
 
@@ -140,7 +140,7 @@ void outcome_tell(struct outcomes *all, const struct outcome_subject *s, struct 
 				"more than %d commands in %d s were rejected or had no unit: the others get no "
 				"reply (counter commands.untold)",
 				FLOOD_MOST, FLOOD_MS / 1000);
-	} else if (!publish_reply(all, s, o, now) &&
+	} else if (!outcome_publish(all, s, o, now) &&
 		   log_limit_take(&all->lost, LINES_A_MINUTE, now.steady_ms)) {
 		log_error("the reply to a command for unit %s is lost: no room in the outbox", s->ident);
 	}

@@ -34,7 +34,8 @@ struct relay {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct stats *stats;
-	struct relay_ops ops;
+	struct sessions *sessions;
+	struct unit_listener listener;
 	struct lookup *lookup;
 	struct way *ways;
 	bool told;
@@ -138,6 +139,14 @@ static bool flush(struct way *w)
 	return true;
 }
 
+/* What the platform says to a unit. */
+static void answer(struct relay *r, const char *ident, struct span bytes)
+{
+	struct session *session = session_find(r->sessions, span_text(ident));
+	if (session != NULL)
+		conn_answer(session->conn, bytes, false);
+}
+
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
@@ -168,7 +177,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	if (n <= 0)
 		lost(w, n == 0 ? "closed by the server" : strerror(errno));
 	else if (r->config->relay.replies == 1)
-		r->ops.reply(r->ops.ctx, w->ident, span_of(buf, (size_t)n));
+		answer(r, w->ident, span_of(buf, (size_t)n));
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -179,33 +188,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 /* --- all of them --- */
-
-struct relay *relay_open(
-	struct ev_loop *loop, const struct config *config, struct stats *stats, const struct relay_ops *ops)
-{
-	struct relay *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return NULL;
-	r->loop = loop;
-	r->config = config;
-	r->stats = stats;
-	r->ops = *ops;
-	r->lookup = lookup_open(loop, config->relay.server);
-	if (r->lookup == NULL) {
-		free(r);
-		return NULL;
-	}
-	return r;
-}
-
-void relay_free(struct relay *r)
-{
-	struct way *w, *next;
-	HASH_ITER(hh, r->ways, w, next)
-		end(w);
-	lookup_free(r->lookup);
-	free(r);
-}
 
 static struct way *find(struct relay *r, const char *ident)
 {
@@ -237,7 +219,7 @@ static struct way *new_way(struct relay *r, const char *ident)
 	return w;
 }
 
-void relay_frame(struct relay *r, const char *ident, struct span frame)
+static void pass_on(struct relay *r, const char *ident, struct span frame)
 {
 	struct way *w = find(r, ident);
 	size_t most = (size_t)r->config->relay.buffer, need = frames_need(frame.len);
@@ -261,12 +243,66 @@ void relay_frame(struct relay *r, const char *ident, struct span frame)
 		watch(w);
 }
 
-void relay_offline(struct relay *r, const char *ident)
+/* --- units --- */
+
+static bool is_relayed(const struct session *session)
 {
-	struct way *w = find(r, ident);
+	return session->conn != NULL && session->trusted && session->codec == codec_find("h02") &&
+	       (session->info == NULL || !session->info->relay_off);
+}
+
+static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error,
+	struct moment now)
+{
+	(void)error;
+	(void)now;
+	if (in && session != NULL && is_relayed(session))
+		pass_on(ctx, session->unit.ident, frame);
+}
+
+static void on_offline(void *ctx, struct session *session, const char *reason, struct moment now)
+{
+	struct way *w = find(ctx, session->unit.ident);
+	(void)reason;
+	(void)now;
 	if (w == NULL)
 		return;
 	w->leaving = true;
 	if (w->out_len == 0 || !w->connected)
 		end(w);
+}
+
+/* --- */
+
+struct relay *relay_open(
+	struct ev_loop *loop, const struct config *config, struct sessions *sessions, struct stats *stats)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->loop = loop;
+	r->config = config;
+	r->sessions = sessions;
+	r->stats = stats;
+	r->listener = (struct unit_listener){.ctx = r, .offline = on_offline, .frame = on_frame};
+	r->lookup = lookup_open(loop, config->relay.server);
+	if (r->lookup == NULL) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void relay_free(struct relay *r)
+{
+	struct way *w, *next;
+	HASH_ITER(hh, r->ways, w, next)
+		end(w);
+	lookup_free(r->lookup);
+	free(r);
+}
+
+const struct unit_listener *relay_listener(struct relay *r)
+{
+	return &r->listener;
 }

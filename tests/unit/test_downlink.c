@@ -37,14 +37,14 @@ static void test_held_is_sent_after_a_jump_and_elapsed_is_right(void **state)
 	pass(1000);
 	now.unix_ms += 365 * DAY;
 	world.here = true;
-	downlink_online(downlink, &world.unit, now);
+	downlink_listener(downlink)->ready(downlink, &world.unit, now);
 	assert_int_equal(queue_len, 1);
 	now.unix_ms -= 700 * DAY;
 	unit_reads();
 	assert_true(last_is("sent"));
 	now.unix_ms += 5 * DAY;
 	pass(1500);
-	downlink_reply(downlink, &world.unit, &reply, now);
+	downlink_listener(downlink)->reply(downlink, &world.unit, &reply, now);
 	assert_true(last_is("answered"));
 	assert_non_null(strstr(last.json, "\"elapsed\":1.5,"));
 }

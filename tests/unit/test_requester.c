@@ -190,7 +190,7 @@ static void test_one_line_says_how_a_command_ended(void **state)
 	log_begin(LOG_LEVEL_NOTICE);
 	ask("{\"command\":\"engine.stop\"}");
 	unit_reads();
-	downlink_reply(downlink, &world.unit, &reply, now);
+	downlink_listener(downlink)->reply(downlink, &world.unit, &reply, now);
 	world.here = false;
 	ask("S20,1");
 	char *lines = log_end();
