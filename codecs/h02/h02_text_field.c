@@ -66,7 +66,7 @@ bool h02_put_status(struct h02_text *x, struct span s)
 	return true;
 }
 
-/* A SIM's number begins with 89 and may end in fillers. */
+/* The number of a SIM begins with 89; units fill it up with F, ? or : to its full length. */
 void h02_put_iccid(struct h02_text *x, struct span s)
 {
 	while (s.len > 0 && !byte_is_digit(s.ptr[s.len - 1])) {
