@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Cuts a path back to what it stands in; false: it is at the top. */
+/* Cuts a path back to its parent; false: it has none. */
 static bool go_up(char *path)
 {
 	size_t n = strlen(path);

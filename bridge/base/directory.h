@@ -1,4 +1,4 @@
-/* directory: directories for what is kept on disk.
+/* directory: making directories for files that the bridge keeps.
  * May use: the file system. May not: know what they are for. */
 #ifndef T2M_DIRECTORY_H
 #define T2M_DIRECTORY_H
@@ -7,11 +7,11 @@
 
 #define DIRECTORY_PATH_MAX 400
 
-/* Makes it, mode 0700, and those above that are missing, 0755. false: errno says why. One that is there already is fine. */
+/* Makes the directory with mode 0700, and missing parents with mode 0755. True also when it exists. False: errno. */
 bool directory_make(const char *path);
 
-/* Could this user make it and write into it? Makes nothing. NULL: yes; else why not (a constant text), and the directory that
- * it is about in `where` of DIRECTORY_PATH_MAX bytes. */
+/* Could this user make the directory and write into it? Makes nothing. NULL: yes. Else why not, as strerror says it, and in `where` (of
+ * DIRECTORY_PATH_MAX bytes) the directory that is in the way. */
 const char *directory_fault(const char *path, char *where);
 
 #endif

@@ -1,4 +1,4 @@
-/* hash: uthash with a keyed hash: nobody outside can choose names that meet in one bucket.
+/* hash: uthash with a keyed hash: nobody outside can choose names that fall into one bucket.
  * May use: uthash, libsodium (hash.c only). May not: know what is hashed.
  *
  * Include this header, never <uthash.h>. The hash is SipHash-2-4; its key comes from the kernel once per process. */
@@ -8,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The same for the same bytes, as long as the process lives. */
+/* The hash with the key of the process: equal bytes have equal hashes until the process ends. */
 uint64_t hash_bytes(const void *bytes, size_t len);
 
 #define HASH_KEY_BYTES 16
-/* A key from the kernel, and the hash with it. */
+/* Fills the key with random bytes from the kernel. hash_with: the hash with such a key. */
 void hash_new_key(uint8_t key[HASH_KEY_BYTES]);
 uint64_t hash_with(const uint8_t key[HASH_KEY_BYTES], const void *bytes, size_t len);
 

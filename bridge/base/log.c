@@ -130,8 +130,8 @@ struct log_bytes log_bytes(struct span bytes)
 
 /* --- how many --- */
 
-/* Is the minute over? Then a new one begins. */
-static void look_at_minute(struct log_limit *limit, int64_t now_ms)
+/* Begins a new minute when the current one is over. */
+static void update_minute(struct log_limit *limit, int64_t now_ms)
 {
 	if (limit->since_ms != 0 && now_ms - limit->since_ms < MINUTE_MS)
 		return;
@@ -140,7 +140,7 @@ static void look_at_minute(struct log_limit *limit, int64_t now_ms)
 
 bool log_limit_take(struct log_limit *limit, unsigned most, int64_t now_ms)
 {
-	look_at_minute(limit, now_ms);
+	update_minute(limit, now_ms);
 	if (limit->lines < most) {
 		limit->lines++;
 		return true;
@@ -151,7 +151,7 @@ bool log_limit_take(struct log_limit *limit, unsigned most, int64_t now_ms)
 
 uint64_t log_limit_rest(struct log_limit *limit, int64_t now_ms)
 {
-	look_at_minute(limit, now_ms);
+	update_minute(limit, now_ms);
 	uint64_t rest = limit->rest;
 	limit->rest = 0;
 	return rest;

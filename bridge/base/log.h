@@ -32,16 +32,17 @@ struct log_bytes {
 /* The bytes with everything but printable ASCII as \xNN, cut with ... when long. */
 struct log_bytes log_bytes(struct span bytes);
 
-/* A kind of line that somebody outside can cause as often as he likes. All zero at first. */
+/* Limits one kind of line, which somebody outside can cause as often as he likes. All zero at first. */
 struct log_limit {
-	int64_t since_ms; /* of the minute at hand; 0: no line yet */
-	unsigned lines;   /* in it */
-	uint64_t more;    /* left out in it */
-	uint64_t rest;    /* left out before it, and not yet told */
+	int64_t since_ms; /* when the current minute began; 0: no line yet */
+	unsigned lines;   /* written in it */
+	uint64_t more;    /* suppressed in it */
+	uint64_t rest;    /* suppressed before it, and not yet reported by log_limit_rest */
 };
-/* May one more be written? At most `most` a minute; what is left out is counted. `now_ms`: a clock that never jumps. */
+/* Takes one of the `most` lines of this minute. False: there is none left; the line is to be suppressed, and is counted. `now_ms`: by the
+ * steady clock. */
 bool log_limit_take(struct log_limit *limit, unsigned most, int64_t now_ms);
-/* How many were left out until the last full minute, to be told in one line; then they count as told. */
+/* How many lines were suppressed before the current minute, for one line that says so. The count begins at 0 again. */
 uint64_t log_limit_rest(struct log_limit *limit, int64_t now_ms);
 
 #endif

@@ -16,20 +16,20 @@ struct tls_link;
 
 /* NULL: `why` says which file and what is wrong. */
 struct tls_server *tls_server_open(const char *cert_file, const char *key_file, char why[TLS_WHY_MAX]);
-/* Connections that use it go on. */
+/* Connections that use it stay open. */
 void tls_server_free(struct tls_server *server);
 
 /* The server's side of an accepted, non-blocking connection; NULL: no memory. The descriptor stays the caller's. */
 struct tls_link *tls_accept(struct tls_server *server, int fd);
-/* Says goodbye as far as that is possible without waiting. */
+/* Sends close_notify if the socket takes it at once. */
 void tls_link_free(struct tls_link *link);
 /* As recv and send on a non-blocking socket, errno EAGAIN and EPROTO among them. After EAGAIN from tls_write the next
  * tls_write must begin with the same bytes. The handshake is a part of both. */
 ssize_t tls_read(struct tls_link *link, void *to, size_t size);
 ssize_t tls_write(struct tls_link *link, const void *from, size_t len);
-/* Bytes have been read from the socket already: it will not become readable for them. */
+/* Has OpenSSL bytes that it has read from the socket already? The socket will not become readable for them. */
 bool tls_pending(const struct tls_link *link);
-/* The last EAGAIN waits for the socket to become writable. */
+/* Does the call that failed with EAGAIN wait for the socket to become writable? */
 bool tls_wants_write(const struct tls_link *link);
 
 /* What checks the broker's certificate: trusted authorities (file of PEM; "": those of the system), the name or address it
