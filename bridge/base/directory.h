@@ -1,4 +1,4 @@
-/* directory: directories for what is kept on disk.
+/* directory: making directories for files that the bridge keeps.
  * May use: the file system. May not: know what they are for. */
 #ifndef T2M_DIRECTORY_H
 #define T2M_DIRECTORY_H

@@ -1,4 +1,4 @@
-/* hash: uthash with a keyed hash: nobody outside can choose names that meet in one bucket.
+/* hash: uthash with a keyed hash: nobody outside can choose names that fall into one bucket.
  * May use: uthash, libsodium (hash.c only). May not: know what is hashed.
  *
  * Include this header, never <uthash.h>. The hash is SipHash-2-4; its key comes from the kernel once per process. */
