@@ -140,7 +140,7 @@ static void look_at_minute(struct log_limit *limit, int64_t now_ms)
 
 bool log_limit_take(struct log_limit *limit, unsigned most, int64_t now_ms)
 {
-	update_minute(limit, now_ms);
+	look_at_minute(limit, now_ms);
 	if (limit->lines < most) {
 		limit->lines++;
 		return true;
@@ -151,7 +151,7 @@ bool log_limit_take(struct log_limit *limit, unsigned most, int64_t now_ms)
 
 uint64_t log_limit_rest(struct log_limit *limit, int64_t now_ms)
 {
-	update_minute(limit, now_ms);
+	look_at_minute(limit, now_ms);
 	uint64_t rest = limit->rest;
 	limit->rest = 0;
 	return rest;
