@@ -269,6 +269,73 @@ static void test_every_codec_has_vectors(void **state)
 			fail_msg("no vector of codec %s gives a record", codecs[c]->name);
 }
 
+/* --- the parameter table --- */
+
+/* Set by the bridge for every record (uplink): no frame carries them, and none may. */
+static const char *const of_the_bridge[] = {
+	"protocol.id",      /* the codec that recognised the unit */
+	"channel.id",       /* from the configuration */
+	"peer",             /* from the socket */
+	"device.id",        /* from the units file */
+	"device.name",      /* from the units file */
+	"device.type.id",   /* from the units file */
+	"timestamp.valid",  /* the time of the frame against the clock */
+	"server.timestamp", /* the clock */
+	"server.seqnum",    /* from the outbox */
+};
+
+static bool is_of_the_bridge(const char *key)
+{
+	for (size_t i = 0; i < sizeof(of_the_bridge) / sizeof(of_the_bridge[0]); i++)
+		if (strcmp(key, of_the_bridge[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What the vectors show of each parameter: a text, a number but 0, a boolean that is true and one that is false. */
+struct shown {
+	bool something, opposite;
+};
+
+static void show(struct shown shown[TM_FIELD_COUNT], const cJSON *record)
+{
+	for (size_t i = 0; i < TM_FIELD_COUNT; i++) {
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(record, telemetry_params[i].key);
+		bool is_flag = telemetry_params[i].type >= PARAM_BOOLEAN;
+		shown[i].something |=
+			is_flag ? cJSON_IsTrue(value)
+				: cJSON_IsString(value) || (value != NULL && value->valuedouble != 0);
+		shown[i].opposite |= !is_flag || cJSON_IsFalse(value);
+	}
+}
+
+static void test_every_parameter_has_vectors(void **state)
+{
+	(void)state;
+	struct shown shown[TM_FIELD_COUNT] = {0};
+	char missing[8192] = "";
+	for (size_t f = 0; f < FILE_COUNT; f++) {
+		struct vectors all = vectors_load(files[f]);
+		for (size_t i = 0; i < all.count; i++) {
+			const cJSON *record;
+			cJSON_ArrayForEach(record, records_of(&all.item[i])) show(shown, record);
+		}
+		vectors_free(&all);
+	}
+	size_t bridge = 0;
+	for (size_t i = 0; i < TM_FIELD_COUNT; i++) {
+		const char *key = telemetry_params[i].key;
+		bool carried = shown[i].something && shown[i].opposite;
+		bridge += is_of_the_bridge(key);
+		if (is_of_the_bridge(key) ? shown[i].something : !carried)
+			snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing), "\n  %s", key);
+	}
+	if (missing[0] != '\0')
+		fail_msg("parameters that no vector shows (a boolean: true and false; a number: not 0):%s",
+			missing);
+	assert_int_equal(bridge, sizeof(of_the_bridge) / sizeof(of_the_bridge[0]));
+}
+
 /* An argument is a pattern: the tests of this name. */
 int main(int argc, char **argv)
 {
@@ -284,6 +351,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_bit_flips),
 		cmocka_unit_test(test_every_codec_has_vectors),
+		cmocka_unit_test(test_every_parameter_has_vectors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
