@@ -1,12 +1,12 @@
 /* main: flags, configuration, the turn of the loop, signals.
  * May use: everything. May not: hold any logic of its own. */
-#include "gbk.h"
-#include "log.h"
-#include "parts.h"
-#include "print.h"
-#include "service.h"
-#include "store.h"
-#include "topic.h"
+#include "bridge/units/gbk.h"
+#include "bridge/base/log.h"
+#include "bridge/parts.h"
+#include "bridge/arguments.h"
+#include "bridge/base/service.h"
+#include "bridge/outbox/store.h"
+#include "bridge/base/topic.h"
 
 #include <signal.h>
 

@@ -1,11 +1,11 @@
 /* parts: see parts.h. */
-#include "parts.h"
+#include "bridge/parts.h"
 
-#include "directory.h"
-#include "gbk.h"
-#include "log.h"
-#include "store.h"
-#include "topic.h"
+#include "bridge/base/directory.h"
+#include "bridge/units/gbk.h"
+#include "bridge/base/log.h"
+#include "bridge/outbox/store.h"
+#include "bridge/base/topic.h"
 
 #define CATCH_UP_BELOW 1000
 #define CATCH_UP_MS 10        /* between two turns that tell what is due */

@@ -3,17 +3,17 @@
 #ifndef T2M_PARTS_H
 #define T2M_PARTS_H
 
-#include "config.h"
-#include "conn.h"
-#include "downlink.h"
-#include "homeassistant.h"
-#include "listener.h"
-#include "metrics.h"
-#include "mqtt.h"
-#include "outbox.h"
-#include "relay.h"
-#include "session.h"
-#include "uplink.h"
+#include "bridge/settings/config.h"
+#include "bridge/peers/conn.h"
+#include "bridge/commands/downlink.h"
+#include "bridge/outputs/homeassistant.h"
+#include "bridge/peers/listener.h"
+#include "bridge/outputs/metrics.h"
+#include "bridge/broker/mqtt.h"
+#include "bridge/outbox/outbox.h"
+#include "bridge/outputs/relay.h"
+#include "bridge/units/session.h"
+#include "bridge/outputs/uplink.h"
 
 struct bridge {
 	struct ev_loop *loop;

@@ -11,9 +11,9 @@
 #ifndef T2M_CODEC_H
 #define T2M_CODEC_H
 
-#include "bytes.h"
-#include "command.h"
-#include "telemetry.h"
+#include "codecs/record/bytes.h"
+#include "codecs/record/command.h"
+#include "codecs/record/telemetry.h"
 
 /* What became of some bytes. A value is also the index of its counter and of its name. */
 enum codec_status {

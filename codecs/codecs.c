@@ -1,6 +1,6 @@
 /* codecs: the protocol table, and the steps that all protocols share.
  * May use: codec. May not: look inside a frame. */
-#include "codec.h"
+#include "codecs/codec.h"
 
 extern const struct codec codec_h02, codec_jt808;
 

@@ -1,6 +1,6 @@
 /* bench_outbox: CPU of the outbox for each message: memory, and the disk with each kind of sync, 100 messages a turn.
  * usage: bench_outbox DIRECTORY [MESSAGES] */
-#include "outbox.h"
+#include "bridge/outbox/outbox.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* fuzz_config: arbitrary bytes as a configuration file. */
-#include "config.h"
+#include "bridge/settings/config.h"
 #include "file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,8 +1,8 @@
 /* fuzz_path: see fuzz_path.h. A run: what users, the broker and time do is here, what units do in fuzz_path_units.c. */
 #include "fuzz_path.h"
 
-#include "gbk.h"
-#include "log.h"
+#include "bridge/units/gbk.h"
+#include "bridge/base/log.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 #ifndef T2M_FUZZ_PATH_H
 #define T2M_FUZZ_PATH_H
 
-#include "parts.h"
+#include "bridge/parts.h"
 
 #define CONFIG_BYTES 16
 #define CLIENTS 10

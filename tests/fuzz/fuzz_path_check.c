@@ -3,7 +3,7 @@
  * What is retained is in fuzz_path_retained.c, what is counted in fuzz_path_walk.c. */
 #include "fuzz_path.h"
 
-#include "log.h"
+#include "bridge/base/log.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

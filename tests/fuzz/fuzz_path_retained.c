@@ -2,7 +2,7 @@
  * May use: session_private.h, for reading. */
 #include "fuzz_path.h"
 
-#include "session_private.h"
+#include "bridge/units/session_private.h"
 
 #include <stdlib.h>
 

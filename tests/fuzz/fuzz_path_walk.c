@@ -2,9 +2,9 @@
  * May use: the private headers of these rooms, for reading. May not: change anything. */
 #include "fuzz_path.h"
 
-#include "assembly_private.h"
-#include "conn_private.h"
-#include "session_private.h"
+#include "bridge/units/assembly_private.h"
+#include "bridge/peers/conn_private.h"
+#include "bridge/units/session_private.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * The linker leads the bridge's calls of conn_answer, conn_command, conn_whole, send, sendto and ioctl to here. */
 #include "fuzz_path.h"
 
-#include "log.h"
+#include "bridge/base/log.h"
 
 #include <errno.h>
 #include <linux/sockios.h>

@@ -1,5 +1,5 @@
 /* fuzz_proxy: arbitrary bytes as a PROXY header, also cut anywhere. */
-#include "proxy.h"
+#include "bridge/peers/proxy.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* fuzz_request: arbitrary bytes as a command, for a unit of each protocol, down to the frame. */
-#include "request.h"
+#include "bridge/commands/request.h"
 
 #include <assert.h>
 

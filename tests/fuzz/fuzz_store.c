@@ -2,8 +2,8 @@
  *
  * Input: the first byte chooses the outbox, the second what is cut off; then changes: page 2, place in it 2, kind and length 1, and for one
  * kind the bytes. So a few bytes reach any field of any page. */
-#include "log.h"
-#include "store_private.h"
+#include "bridge/base/log.h"
+#include "bridge/outbox/store_private.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* fuzz_stream: arbitrary bytes, cut arbitrarily, through recognising, framing, decoding and both formats.
  * The first bytes of the input say where to cut. With FUZZ_CODEC the stream is that codec's from the first byte. */
-#include "assembly.h"
-#include "codec.h"
-#include "gbk.h"
+#include "bridge/units/assembly.h"
+#include "codecs/codec.h"
+#include "bridge/units/gbk.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* fuzz_topic: arbitrary bytes as a topic, and as a command. */
-#include "command.h"
-#include "topic.h"
+#include "codecs/record/command.h"
+#include "bridge/base/topic.h"
 
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 /* fuzz_units: arbitrary bytes as a units file. */
 #include "file.h"
-#include "topic.h"
-#include "units.h"
+#include "bridge/base/topic.h"
+#include "bridge/units/units.h"
 
 #include <assert.h>
 

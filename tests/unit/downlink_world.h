@@ -5,8 +5,8 @@
 
 #include "harness.h"
 
-#include "downlink.h"
-#include "log.h"
+#include "bridge/commands/downlink.h"
+#include "bridge/base/log.h"
 
 #include <stdlib.h>
 

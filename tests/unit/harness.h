@@ -11,9 +11,9 @@
 #include <cJSON.h>
 #include <cmocka.h>
 
-#include "assembly.h"
-#include "codec.h"
-#include "gbk.h"
+#include "bridge/units/assembly.h"
+#include "codecs/codec.h"
+#include "bridge/units/gbk.h"
 
 #define TEST_NOW_MS 1925000000000LL /* 2031: later than any date in the vectors */
 

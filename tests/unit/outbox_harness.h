@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "outbox.h"
+#include "bridge/outbox/outbox.h"
 
 static char directory[256], path[300]; /* of all; of the outbox at hand: "": in memory */
 static int counter;

@@ -1,8 +1,8 @@
 /* test_codecs: what the vectors do not show: quiet, bounds, commands, formats, the tables. */
 #include "harness.h"
 
-#include "calendar.h"
-#include "h02_number.h"
+#include "codecs/record/calendar.h"
+#include "codecs/h02/h02_number.h"
 
 #include <stdio.h>
 #include <stdlib.h>

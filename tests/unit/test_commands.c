@@ -1,7 +1,7 @@
 /* test_commands: request -> command -> the exact bytes on the wire, for every named command of every codec. */
 #include "harness.h"
 
-#include "request.h"
+#include "bridge/commands/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>

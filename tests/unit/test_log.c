@@ -1,8 +1,8 @@
 /* test_log: a line is one line, whatever is in it; a flood of lines is counted; a topic is one that brokers take. */
 #include "harness.h"
 
-#include "log.h"
-#include "topic.h"
+#include "bridge/base/log.h"
+#include "bridge/base/topic.h"
 
 #include <stdlib.h>
 

@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "mqtt.h"
+#include "bridge/base/log.h"
+#include "bridge/broker/mqtt.h"
 
 /* A failed assertion of the library leaves what it held, and some of its own errors do, too. */
 const char *__lsan_default_suppressions(void);

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "outbox.h"
+#include "bridge/outbox/outbox.h"
 
 static char directory[256];
 static const char *where; /* "" or the directory */

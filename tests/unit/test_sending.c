@@ -12,12 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lanes.h"
-#include "log.h"
-#include "outbox.h"
-#include "reason.h"
-#include "store.h"
-#include "suspect.h"
+#include "bridge/outbox/lanes.h"
+#include "bridge/base/log.h"
+#include "bridge/outbox/outbox.h"
+#include "bridge/base/reason.h"
+#include "bridge/outbox/store.h"
+#include "bridge/broker/suspect.h"
 
 static char directory[256];
 

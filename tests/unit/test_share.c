@@ -1,6 +1,6 @@
 /* test_share: who holds most of a pool gives way first, whatever comes and goes. */
 #include "harness.h"
-#include "share.h"
+#include "bridge/peers/share.h"
 
 #include <stdlib.h>
 #include <utlist.h>

@@ -1,7 +1,7 @@
 /* test_store: what is examined before LMDB opens it: every state that the outbox can write is found fine, whatever came before; what
  * is damaged is refused or moved aside and never ends the process. */
 #include "outbox_harness.h"
-#include "store_private.h"
+#include "bridge/outbox/store_private.h"
 
 #include <sys/wait.h>
 

@@ -1,7 +1,7 @@
 /* test_store_files: the files of the outbox: damaged, in the way of others, taken away or cut while it is in use, and what the power
  * leaves of them: it says what is lost, and goes on. */
 #include "outbox_harness.h"
-#include "store_private.h"
+#include "bridge/outbox/store_private.h"
 
 static void expect_fine(const struct outbox *o)
 {

@@ -1,6 +1,6 @@
 /* test_window: the window to the broker finds its size: many for a far broker, few for a near one that is busy. */
 #include "harness.h"
-#include "window.h"
+#include "bridge/broker/window.h"
 
 /* A broker that acknowledges each message after `trip_us`, at most one every `each_us`; always enough to send. Returns how many
  * were on their way after `seconds`. */

@@ -1,0 +1,136 @@
+/* arguments: see arguments.h. */
+#include "bridge/arguments.h"
+
+#include "bridge/settings/config.h"
+#include "codecs/codec.h"
+#include "codecs/record/telemetry.h"
+
+#include <getopt.h>
+#include <unistd.h>
+
+static void print_help(FILE *out)
+{
+	fprintf(out, "tracker2mqtt " T2M_VERSION ": H02 (SinoTrack) GPS trackers to an MQTT broker and back\n\n"
+		     "usage: tracker2mqtt [-c FILE]       run in the foreground, log on stderr\n"
+		     "       tracker2mqtt -t [-c FILE]    check the configuration\n\n"
+		     "  -c, --config FILE      configuration; default " CONFIG_DEFAULT_FILE ",\n"
+		     "                         built-in defaults where that is missing\n"
+		     "  -t, --test             check the configuration and exit: 0 fine, 1 faults\n"
+		     "      --print-config     print the complete sample configuration\n"
+		     "      --print-parameters print the parameters of the records\n"
+		     "      --print-commands   print the named commands of each protocol\n"
+		     "      --outbox-status    count, bytes and the oldest message of the outbox, and what was "
+		     "set aside, also while "
+		     "it is in use\n"
+		     "      --outbox-aside     move the outbox aside; nothing is deleted\n"
+		     "  -h, --help             this text\n"
+		     "  -V, --version          version\n\n"
+		     "Options of the configuration, [section] key (default):\n");
+	char own[OPTION_STANDARD_MAX];
+	for (size_t i = 0; i < option_count; i++)
+		fprintf(out, "  [%s] %s (%s)\n      %s\n", option_table[i].section, option_table[i].key,
+			option_standard(&option_table[i], own), option_table[i].help);
+	fprintf(out, "\nEach may be given in the environment as TRACKER2MQTT_<SECTION>_<KEY>.\n"
+		     "Exit codes: 0 fine, 1 configuration or usage, 2 could not start.\n");
+}
+
+static void print_parameters(void)
+{
+	printf("%-40s %-15s %-6s %s\n", "parameter", "type", "unit", "meaning");
+	for (size_t i = 0; i < TM_FIELD_COUNT; i++) {
+		const struct param *p = &telemetry_params[i];
+		printf("%-40s %-15s %-6s %s\n", p->key, param_type_names[p->type], p->unit, p->help);
+	}
+}
+
+static void print_argument(const struct command_arg *arg)
+{
+	const struct param *p = &arg->param;
+	bool number = p->type == PARAM_INTEGER;
+	printf("    %-12s %s %lld to %lld%s%s%s; %s%s%s\n", p->key, number ? "number" : "text of length",
+		(long long)p->min, (long long)p->max, *p->unit ? " " : "", p->unit, number ? "" : " characters",
+		p->help, arg->standard ? "; default: " : "",
+		arg->standard ? (*arg->standard ? arg->standard : "none") : "");
+}
+
+/* A request with every argument that must be given. */
+static void print_example(const struct command_spec *s)
+{
+	char buf[600];
+	struct writer w = writer_of(buf, sizeof(buf));
+	command_example(s, &w);
+	printf("    %.*s\n", (int)w.len, buf);
+}
+
+static void print_commands(void)
+{
+	for (const struct codec *const *c = codecs; *c != NULL; c++) {
+		printf("%s: %s\n", (*c)->name, (*c)->title);
+		for (const struct command_spec *s = (*c)->commands; s->name != NULL; s++) {
+			printf("  %-22s %s\n", s->name, s->help);
+			for (size_t i = 0; i < COMMAND_ARGS_MAX && s->args[i].param.key != NULL; i++)
+				print_argument(&s->args[i]);
+			print_example(s);
+		}
+	}
+}
+
+int arguments_read(int argc, char **argv, struct arguments *out)
+{
+	enum { PRINT_CONFIG = 256, PRINT_PARAMETERS, PRINT_COMMANDS, OUTBOX_STATUS, OUTBOX_ASIDE };
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'},
+		{"print-config", no_argument, NULL, PRINT_CONFIG},
+		{"print-parameters", no_argument, NULL, PRINT_PARAMETERS},
+		{"print-commands", no_argument, NULL, PRINT_COMMANDS},
+		{"outbox-status", no_argument, NULL, OUTBOX_STATUS},
+		{"outbox-aside", no_argument, NULL, OUTBOX_ASIDE},
+		{"outbox-reset", no_argument, NULL, OUTBOX_ASIDE}, /* its name before */
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	*out = (struct arguments){0};
+	for (int c; (c = getopt_long(argc, argv, "c:thV", longs, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			out->path = optarg;
+			break;
+		case 't':
+			out->test = true;
+			break;
+		case PRINT_CONFIG:
+			options_print(stdout);
+			return 0;
+		case PRINT_PARAMETERS:
+			print_parameters();
+			return 0;
+		case PRINT_COMMANDS:
+			print_commands();
+			return 0;
+		case OUTBOX_STATUS:
+			out->outbox_status = true;
+			break;
+		case OUTBOX_ASIDE:
+			out->outbox_aside = true;
+			break;
+		case 'h':
+			print_help(stdout);
+			return 0;
+		case 'V':
+			printf("tracker2mqtt " T2M_VERSION "\n");
+			return 0;
+		default:
+			fprintf(stderr, "try tracker2mqtt --help\n");
+			return 1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "tracker2mqtt: unexpected argument %s; try --help\n", argv[optind]);
+		return 1;
+	}
+	if (out->path == NULL && access(CONFIG_DEFAULT_FILE, F_OK) == 0)
+		out->path = CONFIG_DEFAULT_FILE;
+	return -1;
+}

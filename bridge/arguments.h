@@ -1,0 +1,16 @@
+/* arguments: the command line: what is printed and done with, and what is left for main.
+ * May use: config, telemetry. May not: start anything. */
+#ifndef T2M_ARGUMENTS_H
+#define T2M_ARGUMENTS_H
+
+#include <stdbool.h>
+
+struct arguments {
+	const char *path; /* NULL: no file, defaults only */
+	bool test, outbox_status, outbox_aside;
+};
+
+/* -1: go on; else the exit code. */
+int arguments_read(int argc, char **argv, struct arguments *out);
+
+#endif

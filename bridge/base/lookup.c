@@ -1,0 +1,125 @@
+/* lookup: see lookup.h. */
+#include "bridge/base/lookup.h"
+
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AGAIN_SECONDS 60. /* for names whose address changes */
+
+enum { RUNNING = 0, ENDED, ABANDONED };
+
+/* Whoever comes second, the thread or the loop, frees it. */
+struct question {
+	char host[256], port[6];
+	union address answer;
+	bool ok;
+	atomic_int state;
+};
+
+struct lookup {
+	struct ev_loop *loop;
+	char host[256], port[6];
+	union address address;
+	bool known;
+	ev_tstamp since;
+	struct question *question; /* NULL: none is open */
+};
+
+static bool split(const char *server, char host[256], char port[6])
+{
+	const char *colon = strrchr(server, ':');
+	if (colon == NULL || colon == server || (size_t)(colon - server) >= 256)
+		return false;
+	size_t n = (size_t)(colon - server), digits = strlen(colon + 1);
+	bool brackets = n > 2 && server[0] == '[' && server[n - 1] == ']';
+	if (digits < 1 || digits > 5 || strspn(colon + 1, "0123456789") != digits || atoi(colon + 1) > 65535 ||
+		atoi(colon + 1) < 1)
+		return false;
+	snprintf(host, 256, "%.*s", (int)(brackets ? n - 2 : n), brackets ? server + 1 : server);
+	snprintf(port, 6, "%s", colon + 1);
+	return true;
+}
+
+bool lookup_allowed(const char *server)
+{
+	char host[256], port[6];
+	return split(server, host, port);
+}
+
+static void *ask(void *arg)
+{
+	struct question *q = arg;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+	if (getaddrinfo(q->host, q->port, &hints, &found) == 0 && found->ai_addrlen <= sizeof(q->answer)) {
+		memcpy(&q->answer, found->ai_addr, found->ai_addrlen);
+		q->ok = true;
+	}
+	if (found != NULL)
+		freeaddrinfo(found);
+	if (atomic_exchange(&q->state, ENDED) == ABANDONED)
+		free(q);
+	return NULL;
+}
+
+static void begin(struct lookup *l)
+{
+	pthread_t thread;
+	struct question *q = calloc(1, sizeof(*q));
+	if (q == NULL)
+		return;
+	memcpy(q->host, l->host, sizeof(q->host));
+	memcpy(q->port, l->port, sizeof(q->port));
+	l->since = ev_now(l->loop);
+	if (pthread_create(&thread, NULL, ask, q) != 0) {
+		free(q);
+		return;
+	}
+	pthread_detach(thread);
+	l->question = q;
+}
+
+/* Takes the answer, if there is one by now. */
+static void take(struct lookup *l)
+{
+	struct question *q = l->question;
+	if (q == NULL || atomic_load(&q->state) != ENDED)
+		return;
+	if (q->ok) {
+		l->address = q->answer;
+		l->known = true;
+	}
+	l->question = NULL;
+	free(q);
+}
+
+struct lookup *lookup_open(struct ev_loop *loop, const char *server)
+{
+	struct lookup *l = calloc(1, sizeof(*l));
+	if (l == NULL || !split(server, l->host, l->port)) {
+		free(l);
+		return NULL;
+	}
+	l->loop = loop;
+	begin(l);
+	return l;
+}
+
+void lookup_free(struct lookup *l)
+{
+	if (l->question != NULL && atomic_exchange(&l->question->state, ABANDONED) == ENDED)
+		free(l->question);
+	free(l);
+}
+
+bool lookup_address(struct lookup *l, union address *out)
+{
+	take(l);
+	if (l->question == NULL && (!l->known || ev_now(l->loop) - l->since > AGAIN_SECONDS))
+		begin(l);
+	*out = l->address;
+	return l->known;
+}

@@ -1,0 +1,155 @@
+/* stats: see stats.h. */
+#include "bridge/base/stats.h"
+
+const struct stat_info stat_table[STAT_COUNT] = {
+	[STAT_UPTIME] = {"uptime", "uptime_seconds", STAT_IS_GAUGE, "Time since the start."},
+	[STAT_ACCEPTED] = {"connections.accepted", "connections_accepted", STAT_IS_COUNTER,
+		"Connections and UDP peers that came."},
+	[STAT_CONNECTIONS] = {"connections", "connections", STAT_IS_GAUGE, "Connections and UDP peers now."},
+	[STAT_UNITS] = {"units.online", "units_online", STAT_IS_GAUGE, "Units on line."},
+	[STAT_TAKEOVERS] = {"units.takeovers", "unit_takeovers", STAT_IS_COUNTER,
+		"Units that came on a new connection while the old one was open."},
+	[STAT_FLAPPING] = {"units.flapping", "unit_flapping", STAT_IS_COUNTER,
+		"Takeovers by another address soon after one before."},
+	[STAT_BYTES_IN] = {"bytes.in", "received_bytes", STAT_IS_COUNTER, "Bytes from units."},
+	[STAT_BYTES_OUT] = {"bytes.out", "sent_bytes", STAT_IS_COUNTER, "Bytes to units."},
+	[STAT_NOISE] = {"bytes.noise", "noise_bytes", STAT_IS_COUNTER, "Bytes between frames."},
+	[STAT_UNKNOWN] = {"connections.unknown", "connections_unknown", STAT_IS_COUNTER,
+		"Connections that no protocol recognised."},
+	[STAT_FRAMES] = {"frames", "frames", STAT_IS_COUNTER, "Frames, good and rejected."},
+	[STAT_RECORDS] = {"records", "records", STAT_IS_COUNTER, "Records published as position or telemetry."},
+	[STAT_ALARMS] = {"alarms", "alarms", STAT_IS_COUNTER, "Records published as alarm, too."},
+	[STAT_ACKS] = {"acknowledgements", "acknowledgements", STAT_IS_COUNTER, "Answers to units."},
+	[STAT_COMMANDS] = {"commands", "commands", STAT_IS_COUNTER, "Requests on command topics."},
+	[STAT_COMMANDS_SENT] = {"commands.sent", "commands_sent", STAT_IS_COUNTER, "Commands sent to units."},
+	[STAT_COMMANDS_OFFLINE] = {"commands.offline", "commands_offline", STAT_IS_COUNTER,
+		"Commands that ended because the unit was not there."},
+	[STAT_COMMANDS_REJECTED] = {"commands.rejected", "commands_rejected", STAT_IS_COUNTER,
+		"Requests that were rejected."},
+	[STAT_COMMANDS_ANSWERED] = {"commands.answered", "commands_answered", STAT_IS_COUNTER,
+		"Commands that units answered."},
+	[STAT_COMMANDS_TIMEOUT] = {"commands.timeout", "commands_timeout", STAT_IS_COUNTER,
+		"Commands without an answer in time."},
+	[STAT_COMMANDS_EXPIRED] = {"commands.expired", "commands_expired", STAT_IS_COUNTER,
+		"Commands held in vain."},
+	[STAT_COMMANDS_UNTOLD] = {"commands.untold", "commands_untold", STAT_IS_COUNTER,
+		"Requests that got no reply, for there were too many."},
+	[STAT_PENDING] = {"outbox.messages", "outbox_messages", STAT_IS_GAUGE,
+		"Messages that wait for the broker."},
+	[STAT_PENDING_BYTES] = {"outbox.bytes", "outbox_bytes", STAT_IS_GAUGE, "Their bytes."},
+	[STAT_STALLED] = {"outbox.full", "outbox_full", STAT_IS_GAUGE, "1 while reading from units pauses."},
+	[STAT_PUBLISHED] = {"messages.published", "messages_published", STAT_IS_COUNTER,
+		"Messages that the broker has taken."},
+	[STAT_NOT_TAKEN] = {"messages.refused", "messages_refused", STAT_IS_COUNTER,
+		"Answers of the broker that refuse a message; it is kept or set aside."},
+	[STAT_WAITING] = {"messages.waiting", "messages_waiting", STAT_IS_GAUGE,
+		"Messages that wait because the broker refuses them, or one before them."},
+	[STAT_ASIDE] = {"messages.set_aside", "messages_set_aside", STAT_IS_COUNTER,
+		"Messages that the broker can never take; --outbox-status shows them."},
+	[STAT_NOT_SUBSCRIBED] = {"subscriptions.refused", "subscriptions_refused", STAT_IS_COUNTER,
+		"Subscriptions that the broker refused."},
+	[STAT_MQTT_CONNECTS] = {"mqtt.connects", "mqtt_connects", STAT_IS_COUNTER,
+		"Connections to the broker."},
+	[STAT_MQTT_INFLIGHT] = {"mqtt.inflight", "mqtt_inflight", STAT_IS_GAUGE,
+		"Messages on their way to the broker."},
+	[STAT_RELAYED] = {"relay.frames", "relay_frames", STAT_IS_COUNTER,
+		"Frames sent to the maker's platform."},
+	[STAT_RELAY_DROPPED] = {"relay.dropped", "relay_dropped_frames", STAT_IS_COUNTER,
+		"Frames left out there, for want of room."},
+	[STAT_REFUSED_CONNECTIONS] = {"refused.max_connections", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_PER_ADDRESS] = {"refused.max_connections_per_address", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_UNIDENTIFIED] = {"refused.unidentified", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_NO_FRAME] = {"refused.no_frame_in_time", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_UNKNOWN_PROTOCOL] = {"refused.unknown_protocol", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_PROXY_FROM] = {"refused.proxy_from", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_PROXY_HEADER] = {"refused.proxy_header", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_TLS] = {"refused.tls", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_UNITS_PER_CONNECTION] = {"refused.units_per_connection", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_UNITS] = {"refused.units", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_ARRIVALS_PER_ADDRESS] = {"refused.arrivals_per_address", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_UDP_ARRIVALS] = {"refused.udp_arrivals", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_FRAMES_PER_UNIT] = {"refused.frames_per_unit", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_FRAMES_PER_ADDRESS] = {"refused.frames_per_address", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_NOT_ADMITTED] = {"refused.not_admitted", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_TAKEOVER] = {"refused.takeover", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_UDP_ANSWER] = {"refused.udp_answer", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_OUTPUT] = {"refused.output", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_REFUSED_OUTBOX_SHARE] = {"refused.outbox_share", NULL, STAT_IS_COUNTER, NULL},
+};
+
+const char *stat_reason(enum counter counter)
+{
+	return stat_table[counter].name + strlen("refused.");
+}
+
+/* Statuses that are no reason of a rejected frame. */
+static bool is_reason(size_t status)
+{
+	return status != CODEC_OK && status != CODEC_MORE && status != CODEC_NO_ROOM;
+}
+
+void stats_emit(const struct stats *stats, struct emitter *e)
+{
+	unsigned reasons = 0;
+	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++)
+		reasons += is_reason(i);
+	emit_map(e, STAT_COUNT + reasons);
+	for (size_t i = 0; i < STAT_COUNT; i++)
+		emit_pair_integer(e, stat_table[i].name, (int64_t)stats->count[i]);
+	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++) {
+		char key[64];
+		struct writer w = writer_of(key, sizeof(key) - 1);
+		if (!is_reason(i))
+			continue;
+		writer_text(&w, "frames.rejected.");
+		writer_text(&w, codec_status_names[i]);
+		key[w.len] = '\0';
+		emit_pair_integer(e, key, (int64_t)stats->rejected[i]);
+	}
+	emit_end(e);
+}
+
+/* --- Prometheus --- */
+
+static void put_head(struct writer *w, const char *metric, bool counter, const char *help)
+{
+	const char *const parts[] = {"# HELP tracker2mqtt_", metric, counter ? "_total " : " ", help,
+		"\n# TYPE tracker2mqtt_", metric, counter ? "_total counter\n" : " gauge\n"};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		writer_text(w, parts[i]);
+}
+
+/* `reason` NULL: without a label. */
+static void put_value(struct writer *w, const char *metric, bool counter, const char *reason, uint64_t value)
+{
+	writer_text(w, "tracker2mqtt_");
+	writer_text(w, metric);
+	writer_text(w, counter ? "_total" : "");
+	if (reason != NULL) {
+		writer_text(w, "{reason=\"");
+		writer_text(w, reason);
+		writer_text(w, "\"}");
+	}
+	writer_u8(w, ' ');
+	writer_decimal(w, value, 1);
+	writer_u8(w, '\n');
+}
+
+void stats_write_metrics(const struct stats *stats, struct writer *w)
+{
+	for (size_t i = 0; i < STAT_COUNT; i++) {
+		const struct stat_info *s = &stat_table[i];
+		if (s->metric == NULL)
+			continue;
+		put_head(w, s->metric, s->kind == STAT_IS_COUNTER, s->help);
+		put_value(w, s->metric, s->kind == STAT_IS_COUNTER, NULL, stats->count[i]);
+	}
+	put_head(w, "refused", true, "What was refused to addresses, by reason.");
+	for (size_t i = 0; i < STAT_COUNT; i++)
+		if (stat_table[i].metric == NULL)
+			put_value(w, "refused", true, stat_reason((enum counter)i), stats->count[i]);
+	put_head(w, "frames_rejected", true, "Frames without a record, by reason.");
+	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++)
+		if (is_reason(i))
+			put_value(w, "frames_rejected", true, codec_status_names[i], stats->rejected[i]);
+}

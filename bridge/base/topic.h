@@ -1,0 +1,33 @@
+/* topic: writing and reading topic names.
+ * May use: bytes, the UTF-8 check of emit. May not: know MQTT.
+ *
+ * <prefix>/<ident>/<leaf> for a unit, <prefix>/bridge/<instance>/<leaf> for the bridge, <prefix>/unknown/raw for
+ * frames without a unit. An ident is 1 to 20 digits or letters, so it can never hold a level or a wildcard; the words
+ * bridge and unknown are none. */
+#ifndef T2M_TOPIC_H
+#define T2M_TOPIC_H
+
+#include "codecs/record/bytes.h"
+
+#define TOPIC_MAX 256
+
+struct topic {
+	char text[TOPIC_MAX];
+	size_t len;
+};
+
+/* The ident must be topic_ident_ok, the prefix and instance as the configuration allows them. */
+struct topic topic_unit(const char *prefix, const char *ident, const char *leaf);
+struct topic topic_bridge(const char *prefix, const char *instance, const char *leaf);
+
+bool topic_ident_ok(struct span ident);
+/* Is this level below the prefix the bridge's own? */
+bool topic_reserved(struct span name);
+
+/* NULL: every broker takes a message on this topic. Else what it is that one would not. */
+const char *topic_fault(struct span topic);
+
+/* Reads <prefix>/<name>/cmd, the name one level of 1 to 60 bytes; false when it is no such topic. */
+bool topic_parse_command(const char *prefix, struct span topic, struct span *ident);
+
+#endif

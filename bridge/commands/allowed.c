@@ -1,0 +1,95 @@
+/* allowed: see allowed.h. */
+#include "bridge/commands/allowed.h"
+
+#include "bridge/base/topic.h"
+
+/* The next item of a comma-separated list, without the blanks around it; false: there are no more. */
+static bool next_item(const char **list, struct span *item)
+{
+	if (**list == '\0')
+		return false;
+	size_t n = strcspn(*list, ",");
+	*item = span_of(*list, n);
+	*list += n + ((*list)[n] == ',');
+	while (item->len > 0 && item->ptr[0] == ' ')
+		*item = span_after(*item, 1);
+	while (item->len > 0 && item->ptr[item->len - 1] == ' ')
+		item->len--;
+	return true;
+}
+
+static bool begins(struct span s, struct span with)
+{
+	return with.len > 0 && s.len >= with.len && memcmp(s.ptr, with.ptr, with.len) == 0;
+}
+
+static struct span name_of(const struct request *r)
+{
+	if (r->name[0] != '\0')
+		return span_text(r->name);
+	const uint8_t *comma = memchr(r->command.text.ptr, ',', r->command.text.len);
+	return span_of(
+		r->command.text.ptr, comma ? (size_t)(comma - r->command.text.ptr) : r->command.text.len);
+}
+
+bool allowed_command(const struct config *config, const struct request *request)
+{
+	const char *list = config->commands.allow;
+	struct span name = name_of(request), item;
+	if (*list == '\0')
+		return true;
+	while (next_item(&list, &item))
+		if (item.len == name.len && begins(name, item))
+			return true;
+	return false;
+}
+
+/* --- response topics --- */
+
+static bool is_own(const struct config *config, struct span topic, const char *name)
+{
+	struct topic own = topic_unit(config->publish.prefix, name, "cmd/reply");
+	return span_is(topic, own.text);
+}
+
+/* Is it this level or levels, or below them? */
+static bool is_below(struct span topic, const char *levels)
+{
+	size_t n = strlen(levels);
+	return begins(topic, span_text(levels)) && (topic.len == n || topic.ptr[n] == '/');
+}
+
+static bool is_listed(const struct config *config, struct span topic)
+{
+	const char *list = config->commands.response_topics;
+	struct span item;
+	while (next_item(&list, &item))
+		if (begins(topic, item))
+			return true;
+	return false;
+}
+
+const char *allowed_response(const struct config *config, struct span topic, struct span correlation,
+	const char *name, const char *ident, char *why, size_t size)
+{
+	if (correlation.len > ALLOWED_CORRELATION_MAX) {
+		snprintf(why, size, "the correlation data is longer than %d bytes", ALLOWED_CORRELATION_MAX);
+		return why;
+	}
+	if (topic.ptr == NULL || is_own(config, topic, name) || is_own(config, topic, ident))
+		return NULL;
+	const char *fault = topic_fault(topic);
+	if (fault == NULL && is_below(topic, config->publish.prefix))
+		fault = "it is below [publish] prefix";
+	else if (fault == NULL && is_below(topic, config->homeassistant.prefix))
+		fault = "it is below [homeassistant] prefix";
+	else if (fault == NULL && !is_listed(config, topic))
+		fault = "it begins with none of them";
+	if (fault == NULL)
+		return NULL;
+	snprintf(why, size,
+		"the response topic is not allowed: %s; allowed: the unit's own cmd/reply, and what begins as "
+		"[commands] response_topics says: %s",
+		fault, *config->commands.response_topics ? config->commands.response_topics : "nothing");
+	return why;
+}

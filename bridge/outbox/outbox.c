@@ -1,0 +1,362 @@
+/* outbox: see outbox.h. The ring holds the messages of this turn until the store has them; without a store it holds
+ * all of them. */
+#include "bridge/outbox/outbox.h"
+
+#include "bridge/base/clock.h"
+#include "bridge/base/log.h"
+#include "bridge/outbox/outbox_memory.h"
+#include "bridge/outbox/outbox_send.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RESERVE_BYTES (256 * 1024) /* kept for what is not a record, and for the frame at hand */
+#define DONE_MAX 512               /* deletions that wait for a transaction of their own */
+#define DONE_WAIT_MS 500
+#define RETRY_MS 200
+#define WATCH_MS 1000
+#define MEMORY_KEY_MAX 255
+
+struct outbox {
+	struct outbox_options options;
+	struct outbox_ring *ring;
+	struct store *store; /* NULL: in memory only */
+	uint64_t seqnum, stored;
+	struct outbox_memory memory; /* of the messages in the ring up to `learnt`; without a store: all */
+	uint64_t learnt;
+	int64_t done_since_ms, flushed_ms, retry_ms, watched_ms;
+	bool unflushed, full;
+	const char *write_trouble, *flush_trouble; /* what the disk said; NULL: nothing */
+	bool trouble;                              /* it was told */
+	struct sending sending;
+	uint8_t order_key[HASH_KEY_BYTES];
+	int64_t aside_retry_ms;
+};
+
+/* --- open and close --- */
+
+struct outbox *outbox_open(const struct outbox_options *options, char *why, size_t why_size)
+{
+	struct outbox *o = calloc(1, sizeof(*o));
+	snprintf(why, why_size, "no memory for the outbox");
+	if (o == NULL)
+		return NULL;
+	o->options = *options;
+	o->ring = ring_open();
+	hash_new_key(o->order_key);
+	bool ok = o->ring != NULL;
+	if (ok && *options->path != '\0') {
+		const struct store_options store = {options->path, options->size, outbox_memory_most(o),
+			(enum store_sync)options->sync, (enum store_damaged)options->damaged};
+		o->store = store_open(&store, why, why_size);
+		ok = o->store != NULL;
+		if (ok && !store_order_key(o->store, o->order_key))
+			log_warning("outbox %s: the key of orders cannot be written; messages of before this "
+				    "start may be overtaken",
+				options->path);
+	}
+	ok = ok && sending_open(&o->sending, o->ring, o->store);
+	if (!ok) {
+		outbox_close(o);
+		return NULL;
+	}
+	if (o->store != NULL) {
+		o->seqnum = o->stored = store_last_seqnum(o->store);
+		o->flushed_ms = clock_steady_ms(); /* what is there is safe */
+		if (store_count(o->store) > 0)
+			log_notice(
+				"outbox: %zu messages from before are published first", store_count(o->store));
+	}
+	return o;
+}
+
+void outbox_close(struct outbox *o)
+{
+	if (o->store != NULL) {
+		o->done_since_ms = o->retry_ms = o->aside_retry_ms = 0; /* the last try */
+		outbox_settle(o);
+		outbox_sync(o);
+		store_close(o->store);
+	}
+	if (o->ring != NULL)
+		ring_close(o->ring);
+	outbox_memory_clear(&o->memory);
+	sending_close(&o->sending);
+	free(o);
+}
+
+/* --- in --- */
+
+uint64_t outbox_next_seqnum(const struct outbox *o)
+{
+	return o->seqnum + 1;
+}
+
+size_t outbox_count(const struct outbox *o)
+{
+	return (o->store != NULL ? store_count(o->store) : 0) + ring_count(o->ring);
+}
+
+size_t outbox_bytes(const struct outbox *o)
+{
+	size_t stored = o->store != NULL ? store_bytes(o->store) : 0;
+	size_t keys = o->store != NULL ? store_remembered_count(o->store) : o->memory.count;
+	return stored + ring_bytes(o->ring) + keys * OUTBOX_MEMORY_BYTES;
+}
+
+bool outbox_room(const struct outbox *o)
+{
+	/* once full, some of it must go before reading goes on, so that it does not flutter */
+	size_t limit = o->full ? o->options.size / 10 * 9 : o->options.size;
+	return !o->trouble && outbox_bytes(o) + RESERVE_BYTES <= limit &&
+	       (o->store == NULL || store_room(o->store, ring_bytes(o->ring) + RESERVE_BYTES));
+}
+
+bool outbox_fits(const struct outbox *o, size_t bytes)
+{
+	return bytes <= o->options.size && outbox_bytes(o) <= o->options.size - bytes;
+}
+
+uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
+{
+	struct outbox_message m = *message;
+	size_t size = message_packed_size(&m);
+	if (!outbox_fits(o, size) || m.topic.len > UINT16_MAX || m.correlation.len > UINT16_MAX ||
+		m.memory_key.len > MEMORY_KEY_MAX)
+		return 0;
+	m.seqnum = o->seqnum + 1;
+	if (!ring_put(o->ring, &m))
+		return 0;
+	o->seqnum++;
+	if (o->store == NULL && m.memory_key.len > 0)
+		outbox_memory_put(&o->memory, &m, outbox_memory_most(o));
+	sending_put(&o->sending, m.seqnum, m.order, outbox_count(o));
+	o->full = !outbox_room(o);
+	return m.seqnum;
+}
+
+/* --- stored --- */
+
+static void complain(struct outbox *o)
+{
+	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
+	if (trouble == NULL)
+		trouble = store_tight(o->store); /* before that, so that what was read can still be stored */
+	if (trouble != NULL && !o->trouble)
+		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
+			trouble);
+	if (trouble == NULL && o->trouble)
+		log_notice("outbox %s: stores again", o->options.path);
+	o->trouble = trouble != NULL;
+}
+
+/* What became of the flush, if one has ended. */
+static void take_flushed(struct outbox *o)
+{
+	if (!store_flushed(o->store, &o->flush_trouble))
+		return;
+	o->unflushed |= o->flush_trouble != NULL; /* again */
+}
+
+static void flush_in_time(struct outbox *o, int64_t now)
+{
+	if (o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed ||
+		(now - o->flushed_ms < o->options.sync_interval_ms && !store_flush_due(o->store)) ||
+		!store_flush(o->store))
+		return;
+	o->flushed_ms = now;
+	o->unflushed = false;
+}
+
+/* All that waits in the ring, and what is done, in one go; or as much of it as the disk takes. */
+static void write_turn(struct outbox *o, int64_t now)
+{
+	struct outbox_message m;
+	o->write_trouble = store_write(o->store, o->ring);
+	o->stored = ring_next(o->ring, 0, &m) ? m.seqnum - 1 : o->seqnum;
+	outbox_memory_clear(&o->memory);
+	o->learnt = 0;
+	o->unflushed = true;
+	bool left = o->write_trouble != NULL || store_done_count(o->store) > 0;
+	o->retry_ms = left ? now + RETRY_MS : 0;
+}
+
+bool outbox_sync(struct outbox *o)
+{
+	if (o->store == NULL) {
+		o->stored = o->seqnum;
+		o->full = !outbox_room(o);
+		return true;
+	}
+	take_flushed(o);
+	int64_t now = clock_steady_ms();
+	size_t done = store_done_count(o->store);
+	bool news = ring_count(o->ring) > 0, gone = false;
+	bool late = done > 0 && now - o->done_since_ms >= DONE_WAIT_MS;
+	if (now - o->watched_ms >= WATCH_MS) {
+		o->watched_ms = now;
+		gone = !store_watch(o->store);
+	}
+	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
+		write_turn(o, now);
+	flush_in_time(o, now);
+	complain(o);
+	o->full = !outbox_room(o);
+	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
+}
+
+int64_t outbox_flush_in_ms(const struct outbox *o)
+{
+	if (o->store == NULL || o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed)
+		return -1;
+	int64_t due = o->flushed_ms + o->options.sync_interval_ms - clock_steady_ms();
+	return due > 0 ? due : 20; /* the one before still runs */
+}
+
+/* --- out --- */
+
+/* An older value never goes out retained when a newer one is known. The last message of its order is the newest. */
+static void settle_retain(struct outbox *o, struct outbox_message *m)
+{
+	int64_t newest;
+	if (!m->retain || !m->retain_if_newest || sending_is_last(&o->sending, m->seqnum, m->order))
+		return;
+	if (outbox_recall(o, m->memory_key, &newest) && newest > m->memory_value)
+		m->retain = false;
+}
+
+bool outbox_next(struct outbox *o, struct outbox_message *out)
+{
+	if (sending_next(&o->sending, o->stored, out)) {
+		settle_retain(o, out);
+		return true;
+	}
+	if (o->store != NULL)
+		store_rest(o->store);
+	return false;
+}
+
+bool outbox_more(const struct outbox *o)
+{
+	return o->sending.more;
+}
+
+void outbox_postpone(struct outbox *o, int64_t ms)
+{
+	sending_postpone(&o->sending, ms);
+}
+
+void outbox_rewind(struct outbox *o)
+{
+	sending_rewind(&o->sending);
+}
+
+void outbox_taken(struct outbox *o, uint64_t seqnum, uint64_t order)
+{
+	sending_passed(&o->sending, seqnum, order);
+	outbox_done(o, seqnum);
+}
+
+void outbox_refused(struct outbox *o, uint64_t seqnum, uint64_t order, bool closes)
+{
+	sending_refused(&o->sending, seqnum, order, closes);
+}
+
+size_t outbox_held(const struct outbox *o)
+{
+	const struct sending *s = &o->sending;
+	return s->held > s->lanes.count ? s->held : s->lanes.count;
+}
+
+bool outbox_topic(struct outbox *o, uint64_t seqnum, char *out, size_t size)
+{
+	struct outbox_message m;
+	if (!sending_get(&o->sending, seqnum, &m) || m.topic.len >= size)
+		return false;
+	memcpy(out, m.topic.ptr, m.topic.len);
+	out[m.topic.len] = '\0';
+	return true;
+}
+
+void outbox_set_aside(struct outbox *o, uint64_t seqnum, uint64_t order, int reason, int64_t now_ms)
+{
+	struct sending *s = &o->sending;
+	if (o->store == NULL) {
+		sending_passed(s, seqnum, order);
+		ring_done(o->ring, seqnum);
+		return;
+	}
+	if (s->aside_count == SENDING_ASIDE_MOST)
+		outbox_settle(o);
+	if (s->aside_count == SENDING_ASIDE_MOST) { /* the disk refuses: later */
+		sending_refused(s, seqnum, order, false);
+		return;
+	}
+	sending_passed(s, seqnum, order);
+	s->aside[s->aside_count++] = (struct store_refusal){seqnum, reason, now_ms};
+}
+
+void outbox_settle(struct outbox *o)
+{
+	struct sending *s = &o->sending;
+	int64_t now = s->aside_count > 0 ? clock_steady_ms() : 0;
+	if (s->aside_count == 0 || o->store == NULL || now < o->aside_retry_ms)
+		return;
+	o->aside_retry_ms = now + RETRY_MS;
+	if (store_set_aside(o->store, s->aside, s->aside_count) != NULL)
+		return; /* they are not given out meanwhile */
+	s->aside_count = 0;
+	o->aside_retry_ms = 0;
+	o->unflushed = true;
+}
+
+uint64_t outbox_order(const struct outbox *o, struct span ident)
+{
+	return hash_with(o->order_key, ident.ptr, ident.len);
+}
+
+void outbox_done(struct outbox *o, uint64_t seqnum)
+{
+	if (o->store == NULL) {
+		ring_done(o->ring, seqnum);
+		return;
+	}
+	if (store_done_count(o->store) == 0)
+		o->done_since_ms = clock_steady_ms();
+	store_done(o->store, seqnum);
+}
+
+/* --- memory --- */
+
+size_t outbox_memory_most(const struct outbox *o)
+{
+	return o->options.size / 8 / OUTBOX_MEMORY_BYTES;
+}
+
+/* What the store does not know yet. */
+static void learn(struct outbox *o)
+{
+	struct outbox_message m;
+	for (; ring_next(o->ring, o->learnt, &m); o->learnt = m.seqnum)
+		if (m.memory_key.len > 0)
+			outbox_memory_put(&o->memory, &m, OUTBOX_MEMORY_ALL);
+}
+
+bool outbox_recall(struct outbox *o, struct span key, int64_t *value)
+{
+	int64_t put_ms;
+	if (o->store != NULL && ring_count(o->ring) > 0)
+		learn(o);
+	if (outbox_memory_get(&o->memory, key, value))
+		return *value != MESSAGE_FORGET;
+	return o->store != NULL && store_recall(o->store, key, value, &put_ms);
+}
+
+void outbox_remembered(
+	struct outbox *o, void (*each)(void *ctx, struct span key, int64_t value, int64_t put_ms), void *ctx)
+{
+	if (o->store != NULL)
+		store_remembered(o->store, each, ctx);
+	else
+		outbox_memory_each(&o->memory, each, ctx);
+}

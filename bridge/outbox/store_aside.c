@@ -1,0 +1,198 @@
+/* store_aside: messages that the broker can never take, kept with the reason and the time; and the key of orders.
+ * May use: LMDB, message. May not: know MQTT: reasons are numbers here.
+ *
+ * Database "refused": a running number -> time 8, reason 8, number of the message 8, the message in message.h's form. Under the number 0:
+ * how many were deleted for want of room 8, bytes of all 8. Host byte order. */
+#include "bridge/outbox/store_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define MOVE_PAGES 48 /* for one of the largest messages, with the pages on the way to it */
+#define SHARE 16      /* of the size of the outbox may be set aside */
+
+struct aside_head {
+	int64_t when_ms, reason;
+	uint64_t number;
+};
+
+struct aside_sum {
+	uint64_t dropped, bytes;
+};
+
+static const char ORDER_KEY[] = "#order";
+
+static MDB_val number_val(uint64_t *n)
+{
+	return (MDB_val){sizeof(*n), n};
+}
+
+static struct aside_sum read_sum(struct store *s, MDB_txn *txn)
+{
+	struct aside_sum sum = {0};
+	uint64_t zero = 0;
+	MDB_val key = number_val(&zero), value;
+	if (mdb_get(txn, s->refused, &key, &value) == 0 && value.mv_size == sizeof(sum))
+		memcpy(&sum, value.mv_data, sizeof(sum));
+	return sum;
+}
+
+/* The oldest ones go when there is no room. */
+static int make_room(struct store *s, MDB_txn *txn, struct aside_sum *sum)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(txn, s->refused, &cursor);
+	uint64_t one = 1;
+	key = number_val(&one);
+	if (rc == 0)
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	while (rc == 0 && sum->bytes > s->options.size / SHARE) {
+		sum->bytes -= value.mv_size < sum->bytes ? value.mv_size : sum->bytes;
+		sum->dropped++;
+		rc = mdb_cursor_del(cursor, 0);
+		if (rc == 0)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	if (cursor != NULL)
+		mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static uint64_t last_number(struct store *s, MDB_txn *txn)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint64_t last = 0;
+	if (mdb_cursor_open(txn, s->refused, &cursor) != 0)
+		return 0;
+	if (mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0)
+		last = store_key_number(&key);
+	mdb_cursor_close(cursor);
+	return last;
+}
+
+/* One message from the one database to the other. */
+static int move(struct store *s, MDB_txn *txn, const struct store_refusal *r, uint64_t under, size_t *bytes)
+{
+	uint64_t number = r->number;
+	MDB_val key = number_val(&number), message, to = number_val(&under);
+	int rc = mdb_get(txn, s->messages, &key, &message);
+	if (rc != 0)
+		return rc;
+	const struct aside_head head = {r->when_ms, r->reason, r->number};
+	uint8_t *copy = malloc(sizeof(head) + message.mv_size);
+	if (copy == NULL)
+		return ENOMEM;
+	memcpy(copy, &head, sizeof(head));
+	memcpy(copy + sizeof(head), message.mv_data, message.mv_size);
+	*bytes = message.mv_size;
+	MDB_val value = {sizeof(head) + message.mv_size, copy};
+	rc = mdb_put(txn, s->refused, &to, &value, 0);
+	free(copy);
+	return rc != 0 ? rc : mdb_del(txn, s->messages, &key, NULL);
+}
+
+struct job {
+	const struct store_refusal *list;
+	size_t count, gone, bytes;
+};
+
+static int move_all(struct store *s, MDB_txn *txn, struct job *job)
+{
+	struct aside_sum sum = read_sum(s, txn);
+	uint64_t under = last_number(s, txn);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < job->count; i++) {
+		size_t size = 0;
+		rc = move(s, txn, &job->list[i], ++under, &size);
+		if (rc == MDB_NOTFOUND) { /* it is gone already */
+			rc = 0;
+			continue;
+		}
+		job->gone++;
+		job->bytes += size;
+		sum.bytes += sizeof(struct aside_head) + size;
+	}
+	if (rc == 0)
+		rc = make_room(s, txn, &sum);
+	uint64_t zero = 0;
+	MDB_val key = number_val(&zero), value = {sizeof(sum), &sum};
+	if (rc == 0)
+		rc = mdb_put(txn, s->refused, &key, &value, 0);
+	return rc != 0 ? rc : store_note_last(s, txn, s->last, s->bytes - job->bytes);
+}
+
+static int transact(struct store *s, void *arg)
+{
+	int rc = mdb_txn_begin(s->env, NULL, 0, &s->writing);
+	if (rc == 0) {
+		rc = move_all(s, s->writing, arg);
+		if (rc == 0) {
+			store_note_usage(s, s->writing);
+			rc = mdb_txn_commit(s->writing);
+		} else {
+			mdb_txn_abort(s->writing);
+		}
+	}
+	s->writing = NULL;
+	return rc;
+}
+
+const char *store_set_aside(struct store *s, const struct store_refusal *list, size_t count)
+{
+	struct job job = {.list = list, .count = count};
+	store_rest(s);
+	int rc = s->env == NULL || s->lost ? MDB_PANIC : 0;
+	if (rc == 0 && !store_make_room(s, count * MOVE_PAGES))
+		rc = ENOSPC;
+	size_t used = s->used_pages, remembered = s->remembered;
+	if (rc == 0)
+		rc = store_guarded(s, transact, &job);
+	if (rc != 0) {
+		s->used_pages = used;
+		s->remembered = remembered;
+		if (s->env != NULL && (rc == MDB_PANIC || s->lost))
+			store_close_env(s);
+		return store_say(s, rc);
+	}
+	s->count -= job.gone;
+	s->bytes -= job.bytes;
+	return NULL;
+}
+
+/* --- the key of orders --- */
+
+static int order_key(struct store *s, void *arg)
+{
+	uint8_t *out = arg;
+	MDB_val key = {strlen(ORDER_KEY), (void *)(uintptr_t)ORDER_KEY}, value;
+	int rc = mdb_txn_begin(s->env, NULL, 0, &s->writing);
+	if (rc != 0) {
+		s->writing = NULL;
+		return rc;
+	}
+	if (mdb_get(s->writing, s->memory, &key, &value) == 0 && value.mv_size == HASH_KEY_BYTES) {
+		memcpy(out, value.mv_data, HASH_KEY_BYTES);
+		mdb_txn_abort(s->writing);
+	} else {
+		hash_new_key(out);
+		value = (MDB_val){HASH_KEY_BYTES, out};
+		rc = mdb_put(s->writing, s->memory, &key, &value, 0);
+		s->special += rc == 0;
+		if (rc == 0)
+			store_note_usage(s, s->writing);
+		if (rc == 0)
+			rc = mdb_txn_commit(s->writing);
+		else
+			mdb_txn_abort(s->writing);
+	}
+	s->writing = NULL;
+	return rc;
+}
+
+bool store_order_key(struct store *s, uint8_t out[HASH_KEY_BYTES])
+{
+	store_rest(s);
+	return s->env != NULL && !s->lost && store_guarded(s, order_key, out) == 0;
+}

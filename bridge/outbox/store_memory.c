@@ -1,0 +1,127 @@
+/* store_memory: see store.h. What is remembered: under a key the value, and when it was put (in an earlier version the value
+ * alone). Keys that begin with '#' are the store's own. */
+#include "bridge/outbox/store_private.h"
+
+#define TRIM_PART 20000 /* keys in one transaction */
+
+struct memory {
+	MDB_val key;
+	int64_t value[2];
+	store_each *each;
+	void *ctx;
+};
+
+static int64_t memory_of(const MDB_val *v, int64_t value[2])
+{
+	value[1] = 0;
+	if (v->mv_size != sizeof(value[0]) && v->mv_size != 2 * sizeof(value[0]))
+		return MDB_NOTFOUND;
+	memcpy(value, v->mv_data, v->mv_size);
+	return 0;
+}
+
+static int recall(struct store *s, void *arg)
+{
+	struct memory *m = arg;
+	MDB_val v;
+	int rc = store_begin_reading(s);
+	if (rc == 0)
+		rc = mdb_get(s->reading, s->memory, &m->key, &v);
+	return rc == 0 ? (int)memory_of(&v, m->value) : rc;
+}
+
+bool store_recall(struct store *s, struct span key, int64_t *value, int64_t *put_ms)
+{
+	struct memory m = {.key = {key.len, (void *)(uintptr_t)key.ptr}};
+	if (key.len == 0 || store_guarded(s, recall, &m) != 0)
+		return false;
+	*value = m.value[0];
+	*put_ms = m.value[1];
+	return true;
+}
+
+static int all_memory(struct store *s, void *arg)
+{
+	struct memory *m = arg;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc = store_begin_reading(s);
+	if (rc == 0)
+		rc = mdb_cursor_open(s->reading, s->memory, &cursor);
+	if (rc != 0)
+		return rc;
+	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+		if (*(const uint8_t *)key.mv_data != '#' && memory_of(&value, m->value) == 0)
+			m->each(m->ctx, span_of(key.mv_data, key.mv_size), m->value[0], m->value[1]);
+	mdb_cursor_close(cursor);
+	return rc;
+}
+
+void store_remembered(struct store *s, store_each *each, void *ctx)
+{
+	struct memory m = {.each = each, .ctx = ctx};
+	store_guarded(s, all_memory, &m);
+	store_rest(s);
+}
+
+size_t store_remembered_count(const struct store *s)
+{
+	return s->remembered;
+}
+
+/* --- trim --- */
+
+struct trim {
+	bool all; /* also those of which it is known when they were put */
+	bool ended;
+};
+
+static int trim_some(struct store *s, MDB_txn *txn, struct trim *t)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	size_t gone = 0, excess = s->remembered - s->options.memory_most;
+	int rc = mdb_cursor_open(txn, s->memory, &cursor);
+	if (rc != 0)
+		return rc;
+	while (gone < excess && gone < TRIM_PART &&
+		(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		if (*(const uint8_t *)key.mv_data == '#' || (!t->all && value.mv_size > sizeof(int64_t)))
+			continue;
+		rc = mdb_cursor_del(cursor, 0);
+		if (rc != 0)
+			break;
+		gone++;
+	}
+	mdb_cursor_close(cursor);
+	t->ended = rc == MDB_NOTFOUND;
+	return t->ended ? 0 : rc;
+}
+
+static int trim_part(struct store *s, void *arg)
+{
+	int rc = mdb_txn_begin(s->env, NULL, 0, &s->writing);
+	if (rc == 0) {
+		rc = trim_some(s, s->writing, arg);
+		store_note_usage(s, s->writing);
+		if (rc == 0)
+			rc = mdb_txn_commit(s->writing);
+		else
+			mdb_txn_abort(s->writing);
+	}
+	s->writing = NULL;
+	return rc;
+}
+
+int store_trim_memory(struct store *s)
+{
+	struct trim t = {0};
+	int rc = 0;
+	while (rc == 0 && s->remembered > s->options.memory_most) {
+		rc = store_guarded(s, trim_part, &t);
+		if (t.ended && t.all)
+			break;
+		t.all |= t.ended;
+	}
+	return store_is_full(rc) ? 0 : rc; /* then new ones are not remembered */
+}

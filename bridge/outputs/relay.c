@@ -1,0 +1,281 @@
+/* relay: see relay.h. */
+#include "bridge/outputs/relay.h"
+
+#include "bridge/base/descriptors.h"
+#include "bridge/base/hash.h"
+#include "bridge/base/lookup.h"
+#include "bridge/base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define RETRY_FIRST 1.0
+#define RETRY_MOST 60.0
+#define LINKS_MOST 100000
+
+/* One unit's connection to the platform. */
+struct way {
+	struct relay *relay;
+	char ident[CODEC_IDENT_MAX + 1];
+	int fd; /* -1: none */
+	bool connected, leaving;
+	double retry;
+	ev_io io;
+	ev_timer timer;
+	uint8_t *out;         /* frames, each behind two bytes of length */
+	size_t out_len, gone; /* gone: bytes of the first frame that have left */
+	UT_hash_handle hh;
+};
+
+struct relay {
+	struct ev_loop *loop;
+	const struct config *config;
+	struct stats *stats;
+	struct relay_ops ops;
+	struct lookup *lookup;
+	struct way *ways;
+	bool told;
+};
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events);
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events);
+
+/* --- one way --- */
+
+static void watch(struct way *w)
+{
+	ev_io_stop(w->relay->loop, &w->io);
+	if (w->fd < 0)
+		return;
+	ev_io_set(&w->io, w->fd, EV_READ | (!w->connected || w->out_len > 0 ? EV_WRITE : 0));
+	ev_io_start(w->relay->loop, &w->io);
+}
+
+static void end(struct way *w)
+{
+	struct relay *r = w->relay;
+	ev_io_stop(r->loop, &w->io);
+	ev_timer_stop(r->loop, &w->timer);
+	if (w->fd >= 0)
+		close(w->fd);
+	HASH_DEL(r->ways, w);
+	free(w->out);
+	free(w);
+}
+
+/* The connection is gone: once more, later. The frame that was on its way goes out whole. */
+static void lost(struct way *w, const char *why)
+{
+	struct relay *r = w->relay;
+	if (!r->told)
+		log_warning("relay: unit %s: %s; trying again", w->ident, why);
+	r->told = true;
+	if (w->leaving) {
+		end(w);
+		return;
+	}
+	ev_io_stop(r->loop, &w->io);
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+	w->connected = false;
+	w->gone = 0;
+	ev_timer_set(&w->timer, w->retry * (0.75 + 0.5 * drand48()), 0.);
+	ev_timer_start(r->loop, &w->timer);
+	w->retry = w->retry * 2 < RETRY_MOST ? w->retry * 2 : RETRY_MOST;
+}
+
+static void connect_now(struct way *w)
+{
+	union address to;
+	if (!lookup_address(w->relay->lookup, &to)) {
+		lost(w, "the server's name is not known yet");
+		return;
+	}
+	if (!descriptors_room()) {
+		lost(w, "what descriptors are left are kept for the bridge itself");
+		return;
+	}
+	w->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (w->fd < 0 || (connect(w->fd, &to.any, address_length(&to)) != 0 && errno != EINPROGRESS)) {
+		lost(w, strerror(errno));
+		return;
+	}
+	watch(w);
+}
+
+static size_t frame_length(const struct way *w)
+{
+	return (size_t)w->out[0] << 8 | w->out[1];
+}
+
+static void drop_frame(struct way *w)
+{
+	size_t n = 2 + frame_length(w);
+	w->out_len -= n;
+	w->gone = 0;
+	memmove(w->out, w->out + n, w->out_len);
+}
+
+/* False: the connection is gone, and perhaps the way, too. */
+static bool flush(struct way *w)
+{
+	while (w->out_len > 0) {
+		size_t len = frame_length(w) - w->gone;
+		ssize_t n = send(w->fd, w->out + 2 + w->gone, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n < 0) {
+			lost(w, strerror(errno));
+			return false;
+		}
+		w->gone += (size_t)n;
+		if ((size_t)n == len) {
+			drop_frame(w);
+			stats_add(w->relay->stats, STAT_RELAYED, 1);
+		}
+	}
+	if (w->leaving && w->out_len == 0) {
+		end(w);
+		return false;
+	}
+	watch(w);
+	return true;
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	struct way *w = io->data;
+	struct relay *r = w->relay;
+	uint8_t buf[4096];
+	if (!w->connected) {
+		int error = 0;
+		socklen_t len = sizeof(error);
+		getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		if (error != 0) {
+			lost(w, strerror(error));
+			return;
+		}
+		w->connected = true;
+		w->retry = RETRY_FIRST;
+		if (r->told)
+			log_notice("relay: connected");
+		r->told = false;
+	}
+	if ((events & EV_WRITE) && !flush(w))
+		return;
+	if (!(events & EV_READ))
+		return;
+	ssize_t n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		lost(w, n == 0 ? "closed by the server" : strerror(errno));
+	else if (r->config->relay.replies == 1)
+		r->ops.reply(r->ops.ctx, w->ident, span_of(buf, (size_t)n));
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	connect_now(timer->data);
+}
+
+/* --- all of them --- */
+
+struct relay *relay_open(
+	struct ev_loop *loop, const struct config *config, struct stats *stats, const struct relay_ops *ops)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->loop = loop;
+	r->config = config;
+	r->stats = stats;
+	r->ops = *ops;
+	r->lookup = lookup_open(loop, config->relay.server);
+	if (r->lookup == NULL) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void relay_free(struct relay *r)
+{
+	struct way *w, *next;
+	HASH_ITER(hh, r->ways, w, next)
+		end(w);
+	lookup_free(r->lookup);
+	free(r);
+}
+
+static struct way *find(struct relay *r, const char *ident)
+{
+	struct way *w = NULL;
+	HASH_FIND_STR(r->ways, ident, w);
+	return w;
+}
+
+static struct way *new_way(struct relay *r, const char *ident)
+{
+	struct way *w = HASH_COUNT(r->ways) < LINKS_MOST ? calloc(1, sizeof(*w)) : NULL;
+	if (w == NULL)
+		return NULL;
+	w->relay = r;
+	w->out = malloc((size_t)r->config->relay.buffer);
+	if (w->out == NULL) {
+		free(w);
+		return NULL;
+	}
+	snprintf(w->ident, sizeof(w->ident), "%s", ident);
+	w->fd = -1;
+	w->retry = RETRY_FIRST;
+	ev_init(&w->io, on_io);
+	ev_init(&w->timer, on_timer);
+	w->io.data = w->timer.data = w;
+	HASH_ADD_STR(r->ways, ident, w);
+	ev_timer_set(&w->timer, 0., 0.);
+	ev_timer_start(r->loop, &w->timer);
+	return w;
+}
+
+void relay_frame(struct relay *r, const char *ident, struct span frame)
+{
+	struct way *w = find(r, ident);
+	size_t most = (size_t)r->config->relay.buffer, need = 2 + frame.len;
+	if (w == NULL)
+		w = new_way(r, ident);
+	if (w == NULL || need > most || frame.len > UINT16_MAX) {
+		stats_add(r->stats, STAT_RELAY_DROPPED, 1);
+		return;
+	}
+	w->leaving = false;
+	while (w->out_len + need > most) {
+		if (w->gone > 0) { /* half of the oldest has left: the new one has to go */
+			stats_add(r->stats, STAT_RELAY_DROPPED, 1);
+			return;
+		}
+		drop_frame(w);
+		stats_add(r->stats, STAT_RELAY_DROPPED, 1);
+	}
+	struct writer out = writer_of(w->out + w->out_len, need);
+	writer_u16(&out, (uint16_t)frame.len);
+	writer_span_put(&out, frame);
+	w->out_len += need;
+	if (w->connected)
+		watch(w);
+}
+
+void relay_offline(struct relay *r, const char *ident)
+{
+	struct way *w = find(r, ident);
+	if (w == NULL)
+		return;
+	w->leaving = true;
+	if (w->out_len == 0 || !w->connected)
+		end(w);
+}

@@ -1,0 +1,172 @@
+/* json: the JSON emitter.
+ * May use: emit, bytes.
+ * May not: know any field name, allocate, print. */
+#include "codecs/record/emit.h"
+
+size_t emit_utf8_length(struct span s)
+{
+	if (s.len == 0)
+		return 0;
+	uint8_t c = s.ptr[0];
+	if (c < 0x80)
+		return 1;
+	size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	if (c < 0xc2 || c > 0xf4 || s.len < n)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s.ptr[i] & 0xc0) != 0x80)
+			return 0;
+	uint8_t d = s.ptr[1];
+	bool overlong = (c == 0xe0 && d < 0xa0) || (c == 0xf0 && d < 0x90);
+	bool outside = (c == 0xed && d > 0x9f) || (c == 0xf4 && d > 0x8f);
+	return overlong || outside ? 0 : n;
+}
+
+bool emit_is_utf8(struct span s)
+{
+	for (size_t i = 0; i < s.len;) {
+		size_t n = emit_utf8_length(span_after(s, i));
+		if (n == 0)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
+static void before_value(struct emitter *e)
+{
+	if (e->after_key) {
+		e->after_key = false;
+		return;
+	}
+	uint32_t bit = 1u << e->depth;
+	if (e->not_first & bit)
+		writer_u8(e->out, ',');
+	e->not_first |= bit;
+}
+
+static void open(struct emitter *e, bool map)
+{
+	before_value(e);
+	writer_u8(e->out, map ? '{' : '[');
+	uint32_t bit = 1u << ++e->depth;
+	e->not_first &= ~bit;
+	e->open_map = map ? e->open_map | bit : e->open_map & ~bit;
+}
+
+static void json_map(struct emitter *e, unsigned pairs)
+{
+	(void)pairs;
+	open(e, true);
+}
+
+static void json_array(struct emitter *e, unsigned items)
+{
+	(void)items;
+	open(e, false);
+}
+
+static void json_end(struct emitter *e)
+{
+	writer_u8(e->out, e->open_map & (1u << e->depth) ? '}' : ']');
+	e->depth--;
+}
+
+static void json_boolean(struct emitter *e, bool v)
+{
+	before_value(e);
+	writer_bytes(e->out, v ? "true" : "false", v ? 4 : 5);
+}
+
+static void json_fixed(struct emitter *e, int64_t number, unsigned decimals)
+{
+	uint8_t buf[40 + WRITER_SHORT], *end = buf + 40, *at = end;
+	uint64_t v = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	uint64_t scale = (uint64_t)power10(decimals), fraction = v % scale;
+	before_value(e);
+	if (fraction != 0) {
+		at = decimal_before(end, fraction, decimals);
+		while (end[-1] == '0')
+			end--;
+		*--at = '.';
+	}
+	at = decimal_before(at, v / scale, 1);
+	if (number < 0)
+		*--at = '-';
+	writer_short(e->out, span_of(at, (size_t)(end - at)));
+}
+
+static void escape(struct writer *w, uint8_t c)
+{
+	static const char digits[] = "0123456789abcdef";
+	switch (c) {
+	case '"':
+		writer_text(w, "\\\"");
+		return;
+	case '\\':
+		writer_text(w, "\\\\");
+		return;
+	case '\n':
+		writer_text(w, "\\n");
+		return;
+	case '\r':
+		writer_text(w, "\\r");
+		return;
+	case '\t':
+		writer_text(w, "\\t");
+		return;
+	}
+	writer_text(w, "\\u00");
+	writer_u8(w, (uint8_t)digits[c >> 4]);
+	writer_u8(w, (uint8_t)digits[c & 15]);
+}
+
+/* The bytes that stand in a JSON text as they are: ' ' to '~' but for " and \. */
+static bool is_plain(uint8_t c)
+{
+	return (uint8_t)(c - 0x20) < 0x5f && c != '"' && c != '\\';
+}
+
+static void json_text(struct emitter *e, struct span text)
+{
+	before_value(e);
+	writer_u8(e->out, '"');
+	size_t i = 0;
+	while (i < text.len) {
+		size_t run = i;
+		while (run < text.len && is_plain(text.ptr[run]))
+			run++;
+		writer_bytes(e->out, text.ptr + i, run - i);
+		i = run;
+		if (i == text.len)
+			break;
+		size_t n = emit_utf8_length(span_after(text, i));
+		if (n > 1) {
+			writer_bytes(e->out, text.ptr + i, n);
+			i += n;
+		} else {
+			escape(e->out, text.ptr[i++]);
+		}
+	}
+	writer_u8(e->out, '"');
+}
+
+static void json_key(struct emitter *e, struct span key)
+{
+	json_text(e, key);
+	writer_u8(e->out, ':');
+	e->after_key = true;
+}
+
+const struct emit_format emit_json = {
+	.name = "json",
+	.content_type = "application/json",
+	.separator = 1,
+	.map = json_map,
+	.array = json_array,
+	.end = json_end,
+	.boolean = json_boolean,
+	.fixed = json_fixed,
+	.text = json_text,
+	.key = json_key,
+};

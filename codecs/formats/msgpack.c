@@ -1,0 +1,120 @@
+/* msgpack: the MessagePack emitter, over msgpack-c's packer (its unpacker is never used here).
+ * May use: emit, bytes, msgpack-c.
+ * May not: know any field name, allocate, print. */
+#include "codecs/record/emit.h"
+
+#include <msgpack.h>
+
+static int write_out(void *data, const char *buf, size_t len)
+{
+	writer_bytes(data, buf, len);
+	return 0;
+}
+
+static msgpack_packer packer(struct emitter *e)
+{
+	msgpack_packer pk;
+	msgpack_packer_init(&pk, e->out, write_out);
+	return pk;
+}
+
+static void pack_map(struct emitter *e, unsigned pairs)
+{
+	msgpack_packer pk = packer(e);
+	msgpack_pack_map(&pk, pairs);
+}
+
+static void pack_array(struct emitter *e, unsigned items)
+{
+	msgpack_packer pk = packer(e);
+	msgpack_pack_array(&pk, items);
+}
+
+static void pack_end(struct emitter *e)
+{
+	(void)e;
+}
+
+static void pack_boolean(struct emitter *e, bool v)
+{
+	msgpack_packer pk = packer(e);
+	if (v)
+		msgpack_pack_true(&pk);
+	else
+		msgpack_pack_false(&pk);
+}
+
+static void pack_fixed(struct emitter *e, int64_t number, unsigned decimals)
+{
+	msgpack_packer pk = packer(e);
+	int64_t scale = power10(decimals);
+	if (number % scale == 0)
+		msgpack_pack_int64(&pk, number / scale);
+	else
+		msgpack_pack_double(&pk, (double)number / (double)scale);
+}
+
+/* Is all of it ASCII? */
+static bool is_ascii(struct span s)
+{
+	uint8_t any = 0;
+	for (size_t i = 0; i < s.len; i++)
+		any |= s.ptr[i];
+	return any < 0x80;
+}
+
+/* Bytes that are no UTF-8 as the characters of the same number. */
+static void pack_mixed(struct emitter *e, struct span text)
+{
+	msgpack_packer pk = packer(e);
+	size_t len = 0;
+	for (size_t i = 0; i < text.len;) {
+		size_t n = emit_utf8_length(span_after(text, i));
+		len += n > 0 ? n : 2;
+		i += n > 0 ? n : 1;
+	}
+	msgpack_pack_str(&pk, len);
+	for (size_t i = 0; i < text.len;) {
+		size_t n = emit_utf8_length(span_after(text, i));
+		if (n > 0) {
+			writer_bytes(e->out, text.ptr + i, n);
+			i += n;
+			continue;
+		}
+		writer_u8(e->out, (uint8_t)(0xc0 | text.ptr[i] >> 6));
+		writer_u8(e->out, (uint8_t)(0x80 | (text.ptr[i] & 0x3f)));
+		i++;
+	}
+}
+
+static void pack_text(struct emitter *e, struct span text)
+{
+	if (!is_ascii(text)) {
+		pack_mixed(e, text);
+		return;
+	}
+	msgpack_packer pk = packer(e);
+	msgpack_pack_str(&pk, text.len);
+	writer_span_put(e->out, text);
+}
+
+const struct emit_format emit_msgpack = {
+	.name = "msgpack",
+	.content_type = "application/msgpack",
+	.map = pack_map,
+	.array = pack_array,
+	.end = pack_end,
+	.boolean = pack_boolean,
+	.fixed = pack_fixed,
+	.text = pack_text,
+	.key = pack_text,
+};
+
+const struct emit_format *emit_format_find(const char *name)
+{
+	static const struct emit_format *const formats[] = {&emit_json, &emit_msgpack};
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (strcmp(formats[i]->name, name) == 0)
+			return formats[i];
+	return NULL;
+}

@@ -1,0 +1,206 @@
+/* h02_text_tail: the fields behind the status word of H02 text, which vary most.
+ * May use: codec, h02. May not: allocate, log, ask the time.
+ *
+ *   tail      [mcc, mnc, lac, cellid [, more by their number]]; h02.md 3.5 */
+#include "codecs/h02/h02_number.h"
+#include "codecs/h02/h02_text.h"
+
+/* --- helpers --- */
+
+static bool has_point(struct span s)
+{
+	return s.len > 0 && memchr(s.ptr, '.', s.len) != NULL;
+}
+
+bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div)
+{
+	struct h02_decimal d;
+	bool minus = s.len > 1 && s.ptr[0] == '-';
+	if (!h02_decimal(minus ? span_after(s, 1) : s, false, &d))
+		return false;
+	int64_t v = h02_scaled(d, mul, div, telemetry_params[field].decimals);
+	telemetry_set(x->t, field, minus ? -v : v);
+	return true;
+}
+
+bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s)
+{
+	int64_t v;
+	if (!h02_whole(s, false, &v))
+		return false;
+	telemetry_set(x->t, field, v);
+	return true;
+}
+
+void h02_put_battery(struct h02_text *x, struct span s)
+{
+	int64_t code;
+	if (h02_whole(s, false, &code) && code <= 255)
+		h02_set_battery_code(x->t, (unsigned)code);
+}
+
+void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm)
+{
+	if (n > 0) {
+		struct telemetry_cell cell = {(uint32_t)lac, (uint32_t)cellid, dbm, has_dbm};
+		if (lac > UINT32_MAX || cellid > UINT32_MAX)
+			telemetry_reject(x->t, TM_GSM_CELLID);
+		else
+			telemetry_add_cell(x->t, cell);
+		return;
+	}
+	if (lac != 0)
+		telemetry_set(x->t, TM_GSM_LAC, lac);
+	if (cellid != 0)
+		telemetry_set(x->t, TM_GSM_CELLID, cellid);
+	if (has_dbm)
+		telemetry_set(x->t, TM_GSM_DBM, dbm);
+}
+
+/* --- cells --- */
+
+static void set_cell(struct h02_text *x, int64_t mcc, int64_t mnc, int64_t lac, int64_t cellid)
+{
+	if (mcc < 200 || mcc > 799)
+		return;
+	telemetry_set(x->t, TM_GSM_MCC, mcc);
+	telemetry_set(x->t, TM_GSM_MNC, mnc);
+	if (lac != 0)
+		telemetry_set(x->t, TM_GSM_LAC, lac);
+	if (cellid != 0)
+		telemetry_set(x->t, TM_GSM_CELLID, cellid);
+}
+
+/* R-CELLBASE. Returns false when the rest of the tail is not to be read (hexadecimal units). */
+static bool tail_cell(struct h02_text *x, size_t at)
+{
+	struct span f[4];
+	for (size_t i = 0; i < 4; i++)
+		f[i] = h02_field(x, at + i);
+	int64_t mcc, mnc, lac, cellid;
+	bool network = h02_whole(f[0], false, &mcc) && h02_whole(f[1], false, &mnc) && mcc >= 200 && mcc <= 799;
+	if (network && h02_whole(f[2], false, &lac) && h02_whole(f[3], false, &cellid)) {
+		set_cell(x, mcc, mnc, lac, cellid);
+		return true;
+	}
+	bool letter = f[2].len >= 5 && !span_all(f[2], byte_is_digit);
+	if (network && letter && !x->long_id && h02_hex(f[2], &cellid) && h02_whole(f[3], false, &lac)) {
+		set_cell(x, mcc, mnc, lac, cellid);
+		return true;
+	}
+	bool hex = h02_hex(f[0], &mcc) && h02_hex(f[1], &mnc) && h02_hex(f[2], &lac) && h02_hex(f[3], &cellid);
+	if (!hex || mcc < 200 || mcc > 799)
+		return true;
+	set_cell(x, mcc, mnc, lac, cellid);
+	return false;
+}
+
+/* --- tails --- */
+
+/* odometer m, temperature, fuel, altitude m, lac hex, cell hex */
+static bool odometer_tail(struct h02_text *x, size_t at)
+{
+	struct span fuel = h02_field(x, at + 2);
+	struct h02_decimal d;
+	int64_t lac, cellid, altitude;
+	if (!has_point(fuel) || !h02_decimal(fuel, false, &d))
+		return false;
+	h02_put_decimal(x, TM_MILEAGE, h02_field(x, at), 1, 1000);
+	h02_put_decimal(x, TM_TEMPERATURE, h02_field(x, at + 1), 1, 1);
+	h02_put_decimal(x, TM_FUEL, fuel, 1, 1);
+	if (h02_whole(h02_field(x, at + 3), true, &altitude))
+		telemetry_set(x->t, TM_ALTITUDE, altitude);
+	if (h02_hex(h02_field(x, at + 4), &lac) && h02_hex(h02_field(x, at + 5), &cellid))
+		h02_put_cell(x, 0, lac, cellid, false, 0);
+	return true;
+}
+
+/* satellites, CSQ [, external volts x 10 [, battery percent]] from `at` on */
+static void radio_tail(struct h02_text *x, size_t at)
+{
+	int64_t v;
+	if (!h02_put_whole(x, TM_SATELLITES, h02_field(x, at)))
+		return;
+	if (!h02_whole(h02_field(x, at + 1), false, &v))
+		return;
+	codec_set_csq(x->t, v);
+	struct span volts = h02_field(x, at + 2);
+	if (h02_whole(volts, false, &v) && v != 0)
+		h02_put_decimal(x, TM_EXTERNAL_VOLTAGE, volts, 1, 10);
+	h02_put_whole(x, TM_BATTERY_LEVEL, h02_field(x, at + 3));
+}
+
+/* external volts, CSQ, satellites, battery volts */
+static void volts_tail(struct h02_text *x, size_t at)
+{
+	int64_t csq;
+	if (!h02_put_decimal(x, TM_EXTERNAL_VOLTAGE, h02_field(x, at), 1, 1) ||
+		!h02_whole(h02_field(x, at + 1), false, &csq))
+		return;
+	codec_set_csq(x->t, csq);
+	if (h02_put_whole(x, TM_SATELLITES, h02_field(x, at + 2)))
+		h02_put_decimal(x, TM_BATTERY_VOLTAGE, h02_field(x, at + 3), 1, 1);
+}
+
+static void access_points(struct h02_text *x, size_t at)
+{
+	for (size_t i = 0; i < 3; i++) {
+		int64_t rssi;
+		size_t step = i * (TM_WIFI_2_BSSID - TM_WIFI_1_BSSID);
+		telemetry_set_text(
+			x->t, (enum telemetry_field)(TM_WIFI_1_BSSID + step), h02_field(x, at + 2 * i));
+		if (h02_hex(h02_field(x, at + 2 * i + 1), &rssi))
+			telemetry_set(x->t, (enum telemetry_field)(TM_WIFI_1_DBM + step), rssi - 110);
+	}
+}
+
+/* V5: odometer m [, external volts x 10]; V6: ICCID [, battery code]. False: not such a type. */
+static bool typed_tail(struct h02_text *x, size_t at, size_t n)
+{
+	struct span first = h02_field(x, at), second = h02_field(x, at + 1);
+	if (span_is(x->type, "V5") && (n == 5 || n == 6)) {
+		int64_t v;
+		if (h02_whole(first, false, &v) && h02_put_decimal(x, TM_MILEAGE, first, 1, 1000) &&
+			h02_whole(second, false, &v) && v != 0)
+			h02_put_decimal(x, TM_EXTERNAL_VOLTAGE, second, 1, 10);
+		return true;
+	}
+	if (!span_is(x->type, "V6") || (n != 5 && n != 6))
+		return false;
+	h02_iccid(x, first);
+	h02_put_battery(x, second);
+	return true;
+}
+
+void h02_tail(struct h02_text *x, size_t at)
+{
+	size_t n = x->count > at ? x->count - at : 0;
+	if (n > 0 && h02_field(x, at + n - 1).len == 0)
+		n--; /* a trailing comma */
+	if (n == 0)
+		return;
+	if (n == 6 && odometer_tail(x, at))
+		return;
+	bool known = n >= 4 && (n <= 8 || n == 14);
+	if (!known) {
+		h02_join(x, TM_TAIL, at, at + n);
+		return;
+	}
+	if (!tail_cell(x, at) || n == 4)
+		return;
+	struct span fifth = h02_field(x, at + 4);
+	if (typed_tail(x, at + 4, n))
+		return;
+	if (n == 5 && has_point(fifth)) {
+		h02_put_decimal(x, TM_EXTERNAL_VOLTAGE, fifth, 1, 1);
+	} else if (n == 5) {
+		h02_put_battery(x, fifth);
+	} else if (n == 14) {
+		access_points(x, at + 4);
+		radio_tail(x, at + 10);
+	} else if (n == 8 && has_point(fifth)) {
+		volts_tail(x, at + 4);
+	} else {
+		radio_tail(x, at + 4);
+	}
+}

@@ -1,0 +1,175 @@
+/* jt808_answer: what the platform answers to a JT/T 808 unit, and what the unit answers to commands.
+ * May use: codec, jt808. May not: allocate, log, ask the time (link->now_ms is given).
+ *
+ *   0x8001   WORD serial and WORD id of what is answered, BYTE result
+ *   0x8003   WORD serial of the first part, count (BYTE, in 2019 WORD), then a WORD for each missing part
+ *   0x8100   WORD serial of the registration, BYTE result, then the authentication code
+ *
+ * A message in parts is answered when all of it is taken: a general answer for each part, in the order of their numbers.
+ * Units wait for the answer to the part that they sent last, or to each of them in the order of sending: both find
+ * theirs. What was refused for good gets a result that makes the unit stop; what may succeed later gets none. */
+#include "codecs/jt808/jt808.h"
+
+#define UDP_FACTOR 3 /* over UDP an answer may be so many times as long as what it answers */
+
+/* --- answers --- */
+
+static void send_body(
+	struct codec_link *link, uint16_t id, const struct writer *body, const struct codec_sink *sink)
+{
+	uint8_t buf[JT808_FRAME_MAX];
+	struct writer w = writer_of(buf, sizeof(buf));
+	jt808_frame(link->unit, id, writer_span(body), &w);
+	if (!w.full && !body->full)
+		sink->send(sink->ctx, writer_span(&w));
+}
+
+static void send_general(struct codec_link *link, const struct jt808_message *m, enum jt808_result result,
+	const struct codec_sink *sink)
+{
+	uint8_t buf[8];
+	struct writer w = writer_of(buf, sizeof(buf));
+	writer_u16(&w, m->serial);
+	writer_u16(&w, m->id);
+	writer_u8(&w, (uint8_t)result);
+	send_body(link, 0x8001, &w, sink);
+}
+
+static void send_registration(
+	struct codec_link *link, const struct jt808_message *m, const struct codec_sink *sink)
+{
+	uint8_t buf[JT808_BODY_MAX];
+	struct writer w = writer_of(buf, sizeof(buf));
+	const struct codec_options *o = link->unit->options;
+	writer_u16(&w, m->serial);
+	writer_u8(&w, o->jt808_reject ? 4 : 0); /* no such terminal */
+	bool own = o->jt808_auth_code == NULL || o->jt808_auth_code[0] == '\0';
+	if (!o->jt808_reject)
+		writer_text(&w, own ? link->unit->ident : o->jt808_auth_code);
+	send_body(link, 0x8100, &w, sink);
+}
+
+static uint8_t bcd(int v)
+{
+	return (uint8_t)(v / 10 * 16 + v % 10);
+}
+
+static void send_time(struct codec_link *link, bool vendor, const struct codec_sink *sink)
+{
+	uint8_t buf[8];
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct calendar c = calendar_of(link->now_ms / 1000);
+	if (vendor)
+		writer_u16(&w, (uint16_t)c.year);
+	else
+		writer_u8(&w, bcd(c.year % 100));
+	const int rest[] = {c.month, c.day, c.hour, c.minute, c.second};
+	for (size_t i = 0; i < 5; i++)
+		writer_u8(&w, vendor ? (uint8_t)rest[i] : bcd(rest[i]));
+	if (vendor)
+		writer_u8(&w, 0);
+	send_body(link, vendor ? 0x8109 : 0x8004, &w, sink);
+}
+
+static void send_answer(struct codec_link *link, const struct jt808_message *m, enum jt808_answer answer,
+	enum jt808_result result, const struct codec_sink *sink)
+{
+	switch (answer) {
+	case JT808_ANSWER_NONE:
+		return;
+	case JT808_ANSWER_GENERAL:
+		send_general(link, m, result, sink);
+		return;
+	case JT808_ANSWER_REGISTRATION:
+		send_registration(link, m, sink);
+		return;
+	case JT808_ANSWER_TIME:
+	case JT808_ANSWER_VENDOR_TIME:
+		send_time(link, answer == JT808_ANSWER_VENDOR_TIME, sink);
+		return;
+	}
+}
+
+static enum jt808_result result_of(enum codec_status status)
+{
+	if (status == CODEC_OK)
+		return JT808_RESULT_OK;
+	if (status == CODEC_UNSUPPORTED || status == CODEC_OVERSIZE)
+		return JT808_RESULT_UNSUPPORTED;
+	return JT808_RESULT_WRONG; /* it would say the same again */
+}
+
+void jt808_answer(struct codec_link *link, const struct jt808_message *m, const uint16_t *serials,
+	enum jt808_answer answer, enum codec_status status, const struct codec_sink *sink)
+{
+	bool taken = status == CODEC_OK || status == CODEC_UNSUPPORTED;
+	if (answer != JT808_ANSWER_NONE && !taken)
+		answer = JT808_ANSWER_GENERAL;
+	if (serials == NULL) {
+		send_answer(link, m, answer, result_of(status), sink);
+		return;
+	}
+	for (unsigned i = 0; i < m->total; i++) {
+		struct jt808_message part = *m;
+		bool last = i + 1u == m->number && answer != JT808_ANSWER_NONE;
+		part.serial = serials[i];
+		send_answer(link, &part, last ? answer : JT808_ANSWER_GENERAL, result_of(status), sink);
+	}
+}
+
+void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, enum codec_status status,
+	const struct codec_sink *sink)
+{
+	send_general(link, m, result_of(status), sink);
+}
+
+void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, const struct codec_parts *parts,
+	size_t frame_len, const struct codec_sink *sink)
+{
+	/* header, serial and count of 2019, check and delimiters; each byte may be escaped */
+	enum { AROUND = 17 + 4 + 3 };
+	uint8_t buf[JT808_BODY_MAX];
+	struct writer w = writer_of(buf, sizeof(buf));
+	size_t bytes = frame_len * UDP_FACTOR / 2, most = bytes > AROUND ? (bytes - AROUND) / 2 : 0;
+	size_t count = parts->missing_count < most ? parts->missing_count : most;
+	if (count == 0)
+		return;
+	writer_u16(&w, parts->first_serial);
+	if (m->version_2019)
+		writer_u16(&w, (uint16_t)count);
+	else
+		writer_u8(&w, (uint8_t)count);
+	for (size_t i = 0; i < count; i++)
+		writer_u16(&w, parts->missing[i]);
+	send_body(link, 0x8003, &w, sink);
+}
+
+/* --- replies to our commands --- */
+
+static struct span result_name(uint8_t result)
+{
+	static const char *const names[] = {"ok", "failure", "wrong", "unsupported"};
+	return span_text(result < 4 ? names[result] : "unknown result");
+}
+
+void jt808_tell_reply(
+	const struct jt808_message *m, uint16_t command, struct span frame, const struct codec_sink *sink)
+{
+	struct command_reply reply = {.frame = frame, .token.serial = -1};
+	uint8_t id[2] = {(uint8_t)(command >> 8), (uint8_t)command};
+	struct reader r = reader_of(m->body);
+	if (m->id == 0x0001) {
+		reply.token.serial = reader_u16(&r);
+		reader_take(&r, 2);
+		uint8_t result = reader_u8(&r);
+		if (result == JT808_RESULT_OK && jt808_has_answer(command))
+			return; /* the answer itself is still to come */
+		reply.result = result_name(result);
+	} else if (m->id != 0x0107) { /* attributes carry no serial number */
+		reply.token.serial = reader_u16(&r);
+	}
+	struct writer w = writer_of(reply.token.word, sizeof(reply.token.word) - 1);
+	writer_text(&w, "0x");
+	writer_hex(&w, span_of(id, 2));
+	sink->reply(sink->ctx, &reply);
+}

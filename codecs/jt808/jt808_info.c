@@ -1,0 +1,150 @@
+/* jt808_info: what JT/T 808 units say of themselves: registration, authentication, parameters, attributes.
+ * May use: codec, jt808. May not: allocate, log, ask the time.
+ *
+ *   0x0100   province 2, city 2, maker, model, terminal id (widths by version), colour 1, plate in GBK
+ *   0x0102   2013: the code; 2019: BYTE length, code, IMEI 15, software version 20
+ *   0x0104   WORD serial, BYTE count, then DWORD id, BYTE length, value each
+ *   0x0107   WORD type, maker, model, terminal id, ICCID 10 BCD, BYTE + hardware, BYTE + firmware, GNSS, network */
+#include "codecs/jt808/jt808.h"
+
+struct widths {
+	uint8_t maker, model, terminal;
+};
+
+static struct span unpad(struct span s)
+{
+	while (s.len > 0 && s.ptr[0] == 0)
+		s = span_after(s, 1);
+	while (s.len > 0 && s.ptr[s.len - 1] == 0)
+		s.len--;
+	return s;
+}
+
+static bool printable(uint8_t c)
+{
+	return c >= 0x20 && c < 0x7f;
+}
+
+/* R-CODE: printable ASCII, or the whole field as hex. */
+static void set_code(struct telemetry *t, enum telemetry_field field, struct span raw)
+{
+	struct span text = unpad(raw);
+	if (span_all(text, printable)) {
+		telemetry_set_text(t, field, text);
+		return;
+	}
+	struct writer w = telemetry_scratch(t);
+	writer_hex(&w, raw);
+	telemetry_set_scratch(t, field, &w);
+}
+
+static void set_codes(struct telemetry *t, struct reader *r, struct widths w)
+{
+	set_code(t, TM_MANUFACTURER_CODE, reader_take(r, w.maker));
+	set_code(t, TM_DEVICE_MODEL, reader_take(r, w.model));
+	set_code(t, TM_MANUFACTURER_DEVICE_CODE, reader_take(r, w.terminal));
+}
+
+enum codec_status jt808_registration(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+{
+	static const struct widths v2011 = {5, 8, 7}, v2013 = {5, 20, 7}, v2019 = {11, 30, 30};
+	struct widths widths = m->version_2019 ? v2019 : m->body.len >= 37 ? v2013 : v2011;
+	struct reader r = reader_of(m->body);
+	uint16_t province = reader_u16(&r), city = reader_u16(&r);
+	set_codes(t, &r, widths);
+	reader_u8(&r); /* colour of the plate */
+	if (r.bad)
+		return CODEC_TRUNCATED;
+	telemetry_set(t, TM_PROVINCE_ID, province);
+	telemetry_set(t, TM_CITY_ID, city);
+	struct span plate = unpad(reader_take(&r, reader_left(&r)));
+	struct writer w = telemetry_scratch(t);
+	if (options->from_gbk != NULL)
+		options->from_gbk(plate, &w);
+	if (w.len > 0)
+		telemetry_set_scratch(t, TM_REGISTRATION_NUMBER, &w);
+	else
+		telemetry_set_text(t, TM_REGISTRATION_NUMBER, plate);
+	return CODEC_OK;
+}
+
+enum codec_status jt808_authentication(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+{
+	(void)options;
+	if (!m->version_2019)
+		return CODEC_OK;
+	struct reader r = reader_of(m->body);
+	reader_take(&r, reader_u8(&r));
+	struct span imei = reader_take(&r, 15), version = reader_take(&r, 20);
+	if (r.bad)
+		return CODEC_TRUNCATED;
+	set_code(t, TM_DEVICE_IMEI, imei);
+	set_code(t, TM_FIRMWARE_VERSION, version);
+	return CODEC_OK;
+}
+
+enum codec_status jt808_parameters(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+{
+	(void)options;
+	struct reader r = reader_of(m->body);
+	telemetry_set(t, TM_REPLY_SEQNUM, reader_u16(&r));
+	uint8_t count = reader_u8(&r);
+	for (unsigned i = 0; i < count && reader_left(&r) > 0; i++) {
+		size_t at = r.pos;
+		uint32_t id = reader_u32(&r);
+		struct span value = reader_take(&r, reader_u8(&r));
+		if (r.bad) {
+			struct writer w = telemetry_scratch(t);
+			writer_hex(&w, span_after(r.in, at));
+			telemetry_set_scratch(t, TM_TAIL, &w);
+			break;
+		}
+		bool text = value.len > 4 && span_all(unpad(value), printable);
+		enum item_form form = text                               ? ITEM_TEXT
+				      : value.len >= 1 && value.len <= 4 ? ITEM_NUMBER
+									 : ITEM_HEX;
+		telemetry_add_item(
+			t, "custom.parameter.", id, id > 0xffff ? 8 : 4, form, text ? unpad(value) : value);
+	}
+	return m->body.len < 3 ? CODEC_TRUNCATED : CODEC_OK;
+}
+
+/* The length of 0x0107 with these widths, or 0 when its texts do not fit. */
+static size_t attributes_length(struct span body, struct widths w)
+{
+	struct reader r = reader_of(body);
+	reader_take(&r, 2u + w.maker + w.model + w.terminal + 10u);
+	reader_take(&r, reader_u8(&r));
+	reader_take(&r, reader_u8(&r));
+	reader_take(&r, 2);
+	return r.bad ? 0 : r.pos;
+}
+
+enum codec_status jt808_attributes(
+	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+{
+	(void)options;
+	static const struct widths known[] = {{5, 20, 7}, {5, 30, 30}, {11, 30, 30}};
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (attributes_length(m->body, known[i]) != m->body.len)
+			continue;
+		struct reader r = reader_of(m->body);
+		reader_take(&r, 2);
+		set_codes(t, &r, known[i]);
+		struct writer w = telemetry_scratch(t);
+		writer_hex(&w, reader_take(&r, 10));
+		telemetry_set_scratch(t, TM_ICCID, &w);
+		set_code(t, TM_HARDWARE_VERSION, reader_take(&r, reader_u8(&r)));
+		set_code(t, TM_FIRMWARE_VERSION, reader_take(&r, reader_u8(&r)));
+		telemetry_set(t, TM_GNSS_BITS, reader_u8(&r));
+		telemetry_set(t, TM_NETWORK_BITS, reader_u8(&r));
+		return CODEC_OK;
+	}
+	struct writer w = telemetry_scratch(t);
+	writer_hex(&w, m->body);
+	telemetry_set_scratch(t, TM_PAYLOAD, &w);
+	return CODEC_OK;
+}

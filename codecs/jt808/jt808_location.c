@@ -1,0 +1,187 @@
+/* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0704) with its bits and items.
+ * May use: codec, jt808. May not: allocate, log, ask the time.
+ *
+ *   0        4         8          12          16         18          20       22        28
+ *   alarms 4 status 4  lat 4 e-6  lon 4 e-6   altitude 2 speed 2 /10 course 2 BCD time  items: id 1, length 1, value
+ *   Both words: 1 is active. Coordinates are absolute; south and west are status bits 2 and 3. */
+#include "codecs/jt808/jt808.h"
+
+/* --- tables --- */
+
+#define ALARM_BITS(X)                                                                                          \
+	X(0, TM_SOS_ALARM)                                                                                     \
+	X(1, TM_OVERSPEEDING_EVENT)                                                                            \
+	X(2, TM_FATIGUE_STATUS)                                                                                \
+	X(3, TM_DANGER_ALARM)                                                                                  \
+	X(4, TM_GNSS_FAILURE_ALARM)                                                                            \
+	X(5, TM_GNSS_ANTENNA_OPEN_ALARM)                                                                       \
+	X(6, TM_GNSS_ANTENNA_SHORT_ALARM)                                                                      \
+	X(7, TM_BATTERY_LOW_ALARM)                                                                             \
+	X(8, TM_POWER_CUT_ALARM)                                                                               \
+	X(9, TM_DISPLAY_FAULT)                                                                                 \
+	X(10, TM_TTS_FAULT)                                                                                    \
+	X(11, TM_CAMERA_FAULT)                                                                                 \
+	X(12, TM_IC_CARD_FAULT)                                                                                \
+	X(13, TM_OVERSPEED_WARNING)                                                                            \
+	X(14, TM_FATIGUE_WARNING)                                                                              \
+	X(15, TM_ALARM_BIT_15)                                                                                 \
+	X(16, TM_ALARM_BIT_16)                                                                                 \
+	X(17, TM_ALARM_BIT_17)                                                                                 \
+	X(18, TM_DRIVING_TIME_ALARM)                                                                           \
+	X(19, TM_PARKING_TIME_ALARM)                                                                           \
+	X(20, TM_AREA_EVENT)                                                                                   \
+	X(21, TM_ROUTE_EVENT)                                                                                  \
+	X(22, TM_ROUTE_TIME_ALARM)                                                                             \
+	X(23, TM_ROUTE_DEVIATION_ALARM)                                                                        \
+	X(24, TM_VSS_FAULT)                                                                                    \
+	X(25, TM_FUEL_ALARM)                                                                                   \
+	X(26, TM_THEFT_ALARM)                                                                                  \
+	X(27, TM_ILLEGAL_IGNITION_ALARM)                                                                       \
+	X(28, TM_DISPLACEMENT_ALARM)                                                                           \
+	X(29, TM_CRASH_EVENT)                                                                                  \
+	X(30, TM_ROLLOVER_EVENT)                                                                               \
+	X(31, TM_ILLEGAL_DOOR_ALARM)
+static const struct telemetry_flags alarm_bits = TM_FLAGS(ALARM_BITS);
+
+/* Bits 2, 3 (signs), 8, 9 (load), 10, 11, 13-17 (also summed up) are read by code, too; 23 to 31 are reserved and
+ * can be seen in the word. */
+#define STATUS_BITS(X)                                                                                         \
+	X(0, TM_IGNITION)                                                                                      \
+	X(1, TM_POSITION_VALID)                                                                                \
+	X(4, TM_OUT_OF_SERVICE)                                                                                \
+	X(5, TM_COORDINATES_ENCRYPTED)                                                                         \
+	X(6, TM_FORWARD_COLLISION)                                                                             \
+	X(7, TM_LANE_DEPARTURE)                                                                                \
+	X(10, TM_FUEL_LINE_CUT)                                                                                \
+	X(11, TM_CIRCUIT_CUT)                                                                                  \
+	X(12, TM_DOOR_LOCKED)                                                                                  \
+	X(13, TM_DOOR_1_OPEN)                                                                                  \
+	X(14, TM_DOOR_2_OPEN)                                                                                  \
+	X(15, TM_DOOR_3_OPEN)                                                                                  \
+	X(16, TM_DOOR_4_OPEN)                                                                                  \
+	X(17, TM_DOOR_5_OPEN)                                                                                  \
+	X(18, TM_GPS_USED)                                                                                     \
+	X(19, TM_BEIDOU_USED)                                                                                  \
+	X(20, TM_GLONASS_USED)                                                                                 \
+	X(21, TM_GALILEO_USED)                                                                                 \
+	X(22, TM_MOVING)
+static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS);
+
+enum item_kind { KIND_NUMBER = 0, KIND_SIGNED, KIND_CSQ };
+
+/* A piece of an item: a number of `size` bytes at `offset`, times `factor`, in units of the table's decimals. An
+ * item of another length than a row's stays under its number. */
+static const struct {
+	uint8_t id, length, offset, size;
+	enum item_kind kind;
+	uint16_t field, factor;
+} items[] = {
+	{0x01, 4, 0, 4, KIND_NUMBER, TM_MILEAGE, 100},
+	{0x02, 2, 0, 2, KIND_NUMBER, TM_FUEL_VOLUME, 1},
+	{0x03, 2, 0, 2, KIND_NUMBER, TM_RECORDER_SPEED, 1},
+	{0x04, 2, 0, 2, KIND_NUMBER, TM_ALARM_EVENT_ID, 1},
+	{0x06, 2, 0, 2, KIND_SIGNED, TM_CARGO_TEMPERATURE, 1},
+	{0x11, 1, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1},
+	{0x11, 5, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1},
+	{0x11, 5, 1, 4, KIND_NUMBER, TM_OVERSPEED_AREA_ID, 1},
+	{0x12, 6, 0, 1, KIND_NUMBER, TM_AREA_TYPE, 1},
+	{0x12, 6, 1, 4, KIND_NUMBER, TM_AREA_ID, 1},
+	{0x12, 6, 5, 1, KIND_NUMBER, TM_AREA_DIRECTION, 1},
+	{0x13, 7, 0, 4, KIND_NUMBER, TM_ROUTE_ID, 1},
+	{0x13, 7, 4, 2, KIND_NUMBER, TM_ROUTE_SECONDS, 1},
+	{0x13, 7, 6, 1, KIND_NUMBER, TM_ROUTE_RESULT, 1},
+	{0x25, 4, 0, 4, KIND_NUMBER, TM_VEHICLE_SIGNALS, 1},
+	{0x2a, 2, 0, 2, KIND_NUMBER, TM_IO_BITS, 1},
+	{0x2b, 4, 2, 2, KIND_NUMBER, TM_ANALOG_0, 1},
+	{0x2b, 4, 0, 2, KIND_NUMBER, TM_ANALOG_1, 1},
+	{0x30, 1, 0, 1, KIND_CSQ, TM_GSM_LEVEL, 1},
+	{0x31, 1, 0, 1, KIND_NUMBER, TM_SATELLITES, 1},
+};
+
+/* --- path --- */
+
+static void set_status(struct telemetry *t, uint32_t word)
+{
+	telemetry_set_flags(t, word, &status_bits);
+	telemetry_set(t, TM_LOAD, word >> 8 & 3);
+	telemetry_set(t, TM_ENGINE_BLOCKED, (word >> 10 & 3) != 0);
+	telemetry_set(t, TM_DOOR_OPEN, (word >> 13 & 31) != 0);
+}
+
+static bool set_item(struct telemetry *t, uint8_t id, struct span value)
+{
+	bool known = false;
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		if (items[i].id != id || items[i].length != value.len)
+			continue;
+		if (!known && telemetry_has(t, (enum telemetry_field)items[i].field))
+			return false; /* a second one of its kind: under its number */
+		known = true;
+		struct reader r = reader_of(span_of(value.ptr + items[i].offset, items[i].size));
+		int64_t v = reader_uint(&r, items[i].size);
+		if (items[i].kind == KIND_SIGNED)
+			v = (int16_t)v;
+		if (items[i].kind == KIND_CSQ) {
+			codec_set_csq(t, v); /* 99 and others: unknown */
+			continue;
+		}
+		telemetry_set(t, (enum telemetry_field)items[i].field, v * items[i].factor);
+	}
+	return known;
+}
+
+static void take_items(struct telemetry *t, struct reader *r)
+{
+	while (reader_left(r) > 0) {
+		size_t at = r->pos;
+		uint8_t id = reader_u8(r), length = reader_u8(r);
+		struct span value = reader_take(r, length);
+		if (r->bad) { /* it overruns the body: what was read before counts */
+			struct writer w = telemetry_scratch(t);
+			writer_hex(&w, span_after(r->in, at));
+			telemetry_set_scratch(t, TM_TAIL, &w);
+			return;
+		}
+		if (!set_item(t, id, value))
+			telemetry_add_item(t, "custom.item.", id, 2, ITEM_HEX, value);
+	}
+}
+
+static void set_time(struct telemetry *t, struct span s, const struct codec_options *options)
+{
+	int64_t unix_s;
+	if (!span_is_bcd(s))
+		return;
+	int v[6];
+	for (size_t i = 0; i < 6; i++)
+		v[i] = (s.ptr[i] >> 4) * 10 + (s.ptr[i] & 15);
+	struct calendar c = {2000 + v[0], v[1], v[2], v[3], v[4], v[5]};
+	if (calendar_unix(&c, &unix_s))
+		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->jt808_utc_offset_s) * 1000);
+}
+
+enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options)
+{
+	struct reader r = reader_of(body);
+	uint32_t alarms = reader_u32(&r), status = reader_u32(&r);
+	int64_t latitude = reader_u32(&r), longitude = reader_u32(&r);
+	int16_t altitude = (int16_t)reader_u16(&r);
+	uint16_t speed = reader_u16(&r), course = reader_u16(&r);
+	struct span time = reader_take(&r, 6);
+	if (r.bad)
+		return CODEC_TRUNCATED;
+	telemetry_set(t, TM_ALARM_BITMASK, alarms);
+	telemetry_set(t, TM_STATUS_BITMASK, status);
+	telemetry_set_flags(t, alarms, &alarm_bits);
+	set_status(t, status);
+	enum codec_status rc = codec_set_place(t, status & 2, (status & 4 ? -latitude : latitude) * 10,
+		(status & 8 ? -longitude : longitude) * 10);
+	if (rc != CODEC_OK)
+		return rc;
+	telemetry_set(t, TM_ALTITUDE, altitude);
+	telemetry_set(t, TM_SPEED, speed * 100);
+	telemetry_set(t, TM_DIRECTION, course * 10000);
+	set_time(t, time, options);
+	take_items(t, &r);
+	return CODEC_OK;
+}

@@ -1,0 +1,117 @@
+/* command: checking and matching; see command.h. */
+#include "codecs/record/command.h"
+
+const char *command_check_text(struct span text, size_t max)
+{
+	if (text.len == 0)
+		return "empty command; send what stands between *XX,<ident>, and #, for example S32,000000,1";
+	if (text.len > max)
+		return "command too long for this protocol";
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
+		if (c == '*' || c == '#' || c == '$')
+			return "the characters * # $ delimit frames and are not allowed in a command";
+		if (c < 0x20 || c == 0x7f)
+			return "control characters are not allowed in a command";
+		if (c > 0x7f)
+			return "only ASCII characters are allowed in a command";
+	}
+	return NULL;
+}
+
+const struct command_spec *command_find(const struct command_spec *table, struct span name)
+{
+	for (const struct command_spec *s = table; s != NULL && s->name != NULL; s++)
+		if (span_is(name, s->name))
+			return s;
+	return NULL;
+}
+
+const char *command_check_value(const struct command_arg *arg, const struct command_value *value)
+{
+	const struct param *p = &arg->param;
+	if (p->type == PARAM_INTEGER)
+		return value->number < p->min || value->number > p->max ? "out of range" : NULL;
+	if ((int64_t)value->text.len < p->min || (int64_t)value->text.len > p->max)
+		return "too short or too long";
+	for (size_t i = 0; i < value->text.len; i++)
+		if (value->text.ptr[i] <= 0x20 || value->text.ptr[i] > 0x7e || value->text.ptr[i] == ',')
+			return "blanks, commas, control and non-ASCII characters are not allowed";
+	return value->text.len > 0 ? command_check_text(value->text, value->text.len) : NULL;
+}
+
+static int64_t parse(const char *text)
+{
+	int64_t v = 0;
+	for (; byte_is_digit((uint8_t)*text); text++)
+		v = v * 10 + (*text - '0');
+	return v;
+}
+
+const char *command_complete(struct command *command)
+{
+	for (size_t i = 0; i < COMMAND_ARGS_MAX && command->spec->args[i].param.key != NULL; i++) {
+		const struct command_arg *arg = &command->spec->args[i];
+		struct command_value *value = &command->values[i];
+		if (value->given)
+			continue;
+		if (arg->standard == NULL)
+			return arg->param.key;
+		value->given = true;
+		value->number = parse(arg->standard);
+		value->text = span_text(arg->standard);
+	}
+	return NULL;
+}
+
+void command_example(const struct command_spec *spec, struct writer *out)
+{
+	unsigned given = 0;
+	writer_text(out, "{\"command\":\"");
+	writer_text(out, spec->name);
+	writer_text(out, "\"");
+	for (size_t i = 0; i < COMMAND_ARGS_MAX && spec->args[i].param.key != NULL; i++) {
+		const struct command_arg *arg = &spec->args[i];
+		if (arg->standard != NULL)
+			continue;
+		writer_text(out, given++ == 0 ? ",\"args\":{\"" : ",\"");
+		writer_text(out, arg->param.key);
+		writer_text(out, "\":");
+		if (arg->param.type == PARAM_INTEGER) {
+			writer_decimal(out, (uint64_t)arg->param.min, 1);
+		} else {
+			writer_text(out, "\"");
+			writer_text(out, arg->example);
+			writer_text(out, "\"");
+		}
+	}
+	writer_text(out, given > 0 ? "}}" : "}");
+}
+
+const struct command_value *command_value(
+	const struct command *command, struct span name, const struct command_arg **arg)
+{
+	for (size_t i = 0; i < COMMAND_ARGS_MAX && command->spec->args[i].param.key != NULL; i++) {
+		*arg = &command->spec->args[i];
+		if (span_is(name, (*arg)->param.key))
+			return &command->values[i];
+	}
+	return NULL;
+}
+
+int command_matches(const struct command_token *command, const struct command_token *reply)
+{
+	if (command->serial >= 0 && reply->serial >= 0)
+		return command->serial == reply->serial ? 2 : 0;
+	if (strcmp(command->word, reply->word) != 0) /* free text answers a command without a time of its own */
+		return reply->word[0] == '\0' && command->time[0] == '\0' ? 1 : 0;
+	return command->time[0] != '\0' && strcmp(command->time, reply->time) == 0 ? 2 : 1;
+}
+
+void command_token_copy(char *to, size_t size, struct span from)
+{
+	size_t n = from.len < size - 1 ? from.len : size - 1;
+	if (n > 0)
+		memcpy(to, from.ptr, n);
+	to[n] = '\0';
+}

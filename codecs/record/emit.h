@@ -1,0 +1,120 @@
+/* emit: the few verbs that an output format must know.
+ * May use: bytes.
+ * May not: know any field name, allocate, print.
+ *
+ * A document is written as: emit_map(e, pairs), then `pairs` times emit_key and one value, then
+ * emit_end. Arrays likewise. The announced counts must be met: MessagePack relies on them. All calls
+ * write into the writer given at the start; its `.full` tells, at the end, that there was no room. */
+#ifndef T2M_EMIT_H
+#define T2M_EMIT_H
+
+#include "codecs/record/bytes.h"
+
+struct emitter;
+
+struct emit_format {
+	const char *name;         /* as in the option `format` */
+	const char *content_type; /* MIME type */
+	uint8_t separator;        /* bytes in front of each pair of a map but the first */
+	void (*map)(struct emitter *, unsigned pairs);
+	void (*array)(struct emitter *, unsigned items);
+	void (*end)(struct emitter *);
+	void (*boolean)(struct emitter *, bool);
+	void (*fixed)(struct emitter *, int64_t number, unsigned decimals);
+	void (*text)(struct emitter *, struct span);
+	void (*key)(struct emitter *, struct span);
+};
+
+struct emitter {
+	const struct emit_format *format;
+	struct writer *out;
+	uint32_t open_map;  /* one bit per depth: 1 = map */
+	uint32_t not_first; /* one bit per depth: 1 = a comma is due (JSON) */
+	unsigned depth;
+	bool after_key;
+};
+
+extern const struct emit_format emit_json;
+extern const struct emit_format emit_msgpack;
+
+/* NULL when there is no format of this name. */
+const struct emit_format *emit_format_find(const char *name);
+
+static inline struct emitter emitter_of(const struct emit_format *format, struct writer *out)
+{
+	return (struct emitter){.format = format, .out = out};
+}
+
+static inline void emit_map(struct emitter *e, unsigned pairs)
+{
+	e->format->map(e, pairs);
+}
+
+static inline void emit_array(struct emitter *e, unsigned items)
+{
+	e->format->array(e, items);
+}
+
+static inline void emit_end(struct emitter *e)
+{
+	e->format->end(e);
+}
+
+static inline void emit_boolean(struct emitter *e, bool v)
+{
+	e->format->boolean(e, v);
+}
+
+/* `number` / 10^decimals, exactly. decimals: 0 to 9. */
+static inline void emit_fixed(struct emitter *e, int64_t number, unsigned decimals)
+{
+	e->format->fixed(e, number, decimals);
+}
+
+static inline void emit_integer(struct emitter *e, int64_t number)
+{
+	e->format->fixed(e, number, 0);
+}
+
+/* Text of any bytes. Valid UTF-8 stays; a byte that is none becomes the character of the same number
+ * (Latin-1), so that the output is always valid UTF-8 and nothing is lost. */
+static inline void emit_text(struct emitter *e, struct span text)
+{
+	e->format->text(e, text);
+}
+
+static inline void emit_key(struct emitter *e, const char *key)
+{
+	e->format->key(e, span_text(key));
+}
+
+/* What this format has written before in a map, behind other pairs, is written once more: whole pairs, and a key at the end
+ * when its value is still to come. For hot paths. */
+static inline void emit_again(struct emitter *e, struct span pairs, bool value_due)
+{
+	uint32_t bit = 1u << e->depth;
+	if (!(e->not_first & bit))
+		pairs = span_after(pairs, e->format->separator);
+	e->not_first |= bit;
+	e->after_key = value_due;
+	writer_short(e->out, pairs);
+}
+
+static inline void emit_pair_text(struct emitter *e, const char *key, struct span text)
+{
+	emit_key(e, key);
+	emit_text(e, text);
+}
+
+static inline void emit_pair_integer(struct emitter *e, const char *key, int64_t number)
+{
+	emit_key(e, key);
+	emit_integer(e, number);
+}
+
+/* Length of the valid UTF-8 sequence at the head of `s`, or 0 when there is none. */
+size_t emit_utf8_length(struct span s);
+/* Is all of it UTF-8? */
+bool emit_is_utf8(struct span s);
+
+#endif

@@ -1,0 +1,370 @@
+/* telemetry: the record and its table; see telemetry.h. */
+#include "codecs/record/telemetry.h"
+
+const struct param telemetry_params[TM_FIELD_COUNT] = {
+#define FIELD(name, key_, type_, decimals_, min_, max_, unit_, help_)                                          \
+	[TM_##name] = {key_, PARAM_##type_, decimals_, min_, max_, unit_, help_},
+#include "codecs/record/telemetry_fields.h"
+#undef FIELD
+};
+
+/* The fields that are booleans or alarms, as a set. */
+#define IS_FLAG(word, name, type)                                                                              \
+	(TM_##name / 64 == (word) && PARAM_##type >= PARAM_BOOLEAN ? UINT64_C(1) << TM_##name % 64 : 0) |
+static const uint64_t flag_fields[] = {
+#define FIELD(name, key_, type_, ...) IS_FLAG(0, name, type_)
+#include "codecs/record/telemetry_fields.h"
+#undef FIELD
+	0,
+#define FIELD(name, key_, type_, ...) IS_FLAG(1, name, type_)
+#include "codecs/record/telemetry_fields.h"
+#undef FIELD
+	0,
+#define FIELD(name, key_, type_, ...) IS_FLAG(2, name, type_)
+#include "codecs/record/telemetry_fields.h"
+#undef FIELD
+	0,
+};
+_Static_assert(sizeof(flag_fields) / sizeof(flag_fields[0]) == TM_WORDS, "one row for each word");
+
+const char *const param_type_names[] = {
+	[PARAM_INTEGER] = "number",
+	[PARAM_TEXT] = "string",
+	[PARAM_BOOLEAN] = "boolean",
+	[PARAM_ALARM] = "boolean, alarm",
+};
+
+static void bit_set(uint64_t *map, enum telemetry_field field)
+{
+	map[field / 64] |= UINT64_C(1) << (field % 64);
+}
+
+static bool bit_test(const uint64_t *map, enum telemetry_field field)
+{
+	return map[field / 64] >> (field % 64) & 1;
+}
+
+static bool any_bit(const uint64_t *map)
+{
+	uint64_t all = 0;
+	for (size_t i = 0; i < TM_WORDS; i++)
+		all |= map[i];
+	return all != 0;
+}
+
+static unsigned bit_count(const uint64_t *map)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < TM_WORDS; i++) {
+		uint64_t v = map[i]; /* __builtin_popcountll is a slow call on plain x86-64 */
+		v -= v >> 1 & 0x5555555555555555;
+		v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
+		v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
+		n += (unsigned)(v * 0x0101010101010101 >> 56);
+	}
+	return n;
+}
+
+void telemetry_reset(struct telemetry *t)
+{
+	memset(t->present, 0, sizeof(t->present));
+	memset(t->rejected, 0, sizeof(t->rejected));
+	memset(t->alarms, 0, sizeof(t->alarms));
+	t->cell_count = 0;
+	t->item_count = 0;
+	t->scratch_len = 0;
+}
+
+void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number)
+{
+	const struct param *p = &telemetry_params[field];
+	if (number < p->min || number > p->max) {
+		bit_set(t->rejected, field);
+		return;
+	}
+	bit_set(t->present, field);
+	if (p->type < PARAM_BOOLEAN) {
+		t->value[field].number = number;
+		return;
+	}
+	uint64_t bit = UINT64_C(1) << (field % 64);
+	t->truth[field / 64] = (t->truth[field / 64] & ~bit) | (number != 0 ? bit : 0);
+}
+
+void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags)
+{
+	for (size_t w = 0; w < TM_WORDS; w++) {
+		t->present[w] |= flags->all[w];
+		t->truth[w] &= ~flags->all[w];
+	}
+	for (; word != 0; word &= word - 1) {
+		unsigned field = flags->field[__builtin_ctz(word)];
+		if (field != 0)
+			bit_set(t->truth, (enum telemetry_field)(field - 1));
+	}
+}
+
+void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
+{
+	const struct param *p = &telemetry_params[field];
+	if (text.len == 0)
+		return;
+	if ((int64_t)text.len < p->min || (int64_t)text.len > p->max) {
+		bit_set(t->rejected, field);
+		return;
+	}
+	t->value[field].text = text;
+	bit_set(t->present, field);
+}
+
+struct writer telemetry_scratch(struct telemetry *t)
+{
+	return writer_of(t->scratch + t->scratch_len, sizeof(t->scratch) - t->scratch_len);
+}
+
+void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w)
+{
+	if (w->full) {
+		bit_set(t->rejected, field);
+		return;
+	}
+	t->scratch_len += w->len;
+	telemetry_set_text(t, field, writer_span(w));
+}
+
+void telemetry_reject(struct telemetry *t, enum telemetry_field field)
+{
+	bit_set(t->rejected, field);
+}
+
+bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
+{
+	return bit_test(t->present, field);
+}
+
+int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
+{
+	if (!telemetry_has(t, field))
+		return 0;
+	return telemetry_params[field].type < PARAM_BOOLEAN ? t->value[field].number
+							    : bit_test(t->truth, field);
+}
+
+void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell)
+{
+	if (t->cell_count < TM_CELLS_MAX)
+		t->cells[t->cell_count++] = cell;
+}
+
+void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, uint8_t digits,
+	enum item_form form, struct span value)
+{
+	if (t->item_count == TM_ITEMS_MAX)
+		return;
+	struct telemetry_item *item = &t->items[t->item_count];
+	*item = (struct telemetry_item){prefix, id, digits, 0, form, value};
+	for (unsigned i = t->item_count; i-- > 0;) {
+		if (t->items[i].id != id || strcmp(t->items[i].prefix, prefix) != 0)
+			continue;
+		item->repeat = (uint8_t)(t->items[i].repeat == 0 ? 2 : t->items[i].repeat + 1);
+		if (item->repeat == 0) /* 255 of one kind: enough */
+			return;
+		break;
+	}
+	t->item_count++;
+}
+
+/* The fields that raise an alarm when they become true. */
+static uint64_t alarms_of(uint64_t fields, size_t word)
+{
+	for (uint64_t bits = fields; bits != 0; bits &= bits - 1) {
+		unsigned b = (unsigned)__builtin_ctzll(bits);
+		if (telemetry_params[word * 64 + b].type != PARAM_ALARM)
+			fields &= ~(UINT64_C(1) << b);
+	}
+	return fields;
+}
+
+bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
+{
+	bool raised = false;
+	for (size_t w = 0; w < TM_WORDS; w++) {
+		uint64_t flags = t->present[w] & flag_fields[w];
+		t->alarms[w] = alarms_of(flags & t->truth[w] & ~before[w], w);
+		raised |= t->alarms[w] != 0;
+		before[w] = (before[w] & ~flags) | (flags & t->truth[w]);
+	}
+	return raised;
+}
+
+static void emit_keys(struct emitter *e, const char *name, const uint64_t *map)
+{
+	if (!any_bit(map))
+		return;
+	emit_key(e, name);
+	emit_array(e, bit_count(map));
+	for (size_t field = 0; field < TM_FIELD_COUNT; field++)
+		if (bit_test(map, (enum telemetry_field)field))
+			emit_text(e, span_text(telemetry_params[field].key));
+	emit_end(e);
+}
+
+static void emit_numbered(struct emitter *e, const char *key, unsigned n, int64_t number)
+{
+	char buf[40];
+	struct writer w = writer_of(buf, sizeof(buf) - 1);
+	writer_text(&w, key);
+	writer_u8(&w, '.');
+	writer_decimal(&w, n, 1);
+	buf[w.len] = '\0';
+	emit_pair_integer(e, buf, number);
+}
+
+static unsigned cell_pairs(const struct telemetry_cell *c)
+{
+	return (unsigned)(c->lac != 0) + (unsigned)(c->cellid != 0) + (unsigned)c->has_dbm;
+}
+
+static void emit_cell(struct emitter *e, unsigned n, const struct telemetry_cell *c)
+{
+	if (c->lac != 0)
+		emit_numbered(e, telemetry_params[TM_GSM_LAC].key, n, c->lac);
+	if (c->cellid != 0)
+		emit_numbered(e, telemetry_params[TM_GSM_CELLID].key, n, c->cellid);
+	if (c->has_dbm)
+		emit_numbered(e, telemetry_params[TM_GSM_DBM].key, n, c->dbm);
+}
+
+static void emit_item(struct emitter *e, const struct telemetry_item *item)
+{
+	char key[64];
+	uint8_t hex[2 * 1024];
+	uint8_t id[4] = {(uint8_t)(item->id >> 24), (uint8_t)(item->id >> 16), (uint8_t)(item->id >> 8),
+		(uint8_t)item->id};
+	struct writer w = writer_of(key, sizeof(key) - 1), h = writer_of(hex, sizeof(hex));
+	writer_text(&w, item->prefix);
+	writer_text(&w, "0x");
+	writer_hex(&w, span_of(id + 4 - item->digits / 2, item->digits / 2));
+	if (item->repeat > 0) {
+		writer_u8(&w, '.');
+		writer_decimal(&w, item->repeat, 1);
+	}
+	key[w.len] = '\0';
+	emit_key(e, key);
+	switch (item->form) {
+	case ITEM_TEXT:
+		emit_text(e, item->value);
+		break;
+	case ITEM_NUMBER: {
+		struct reader r = reader_of(item->value);
+		emit_integer(e, reader_uint(&r, item->value.len));
+		break;
+	}
+	case ITEM_HEX:
+		writer_hex(&h, item->value);
+		emit_text(e, writer_span(&h));
+		break;
+	}
+}
+
+/* Every key as a format writes it, behind those of booleans `false`: one behind the other, so that booleans that follow
+ * one another and are false are one copy. */
+struct ready {
+	const struct emit_format *format;
+	size_t value; /* bytes of a boolean */
+	uint16_t at[TM_FIELD_COUNT + 1];
+	uint8_t text[TM_FIELD_COUNT * 56 + WRITER_SHORT];
+};
+
+static void make_ready(struct ready *r, const struct emit_format *format)
+{
+	struct writer w = writer_of(r->text, sizeof(r->text) - WRITER_SHORT);
+	struct emitter e = emitter_of(format, &w);
+	emit_map(&e, 1);
+	emit_key(&e, "");
+	size_t before = w.len;
+	emit_boolean(&e, false);
+	r->value = w.len - before;
+	for (size_t field = 0; field < TM_FIELD_COUNT; field++) {
+		r->at[field] = (uint16_t)w.len;
+		emit_key(&e, telemetry_params[field].key);
+		if (telemetry_params[field].type >= PARAM_BOOLEAN)
+			emit_boolean(&e, false);
+		else
+			e.after_key = false; /* whose value comes later */
+	}
+	r->at[TM_FIELD_COUNT] = (uint16_t)w.len;
+	r->format = format;
+}
+
+/* Made when a format is used for the first time. */
+static const struct ready *ready_for(const struct emit_format *format)
+{
+	static struct ready formats[2];
+	struct ready *r = formats;
+	if (r->format != NULL && r->format != format)
+		r++;
+	if (r->format != format)
+		make_ready(r, format);
+	return r;
+}
+
+static struct span ready_span(const struct ready *r, size_t from, size_t to)
+{
+	return span_of(r->text + r->at[from], (size_t)r->at[to] - r->at[from]);
+}
+
+static void emit_field(const struct telemetry *t, struct emitter *e, const struct ready *r, size_t field)
+{
+	const struct param *p = &telemetry_params[field];
+	struct span key = ready_span(r, field, field + 1);
+	if (p->type >= PARAM_BOOLEAN) { /* a true one */
+		key.len -= r->value;
+		emit_again(e, key, true);
+		emit_boolean(e, true);
+		return;
+	}
+	emit_again(e, key, true);
+	if (p->type == PARAM_TEXT)
+		emit_text(e, t->value[field].text);
+	else
+		emit_fixed(e, t->value[field].number, p->decimals);
+}
+
+/* The present fields of a word of the sets, in order. */
+static void emit_word(const struct telemetry *t, struct emitter *e, const struct ready *r, size_t w)
+{
+	uint64_t left = t->present[w], off = left & flag_fields[w] & ~t->truth[w];
+	while (left != 0) {
+		unsigned b = (unsigned)__builtin_ctzll(left);
+		size_t field = w * 64 + b;
+		if (off >> b & 1) {
+			uint64_t end = ~(off >> b); /* behind the false ones that follow one another */
+			unsigned n = end != 0 ? (unsigned)__builtin_ctzll(end) : 64;
+			emit_again(e, ready_span(r, field, field + n), false);
+			left = b + n < 64 ? left >> (b + n) << (b + n) : 0;
+		} else {
+			emit_field(t, e, r, field);
+			left &= left - 1;
+		}
+	}
+}
+
+void telemetry_emit(const struct telemetry *t, struct emitter *e)
+{
+	const struct ready *ready = ready_for(e->format);
+	unsigned pairs = bit_count(t->present) + t->item_count;
+	pairs += (any_bit(t->rejected) ? 1u : 0u) + (any_bit(t->alarms) ? 1u : 0u);
+	for (unsigned i = 0; i < t->cell_count; i++)
+		pairs += cell_pairs(&t->cells[i]);
+	emit_map(e, pairs);
+	for (size_t w = 0; w < TM_WORDS; w++)
+		emit_word(t, e, ready, w);
+	for (unsigned i = 0; i < t->cell_count; i++)
+		emit_cell(e, i + 1, &t->cells[i]);
+	for (unsigned i = 0; i < t->item_count; i++)
+		emit_item(e, &t->items[i]);
+	emit_keys(e, "rejected", t->rejected);
+	emit_keys(e, "alarms", t->alarms);
+	emit_end(e);
+}
