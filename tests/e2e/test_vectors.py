@@ -48,7 +48,7 @@ def introduction(row):
         alone = "hex" in other and "ident" not in other and other["codec"] == row["codec"]
         if alone and [r["ident"] for r in other["records"]] == [row["ident"]]:
             return other
-    raise AssertionError(f"{row['file']}: {row['name']}: no other vector of {row['codec']} has the ident {row['ident']}")
+    raise AssertionError(f"{row['file']}: {row['name']}: no vector of {row['codec']} has the ident {row['ident']}")
 
 
 def send_all(bridge, how):

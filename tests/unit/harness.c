@@ -261,24 +261,37 @@ static bool same_value(const cJSON *a, const cJSON *b, double within)
 	return cJSON_Compare(a, b, true);
 }
 
+/* The item of this key, NULL when there is none. `last` is the one found before: as a rule the next one follows it. */
+static const cJSON *find(const cJSON *object, const cJSON *last, const char *key)
+{
+	if (last != NULL && last->next != NULL && strcmp(last->next->string, key) == 0)
+		return last->next;
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
 static void expect_record(const char *json, const cJSON *want, const char *what)
 {
 	cJSON *got = cJSON_Parse(json);
 	if (got == NULL)
 		fail_msg("%s: not JSON: %s", what, json);
-	for (const cJSON *w = want->child; w != NULL; w = w->next) {
-		const cJSON *g = cJSON_GetObjectItemCaseSensitive(got, w->string);
+	if (strstr(json, "\\u0000") != NULL)
+		fail_msg("%s: a text holds a NUL, which a comparison here would not see: %s", what, json);
+	const cJSON *w = NULL, *g = NULL;
+	cJSON_ArrayForEach(w, want)
+	{
+		g = find(got, g, w->string);
 		if (g == NULL || !same_value(w, g, tolerance(w->string)))
 			fail_msg("%s: %s: want %s, got %s\n%s", what, w->string, cJSON_PrintUnformatted(w),
 				g ? cJSON_PrintUnformatted(g) : "nothing", json);
 	}
-	for (const cJSON *g = got->child; g != NULL; g = g->next) {
-		if (!cJSON_GetObjectItemCaseSensitive(want, g->string))
+	cJSON_ArrayForEach(g, got)
+	{
+		w = find(want, w, g->string);
+		if (w == NULL)
 			fail_msg("%s: %s was not expected: %s", what, g->string, json);
-		for (const cJSON *h = g->next; h != NULL; h = h->next)
-			if (strcmp(g->string, h->string) == 0)
-				fail_msg("%s: %s is there twice: %s", what, g->string, json);
 	}
+	if (cJSON_GetArraySize(got) != cJSON_GetArraySize(want))
+		fail_msg("%s: a key is there twice: %s", what, json);
 	cJSON_Delete(got);
 }
 
@@ -311,6 +324,20 @@ void expect_errors(const struct player *p, const struct vector *v, const char *w
 			fail_msg("%s: %s: want %u, got %u", what, codec_status_names[s], want,
 				p->got.by_status[s]);
 	}
+}
+
+void expect_answers(const struct player *p, const struct vector *v, const char *what)
+{
+	const cJSON *want = cJSON_GetObjectItemCaseSensitive(v->row, "answers");
+	if (want == NULL)
+		return;
+	cJSON *got = cJSON_CreateArray();
+	for (size_t i = 0; i < p->got.sends; i++)
+		cJSON_AddItemToArray(got, cJSON_CreateString(p->got.sent[i]));
+	if (!cJSON_Compare(want, got, true))
+		fail_msg("%s: answers: want %s, got %s", what, cJSON_PrintUnformatted(want),
+			cJSON_PrintUnformatted(got));
+	cJSON_Delete(got);
 }
 
 static cJSON *from_object(const msgpack_object *o)
@@ -352,6 +379,17 @@ static cJSON *from_object(const msgpack_object *o)
 	}
 }
 
+/* The same pairs in the same order. */
+static bool same_document(const cJSON *a, const cJSON *b)
+{
+	const cJSON *x = a->child, *y = b->child;
+	while (x != NULL && y != NULL && strcmp(x->string, y->string) == 0 && cJSON_Compare(x, y, true)) {
+		x = x->next;
+		y = y->next;
+	}
+	return x == NULL && y == NULL;
+}
+
 void expect_same_formats(const struct player *p, const char *what)
 {
 	for (size_t i = 0; i < p->got.records; i++) {
@@ -364,7 +402,7 @@ void expect_same_formats(const struct player *p, const char *what)
 			fail_msg("%s: MessagePack is cut or has a rest (%zu of %zu bytes)", what, off,
 				p->got.packed[i].len);
 		cJSON *a = from_object(&u.data), *b = cJSON_Parse(p->got.json[i]);
-		if (!cJSON_Compare(a, b, true))
+		if (!same_document(a, b))
 			fail_msg("%s: formats differ: %s and %s", what, cJSON_PrintUnformatted(a),
 				p->got.json[i]);
 		cJSON_Delete(a);

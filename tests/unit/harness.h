@@ -59,7 +59,7 @@ struct player {
 	struct codec_sink sink;
 	struct assembly *assembly;
 	struct telemetry scratch;
-	uint8_t buf[1 << 18];
+	uint8_t buf[1 << 14];
 	size_t len;
 	size_t most_kept;
 };
@@ -73,6 +73,8 @@ void player_free(struct player *p);
 void expect_records(const struct player *p, const cJSON *records, const char *what);
 /* Fails the test unless what was refused or is not whole is what the row names: `error`, or each of `errors`. */
 void expect_errors(const struct player *p, const struct vector *v, const char *what);
+/* Fails the test unless `answers` of the row, when it has them, is what was sent: text, or a frame in hex. */
+void expect_answers(const struct player *p, const struct vector *v, const char *what);
 /* Each record's MessagePack is the same document as its JSON. */
 void expect_same_formats(const struct player *p, const char *what);
 

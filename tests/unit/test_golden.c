@@ -44,7 +44,19 @@ static void whole(const struct vector *v)
 	if (p->got.records > 0 && p->stream.codec != v->codec)
 		fail_msg("%s: %s is recognised by %s", v->file, v->name, p->stream.codec->name);
 	expect_errors(p, v, v->name);
+	expect_answers(p, v, v->name);
 	check(p, v, "whole");
+}
+
+/* Of a frame whose layout is known, nothing more is awaited. */
+static void after_a_short_silence(const struct vector *v)
+{
+	if (!v->is_frame || cJSON_GetArraySize(records_of(v)) == 0)
+		return;
+	struct player *p = player_new(v->ident);
+	player_feed(p, v->segment[0], 0);
+	player_feed(p, nothing, CODEC_QUIET_SHORT_MS);
+	check(p, v, "after a short silence");
 }
 
 static void datagrams(const struct vector *v)
@@ -206,6 +218,12 @@ static void test_whole(void **state)
 	each(whole);
 }
 
+static void test_whole_after_a_short_silence(void **state)
+{
+	(void)state;
+	each(after_a_short_silence);
+}
+
 static void test_datagrams(void **state)
 {
 	(void)state;
@@ -343,6 +361,7 @@ int main(int argc, char **argv)
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_whole_after_a_short_silence),
 		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_byte_by_byte),
 		cmocka_unit_test(test_cut_in_two),
