@@ -49,6 +49,7 @@ struct collected {
 		size_t len;
 	} packed[512];
 	char *sent[512];
+	struct command_token token; /* of the last reply */
 	unsigned by_status[CODEC_STATUS_COUNT];
 	struct codec_options options;
 };
@@ -58,9 +59,11 @@ struct player {
 	struct collected got;
 	struct codec_sink sink;
 	struct assembly *assembly;
+	struct telemetry_keys keys[2]; /* JSON, MessagePack */
 	struct telemetry scratch;
 	uint8_t buf[1 << 14];
 	size_t len;
+	const uint8_t *last; /* the end of the frame before */
 	size_t most_kept;
 };
 
