@@ -188,11 +188,14 @@ static struct mqtt_route *find(const struct routes *all, const char *filter)
 	return r;
 }
 
+/* Whatever passes here, the library takes: one that it did not take would hold up those behind it. */
 static bool is_allowed(const char *filter)
 {
 	static const char shared[] = "$share/";
-	return strlen(filter) <= FILTER_MOST && strncmp(filter, shared, sizeof(shared) - 1) != 0 &&
-	       mosquitto_sub_topic_check(filter) == MOSQ_ERR_SUCCESS;
+	size_t len = strlen(filter);
+	return len > 0 && len <= FILTER_MOST && strncmp(filter, shared, sizeof(shared) - 1) != 0 &&
+	       mosquitto_sub_topic_check(filter) == MOSQ_ERR_SUCCESS &&
+	       mosquitto_validate_utf8(filter, (int)len) == MOSQ_ERR_SUCCESS;
 }
 
 bool mqtt_route(struct mqtt *m, const char *filter, route_handler *handler, void *ctx, const char *without)

@@ -407,7 +407,7 @@ static bool catch_up(struct sessions *s, struct session *session, struct moment 
 	return session->due == 0;
 }
 
-static bool may_tell(struct sessions *s, bool last)
+static bool may_tell(const struct sessions *s, bool last)
 {
 	return last || events_room(&s->events);
 }

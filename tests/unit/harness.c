@@ -119,8 +119,9 @@ static enum codec_status on_part(void *ctx, const struct codec_part *part, struc
 
 static void on_reply(void *ctx, const struct command_reply *reply)
 {
-	(void)reply;
-	((struct player *)ctx)->got.replies++;
+	struct collected *got = &((struct player *)ctx)->got;
+	got->token = reply->token;
+	got->replies++;
 }
 
 /* Text as it is, binary as hex. */

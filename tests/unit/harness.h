@@ -45,6 +45,7 @@ struct collected {
 		size_t len;
 	} packed[512];
 	char *sent[512];
+	struct command_token token; /* of the last reply */
 	unsigned by_status[CODEC_STATUS_COUNT];
 	struct codec_options options;
 };
