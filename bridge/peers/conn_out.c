@@ -33,12 +33,12 @@ void conn_whole(struct conn *conn, size_t bytes)
 
 /* Over UDP a server that answers with what it got would answer this one for ever. A unit's heartbeats are further apart. A peer
  * that gets no unit goes and comes with each datagram: what is remembered of it is not in its conn. */
-static int64_t *echo_of(struct conn *conn)
+static int64_t *echo_of(const struct conn *conn)
 {
 	return &conn->conns->echo_from_ms[hash_bytes(&conn->peer, sizeof(conn->peer)) % ECHOES];
 }
 
-static bool is_reflected(struct conn *conn, int64_t now)
+static bool is_reflected(const struct conn *conn, int64_t now)
 {
 	return now < (conn->echo_from_ms > 0 ? conn->echo_from_ms : *echo_of(conn));
 }
