@@ -15,9 +15,11 @@ static bool has_point(struct span s)
 bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div)
 {
 	struct h02_decimal d;
-	if (!h02_decimal(s, false, &d))
+	bool minus = s.len > 1 && s.ptr[0] == '-';
+	if (!h02_decimal(minus ? span_after(s, 1) : s, false, &d))
 		return false;
-	telemetry_set(x->t, field, h02_scaled(d, mul, div, telemetry_params[field].decimals));
+	int64_t v = h02_scaled(d, mul, div, telemetry_params[field].decimals);
+	telemetry_set(x->t, field, minus ? -v : v);
 	return true;
 }
 
