@@ -6,7 +6,8 @@ import json
 import pytest
 from conftest import ROOT, Unit, wait_for
 
-VECTORS = sorted((ROOT / "tests/vectors").glob("*.jsonl"))
+VECTORS = sorted([*ROOT.glob("tests/vectors/*.jsonl"),
+                  *(path for path in ROOT.glob("codecs/*/*.jsonl") if path.stem == path.parent.name != "template")])
 ADDED = {"protocol.id", "channel.id", "peer", "server.timestamp", "server.seqnum", "timestamp.valid", "rejected"}
 TOLERANCE = {"position.latitude": 1e-6, "position.longitude": 1e-6, "position.speed": 1.0001e-3,
              "vehicle.mileage": 1.0001e-3, "battery.voltage": 0.01, "external.powersource.voltage": 0.01}
