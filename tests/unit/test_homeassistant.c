@@ -40,6 +40,14 @@ static void give_battery(void)
 	assert_true(give(unit));
 }
 
+/* What Home Assistant says on its topic. */
+static void birth(const char *payload)
+{
+	const struct route_message m = {.payload = span_text(payload), .expiry_s = -1};
+	homeassistant_birth(homeassistant, &m, now);
+	catch_up();
+}
+
 /* The components of the message in got; to be deleted. */
 static cJSON *components(cJSON **root)
 {
@@ -104,8 +112,7 @@ static void test_what_the_configuration_says(void **state)
 	assert_true(says("trackers/van/status") && says("trackers/bridge/here/status"));
 	cJSON_Delete(root);
 	config.commands.enabled = false;
-	homeassistant_born(homeassistant);
-	catch_up();
+	birth("online");
 	expect(CONFIG, true);
 	assert_false(says("\"button\""));
 }
@@ -115,8 +122,7 @@ static void test_strangers_are_not_told(void **state)
 	(void)state;
 	distrust(unit);
 	give_battery();
-	homeassistant_born(homeassistant);
-	catch_up();
+	birth("online");
 	expect_nothing();
 	unit->trusted = true;
 	give_battery();
@@ -132,15 +138,16 @@ static void test_after_its_birth_all_are_told_again(void **state)
 	unit = other;
 	give_battery();
 	assert_int_equal(take_all(), 2);
-	homeassistant_born(homeassistant);
-	catch_up();
+	birth("offline");
+	birth("onlin");
+	expect_nothing();
+	birth("online");
 	expect(CONFIG, false);
 	expect("homeassistant/device/tracker2mqtt_1001/config", false);
 	expect_nothing(); /* of who has said nothing there is nothing to tell */
 	assert_int_equal(silent->due, 0);
 	goes_off_line(first, "bye");
-	homeassistant_born(homeassistant);
-	catch_up();
+	birth("online");
 	expect("homeassistant/device/tracker2mqtt_1001/config", false);
 	expect_nothing();
 }
