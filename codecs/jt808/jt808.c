@@ -1,10 +1,10 @@
 /* jt808: JT/T 808 as trackers speak it: the codec, its table of messages, the path of one frame.
  * May not: know delimiters and escapes (jt808_frame.c), write answers (jt808_answer.c).
  *
- * Source: jt808.md; the names R-… in the comments are its rules. */
+ * Sources: the standards JT/T 808-2011, -2013 and -2019, and frames of real units, which differ in places. */
 #include "codecs/jt808/jt808_private.h"
 
-#define PAYLOAD_MAX 60000 /* its hex digits are to fit one record */
+#define PAYLOAD_MAX 60000 /* with two hex digits for each byte it must fit one record */
 
 /* --- what the messages say --- */
 

@@ -64,7 +64,7 @@ static const char *put_argument(struct writer *w, const char *p, const struct co
 	const struct command_value *value = command_value(command, span_of(p + 1, n), &arg);
 	char form = p[1 + n + 1];
 	if (value == NULL) {
-		w->full = true; /* our own table is wrong */
+		w->full = true; /* the table names an argument that it does not have */
 	} else if (form == 's') {
 		writer_u8(w, (uint8_t)value->text.len);
 		writer_span_put(w, value->text);

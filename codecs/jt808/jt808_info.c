@@ -25,7 +25,7 @@ static bool printable(uint8_t c)
 	return c >= 0x20 && c < 0x7f;
 }
 
-/* R-CODE: printable ASCII, or the whole field as hex. */
+/* A code padded with zeros: as a text when it is printable ASCII, else the whole field as hex. */
 static void set_code(struct telemetry *t, enum telemetry_field field, struct span raw)
 {
 	struct span text = unpad(raw);

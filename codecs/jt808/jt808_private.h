@@ -13,7 +13,7 @@
 #include "codecs/codec.h"
 #include "codecs/record/calendar.h"
 
-#define JT808_FRAME_MAX 2200 /* R-MAX808, with delimiters and escapes */
+#define JT808_FRAME_MAX 2200 /* the largest body and header, all escaped, have 2092 */
 #define JT808_BODY_MAX 1023
 #define JT808_UNESCAPED_MIN 13 /* header of 2013 and check byte */
 
@@ -47,7 +47,7 @@ enum codec_status jt808_sniff(struct span head);
 enum codec_status jt808_frame_find(struct codec_link *link, struct span in, struct frame *out);
 /* Takes a frame apart. The spans of the message point into `plain`, which gets the bytes without escapes. OK, or why it is no message. */
 enum codec_status jt808_frame_read(struct span frame, uint8_t plain[JT808_FRAME_MAX], struct jt808_message *m);
-/* R-ID808: writes the phone number without leading zeros, or the IMEI that stands in its place. false: it is neither. */
+/* Writes the phone number without leading zeros, or the IMEI that stands in its place. false: it is neither. */
 bool jt808_ident(const struct jt808_message *m, struct writer *out);
 /* Writes a whole frame to the unit: header, body, check byte, escapes. Returns its serial number. */
 uint16_t jt808_frame_write(struct codec_unit *unit, uint16_t id, struct span body, struct writer *out);

@@ -285,6 +285,26 @@ static void test_changed_by_a_handler(void **state)
 	assert_int_equal(wire_has(&broker, "t/#") + wire_has(&broker, "t/+/cmd"), 0);
 }
 
+static void publish(void *ctx, const struct route_message *message, struct moment now)
+{
+	(void)now;
+	++*(unsigned *)ctx;
+	mqtt_publish_now(mqtt, "t/answer", message->payload, false);
+}
+
+static void test_published_by_a_handler(void **state)
+{
+	(void)state;
+	assert_true(mqtt_route(mqtt, "t/+/cmd", publish, &got[0], "nothing arrives"));
+	start();
+	for (unsigned i = 1; i <= 50; i++) {
+		wire_publish(&broker, "t/1/cmd");
+		UNTIL(wire_get(&broker, published) == i);
+	}
+	assert_int_equal(got[0], 50);
+	assert_int_equal(wire_get(&broker, connections), 1);
+}
+
 /* --- refused --- */
 
 static void test_refused_by_the_broker(void **state)
@@ -341,6 +361,6 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {T(test_matching), T(test_refused_filters), T(test_many),
 		T(test_while_connected), T(test_unroute_before_the_answer), T(test_changed_by_a_handler),
-		T(test_refused_by_the_broker), T(test_answered_late)};
+		T(test_published_by_a_handler), T(test_refused_by_the_broker), T(test_answered_late)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,7 @@ struct wire_broker {
 	char subscribed[WIRE_TOPICS]
 		       [WIRE_LONGEST];          /* on this connection, in order; "" where it is unsubscribed */
 	size_t count, subscribes, unsubscribes; /* the last two: packets on this connection */
+	size_t published;                       /* messages at QoS 0 that came on this connection */
 };
 
 static bool wire_read(int fd, uint8_t *to, size_t n)
@@ -102,15 +103,19 @@ static void wire_connection(struct wire_broker *b, int fd)
 		case 1:
 			pthread_mutex_lock(&b->lock);
 			wire_send(fd, (const uint8_t[]){0x20, 3, 0, 0, 0}, 5);
-			b->count = b->subscribes = b->unsubscribes = 0;
+			b->count = b->subscribes = b->unsubscribes = b->published = 0;
 			b->fd = fd;
 			b->connections++;
 			pthread_mutex_unlock(&b->lock);
 			break;
-		case 3: /* `online` and `offline`, at QoS 1 */
+		case 3: /* `online` and `offline` are at QoS 1 */
 			if (head & 6) {
 				size_t at = 2 + ((size_t)body[0] << 8 | body[1]);
 				wire_answer(fd, 0x40, body[at] << 8 | body[at + 1], 0);
+			} else {
+				pthread_mutex_lock(&b->lock);
+				b->published++;
+				pthread_mutex_unlock(&b->lock);
 			}
 			break;
 		case 8:
