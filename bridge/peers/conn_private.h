@@ -52,7 +52,7 @@ struct conn {
 	} peer;         /* the key of the UDP table */
 	struct source *source;
 	struct tls_link *tls;   /* NULL: plain */
-	uint64_t number;        /* in the order of arrival */
+	uint64_t number;        /* in the order of arrival: what tests know it by */
 	const char *leaving;    /* why it goes with the next conns_reap; NULL: it stays */
 	const char *last_words; /* why it goes after what has arrived is taken; NULL: it stays */
 	bool udp, ended;

@@ -1,5 +1,5 @@
-/* session: see session.h. All units, on line and remembered; who comes is in session_arrival.c, what they say in
- * session_input.c. */
+/* session: see session.h. What the units file says, who goes off line, what is still to be told. Who comes is in session_arrival.c,
+ * what units say in session_input.c, where they are found in session_roster.c. */
 #include "bridge/units/session_private.h"
 
 #include "bridge/base/log.h"
@@ -10,9 +10,6 @@
 #define STRANGERS_MOST 20000 /* off line and not trusted */
 #define LINES_A_MINUTE 6     /* of strangers that come and go */
 #define AT_ONCE 200          /* units in one go, of which is told what is due, or which are forgotten */
-#define CROWDED_MS                                                                                             \
-	(24 * 3600 * 1000LL)         /* when all places are taken, who has been away for so long gives one up */
-#define YEAR_2010_MS 1262304000000LL /* a clock that says less has not been set yet */
 
 struct sessions *sessions_open(const struct codec_options *options, const struct config *config,
 	size_t memory_most, struct stats *stats)
@@ -42,41 +39,6 @@ size_t sessions_reserve(struct sessions *s, size_t bytes)
 	return place;
 }
 
-struct session *sessions_find(struct sessions *s, struct span ident)
-{
-	struct session *session = NULL;
-	HASH_FIND(hh, s->by_ident, ident.ptr, (unsigned)ident.len, session);
-	return session;
-}
-
-struct session *session_find(struct sessions *s, struct span ident)
-{
-	struct session *session = sessions_find(s, ident);
-	return session != NULL && session->conn != NULL ? session : NULL;
-}
-
-void sessions_each(struct sessions *s, void (*each)(void *ctx, struct session *session), void *ctx)
-{
-	struct session *session, *next;
-	HASH_ITER(hh, s->by_ident, session, next)
-		each(ctx, session);
-}
-
-struct session *sessions_add(struct sessions *s, struct span ident)
-{
-	struct session *session = calloc(1, s->session_bytes);
-	if (session == NULL)
-		return NULL;
-	memcpy(session->unit.ident, ident.ptr, ident.len);
-	HASH_ADD(hh, s->by_ident, unit.ident, (unsigned)ident.len, session);
-	return session;
-}
-
-bool sessions_admit(const struct sessions *s, const struct unit_info *info)
-{
-	return info != NULL || !s->reject_unknown;
-}
-
 bool sessions_expect_units(const void *sessions)
 {
 	return units_any(((const struct sessions *)sessions)->units);
@@ -93,53 +55,6 @@ const char *session_topic(const struct session *session)
 	return session->info != NULL && *session->info->topic ? session->info->topic : session->unit.ident;
 }
 
-const struct codec *session_codec(struct sessions *s, struct span ident)
-{
-	struct session *session = sessions_find(s, ident);
-	return session != NULL ? session->codec : NULL;
-}
-
-/* --- those that are gone --- */
-
-/* NULL: in none. */
-static struct gone_list *list_of(struct sessions *s, const struct session *session)
-{
-	if (session->info != NULL)
-		return NULL;
-	return &s->gone[session->trusted ? GONE_TRUSTED : GONE_STRANGERS];
-}
-
-static void join_gone(struct sessions *s, struct session *session)
-{
-	struct gone_list *list = list_of(s, session);
-	if (list == NULL)
-		return;
-	DL_APPEND(list->head, session);
-	list->count++;
-}
-
-void sessions_come_back(struct sessions *s, struct session *session)
-{
-	struct gone_list *list = list_of(s, session);
-	if (list == NULL || session->prev == NULL)
-		return;
-	DL_DELETE(list->head, session);
-	list->count--;
-	session->prev = session->next = NULL;
-}
-
-static void forget(struct sessions *s, struct session *session)
-{
-	if (session->conn == NULL)
-		sessions_come_back(s, session);
-	if (s->walk == session)
-		s->walk = session->hh.next;
-	s->due -= session->due != 0;
-	s->trusted -= session->trusted && session->info == NULL;
-	HASH_DEL(s->by_ident, session);
-	free(session);
-}
-
 static void drop_old_name(struct sessions *s)
 {
 	struct old_name *o = s->old_names;
@@ -151,16 +66,11 @@ void sessions_free(struct sessions *s)
 {
 	struct session *session, *next;
 	HASH_ITER(hh, s->by_ident, session, next)
-		forget(s, session);
+		sessions_forget(s, session);
 	while (s->old_names != NULL)
 		drop_old_name(s);
 	assembly_free(s->assembly);
 	free(s);
-}
-
-static int by_age(const struct session *a, const struct session *b)
-{
-	return (a->since_ms > b->since_ms) - (a->since_ms < b->since_ms);
 }
 
 void sessions_remember(struct sessions *s, struct span ident, int64_t value, int64_t heard_ms)
@@ -173,7 +83,7 @@ void sessions_remember(struct sessions *s, struct span ident, int64_t value, int
 	session->reason = "not heard since the bridge has started";
 	session->trusted = true;
 	s->trusted++;
-	join_gone(s, session);
+	sessions_go(s, session);
 	events_remembered(&s->events, session, value);
 }
 
@@ -219,7 +129,7 @@ static void inform(struct sessions *s, struct session *session, bool again)
 		session_set_due(s, session, session->due | s->events.presence);
 	s->trusted += session->trusted && !known;
 	if (session->conn == NULL)
-		join_gone(s, session);
+		sessions_go(s, session);
 	else if (known != before)
 		conn_unit_changes(session->conn, known);
 	if (told && strcmp(name, session_topic(session)) != 0)
@@ -247,8 +157,7 @@ void sessions_use_units(struct sessions *s, const struct units *units, bool reje
 	s->trusted = 0;
 	HASH_ITER(hh, s->by_ident, session, next)
 		inform(s, session, again);
-	for (size_t kind = 0; kind < GONE_KINDS; kind++)
-		DL_SORT(s->gone[kind].head, by_age);
+	sessions_sort_gone(s);
 }
 
 /* --- on line, off line --- */
@@ -289,11 +198,11 @@ static void now_offline(struct sessions *s, struct session *session, const char 
 	stats_set(s->stats, STAT_UNITS, --s->online);
 	session->since_ms = s->now.unix_ms;
 	session->reason = reason;
-	join_gone(s, session);
+	sessions_go(s, session);
 	sessions_tell_presence(s, session);
 	events_offline(&s->events, session, reason, s->now);
 	if (s->gone[GONE_STRANGERS].count > STRANGERS_MOST)
-		forget(s, s->gone[GONE_STRANGERS].head);
+		sessions_forget(s, s->gone[GONE_STRANGERS].head);
 }
 
 void session_conn_ended(
@@ -316,32 +225,6 @@ void session_conn_ended(
 }
 
 /* --- time passes --- */
-
-static size_t memory_most(const struct sessions *s)
-{
-	size_t wanted = (size_t)s->config->units.remembered;
-	return wanted < s->memory_most ? wanted : s->memory_most;
-}
-
-bool sessions_remember_more(const struct sessions *s)
-{
-	return s->trusted < memory_most(s);
-}
-
-/* The one that has been gone longest, if it is to go; NULL: none is. */
-static struct session *outdated(struct sessions *s, struct moment now)
-{
-	struct session *oldest = s->gone[GONE_TRUSTED].head;
-	if (oldest == NULL)
-		return NULL;
-	if (oldest->since_ms < YEAR_2010_MS || oldest->since_ms > now.unix_ms)
-		oldest->since_ms = now.unix_ms; /* one of the two clocks was wrong: it counts from now */
-	int64_t away = now.unix_ms - oldest->since_ms;
-	size_t most = memory_most(s);
-	bool go = away > s->config->units.remember || s->trusted > most ||
-		  (s->trusted == most && away > CROWDED_MS);
-	return go ? oldest : NULL;
-}
 
 static void tell_untold(struct sessions *s, struct moment now)
 {
@@ -371,10 +254,10 @@ void sessions_tick(struct sessions *s, struct moment now)
 	struct session *session;
 	tell_untold(s, now);
 	tidy_parts(s, now);
-	for (unsigned n = 0; n < AT_ONCE && (session = outdated(s, now)) != NULL; n++) {
+	for (unsigned n = 0; n < AT_ONCE && (session = sessions_outdated(s, now)) != NULL; n++) {
 		if (!events_room(&s->events) || !events_forgotten(&s->events, session, now))
 			return; /* later */
-		forget(s, session);
+		sessions_forget(s, session);
 	}
 }
 

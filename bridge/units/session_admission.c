@@ -3,8 +3,7 @@
  *
  * Two connections may name the same unit: the newer one gets it, but at most once a second whatever they speak, for one of them
  * may lie. A datagram, whose sender proves nothing, never gets a unit that has spoken over TCP within TCP_KEEPS_MS, and who connects
- * gets it from a UDP peer at any time. The record
- * of the one that does not get it is taken and acknowledged all the same. */
+ * gets it from a UDP peer at any time. The record of the one that does not get it is taken and acknowledged all the same. */
 #include "bridge/units/session_private.h"
 
 #define TAKEOVER_EVERY_MS 1000
@@ -22,7 +21,8 @@ static bool is_name_of_another(const struct sessions *s, struct span ident)
 
 enum counter session_admission(const struct sessions *s, struct span ident)
 {
-	if (!sessions_admit(s, units_find(s->units, ident)) || is_name_of_another(s, ident))
+	bool stranger = units_find(s->units, ident) == NULL;
+	if ((stranger && s->reject_unknown) || is_name_of_another(s, ident))
 		return STAT_REFUSED_NOT_ADMITTED;
 	return conn_units(s->conn) >= s->config->limits.units_per_connection ? STAT_REFUSED_UNITS_PER_CONNECTION
 									     : STAT_COUNT;

@@ -3,7 +3,8 @@
  *   session_input      bytes -> frames -> records of the unit that speaks
  *   session_arrival    a unit comes on line, takes over, is trusted
  *   session_admission  may it? Answers only
- *   session            ident -> session; on line, off line, forgotten; what is to be told */
+ *   session            what all of them have in common: the units file, on line and off line, what is to be told
+ *   session_roster     ident -> session, on line or remembered; who has been gone longest */
 #ifndef T2M_SESSION_PRIVATE_H
 #define T2M_SESSION_PRIVATE_H
 
@@ -73,26 +74,38 @@ struct sessions {
 	bool later; /* its unit came too soon, or its address had its share: the frame is to be given once more */
 };
 
-/* --- session.c --- */
+/* --- session_roster.c --- */
 
 /* On line or remembered; NULL: neither. */
 struct session *sessions_find(struct sessions *s, struct span ident);
+/* NULL: no memory. */
 struct session *sessions_add(struct sessions *s, struct span ident);
-/* It comes on line: no longer among those that are gone. */
+/* It is off line, or what decides in which list it stands has changed: the last of those that are gone. */
+void sessions_go(struct sessions *s, struct session *session);
+/* It comes on line, or what decides in which list it stands is about to change: no longer among those that are gone. */
 void sessions_come_back(struct sessions *s, struct session *session);
+/* After many have joined: the one that has been gone longest is the first again. */
+void sessions_sort_gone(struct sessions *s);
+/* Frees it; it is off line, or all are freed. */
+void sessions_forget(struct sessions *s, struct session *session);
+/* The trusted one that has been gone longest, if it is to be forgotten; NULL: none is. When the clock was wrong as it went, it counts
+ * as gone from now on. */
+struct session *sessions_outdated(struct sessions *s, struct moment now);
+/* Is there a place in the memory of units for one more that is not in the units file? */
+bool sessions_remember_more(const struct sessions *s);
+
+/* --- session.c --- */
+
 /* Takes the session from its connection, which keeps no pointer to it. */
 void session_leave_conn(struct session *session);
 /* What the units file says of it. */
 void session_inform(struct sessions *s, struct session *session);
-bool sessions_admit(const struct sessions *s, const struct unit_info *info);
 /* One line about a stranger that comes or goes: not too many of them. */
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online);
 /* Listeners are told, now or later, whether it is on line. */
 void sessions_tell_presence(struct sessions *s, struct session *session);
 /* Listeners that are to tell of this unit later: `due` is all of them. */
 void session_set_due(struct sessions *s, struct session *session, unsigned due);
-/* Is there a place in the memory of units for one more that is not in the units file? */
-bool sessions_remember_more(const struct sessions *s);
 
 /* The connection ends (conn_ops): all its units are off line. Some may be forgotten. */
 void session_conn_ended(

@@ -41,7 +41,7 @@ static struct {
 	unsigned places_asked;
 	/* what the listener heard */
 	bool full, no_share, no_store;
-	unsigned records, replies, ready, offline, unknown, frames_in, frames_out, errors;
+	unsigned records, replies, ready, offline, unknown, frames_in, frames_out, errors, forgotten;
 	char ident[CODEC_IDENT_MAX + 1]; /* of the last record */
 	struct codec_unit unit;          /* as the codec saw it then */
 	const char *reason;              /* of the last that went off line */
@@ -278,6 +278,19 @@ static void on_unknown(void *ctx, const struct conn *conn, struct span head, str
 	world.unknown++;
 }
 
+static bool on_forgotten(void *ctx, struct session *session, struct moment now)
+{
+	(void)ctx;
+	(void)now;
+	assert_null(session->conn);
+	assert_true(session->trusted);
+	if (world.no_store)
+		return false;
+	world.forgotten++;
+	strcpy(world.ident, session->unit.ident);
+	return true;
+}
+
 static const struct unit_listener listener = {
 	.room = on_room,
 	.share = on_share,
@@ -287,6 +300,7 @@ static const struct unit_listener listener = {
 	.offline = on_offline,
 	.frame = on_frame,
 	.unknown = on_unknown,
+	.forgotten = on_forgotten,
 };
 
 /* --- the beginning and the end --- */
@@ -378,7 +392,7 @@ static void ends(struct conn *conn)
 }
 
 /* Where it is on line; NULL: nowhere. */
-static struct conn *place_of(const char *ident)
+static inline struct conn *place_of(const char *ident)
 {
 	struct session *session = session_find(world.sessions, span_text(ident));
 	return session != NULL ? session->conn : NULL;

@@ -1,4 +1,4 @@
-/* test_session: who comes on line, takes over, is a guest, is trusted; with connections and a clock of the test's own. */
+/* test_session: who comes on line, takes over, is a guest, has a place; with connections and a clock of the test's own. */
 #include "session_world.h"
 
 #define A "9000000001"
@@ -324,61 +324,6 @@ static void test_units_file_alone(void **state)
 	assert_int_equal(world.records, 2);
 }
 
-/* --- trust --- */
-
-static void crowd(void)
-{
-	struct conn *conn = calloc(50, sizeof(*conn));
-	assert_non_null(conn);
-	for (unsigned i = 0; i < 50; i++) {
-		char ident[16];
-		snprintf(ident, sizeof(ident), "80000000%02u", i);
-		conn[i] = connection(3, false);
-		says(&conn[i], ident);
-		assert_true(session_find(world.sessions, span_text(ident))->trusted);
-		ends(&conn[i]);
-	}
-	free(conn);
-}
-
-static void test_trust_is_earned(void **state)
-{
-	(void)state;
-	struct conn conn = connection(HOME, false);
-	crowd();
-	says(&conn, A);
-	const struct session *session = session_find(world.sessions, span_text(A));
-	assert_false(session->trusted);
-	for (unsigned i = 0; i < 20; i++) { /* much at once is one report */
-		pass(900);
-		says(&conn, A);
-	}
-	assert_int_equal(session->reports, 1);
-	pass(20000);
-	says(&conn, A);
-	pass(20000);
-	says(&conn, A);
-	pass(20000);
-	says(&conn, A);
-	assert_int_equal(session->reports, 4);
-	assert_false(session->trusted); /* two minutes have not passed */
-	pass(60000);
-	says(&conn, A);
-	assert_true(session->trusted);
-}
-
-static void test_units_file_is_trusted(void **state)
-{
-	(void)state;
-	struct conn conn = connection(HOME, false);
-	crowd();
-	use_units("[" A "]\nname = A\n", false);
-	says(&conn, A);
-	says(&conn, B);
-	assert_true(session_find(world.sessions, span_text(A))->trusted);
-	assert_false(session_find(world.sessions, span_text(B))->trusted);
-}
-
 /* --- input --- */
 
 static void test_what_nobody_recognises(void **state)
@@ -444,8 +389,6 @@ int main(void)
 		TEST(frames_of_an_address),
 		TEST(places),
 		TEST(units_file_alone),
-		TEST(trust_is_earned),
-		TEST(units_file_is_trusted),
 		TEST(what_nobody_recognises),
 		TEST(no_room_and_not_stored),
 		TEST(closed_is_not_heard),
