@@ -23,4 +23,16 @@ struct moment {
 	int64_t unix_ms, steady_ms;
 };
 
+/* Seconds since 1970, as ev_now gives them, in ms. */
+static inline int64_t clock_unix_ms(double unix_s)
+{
+	return (int64_t)(unix_s * 1000);
+}
+
+/* The moment of a turn of the loop: `unix_s` is what ev_now says. */
+static inline struct moment clock_moment(double unix_s)
+{
+	return (struct moment){clock_unix_ms(unix_s), clock_steady_ms()};
+}
+
 #endif

@@ -8,35 +8,22 @@
 #ifndef T2M_DOWNLINK_H
 #define T2M_DOWNLINK_H
 
-#include "bridge/base/clock.h"
+#include "bridge/base/route.h"
 #include "bridge/settings/config.h"
 #include "bridge/units/session.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/publish.h"
 
 struct downlink;
 
 struct downlink *downlink_open(
-	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats);
+	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats);
 void downlink_free(struct downlink *downlink);
+/* A unit that can be sent something gets what is held for it; when it answers, or goes off line, the request that waits ends. */
+const struct unit_listener *downlink_listener(struct downlink *downlink);
 
-struct downlink_request {
-	struct span topic, payload;
-	bool retained;
-	struct span response_topic, correlation; /* MQTT 5; with a NULL pointer when there are none */
-	int64_t expiry_s;                        /* MQTT 5 message expiry; -1: none */
-};
+/* A message on <prefix>/<ident>/cmd, a route_handler whose ctx is the struct downlink; other topics are ignored. */
+void downlink_message(void *downlink, const struct route_message *message, struct moment now);
 
-/* A message on <prefix>/<ident>/cmd; other topics are ignored. */
-void downlink_message(struct downlink *downlink, const struct downlink_request *request, struct moment now);
-
-/* A unit has come: what is held for it is sent. */
-void downlink_online(struct downlink *downlink, struct session *session, struct moment now);
-/* A unit has gone: what it has not answered ends. */
-void downlink_offline(
-	struct downlink *downlink, struct session *session, const char *reason, struct moment now);
-/* A unit has answered something. */
-void downlink_reply(struct downlink *downlink, struct session *session, const struct command_reply *reply,
-	struct moment now);
 /* Time passes: timeouts and expiries. */
 void downlink_tick(struct downlink *downlink, struct moment now);
 /* The bridge stops: everything that waits ends. */

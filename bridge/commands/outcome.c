@@ -12,7 +12,7 @@ static const struct {
 	const char *word;
 	enum counter counter; /* STAT_COUNT: none */
 	const char *more;     /* what the others of the last minute were */
-} table[OUTCOME_COUNT] = {
+} outcome_table[OUTCOME_COUNT] = {
 	[OUTCOME_HELD] = {"held", STAT_COUNT, "held"},
 	[OUTCOME_SENT] = {"sent", STAT_COMMANDS_SENT, "sent"},
 	[OUTCOME_ANSWERED] = {"answered", STAT_COMMANDS_ANSWERED, "answered"},
@@ -46,7 +46,8 @@ static unsigned one_if(bool there)
 	return there ? 1 : 0;
 }
 
-static bool publish(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
+static bool outcome_publish(
+	struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
 	uint8_t buf[24 * 1024];
 	struct writer out = writer_of(buf, sizeof(buf));
@@ -58,7 +59,7 @@ static bool publish(struct outcomes *all, const struct outcome_subject *s, struc
 	emit_pair_text(&e, "ident", span_text(s->ident));
 	if (id)
 		emit_pair_text(&e, "id", span_text(s->id));
-	emit_pair_text(&e, "status", span_text(table[o.status].word));
+	emit_pair_text(&e, "status", span_text(outcome_table[o.status].word));
 	if (name)
 		emit_pair_text(&e, "command", span_text(s->name));
 	if (frame)
@@ -78,7 +79,7 @@ static bool publish(struct outcomes *all, const struct outcome_subject *s, struc
 	emit_end(&e);
 	bool end = o.status > OUTCOME_SENT;
 	struct span none = span_of(NULL, 0);
-	return !out.full && uplink_reply(all->uplink, s->ident, s->topic, writer_span(&out),
+	return !out.full && publish_reply(all->publish, s->ident, s->topic, writer_span(&out),
 				    end ? s->response_topic : none, end ? s->correlation : none, now.unix_ms);
 }
 
@@ -99,7 +100,7 @@ static const char *shown_name(const struct outcome_subject *s)
 
 static void log_it(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
-	const char *word = table[o.status].word;
+	const char *word = outcome_table[o.status].word;
 	if (log_wants(LOG_LEVEL_DEBUG))
 		log_debug("command for unit %s: %s: frame %s%s%s", s->ident, word, log_bytes(s->frame).text,
 			o.reason ? ": " : "", o.reason ? o.reason : "");
@@ -115,31 +116,32 @@ bool outcome_room(const struct outcomes *all, struct moment now)
 	return now.steady_ms - all->flood_since_ms >= FLOOD_MS || all->flood < FLOOD_MOST;
 }
 
-/* Is it one too many of those that no unit takes? */
-static bool is_flood(struct outcomes *all, const struct outcome_subject *s, struct moment now)
+/* Counts a request that no unit on line takes. False: it is one too many in these seconds. */
+static bool count_fresh(struct outcomes *all, const struct outcome_subject *s, struct moment now)
 {
 	if (!s->fresh)
-		return false;
+		return true;
 	if (now.steady_ms - all->flood_since_ms >= FLOOD_MS) {
 		all->flood_since_ms = now.steady_ms;
 		all->flood = 0;
 	}
-	return all->flood++ >= FLOOD_MOST;
+	return all->flood++ < FLOOD_MOST;
 }
 
 void outcome_tell(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
-	if (table[o.status].counter != STAT_COUNT)
-		stats_add(all->stats, table[o.status].counter, 1);
+	if (outcome_table[o.status].counter != STAT_COUNT)
+		stats_add(all->stats, outcome_table[o.status].counter, 1);
 	log_it(all, s, o, now);
-	if (is_flood(all, s, now)) {
+	if (!count_fresh(all, s, now)) {
 		stats_add(all->stats, STAT_COMMANDS_UNTOLD, 1);
 		if (log_limit_take(&all->untold, 1, now.steady_ms))
 			log_warning(
 				"more than %d commands in %d s were rejected or had no unit: the others get no "
 				"reply (counter commands.untold)",
 				FLOOD_MOST, FLOOD_MS / 1000);
-	} else if (!publish(all, s, o, now) && log_limit_take(&all->lost, LINES_A_MINUTE, now.steady_ms)) {
+	} else if (!outcome_publish(all, s, o, now) &&
+		   log_limit_take(&all->lost, LINES_A_MINUTE, now.steady_ms)) {
 		log_error("the reply to a command for unit %s is lost: no room in the outbox", s->ident);
 	}
 }
@@ -150,7 +152,7 @@ void outcome_tick(struct outcomes *all, struct moment now)
 		uint64_t more = log_limit_rest(&all->lines[i], now.steady_ms);
 		if (more > 0)
 			log_notice("and %llu more commands were %s in the last minute",
-				(unsigned long long)more, table[i].more);
+				(unsigned long long)more, outcome_table[i].more);
 	}
 	uint64_t lost = log_limit_rest(&all->lost, now.steady_ms);
 	if (lost > 0)

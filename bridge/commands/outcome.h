@@ -1,5 +1,5 @@
 /* outcome: what became of a command -> cmd/reply, the response topic, a counter, the log.
- * May use: uplink, stats, log. May not: know units, MQTT, the clock.
+ * May use: publish, stats, log. May not: know units, MQTT, the clock.
  *
  * Each end of a command is one line at level notice: unit, command, what became of it. Nothing that the command carries
  * stands there (it may be a password); the frame does at level debug. When there are too many of a kind, one line a
@@ -9,7 +9,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/publish.h"
 
 /* The first two are no ends. */
 enum outcome_status {
@@ -42,7 +42,7 @@ struct outcome_subject {
 };
 
 struct outcomes {
-	struct uplink *uplink;
+	struct publish *publish;
 	struct stats *stats;
 	struct log_limit lines[OUTCOME_COUNT], lost, untold;
 	int64_t flood_since_ms; /* requests that no unit on line has taken, in the seconds since then */

@@ -19,7 +19,7 @@ struct unit {
 };
 
 struct decoder {
-	const struct emit_format *format;
+	struct telemetry_keys keys; /* of the format to write */
 	struct codec_options options;
 	struct codec_sink sink;
 	struct codec_stream stream;
@@ -28,9 +28,11 @@ struct decoder {
 	struct assembly *assembly;
 	const char *file;
 	unsigned long line; /* 0: a raw capture */
+	struct span in;     /* the bytes at hand */
+	bool any;           /* there was a frame in them */
 	size_t offset;      /* of the buffer in the capture */
 	bool failed;
-	uint8_t in[BUFFER], out[1 << 16];
+	uint8_t buf[BUFFER], out[1 << 16];
 };
 
 static struct codec_unit *on_identify(void *ctx, struct span ident)
@@ -53,10 +55,9 @@ static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct decoder *d = ctx;
 	struct writer w = writer_of(d->out, sizeof(d->out));
-	struct emitter e = emitter_of(d->format, &w);
 	telemetry_set_text(t, TM_PROTOCOL_ID, span_text(d->stream.codec->name));
-	telemetry_emit(t, &e);
-	if (d->format == &emit_json)
+	telemetry_emit(t, &d->keys, &w);
+	if (d->keys.format == &emit_json)
 		writer_u8(&w, '\n');
 	fwrite(w.ptr, 1, w.len, stdout);
 	return true;
@@ -96,31 +97,28 @@ static void complain(struct decoder *d, enum codec_status status, size_t at, str
 	fprintf(stderr, bytes.len > 80 ? "...\n" : "\n");
 }
 
+static void on_frame(void *ctx, enum codec_status status, struct span frame)
+{
+	struct decoder *d = ctx;
+	assembly_settle(d->assembly, status);
+	if (status != CODEC_OK && status != CODEC_FRAGMENT)
+		complain(d, status, (size_t)(frame.ptr - d->in.ptr), frame);
+	d->any = true;
+}
+
 /* Returns how many bytes are used up. */
 static size_t feed(struct decoder *d, struct span in, bool final)
 {
-	size_t used = 0;
-	bool any = false;
+	enum codec_status end;
+	d->in = in;
+	d->any = false;
 	d->stream.link.quiet_ms = final ? CODEC_QUIET_FINAL : 0;
-	while (used < in.len) {
-		struct frame f;
-		struct span rest = span_after(in, used);
-		enum codec_status status = codec_next(&d->stream, rest, &f);
-		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
-			if (final && !any)
-				complain(d, CODEC_NOT_MINE, used, rest);
-			return final ? in.len : used + f.skip;
-		}
-		struct span frame = span_part(rest, f.skip, f.len);
-		if (status == CODEC_OK)
-			status = codec_decode(&d->stream, frame, &d->scratch, &d->sink);
-		assembly_settle(d->assembly, status);
-		if (status != CODEC_OK && status != CODEC_FRAGMENT)
-			complain(d, status, used + f.skip, frame);
-		any = true;
-		used += f.skip + f.len;
-	}
-	return used;
+	size_t used = codec_each(&d->stream, in, &d->scratch, &d->sink, on_frame, &end);
+	if (!final)
+		return used;
+	if (in.len > 0 && !d->any)
+		complain(d, CODEC_NOT_MINE, 0, in);
+	return in.len;
 }
 
 static void new_stream(struct decoder *d)
@@ -135,21 +133,21 @@ static void decode_raw(struct decoder *d, FILE *f)
 {
 	size_t len = 0, n;
 	new_stream(d);
-	while ((n = fread(d->in + len, 1, sizeof(d->in) - len, f)) > 0) {
+	while ((n = fread(d->buf + len, 1, sizeof(d->buf) - len, f)) > 0) {
 		len += n;
-		size_t used = feed(d, span_of(d->in, len), false);
-		if (used == 0 && len == sizeof(d->in)) /* a megabyte of what nobody knows */
+		size_t used = feed(d, span_of(d->buf, len), false);
+		if (used == 0 && len == sizeof(d->buf)) /* a megabyte of what nobody knows */
 			used = len / 2;
-		memmove(d->in, d->in + used, len - used);
+		memmove(d->buf, d->buf + used, len - used);
 		len -= used;
 		d->offset += used;
 	}
 	if (len > 0 && d->stream.codec == NULL)
-		complain(d, CODEC_NOT_MINE, 0, span_of(d->in, len));
+		complain(d, CODEC_NOT_MINE, 0, span_of(d->buf, len));
 	else
 		while (len > 0) {
-			size_t used = feed(d, span_of(d->in, len), true);
-			memmove(d->in, d->in + used, len - used);
+			size_t used = feed(d, span_of(d->buf, len), true);
+			memmove(d->buf, d->buf + used, len - used);
 			len -= used;
 			d->offset += used;
 		}
@@ -225,6 +223,7 @@ static int read_arguments(int argc, char **argv, struct decoder *d, struct argum
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
+	const struct emit_format *format = &emit_json;
 	for (int c; (c = getopt_long(argc, argv, "hV", longs, NULL)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, 0);
@@ -234,8 +233,8 @@ static int read_arguments(int argc, char **argv, struct decoder *d, struct argum
 			return usage(stderr, 1);
 		out->raw |= c == RAW;
 		out->ident = c == IDENT ? optarg : out->ident;
-		d->format = c == FORMAT ? emit_format_find(optarg) : d->format;
-		if (d->format == NULL) {
+		format = c == FORMAT ? emit_format_find(optarg) : format;
+		if (format == NULL) {
 			fprintf(stderr, "--format %s is not allowed; allowed: json or msgpack\n", optarg);
 			return 1;
 		}
@@ -245,6 +244,7 @@ static int read_arguments(int argc, char **argv, struct decoder *d, struct argum
 			CODEC_IDENT_MAX);
 		return 1;
 	}
+	telemetry_keys_make(&d->keys, format);
 	return -1;
 }
 
@@ -274,7 +274,6 @@ int main(int argc, char **argv)
 	struct arguments args = {NULL, false};
 	if (d == NULL)
 		abort();
-	d->format = &emit_json;
 	d->options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
 	d->sink = (struct codec_sink){d, on_identify, on_record, NULL, on_reply, on_part, on_send};
 	int rc = read_arguments(argc, argv, d, &args);

@@ -30,8 +30,8 @@ struct flush {
  * gives no thread, it is done here. */
 bool flush_begin(struct flush *f, int fd, const struct flush_mark *mark);
 /* True, once for each that has begun, when it has ended: *error is 0 or errno. */
-bool flush_ended(struct flush *f, int *error);
-/* Waits for the end of the one under way, if there is one; flush_ended tells it all the same. */
+bool flush_collect(struct flush *f, int *error);
+/* Waits for the end of the one under way, if there is one; flush_collect tells it all the same. */
 void flush_wait(struct flush *f);
 
 #endif

@@ -133,7 +133,7 @@ void lanes_passed(struct lanes *l, uint64_t order, uint64_t number, int64_t now_
 	set_state(l, lane, LANE_OPEN);
 }
 
-static bool may_try(struct lanes *l, int64_t now_ms)
+static bool take_token(struct lanes *l, int64_t now_ms)
 {
 	int64_t more = (now_ms - l->tokens_ms) * TRIES_PER_SECOND / 1000;
 	if (more > 0) {
@@ -146,7 +146,7 @@ static bool may_try(struct lanes *l, int64_t now_ms)
 	return true;
 }
 
-struct lane *lanes_due(struct lanes *l, int64_t now_ms)
+struct lane *lanes_try(struct lanes *l, int64_t now_ms)
 {
 	if (l->count == 0 || now_ms < l->scan_from_ms)
 		return NULL;
@@ -154,7 +154,7 @@ struct lane *lanes_due(struct lanes *l, int64_t now_ms)
 	for (size_t n = 0; n < most; n++) {
 		struct lane *lane = &l->slot[l->scan];
 		if (lane->state == LANE_WAITS && lane->due_ms <= now_ms) {
-			if (!may_try(l, now_ms))
+			if (!take_token(l, now_ms))
 				break;
 			l->scan = (l->scan + 1) & (l->size - 1);
 			lane->state = LANE_TRIED;
@@ -166,7 +166,7 @@ struct lane *lanes_due(struct lanes *l, int64_t now_ms)
 	return NULL;
 }
 
-bool lanes_sweep(struct lanes *l, uint64_t *from)
+bool lanes_begin_sweep(struct lanes *l, uint64_t *from)
 {
 	if (l->open == 0)
 		return false;
@@ -183,7 +183,7 @@ bool lanes_sweep(struct lanes *l, uint64_t *from)
 	return true;
 }
 
-void lanes_swept(struct lanes *l)
+void lanes_end_sweep(struct lanes *l)
 {
 	for (size_t i = 0; i < l->size;) {
 		if (l->slot[i].state == LANE_SWEPT)
@@ -207,5 +207,5 @@ void lanes_rewind(struct lanes *l, int64_t now_ms)
 			lane->due_ms = now_ms;
 	}
 	l->eager = false;
-	lanes_swept(l);
+	lanes_end_sweep(l);
 }

@@ -46,11 +46,11 @@ bool lanes_refused(struct lanes *l, uint64_t order, uint64_t number, bool closes
 /* A message of this order was taken or set aside. */
 void lanes_passed(struct lanes *l, uint64_t order, uint64_t number, int64_t now_ms);
 /* One that may be tried now; NULL: none, for now. It is LANE_TRIED from then on. */
-struct lane *lanes_due(struct lanes *l, int64_t now_ms);
+struct lane *lanes_try(struct lanes *l, int64_t now_ms);
 /* The next sweep begins: those that passed take part; the lowest number behind which it must begin. False: there are none. */
-bool lanes_sweep(struct lanes *l, uint64_t *from);
+bool lanes_begin_sweep(struct lanes *l, uint64_t *from);
 /* The sweep is through: they are like all others again. */
-void lanes_swept(struct lanes *l);
+void lanes_end_sweep(struct lanes *l);
 /* The connection broke: what was on its way is not; all is looked at from the oldest message again. */
 void lanes_rewind(struct lanes *l, int64_t now_ms);
 

@@ -46,8 +46,8 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	hash_new_key(o->order_key);
 	bool ok = o->ring != NULL;
 	if (ok && *options->path != '\0') {
-		const struct store_options store = {options->path, options->size, outbox_memory_most(o),
-			(enum store_sync)options->sync, (enum store_damaged)options->damaged};
+		const struct store_options store = {
+			options->path, options->size, outbox_memory_most(o), options->sync, options->damaged};
 		o->store = store_open(&store, why, why_size);
 		ok = o->store != NULL;
 		if (ok && !store_order_key(o->store, o->order_key))
@@ -130,14 +130,14 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 	o->seqnum++;
 	if (o->store == NULL && m.memory_key.len > 0)
 		outbox_memory_put(&o->memory, &m, outbox_memory_most(o));
-	sending_put(&o->sending, m.seqnum, m.order, outbox_count(o));
+	send_order_put(&o->sending.order, (struct send_message){m.seqnum, m.order}, outbox_count(o));
 	o->full = !outbox_room(o);
 	return m.seqnum;
 }
 
 /* --- stored --- */
 
-static void complain(struct outbox *o)
+static void tell_of_trouble(struct outbox *o)
 {
 	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
 	if (trouble == NULL)
@@ -153,7 +153,7 @@ static void complain(struct outbox *o)
 /* What became of the flush, if one has ended. */
 static void take_flushed(struct outbox *o)
 {
-	if (!store_flushed(o->store, &o->flush_trouble))
+	if (!store_collect_flush(o->store, &o->flush_trouble))
 		return;
 	o->unflushed |= o->flush_trouble != NULL; /* again */
 }
@@ -200,7 +200,7 @@ bool outbox_sync(struct outbox *o)
 	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
 		write_turn(o, now);
 	flush_in_time(o, now);
-	complain(o);
+	tell_of_trouble(o);
 	o->full = !outbox_room(o);
 	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
 }
@@ -219,7 +219,8 @@ int64_t outbox_flush_in_ms(const struct outbox *o)
 static void settle_retain(struct outbox *o, struct outbox_message *m)
 {
 	int64_t newest;
-	if (!m->retain || !m->retain_if_newest || sending_is_last(&o->sending, m->seqnum, m->order))
+	const struct send_message sent = {m->seqnum, m->order};
+	if (!m->retain || !m->retain_if_newest || send_order_is_last(&o->sending.order, sent))
 		return;
 	if (outbox_recall(o, m->memory_key, &newest) && newest > m->memory_value)
 		m->retain = false;
@@ -238,7 +239,7 @@ bool outbox_next(struct outbox *o, struct outbox_message *out)
 
 bool outbox_more(const struct outbox *o)
 {
-	return o->sending.more;
+	return o->sending.order.more;
 }
 
 void outbox_postpone(struct outbox *o, int64_t ms)
@@ -264,8 +265,7 @@ void outbox_refused(struct outbox *o, uint64_t seqnum, uint64_t order, bool clos
 
 size_t outbox_held(const struct outbox *o)
 {
-	const struct sending *s = &o->sending;
-	return s->held > s->lanes.count ? s->held : s->lanes.count;
+	return send_order_held(&o->sending.order);
 }
 
 bool outbox_topic(struct outbox *o, uint64_t seqnum, char *out, size_t size)
@@ -334,7 +334,7 @@ size_t outbox_memory_most(const struct outbox *o)
 }
 
 /* What the store does not know yet. */
-static void learn(struct outbox *o)
+static void learn_memory(struct outbox *o)
 {
 	struct outbox_message m;
 	for (; ring_next(o->ring, o->learnt, &m); o->learnt = m.seqnum)
@@ -346,7 +346,7 @@ bool outbox_recall(struct outbox *o, struct span key, int64_t *value)
 {
 	int64_t put_ms;
 	if (o->store != NULL && ring_count(o->ring) > 0)
-		learn(o);
+		learn_memory(o);
 	if (outbox_memory_get(&o->memory, key, value))
 		return *value != MESSAGE_FORGET;
 	return o->store != NULL && store_recall(o->store, key, value, &put_ms);

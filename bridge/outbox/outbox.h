@@ -11,20 +11,9 @@
 #define T2M_OUTBOX_H
 
 #include "bridge/outbox/message.h"
+#include "bridge/outbox/outbox_options.h"
 
 struct outbox;
-
-enum outbox_sync { OUTBOX_SYNC_ALWAYS = 0, OUTBOX_SYNC_INTERVAL, OUTBOX_SYNC_NEVER };
-/* What becomes of a damaged outbox: moved aside, so that the bridge stands again, or the start is refused. */
-enum outbox_damaged { OUTBOX_DAMAGED_ASIDE = 0, OUTBOX_DAMAGED_REFUSE };
-
-struct outbox_options {
-	const char *path; /* a directory; "": in memory only */
-	size_t size;      /* at most so many bytes wait */
-	enum outbox_sync sync;
-	int64_t sync_interval_ms;
-	enum outbox_damaged damaged;
-};
 
 /* NULL: `why` says what is wrong and what to do. */
 struct outbox *outbox_open(const struct outbox_options *options, char *why, size_t why_size);

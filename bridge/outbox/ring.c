@@ -103,7 +103,7 @@ bool ring_put(struct outbox_ring *o, const struct outbox_message *m)
 }
 
 /* Moves to the first entry with this number or a later one, from the hint when it is not behind. */
-static bool seek(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
+static bool seek_entry(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
 {
 	bool usable = c->chunk != NULL && c->offset < c->chunk->used && entry_at(c)->seqnum <= seqnum;
 	if (!usable)
@@ -125,7 +125,7 @@ static bool seek(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
 
 bool ring_next(struct outbox_ring *o, uint64_t after, struct outbox_message *out)
 {
-	for (uint64_t from = after + 1; seek(o, &o->next, from); from++) {
+	for (uint64_t from = after + 1; seek_entry(o, &o->next, from); from++) {
 		struct entry *e = entry_at(&o->next);
 		from = e->seqnum;
 		if (e->done)
@@ -156,7 +156,7 @@ static void drop_empty_chunks(struct outbox_ring *o)
 
 void ring_done(struct outbox_ring *o, uint64_t seqnum)
 {
-	if (!seek(o, &o->done, seqnum))
+	if (!seek_entry(o, &o->done, seqnum))
 		return;
 	struct entry *e = entry_at(&o->done);
 	if (e->seqnum != seqnum || e->done)

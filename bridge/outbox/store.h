@@ -5,22 +5,22 @@
  * flush. What LMDB opens has been examined before; when its file is taken away or cut while it runs, that is noticed,
  * and no reading of it ends the process.
  *
- * Files: store.c opens and reads, store_write.c writes, store_open.c decides what is opened and moves aside what is damaged,
- * store_sync.c makes safe, store_aside.c keeps what the broker can never take, store_tools.c is for people. */
+ * Files, from the bottom up (see store_private.h): store_guard.c works on what LMDB has mapped, store_room.c makes room,
+ * store_read.c reads, store_memory.c remembers values under keys, store_sync.c makes safe, store_env.c opens LMDB, store_write.c
+ * writes, store_open.c decides what is opened and moves aside what is damaged, store.c opens, closes and does a turn. Beside them
+ * store_aside.c keeps what the broker can never take, and store_tools.c is for people. */
 #ifndef T2M_STORE_H
 #define T2M_STORE_H
 
 #include "bridge/base/hash.h"
+#include "bridge/outbox/outbox_options.h"
 #include "bridge/outbox/ring.h"
 
-enum store_sync { STORE_SYNC_ALWAYS = 0, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
-enum store_damaged { STORE_DAMAGED_ASIDE = 0, STORE_DAMAGED_REFUSE };
-
 struct store_options {
-	const char *path;
+	const char *path;         /* copied */
 	size_t size, memory_most; /* bytes of messages; keys that are remembered */
-	enum store_sync sync;
-	enum store_damaged damaged;
+	enum outbox_sync sync;
+	enum outbox_damaged damaged;
 };
 
 struct store;
@@ -60,18 +60,18 @@ bool store_room(const struct store *store, size_t bytes);
 /* NULL, or what the disk said when it had no more room; it is asked again by store_watch. */
 const char *store_tight(struct store *store);
 
-/* For STORE_SYNC_INTERVAL: begins to make safe all that was written, beside the loop. False: not now, try again. */
+/* For OUTBOX_SYNC_INTERVAL: begins to make safe all that was written, beside the loop. False: not now, try again. */
 bool store_flush(struct store *store);
 /* So much was written since the last flush that it should not wait. */
 bool store_flush_due(const struct store *store);
 /* True, once, when it has ended: *why is NULL, or what the disk said. */
-bool store_flushed(struct store *store, const char **why);
+bool store_collect_flush(struct store *store, const char **why);
 
 /* The first message behind `after` that is not done, or exactly number `seqnum`. Spans are valid until the next call. */
 bool store_next(struct store *store, uint64_t after, struct outbox_message *out);
 bool store_get(struct store *store, uint64_t seqnum, struct outbox_message *out);
 /* False: the disk does not let it be read now; that nothing is found says nothing then. */
-bool store_readable(struct store *store);
+bool store_try_reading(struct store *store);
 /* No more reading for now. */
 void store_rest(struct store *store);
 

@@ -1,5 +1,5 @@
 /* store_check: reads the file of the store by itself and says in words what is damaged, before LMDB maps it.
- * May use: the C library, store_meta, message. May not: use LMDB, write.
+ * May use: the C library, store_meta, refused. May not: use LMDB, write.
  *
  * LMDB trusts its file: a damaged one makes it read and write where it must not. What this room finds fine, LMDB can
  * open. Only pread is used, and every offset is checked, so the file may even change meanwhile.
@@ -9,34 +9,23 @@
 #ifndef T2M_STORE_CHECK_H
 #define T2M_STORE_CHECK_H
 
-#include "codecs/record/bytes.h"
+#include "bridge/outbox/refused.h"
 #include "bridge/outbox/store_meta.h"
 
 #define STORE_SHOWN 5
-
-/* What was set aside last: for people. */
-struct store_shown {
-	int64_t when_ms;
-	int reason; /* a code of reason.h */
-	uint64_t number;
-	size_t bytes;    /* of its payload */
-	char topic[100]; /* cut when it is longer */
-};
 
 struct store_findings {
 	char why[200];          /* when it is not fine */
 	size_t messages, bytes; /* of the messages as packed */
 	uint64_t first, last;   /* numbers of messages; 0: none */
 	int64_t first_put_ms;
-	uint64_t last_seqnum;                  /* as remembered */
-	int64_t last_bytes;                    /* the same */
-	size_t remembered, special, refused;   /* special: what the store keeps there for itself */
-	uint64_t dropped;                      /* of what was set aside, for want of room */
-	struct store_shown shown[STORE_SHOWN]; /* number `n` of those set aside is in place n % STORE_SHOWN */
+	uint64_t last_seqnum;                    /* as remembered */
+	int64_t last_bytes;                      /* the same */
+	size_t remembered, special, refused;     /* special: what the store keeps there for itself */
+	uint64_t dropped;                        /* of what was set aside, for want of room */
+	struct refused_shown shown[STORE_SHOWN]; /* number `n` of those set aside is in place n % STORE_SHOWN */
 };
 
-/* One of those set aside, from the first bytes of what is stored of it (store_tools.c). */
-void store_read_shown(struct span data, size_t size, struct store_shown *to);
 /* Walks this state: all of it, or (quick) only what leads to the counts. */
 enum store_condition store_check(int fd, const struct store_meta *meta, bool quick, struct store_findings *out);
 

@@ -32,7 +32,7 @@ static bool is_after_power_cut(const struct store_mark *mark)
 }
 
 /* After a power cut the state that was made safe; else the newest one, and no other: the one before it lacks messages. */
-static enum store_condition choose(
+static enum store_condition choose_state(
 	const char *path, int fd, struct store_meta *state, bool *back, struct store_findings *found)
 {
 	struct store_mark mark;
@@ -60,7 +60,7 @@ enum store_condition store_examine(
 		snprintf(found->why, sizeof(found->why), "%s: %s", STORE_FILE, strerror(errno));
 		return in_the_way ? STORE_DAMAGED : STORE_ERROR;
 	}
-	enum store_condition c = choose(path, fd, state, back, found);
+	enum store_condition c = choose_state(path, fd, state, back, found);
 	close(fd);
 	return c;
 }
@@ -89,7 +89,7 @@ static void how_many(const struct store *s, char *out, size_t size)
 		close(fd);
 }
 
-static bool set_aside(struct store *s, const char *what)
+static bool set_directory_aside(struct store *s, const char *what)
 {
 	char aside[STORE_PATH_MAX + 40], lost[60];
 	how_many(s, lost, sizeof(lost));
@@ -146,7 +146,7 @@ static bool put_back(struct store *s, const struct store_meta *state)
 static bool open_here(struct store *s, bool new_numbers)
 {
 	struct stat st;
-	int fd, rc = store_guarded(s, store_open_env, NULL);
+	int fd, rc = store_open_env(s);
 	if (rc == 0 && mdb_env_get_fd(s->env, &fd) == 0 && fstat(fd, &st) == 0)
 		s->file_pages = (size_t)st.st_size / s->page_size;
 	s->lost = s->away = false;
@@ -158,7 +158,7 @@ static bool open_here(struct store *s, bool new_numbers)
 		rc = store_first_mark(s);
 	if (rc == 0 && new_numbers) {
 		jump(s);
-		rc = store_guarded(s, store_write_last, NULL);
+		rc = store_write_last(s);
 		if (store_is_full(rc))
 			rc = 0; /* the next message tells it */
 	}
@@ -179,7 +179,7 @@ bool store_bring_up(struct store *s, bool start)
 	struct store_meta state;
 	struct store_findings found;
 	bool back, new_numbers = false;
-	if (s->options.damaged == STORE_DAMAGED_ASIDE)
+	if (s->options.damaged == OUTBOX_DAMAGED_ASIDE)
 		store_dir_clear(s->path, STORE_MARK_FILE);
 	enum store_condition c = store_examine(s->path, &state, &back, &found);
 	if (c == STORE_ERROR) {
@@ -187,9 +187,9 @@ bool store_bring_up(struct store *s, bool start)
 		return false;
 	}
 	if (c == STORE_DAMAGED) {
-		if (s->options.damaged == STORE_DAMAGED_REFUSE)
+		if (s->options.damaged == OUTBOX_DAMAGED_REFUSE)
 			return refuse(s, found.why);
-		if (!set_aside(s, found.why))
+		if (!set_directory_aside(s, found.why))
 			return false;
 		found = (struct store_findings){0};
 		new_numbers = start;
@@ -280,7 +280,7 @@ static bool carry_over(struct store *s)
 
 static bool lock_again(struct store *s)
 {
-	bool displace = s->options.damaged == STORE_DAMAGED_ASIDE;
+	bool displace = s->options.damaged == OUTBOX_DAMAGED_ASIDE;
 	if (store_dir_has(s->path, STORE_LOCK_FILE, s->lock))
 		return true;
 	int fd = store_dir_make(s->path, displace, s->why, sizeof(s->why))

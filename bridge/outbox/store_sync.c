@@ -7,7 +7,7 @@
 
 #define DUE_PAGES_MOST 16384u /* more are not written between two flushes: what is held costs disk */
 
-static int hold(struct store *s, void *arg)
+static int hold_state(struct store *s, void *arg)
 {
 	MDB_txn **txn = arg;
 	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, txn);
@@ -16,7 +16,7 @@ static int hold(struct store *s, void *arg)
 	return rc;
 }
 
-static void let_go(MDB_txn **txn)
+static void let_go_of(MDB_txn **txn)
 {
 	if (*txn != NULL)
 		mdb_txn_abort(*txn);
@@ -25,8 +25,8 @@ static void let_go(MDB_txn **txn)
 
 void store_let_go(struct store *s)
 {
-	let_go(&s->safe);
-	let_go(&s->flushing);
+	let_go_of(&s->safe);
+	let_go_of(&s->flushing);
 }
 
 /* The mark of the newest state. 0 or errno. */
@@ -60,7 +60,7 @@ int store_first_mark(struct store *s)
 {
 	s->flushed_page = s->last_page;
 	s->flush_wanted = false;
-	if (s->options.sync != STORE_SYNC_INTERVAL) {
+	if (s->options.sync != OUTBOX_SYNC_INTERVAL) {
 		if (store_mark_remove(s->path))
 			store_dir_sync(s->path);
 		return 0;
@@ -73,7 +73,7 @@ int store_first_mark(struct store *s)
 	store_dir_sync(s->path);
 	int rc = mdb_env_sync(s->env, 1);
 	if (rc == 0)
-		rc = store_guarded(s, hold, &s->safe);
+		rc = store_guarded(s, hold_state, &s->safe);
 	return rc == 0 ? write_mark(s, false) : rc;
 }
 
@@ -92,8 +92,8 @@ bool store_flush(struct store *s)
 	if (s->mark_fd < 0 && store_first_mark(s) != 0)
 		return false;
 	if (s->mark_fd >= 0 &&
-		(store_guarded(s, hold, &s->flushing) != 0 || next_mark(s, false, &offset) != 0)) {
-		let_go(&s->flushing);
+		(store_guarded(s, hold_state, &s->flushing) != 0 || next_mark(s, false, &offset) != 0)) {
+		let_go_of(&s->flushing);
 		return false;
 	}
 	s->flushed_page = s->last_page;
@@ -109,21 +109,21 @@ static size_t due_pages(const struct store *s)
 
 bool store_flush_due(const struct store *s)
 {
-	return s->options.sync == STORE_SYNC_INTERVAL &&
+	return s->options.sync == OUTBOX_SYNC_INTERVAL &&
 	       (s->flush_wanted || s->last_page > s->flushed_page + due_pages(s));
 }
 
-bool store_flushed(struct store *s, const char **why)
+bool store_collect_flush(struct store *s, const char **why)
 {
 	int error;
-	if (!flush_ended(&s->flush, &error))
+	if (!flush_collect(&s->flush, &error))
 		return false;
 	*why = error != 0 ? strerror(error) : NULL;
 	if (error == 0 && s->flushing != NULL) {
-		let_go(&s->safe);
+		let_go_of(&s->safe);
 		s->safe = s->flushing;
 		s->flushing = NULL;
 	}
-	let_go(&s->flushing);
+	let_go_of(&s->flushing);
 	return true;
 }

@@ -51,7 +51,7 @@ static void print_refused(const struct store_findings *found)
 	if (found->dropped > 0)
 		printf("set aside and deleted for want of room: %llu\n", (unsigned long long)found->dropped);
 	for (size_t n = found->refused; n > 0 && n + STORE_SHOWN > found->refused; n--) {
-		const struct store_shown *s = &found->shown[(n - 1) % STORE_SHOWN];
+		const struct refused_shown *s = &found->shown[(n - 1) % STORE_SHOWN];
 		char when[40], why[80];
 		if (s->number == 0) /* a busy bridge was asked for the counts only */
 			return;
@@ -60,26 +60,6 @@ static void print_refused(const struct store_findings *found)
 		printf("set aside: %s, number %llu, %zu bytes for %s: %s\n", when,
 			(unsigned long long)s->number, s->bytes, log_bytes(span_text(s->topic)).text, why);
 	}
-}
-
-void store_read_shown(struct span data, size_t size, struct store_shown *to)
-{
-	int64_t head[3]; /* when, why, its number */
-	struct message_head message;
-	if (data.len < sizeof(head) + sizeof(message))
-		return;
-	memcpy(head, data.ptr, sizeof(head));
-	memcpy(&message, data.ptr + sizeof(head), sizeof(message));
-	size_t before =
-		sizeof(head) + sizeof(message) + message.topic + message.correlation + message.memory_key;
-	*to = (struct store_shown){.when_ms = head[0],
-		.reason = (int)head[1],
-		.number = (uint64_t)head[2],
-		.bytes = size > before ? size - before : 0};
-	struct span topic = span_after(data, sizeof(head) + sizeof(message));
-	size_t len = message.topic < topic.len ? message.topic : topic.len;
-	len = len < sizeof(to->topic) ? len : sizeof(to->topic) - 1;
-	memcpy(to->topic, topic.ptr, len);
 }
 
 int store_print_status(const char *path)

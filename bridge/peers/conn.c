@@ -14,7 +14,7 @@
 
 struct moment conns_now(struct conns *conns)
 {
-	return (struct moment){(int64_t)(ev_now(conns->loop) * 1000), clock_steady_ms()};
+	return clock_moment(ev_now(conns->loop));
 }
 
 /* --- lines --- */

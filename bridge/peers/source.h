@@ -46,7 +46,7 @@ struct source {
 	struct share fresh, conns, units;      /* connections without and with a unit, and strangers' units */
 	struct conn *fresh_conns, *unit_conns; /* the same connections, the oldest first */
 	struct bucket trusted;                 /* units that are trusted by now; over TCP */
-	uint64_t stored, stored_epoch;         /* bytes that came into the outbox: see uplink.c */
+	uint64_t stored, stored_epoch;         /* bytes that came into the outbox: see publish.c */
 	struct source *prev, *next;            /* those without connections, the longest first */
 	UT_hash_handle hh;
 };

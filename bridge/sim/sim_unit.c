@@ -1,6 +1,8 @@
 /* sim_unit: see sim_unit.h. */
 #include "bridge/sim/sim_unit.h"
 
+#include "bridge/base/backoff.h"
+
 #include <errno.h>
 #include <math.h>
 #include <netinet/tcp.h>
@@ -51,7 +53,7 @@ static void lost(struct sim_unit *u)
 	if (u->dead)
 		return;
 	s->counts.lost++;
-	ev_timer_set(&u->retry, s->reconnect * (0.5 + drand48()), 0.);
+	ev_timer_set(&u->retry, backoff_jitter(s->reconnect), 0.);
 	ev_timer_start(s->loop, &u->retry);
 }
 

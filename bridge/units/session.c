@@ -26,12 +26,20 @@ struct sessions *sessions_open(const struct codec_options *options, const struct
 	s->config = config;
 	s->memory_most = memory_most;
 	s->stats = stats;
+	s->session_bytes = sizeof(struct session);
 	return s;
 }
 
-void sessions_set_ops(struct sessions *s, const struct session_ops *ops)
+bool sessions_listen(struct sessions *s, const struct unit_listener *listener)
 {
-	s->ops = *ops;
+	return events_listen(&s->events, listener);
+}
+
+size_t sessions_reserve(struct sessions *s, size_t bytes)
+{
+	size_t place = s->session_bytes;
+	s->session_bytes += (bytes + 7) & ~(size_t)7;
+	return place;
 }
 
 struct session *sessions_find(struct sessions *s, struct span ident)
@@ -56,7 +64,7 @@ void sessions_each(struct sessions *s, void (*each)(void *ctx, struct session *s
 
 struct session *sessions_add(struct sessions *s, struct span ident)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = calloc(1, s->session_bytes);
 	if (session == NULL)
 		return NULL;
 	memcpy(session->unit.ident, ident.ptr, ident.len);
@@ -155,18 +163,18 @@ static int by_age(const struct session *a, const struct session *b)
 	return (a->since_ms > b->since_ms) - (a->since_ms < b->since_ms);
 }
 
-void sessions_remember(struct sessions *s, struct span ident, int64_t newest_ms, int64_t heard_ms)
+void sessions_remember(struct sessions *s, struct span ident, int64_t value, int64_t heard_ms)
 {
 	struct session *session =
 		topic_ident_ok(ident) && sessions_find(s, ident) == NULL ? sessions_add(s, ident) : NULL;
 	if (session == NULL)
 		return;
-	session->newest_ms = newest_ms;
 	session->since_ms = heard_ms;
 	session->reason = "not heard since the bridge has started";
 	session->trusted = true;
 	s->trusted++;
 	join_gone(s, session);
+	events_remembered(&s->events, session, value);
 }
 
 /* --- the units file --- */
@@ -189,9 +197,9 @@ static void renamed(struct sessions *s, struct session *session, const char *bef
 	snprintf(o->name, sizeof(o->name), "%s", before);
 	LL_PREPEND(s->old_names, o);
 	if (session->info != NULL)
-		session_set_due(s, session, session->due | SESSION_DUE_STATUS | SESSION_DUE_DISCOVERY);
+		session_set_due(s, session, session->due | s->events.tellers);
 	else if (session->conn != NULL)
-		session_set_due(s, session, session->due | SESSION_DUE_STATUS);
+		session_set_due(s, session, session->due | s->events.presence);
 	else
 		session_set_due(s, session, 0);
 }
@@ -208,7 +216,7 @@ static void inform(struct sessions *s, struct session *session, bool again)
 	bool known = session->info != NULL;
 	session->trusted |= known;
 	if (known && !before && again) /* nothing may be retained of it yet */
-		session_set_due(s, session, session->due | SESSION_DUE_STATUS);
+		session_set_due(s, session, session->due | s->events.presence);
 	s->trusted += session->trusted && !known;
 	if (session->conn == NULL)
 		join_gone(s, session);
@@ -262,15 +270,15 @@ bool sessions_take_line(struct sessions *s, const struct session *session, bool 
 
 /* Of strangers only some at once: what others have to say must not wait until it was told of all that come or go in one moment.
  * The rest has it due, and goes when the broker has taken what waits. */
-void sessions_tell_status(struct sessions *s, struct session *session)
+void sessions_tell_presence(struct sessions *s, struct session *session)
 {
+	unsigned presence = s->events.presence;
 	int64_t now = s->now.steady_ms;
 	bool waits = !session->trusted && bucket_empty(&s->told, AT_ONCE, BUCKET_SECOND, now);
 	if (!session->trusted && !waits)
 		bucket_spend(&s->told, 1, BUCKET_SECOND, now);
-	bool told = !waits && s->ops.status(s->ops.ctx, session, s->now);
-	unsigned others = session->due & ~(unsigned)SESSION_DUE_STATUS;
-	session_set_due(s, session, told ? others : others | SESSION_DUE_STATUS);
+	unsigned untold = waits ? presence : events_tell(&s->events, presence, session, s->now);
+	session_set_due(s, session, (session->due & ~presence) | untold);
 }
 
 static void now_offline(struct sessions *s, struct session *session, const char *reason, const char *peer)
@@ -281,8 +289,8 @@ static void now_offline(struct sessions *s, struct session *session, const char 
 	session->since_ms = s->now.unix_ms;
 	session->reason = reason;
 	join_gone(s, session);
-	sessions_tell_status(s, session);
-	s->ops.offline(s->ops.ctx, session, reason, s->now);
+	sessions_tell_presence(s, session);
+	events_offline(&s->events, session, reason, s->now);
 	if (s->gone[GONE_STRANGERS].count > STRANGERS_MOST)
 		forget(s, s->gone[GONE_STRANGERS].head);
 }
@@ -294,7 +302,7 @@ void session_conn_ended(struct sessions *s, struct conn *conn, const char *reaso
 	s->now = now;
 	if (conn->stream.codec == NULL && conn->in_len > 0) {
 		stats_add(s->stats, STAT_UNKNOWN, 1);
-		s->ops.unknown(s->ops.ctx, conn, span_of(conn->in, conn->in_len), now);
+		events_unknown(&s->events, conn, span_of(conn->in, conn->in_len), now);
 	}
 	while (conn->sessions != NULL) {
 		struct session *session = conn->sessions;
@@ -360,7 +368,7 @@ void sessions_tick(struct sessions *s, struct moment now)
 	tell_untold(s, now);
 	tidy_parts(s, now);
 	for (unsigned n = 0; n < AT_ONCE && (session = outdated(s, now)) != NULL; n++) {
-		if (!s->ops.room(s->ops.ctx) || !s->ops.forgotten(s->ops.ctx, session, now))
+		if (!events_room(&s->events) || !events_forgotten(&s->events, session, now))
 			return; /* later */
 		forget(s, session);
 	}
@@ -372,31 +380,32 @@ void session_set_due(struct sessions *s, struct session *session, unsigned due)
 {
 	s->due += session->due == 0 && due != 0;
 	s->due -= session->due != 0 && due == 0;
-	session->due = (uint8_t)due;
+	session->due = (uint16_t)due;
 }
 
-void sessions_tell_again(struct sessions *s, unsigned due)
+void sessions_tell_again(struct sessions *s, const struct unit_listener *listener)
 {
+	unsigned due = events_bit(&s->events, listener);
 	struct session *session, *next;
 	HASH_ITER(hh, s->by_ident, session, next)
 		if (session->trusted && (session->conn != NULL || session->info != NULL))
 			session_set_due(s, session, session->due | due);
 }
 
+void session_tell_later(struct sessions *s, struct session *session, const struct unit_listener *listener)
+{
+	session_set_due(s, session, session->due | events_bit(&s->events, listener));
+}
+
 static bool catch_up(struct sessions *s, struct session *session, struct moment now)
 {
-	if ((session->due & SESSION_DUE_STATUS) && !s->ops.status(s->ops.ctx, session, now))
-		return false;
-	session_set_due(s, session, session->due & ~(unsigned)SESSION_DUE_STATUS);
-	if ((session->due & SESSION_DUE_DISCOVERY) && !s->ops.discovery(s->ops.ctx, session, now))
-		return false;
-	session_set_due(s, session, 0);
-	return true;
+	session_set_due(s, session, events_tell(&s->events, session->due, session, now));
+	return session->due == 0;
 }
 
 static bool may_tell(struct sessions *s, bool last)
 {
-	return last || s->ops.room(s->ops.ctx);
+	return last || events_room(&s->events);
 }
 
 /* Clears what is retained under names that their units do not have any more. False: no room, or there are more. */
@@ -408,10 +417,10 @@ static bool clear_names(struct sessions *s, bool last, struct moment now)
 		if (owner != NULL && strcmp(session_topic(owner), o->name) != 0)
 			owner = NULL;
 		const char *ident = owner != NULL ? owner->unit.ident : o->ident;
-		if (!may_tell(s, last) || !s->ops.cleared(s->ops.ctx, ident, o->name, now))
+		if (!may_tell(s, last) || !events_cleared(&s->events, ident, o->name, now))
 			return false;
 		if (owner != NULL && owner->trusted && (owner->conn != NULL || owner->info != NULL))
-			session_set_due(s, owner, owner->due | SESSION_DUE_STATUS);
+			session_set_due(s, owner, owner->due | s->events.presence);
 		drop_old_name(s);
 	}
 	return s->old_names == NULL;
@@ -421,7 +430,7 @@ bool sessions_catch_up(struct sessions *s, bool last, struct moment now)
 {
 	unsigned left = AT_ONCE;
 	if (!clear_names(s, last, now))
-		return !last && s->ops.room(s->ops.ctx);
+		return !last && events_room(&s->events);
 	for (unsigned seen = 0; s->due > 0 && left > 0 && seen < 20 * AT_ONCE; seen++) {
 		struct session *session = s->walk != NULL ? s->walk : s->by_ident;
 		if (last && !session->trusted) /* of strangers nothing lasts */

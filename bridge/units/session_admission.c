@@ -54,8 +54,8 @@ void session_consider_trust(struct sessions *s, struct session *session)
 		return;
 	bucket_spend(bucket, 1, BUCKET_MINUTE, now);
 	trust(s, session);
-	if (!s->ops.status(s->ops.ctx, session, s->now))
-		session_set_due(s, session, session->due | SESSION_DUE_STATUS);
+	session_set_due(
+		s, session, session->due | events_tell(&s->events, s->events.presence, session, s->now));
 }
 
 /* --- two that name the same unit --- */
@@ -194,7 +194,7 @@ static struct codec_unit *comes_on_line(struct sessions *s, struct session *sess
 		log_info("unit %s on line: %s over %s from %s", session->unit.ident, session->codec->name,
 			conn_transport(conn), peer);
 	}
-	sessions_tell_status(s, session);
+	sessions_tell_presence(s, session);
 	s->fresh = session;
 	return &session->unit;
 }

@@ -20,7 +20,7 @@ static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct sessions *s = ctx;
 	struct session *session = current(s);
-	if (!s->ops.record(s->ops.ctx, session, s->conn, t, s->now))
+	if (!events_record(&s->events, session, s->conn, t, s->now))
 		return false;
 	s->records++;
 	if (!session->trusted && session->conn == s->conn)
@@ -31,7 +31,7 @@ static bool on_record(void *ctx, struct telemetry *t)
 static enum codec_room on_batch(void *ctx, size_t records)
 {
 	struct sessions *s = ctx;
-	return s->ops.batch(s->ops.ctx, records);
+	return events_batch(&s->events, records);
 }
 
 static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
@@ -48,7 +48,7 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 {
 	struct sessions *s = ctx;
 	if (current(s)->conn == s->conn || s->conn->last_words != NULL)
-		s->ops.reply(s->ops.ctx, current(s), reply, s->now);
+		events_reply(&s->events, current(s), reply, s->now);
 }
 
 static void on_send(void *ctx, struct span frame)
@@ -66,10 +66,11 @@ static void on_send(void *ctx, struct span frame)
 static void show(struct sessions *s, const char *error)
 {
 	size_t at = s->owed_before;
-	s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
+	events_frame(&s->events, current(s), true, s->frame, error, s->now);
 	for (unsigned i = 0; i < s->answers; at += s->answer_len[i++]) {
 		at += s->conn->udp ? 2 : 0; /* the length */
-		s->ops.frame(s->ops.ctx, current(s), false, span_of(s->conn->out + at, s->answer_len[i]), NULL);
+		events_frame(&s->events, current(s), false, span_of(s->conn->out + at, s->answer_len[i]), NULL,
+			s->now);
 	}
 }
 
@@ -99,7 +100,7 @@ enum counter sessions_share(struct sessions *s)
 		return STAT_COUNT;
 	if (bucket_empty(frames, s->config->limits.frames_per_address, BUCKET_SECOND, s->now.steady_ms))
 		return STAT_REFUSED_FRAMES_PER_ADDRESS;
-	return s->ops.share(s->ops.ctx, conn) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
+	return events_share(&s->events, conn, s->now) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
 }
 
 /* Has the address, or the unit that spoke last, had its share? Before the first frame nobody knows who it is: session_identify
@@ -158,7 +159,7 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 	else
 		show(s, NULL);
 	if (s->fresh != NULL)
-		s->ops.ready(s->ops.ctx, s->fresh, s->now);
+		events_ready(&s->events, s->fresh, s->now);
 	s->fresh = NULL;
 	struct session *session = current(s);
 	spend(s, session);
@@ -179,7 +180,7 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 	while (used < bytes.len && conn->leaving == NULL) {
 		struct frame f;
 		struct span in = span_after(bytes, used);
-		if (!s->ops.room(s->ops.ctx))
+		if (!events_room(&s->events))
 			*end = INPUT_NO_ROOM;
 		else if (too_fast(s))
 			*end = INPUT_TOO_FAST;
@@ -212,10 +213,10 @@ bool session_encode(struct sessions *s, struct session *session, const struct co
 	return session->codec->encode(&link, command, out, token) == CODEC_OK;
 }
 
-bool session_send(
-	struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
+bool session_send(struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx,
+	uint64_t id, struct moment now)
 {
-	s->ops.frame(s->ops.ctx, session, false, frame, NULL);
+	events_frame(&s->events, session, false, frame, NULL, now);
 	return conn_command(session->conn, session, frame, sent, ctx, id);
 }
 

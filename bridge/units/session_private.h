@@ -27,7 +27,7 @@ struct sessions {
 	struct gone_list gone[GONE_KINDS];
 	size_t online, memory_most;
 	size_t trusted; /* of those that are not in the units file */
-	size_t due;     /* sessions of which something is to be told */
+	size_t due;     /* sessions of which a listener is still to tell */
 	struct old_name *old_names;
 	struct session *walk; /* where sessions_catch_up goes on; NULL: at the beginning */
 	struct bucket udp_arrivals, udp_trusted;
@@ -38,7 +38,8 @@ struct sessions {
 	const struct config *config;
 	const struct units *units;
 	bool reject_unknown;
-	struct session_ops ops;
+	struct events events;
+	size_t session_bytes; /* of struct session and what listeners remember */
 	struct stats *stats;
 	struct telemetry scratch;
 	struct assembly *assembly; /* of messages in several frames */
@@ -69,8 +70,10 @@ void session_inform(struct sessions *s, struct session *session);
 bool sessions_admit(const struct sessions *s, const struct unit_info *info);
 /* One line about a stranger that comes or goes: not too many of them. */
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online);
-/* Publishes whether it is on line, or has it due. */
-void sessions_tell_status(struct sessions *s, struct session *session);
+/* Listeners are told, now or later, whether it is on line. */
+void sessions_tell_presence(struct sessions *s, struct session *session);
+/* Listeners that are to tell of this unit later: `due` is all of them. */
+void session_set_due(struct sessions *s, struct session *session, unsigned due);
 /* Is there a place in the memory of units for one more that is not in the units file? */
 bool sessions_remember_more(const struct sessions *s);
 

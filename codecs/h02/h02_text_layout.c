@@ -1,16 +1,10 @@
 /* h02_text_layout: the field layouts of H02 text: position block, confirmation, cell reports.
- * May use: codec, h02. May not: allocate, log, ask the time.
  *
  *   block     HHMMSS, S, lat, N|S, lon, E|W, knots, course, [battery code,] DDMMYY, status [, tail...] */
 #include "codecs/h02/h02_number.h"
-#include "codecs/h02/h02_text.h"
+#include "codecs/h02/h02_text_field.h"
 
 /* --- helpers --- */
-
-static bool is_digits(struct span s, size_t min, size_t max)
-{
-	return s.len >= min && s.len <= max && span_all(s, byte_is_digit);
-}
 
 /* 0 to 63 is RXLEV, a negative number is dBm, anything else is unknown. */
 static bool level_dbm(int64_t level, int16_t *dbm)
@@ -42,7 +36,7 @@ enum codec_status h02_nbr(struct h02_text *x)
 	if (n > TM_CELLS_MAX || x->count < 7 + 3 * (size_t)n + 1)
 		return CODEC_BAD_FIELDS;
 	size_t date = 7 + 3 * (size_t)n;
-	if (!h02_clock(x, x->field[2], x->field[date]))
+	if (!h02_put_clock_fields(x, x->field[2], x->field[date]))
 		return CODEC_BAD_FIELDS;
 	set_network(x, v[0], v[1]);
 	telemetry_set(x->t, TM_TIMING_ADVANCE, v[2]);
@@ -54,7 +48,7 @@ enum codec_status h02_nbr(struct h02_text *x)
 		bool has_dbm = level_dbm(cell[2], &dbm);
 		h02_put_cell(x, i, cell[0], cell[1], has_dbm, dbm);
 	}
-	h02_status_field(x, h02_field(x, date + 1));
+	h02_put_status(x, h02_field(x, date + 1));
 	h02_put_battery(x, h02_field(x, date + 2));
 	return CODEC_OK;
 }
@@ -70,7 +64,7 @@ enum codec_status h02_cell_report(struct h02_text *x)
 	if (n > TM_CELLS_MAX || x->count < 5 + 4 * (size_t)n + 4)
 		return CODEC_BAD_FIELDS;
 	size_t at = 5 + 4 * (size_t)n;
-	if (!h02_clock(x, x->field[2], x->field[at + 3]))
+	if (!h02_put_clock_fields(x, x->field[2], x->field[at + 3]))
 		return CODEC_BAD_FIELDS;
 	set_network(x, mcc, mnc);
 	for (int64_t i = 0; i < n; i++) {
@@ -83,7 +77,7 @@ enum codec_status h02_cell_report(struct h02_text *x)
 	}
 	telemetry_set_text(x->t, TM_BATTERY_RAW, x->field[at]);
 	telemetry_set_text(x->t, TM_REBOOT_INFO, x->field[at + 1]);
-	h02_status_field(x, h02_field(x, at + 4));
+	h02_put_status(x, h02_field(x, at + 4));
 	return CODEC_OK;
 }
 
@@ -135,7 +129,7 @@ static struct place read_validity(struct span s)
 		if (c == 'A' || c == 'V' || c == 'B')
 			return (struct place){c == 'A', true};
 	}
-	bool number = is_digits(s, 1, 10);
+	bool number = span_is_digits(s, 1, 10);
 	return (struct place){number, number};
 }
 
@@ -176,9 +170,9 @@ static enum codec_status take_place(struct h02_text *x, size_t at)
 	bool none = lat.len == 0 || lon.len == 0 || ns == 0 || ew == 0 || (!p.valid && is_placeholder(lat));
 	if (none)
 		return CODEC_OK;
-	if (ns < 0 && latitude != INT64_MAX)
+	if (ns < 0 && latitude != CODEC_NOWHERE)
 		latitude = -latitude;
-	if (ew < 0 && longitude != INT64_MAX)
+	if (ew < 0 && longitude != CODEC_NOWHERE)
 		longitude = -longitude;
 	return codec_set_place(x->t, p.valid, latitude, longitude);
 }
@@ -191,7 +185,7 @@ enum codec_status h02_vp1(struct h02_text *x)
 	if ((!span_is(flag, "A") && !span_is(flag, "B")) || x->count < 10)
 		return CODEC_BAD_FIELDS;
 	/* The date alone makes no timestamp, but it must be one. */
-	if (!h02_clock(x, span_of(NULL, 0), x->field[9]))
+	if (!h02_put_clock_fields(x, span_of(NULL, 0), x->field[9]))
 		return CODEC_BAD_FIELDS;
 	return take_place(x, 2);
 }
@@ -201,10 +195,10 @@ static size_t take_status(struct h02_text *x, size_t at)
 {
 	if (span_is(x->type, "V19") && x->count > at + 2) {
 		telemetry_set_text(x->t, TM_SIM_INFO, h02_field(x, at + 1));
-		h02_iccid(x, h02_field(x, at + 2));
+		h02_put_iccid(x, h02_field(x, at + 2));
 		at += 3;
 	}
-	h02_status_field(x, h02_field(x, at));
+	h02_put_status(x, h02_field(x, at));
 	return at + 1;
 }
 
@@ -214,8 +208,8 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 		return CODEC_BAD_FIELDS;
 	size_t d = at + 8;
 	struct span next = h02_field(x, d + 1);
-	bool battery = is_digits(x->field[d], 1, 3) && x->count > d + 1 &&
-		       (next.len == 0 || is_digits(next, 6, 6) || next.len == 14);
+	bool battery = span_is_digits(x->field[d], 1, 3) && x->count > d + 1 &&
+		       (next.len == 0 || span_is_digits(next, 6, 6) || next.len == 14);
 	if (battery)
 		d++;
 	struct span date = x->field[d], glued = span_of(NULL, 0);
@@ -223,7 +217,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 		glued = span_after(date, 6);
 		date.len = 6;
 	}
-	if (!h02_clock(x, x->field[at], date))
+	if (!h02_put_clock_fields(x, x->field[at], date))
 		return CODEC_BAD_FIELDS;
 	enum codec_status status = take_place(x, at + 1);
 	if (status != CODEC_OK)
@@ -231,7 +225,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 	if (battery)
 		h02_put_battery(x, x->field[d - 1]);
 	if (glued.len > 0) {
-		if (!h02_status_field(x, glued))
+		if (!h02_put_status(x, glued))
 			return CODEC_BAD_FIELDS;
 		h02_tail(x, d + 1);
 	} else {
@@ -245,7 +239,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 static bool block_starts(const struct h02_text *x, size_t at)
 {
 	struct span time = h02_field(x, at), flag = h02_field(x, at + 1);
-	if (x->count < at + 9 || (time.len > 0 && !is_digits(time, 6, 6)))
+	if (x->count < at + 9 || (time.len > 0 && !span_is_digits(time, 6, 6)))
 		return false;
 	bool letter = flag.len == 1 && read_validity(flag).known && !byte_is_digit(flag.ptr[0]);
 	if (!letter && (flag.len > 0 || time.len == 0))
@@ -272,7 +266,7 @@ enum codec_status h02_confirmation(struct h02_text *x)
 	telemetry_set_text(x->t, TM_COMMAND_CODE, word);
 	if (end > 3) {
 		struct span last = h02_field(x, end - 1);
-		if (is_digits(last, 6, 6) || (!found && is_digits(last, 14, 14))) {
+		if (span_is_digits(last, 6, 6) || (!found && span_is_digits(last, 14, 14))) {
 			time = last;
 			end--;
 		}

@@ -77,27 +77,27 @@ void check_unit(const struct session *session)
 	u->trusted = session->trusted;
 }
 
-bool __real_uplink_record(
-	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);
-bool __wrap_uplink_record(
-	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);
-bool __wrap_uplink_record(
-	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now)
+bool __real_events_record(const struct events *events, struct session *session, const struct conn *conn,
+	struct telemetry *t, struct moment now);
+bool __wrap_events_record(const struct events *events, struct session *session, const struct conn *conn,
+	struct telemetry *t, struct moment now);
+bool __wrap_events_record(const struct events *events, struct session *session, const struct conn *conn,
+	struct telemetry *t, struct moment now)
 {
 	struct unit_seen *u = seen_of(session->unit.ident);
-	bool taken = __real_uplink_record(ctx, session, conn, t, now);
+	bool taken = __real_events_record(events, session, conn, t, now);
 	if (taken && u->records++ == 0)
 		u->first_ms = now.steady_ms;
 	return taken;
 }
 
 /* All that was known of the unit is gone. */
-bool __real_uplink_forgotten(void *ctx, struct session *session, struct moment now);
-bool __wrap_uplink_forgotten(void *ctx, struct session *session, struct moment now);
-bool __wrap_uplink_forgotten(void *ctx, struct session *session, struct moment now)
+bool __real_events_forgotten(const struct events *events, struct session *session, struct moment now);
+bool __wrap_events_forgotten(const struct events *events, struct session *session, struct moment now);
+bool __wrap_events_forgotten(const struct events *events, struct session *session, struct moment now)
 {
 	struct unit_seen *u = seen_of(session->unit.ident);
-	bool told = __real_uplink_forgotten(ctx, session, now);
+	bool told = __real_events_forgotten(events, session, now);
 	if (told) {
 		u->taken_ms = u->first_ms = 0;
 		u->records = 0;

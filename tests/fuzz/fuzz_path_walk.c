@@ -296,7 +296,7 @@ static void see_sessions(const struct sessions *s, const struct tally *t)
 			"unit %s is not listed at its connection", session->unit.ident);
 		must("unit-trusted",
 			session->trusted ||
-				(session->info == NULL && (session->due & ~SESSION_DUE_STATUS) == 0),
+				(session->info == NULL && (session->due & ~s->events.presence) == 0),
 			"unit %s is not trusted, and is in the units file or to be told to Home Assistant",
 			session->unit.ident);
 		check_unit(session);

@@ -85,18 +85,17 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 
 static bool on_record(void *ctx, struct telemetry *t)
 {
-	struct collected *got = &((struct player *)ctx)->got;
+	struct player *p = ctx;
+	struct collected *got = &p->got;
 	static uint8_t buf[65536];
 	assert_true(got->records < 512);
 	struct writer w = writer_of(buf, sizeof(buf) - 1);
-	struct emitter e = emitter_of(&emit_json, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &p->keys[0], &w);
 	assert_false(w.full);
 	buf[w.len] = '\0';
 	got->json[got->records] = strdup((char *)buf);
 	w = writer_of(buf, sizeof(buf));
-	e = emitter_of(&emit_msgpack, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &p->keys[1], &w);
 	assert_false(w.full);
 	got->packed[got->records].ptr = memcpy(malloc(w.len), buf, w.len);
 	got->packed[got->records++].len = w.len;
@@ -151,12 +150,26 @@ struct player *player_new(struct span ident)
 	p->stream.link.now_ms = TEST_NOW_MS;
 	p->sink = (struct codec_sink){p, on_identify, on_record, on_batch, on_reply, on_part, on_send};
 	p->assembly = assembly_open(ASSEMBLY_BYTES);
+	telemetry_keys_make(&p->keys[0], &emit_json);
+	telemetry_keys_make(&p->keys[1], &emit_msgpack);
 	p->got.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
 	if (players++ == 0)
 		gbk_open();
 	if (ident.len > 0)
 		p->stream.link.unit = on_identify(p, ident);
 	return p;
+}
+
+/* Each frame lies in the bytes, and behind the one before. */
+static void on_frame(void *ctx, enum codec_status status, struct span frame)
+{
+	struct player *p = ctx;
+	assert_true(frame.ptr >= p->last && frame.ptr + frame.len > p->last);
+	assert_true(frame.ptr + frame.len <= p->buf + p->len);
+	p->last = frame.ptr + frame.len;
+	assembly_settle(p->assembly, status);
+	p->got.by_status[status]++;
+	p->got.errors += status != CODEC_OK && status != CODEC_FRAGMENT;
 }
 
 void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
@@ -166,25 +179,11 @@ void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 		memcpy(p->buf + p->len, bytes.ptr, bytes.len);
 	p->len += bytes.len;
 	p->stream.link.quiet_ms = quiet_ms;
-	size_t at = 0;
-	for (;;) {
-		struct frame frame;
-		struct span in = span_of(p->buf + at, p->len - at);
-		enum codec_status status = codec_next(&p->stream, in, &frame);
-		if (status == CODEC_OK)
-			status = codec_decode(
-				&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
-		assembly_settle(p->assembly, status);
-		assert_true(frame.skip + frame.len <= in.len || status == CODEC_MORE);
-		p->got.by_status[status]++;
-		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
-			at += frame.skip;
-			break;
-		}
-		assert_true(frame.skip + frame.len > 0);
-		p->got.errors += status != CODEC_OK && status != CODEC_FRAGMENT;
-		at += frame.skip + frame.len;
-	}
+	p->last = p->buf;
+	enum codec_status end;
+	size_t at = codec_each(&p->stream, span_of(p->buf, p->len), &p->scratch, &p->sink, on_frame, &end);
+	assert_true(at <= p->len);
+	p->got.by_status[end]++;
 	memmove(p->buf, p->buf + at, p->len - at);
 	p->len -= at;
 	if (p->len > p->most_kept)

@@ -54,9 +54,11 @@ struct player {
 	struct collected got;
 	struct codec_sink sink;
 	struct assembly *assembly;
+	struct telemetry_keys keys[2]; /* JSON, MessagePack */
 	struct telemetry scratch;
 	uint8_t buf[1 << 18];
 	size_t len;
+	const uint8_t *last; /* the end of the frame before */
 	size_t most_kept;
 };
 

@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bridge/outbox/lanes.h"
 #include "bridge/base/log.h"
 #include "bridge/outbox/outbox.h"
 #include "bridge/base/reason.h"
