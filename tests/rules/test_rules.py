@@ -138,6 +138,10 @@ BREAKS = {
     "source-included": ([include(ROOM, '"bridge/outbox/lanes.c"')], ROOM, "is not the path of a header from the root"),
     "call-without-a-header": ([append(UNIT, "struct mqtt;\nvoid mqtt_kick(struct mqtt *);\nvoid planted(struct mqtt *m);\n"
                                       "void planted(struct mqtt *m)\n{\n\tmqtt_kick(m);\n}")], UNIT, "bridge/units may not use bridge/broker: .* mqtt_kick"),
+    "library-without-a-header": ([append(OUTPUT, returns("int", "planted", "void", "mosquitto_lib_init()", "extern int mosquitto_lib_init(void);"))],
+                                 OUTPUT, "declares mosquitto_lib_init, which another file defines"),
+    "library-declared-in-a-header": ([append("bridge/outbox/ring.h", "int mosquitto_lib_init(void);")],
+                                     "bridge/outbox/ring.h", "declares mosquitto_lib_init, which no file here defines"),
     "clock-by-a-pointer": ([append(UNIT, "struct timespec;\nint clock_gettime(int, struct timespec *);\nint (*const planted)(int, struct timespec *) "
                                    "= clock_gettime;")], UNIT, "asks the clock: clock_gettime"),
     "clock-by-a-macro-of-two-words": ([append(UNIT, "#define CAT(a, b) a##b\nlong CAT(ti, me)(long *);\n" + returns(
