@@ -4,6 +4,7 @@
 #include "bridge/base/directory.h"
 #include "bridge/units/gbk.h"
 #include "bridge/base/log.h"
+#include "bridge/base/tls.h"
 #include "bridge/outbox/store.h"
 #include "bridge/base/topic.h"
 
@@ -251,7 +252,8 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		return false;
 	use_units(b, units);
 	snprintf(why, size, "no memory");
-	b->conns = conns_open(b->loop, c, b->sessions, b->sources, &b->stats);
+	const struct conn_ops conn_ops = sessions_conn_ops(b->sessions);
+	b->conns = conns_open(b->loop, c, &conn_ops, b->sources, &b->stats);
 	return b->conns != NULL;
 }
 

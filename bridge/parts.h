@@ -4,7 +4,7 @@
 #define T2M_PARTS_H
 
 #include "bridge/settings/config.h"
-#include "bridge/peers/conn.h"
+#include "bridge/peers/conn_all.h"
 #include "bridge/commands/downlink.h"
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"

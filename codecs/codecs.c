@@ -43,7 +43,7 @@ const struct codec *codec_find(const char *name)
 	return NULL;
 }
 
-/* Finds the first place where a codec recognises its own. OK pins it; MORE: cannot tell yet. */
+/* Finds the first place where a codec recognises a frame of its own. OK: it becomes the stream's codec. MORE: cannot tell yet. */
 static enum codec_status recognise(struct codec_stream *stream, struct span in, size_t *skip)
 {
 	for (*skip = 0; *skip < in.len; ++*skip) {

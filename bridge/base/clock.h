@@ -1,4 +1,4 @@
-/* clock: the one that never jumps, and the one that people read.
+/* clock: the steady clock, which never jumps, and the clock of the world, which people read.
  * May use: the C library. May not: know anything else. */
 #ifndef T2M_CLOCK_H
 #define T2M_CLOCK_H
@@ -18,7 +18,7 @@ static inline int64_t clock_steady_ms(void)
 	return clock_steady_us() / 1000;
 }
 
-/* One moment by both clocks: `unix_ms` for what is written down, `steady_ms` for how long something waits. */
+/* One moment by both clocks: `unix_ms` for times that are published, `steady_ms` for measuring how long something lasts. */
 struct moment {
 	int64_t unix_ms, steady_ms;
 };

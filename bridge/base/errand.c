@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Whoever comes second, the thread or the loop, frees it. The thread touches the loop under the lock only, and only while the errand is
- * not abandoned: so an abandoned errand never meets a loop that is destroyed. */
+/* The thread ends it, or the loop abandons it: the second of the two frees it. The thread touches the loop only under the lock, and only
+ * while the errand is not abandoned; so the loop may be destroyed after abandoning it. */
 struct errand {
 	struct ev_loop *loop;
 	const struct errand_work *work;
@@ -49,7 +49,7 @@ static void on_ended(struct ev_loop *loop, ev_async *async, int events)
 	struct errand *e = async->data;
 	const struct errand_work *work = e->work;
 	void *done = e->arg;
-	pthread_mutex_lock(&e->lock); /* the thread may still hold it */
+	pthread_mutex_lock(&e->lock); /* waits until the thread has left it */
 	pthread_mutex_unlock(&e->lock);
 	ev_async_stop(loop, async);
 	free_errand(e);

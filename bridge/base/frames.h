@@ -1,7 +1,7 @@
 /* frames: frames one behind the other in one buffer, each behind its length in two bytes.
  * May use: bytes. May not: own the buffer, or know what is in a frame.
  *
- * `len` is the number of bytes that the frames take; it is the caller's, and the buffer, too. */
+ * The caller owns the buffer and remembers `len`, the number of bytes in it that frames take. */
 #ifndef T2M_FRAMES_H
 #define T2M_FRAMES_H
 

@@ -119,7 +119,7 @@ static void put_metric_head(struct writer *w, const char *metric, bool counter, 
 		writer_text(w, parts[i]);
 }
 
-/* `reason` NULL: without a label. */
+/* `reason` NULL: the metric has no label. */
 static void put_value(struct writer *w, const char *metric, bool counter, const char *reason, uint64_t value)
 {
 	writer_text(w, "tracker2mqtt_");

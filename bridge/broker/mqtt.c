@@ -107,11 +107,17 @@ static const char *in_words(int rc, int error)
 	}
 }
 
-/* After each call of the library: drops a connection that is of no use, and watches the socket of a good one. `rc`: what the call returned. */
+/* After each call of the library: drops a connection that is of no use, and watches the socket of a good one. `rc`: what the call returned.
+ * Inside a handler the library is still at work, so the connection is dropped when it returns. */
 static void after(struct mqtt *m, int rc)
 {
 	if (m->client == NULL)
 		return;
+	if (m->routes.delivering) {
+		if (rc != MOSQ_ERR_SUCCESS)
+			mqtt_give_up(m, "%s", in_words(rc, errno));
+		return;
+	}
 	if (rc != MOSQ_ERR_SUCCESS || m->broken) {
 		int error = errno;
 		bool closed = rc == MOSQ_ERR_SUCCESS || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_ERRNO;

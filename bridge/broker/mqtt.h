@@ -24,7 +24,8 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 void mqtt_start(struct mqtt *mqtt);
 
 /* Routes messages: subscribes to `filter` on each connection, at once if there is one, and gives each message whose topic matches the
- * filter to `handler`. May be called at any time, also by a handler; the number of routes is limited by memory alone.
+ * filter to `handler`. May be called at any time, also by a handler; the number of routes is limited by memory alone. A handler may
+ * call mqtt_route, mqtt_unroute, mqtt_publish_now and the questions below, nothing else of this header.
  *
  * A message is given once to each route that matches, in no particular order; a route that a handler adds does not get the message that is
  * being handled. Where the filters of several routes overlap, a broker may send one publication once for each subscription: each

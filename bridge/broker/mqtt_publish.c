@@ -14,9 +14,9 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-#define OTHERS_FIRST 1 /* seconds */
-#define SOON 10.0      /* a close so long after a message was sent may be because of it */
-#define SILENCE 5      /* times ack_timeout, when the broker answers nothing at all */
+#define OTHERS_FIRST 1 /* seconds of a connection before a suspect is sent on it */
+#define SOON 10.0      /* seconds after a message was sent within which a break may be because of it */
+#define SILENCE 5      /* how many times ack_timeout a broker may answer nothing at all */
 
 static const struct emit_format *const formats[] = {
 	[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
@@ -161,7 +161,7 @@ static mosquitto_property *with_correlation(struct mqtt *m, const struct outbox_
 	mosquitto_property *own = NULL;
 	if (msg->correlation.len == 0 || m->config->mqtt.version != 5)
 		return NULL;
-	/* not mosquitto_property_copy_all: of a copied list only the first one is sent */
+	/* not mosquitto_property_copy_all: libmosquitto sends only the first property of a copied list */
 	mosquitto_property_add_string(&own, MQTT_PROP_CONTENT_TYPE, formats[msg->content]->content_type);
 	mosquitto_property_add_binary(
 		&own, MQTT_PROP_CORRELATION_DATA, msg->correlation.ptr, (uint16_t)msg->correlation.len);
@@ -408,7 +408,7 @@ void mqtt_publish_broke(struct mqtt *m)
 	}
 	size_t count = list_flights(m, numbers, &order);
 	bool sure = m->answered > 0 && ev_now(m->loop) - m->sent_at < SOON;
-	if (m->silent) { /* that one, whatever was sent behind it */
+	if (m->silent) { /* the message without an answer is the reason, whatever was sent after it */
 		numbers[0] = m->flights[m->oldest].seqnum;
 		order = m->flights[m->oldest].order;
 		count = numbers[0] != MQTT_STATUS;

@@ -1,8 +1,8 @@
 /* mqtt_routes: filters, their handlers, and the subscriptions for them.
  * May use: what mqtt_private.h names. May not: connect, publish.
  *
- * A filter without wildcards is found by its topic; only those with wildcards are compared one by one, so a route for each unit costs a
- * message nothing. */
+ * A filter without wildcards is found by its topic; only those with wildcards are compared one by one, so a message costs the
+ * same however many routes without wildcards there are. */
 #include "bridge/broker/mqtt_private.h"
 
 #include "bridge/base/reason.h"
@@ -101,13 +101,13 @@ static void not_granted(struct mqtt *m, struct mqtt_route *r, int code)
 	set_state(all, r, ROUTE_REFUSED);
 }
 
-/* False: the library does not take it. */
+/* False: the library refuses, because the connection is broken or there is no memory. */
 static bool ask(struct mqtt *m, struct mqtt_route *r)
 {
 	int mid = 0;
-	int rc = mosquitto_subscribe_v5(m->client, &mid, r->filter, m->qos1 ? 1 : 0,
-		MQTT_SUB_OPT_RETAIN_AS_PUBLISHED,
-		NULL); /* so that a retained command can be told from others */
+	/* retained as published: so that a retained command can be told from others */
+	int rc = mosquitto_subscribe_v5(
+		m->client, &mid, r->filter, m->qos1 ? 1 : 0, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
 	r->asked_at = ev_now(m->loop);
 	if (rc == MOSQ_ERR_OVERSIZE_PACKET)
 		not_granted(m, r, REASON_TOO_LARGE);
@@ -188,11 +188,14 @@ static struct mqtt_route *find(const struct routes *all, const char *filter)
 	return r;
 }
 
+/* The library subscribes to every filter that passes here: one that it refused would hold up the filters behind it. */
 static bool is_allowed(const char *filter)
 {
 	static const char shared[] = "$share/";
-	return strlen(filter) <= FILTER_MOST && strncmp(filter, shared, sizeof(shared) - 1) != 0 &&
-	       mosquitto_sub_topic_check(filter) == MOSQ_ERR_SUCCESS;
+	size_t len = strlen(filter);
+	return len > 0 && len <= FILTER_MOST && strncmp(filter, shared, sizeof(shared) - 1) != 0 &&
+	       mosquitto_sub_topic_check(filter) == MOSQ_ERR_SUCCESS &&
+	       mosquitto_validate_utf8(filter, (int)len) == MOSQ_ERR_SUCCESS;
 }
 
 bool mqtt_route(struct mqtt *m, const char *filter, route_handler *handler, void *ctx, const char *without)
@@ -226,7 +229,7 @@ static void free_route(struct routes *all, struct mqtt_route *r)
 	free(r);
 }
 
-/* A message that is being handled may still have to pass it: then it is freed later. */
+/* While a message is being handled, the route stays in its list, because routes_deliver walks it; it is freed afterwards. */
 static void remove_route(struct routes *all, struct mqtt_route *r)
 {
 	forget_mid(all, r);
@@ -255,7 +258,7 @@ bool mqtt_unroute(struct mqtt *m, const char *filter)
 	if (mqtt_connected(m) && (r->state == ROUTE_GRANTED || r->mid != 0))
 		unsubscribe(m, filter);
 	remove_route(&m->routes, r);
-	routes_subscribe(m); /* the next one may have waited for its answer */
+	routes_subscribe(m); /* another one may have waited until this one was answered */
 	return true;
 }
 

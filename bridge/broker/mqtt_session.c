@@ -218,8 +218,8 @@ static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mos
 		reason_cure(reason_find(rc)->connect_cure, mqtt_user(m), "", cure, sizeof(cure));
 		mqtt_give_up(m, "the broker closed the connection: %s%s%s", why, *cure ? "; " : "", cure);
 	}
-	m->broken =
-		true; /* the socket is closed already; mqtt.c drops the connection when the library returns */
+	/* the socket is closed already; mqtt.c drops the connection when the library returns */
+	m->broken = true;
 }
 
 static void on_subscribe(struct mosquitto *client, void *ctx, int mid, int count, const int *granted,

@@ -1,8 +1,8 @@
 /* window: see window.h. */
 #include "bridge/broker/window.h"
 
-#define LEAST_US                                                                                               \
-	200000 /* a rate is measured over so long at least, and over twice as many messages as the window has */
+/* A rate is measured over so long at least, and over twice as many messages as the window has. */
+#define LEAST_US 200000
 /* The window was full for so long before another size is tried: the rate of a stream that begins grows anyway. */
 #define SETTLE_US 1000000
 #define REST_US 3000000 /* between two tries */
@@ -64,8 +64,8 @@ bool window_tight(const struct window *w)
 
 void window_acknowledged(struct window *w, int64_t now_us)
 {
-	if (w->since_us == 0 ||
-		!w->full) { /* too few messages to fill the window: their rate says nothing about its size */
+	/* too few messages to fill the window: their rate says nothing about its size */
+	if (w->since_us == 0 || !w->full) {
 		if (w->before != 0)
 			w->now = w->before;
 		w->before = 0;

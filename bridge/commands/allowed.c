@@ -3,7 +3,7 @@
 
 #include "bridge/base/topic.h"
 
-/* The next item of a comma-separated list, without the blanks around it; false: there are no more. */
+/* Takes the next item of a comma-separated list, without the blanks around it. False: there are no more. */
 static bool next_item(const char **list, struct span *item)
 {
 	if (**list == '\0')
@@ -52,7 +52,7 @@ static bool is_own(const struct config *config, struct span topic, const char *n
 	return span_is(topic, own.text);
 }
 
-/* Is it this level or levels, or below them? */
+/* Is the topic `levels`, or below it? */
 static bool is_below(struct span topic, const char *levels)
 {
 	size_t n = strlen(levels);

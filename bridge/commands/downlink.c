@@ -11,7 +11,7 @@
 #include <utlist.h>
 
 #define FRAME_MAX 2200
-#define WAITING_MAX 100000 /* for all units together, */
+#define WAITING_MAX 100000 /* requests of all units together, and what they take */
 #define WAITING_BYTES_MAX (128 << 20)
 #define NEVER INT64_MAX
 
@@ -29,14 +29,15 @@ struct addressee {
 
 /* A request that has not ended. */
 struct waiting {
-	struct addressee *addressee; /* NULL: it does not wait */
+	struct addressee *addressee; /* NULL: the request does not wait */
 	struct waiting *prev, *next;
 	UT_hash_handle hh; /* by number */
 	enum request_stage stage;
 	uint64_t number;
-	int64_t sent_ms, until_ms; /* until: its stage ends without success; both by the steady clock */
+	int64_t sent_ms;  /* steady time */
+	int64_t until_ms; /* its stage ends then, unless something happens before; steady time */
 	int64_t timeout_ms;
-	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name there */
+	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name in topics */
 	struct request request;
 	struct command_token token;
 	uint8_t *frame, *response_topic, *correlation;
@@ -51,8 +52,8 @@ struct downlink {
 	struct waiting *waiting;      /* hash by number, in the order of arrival */
 	struct addressee *addressees; /* hash by ident */
 	uint64_t number;
-	size_t bytes;   /* of all that wait, about */
-	int64_t due_ms; /* none ends before that */
+	size_t bytes;   /* memory of all requests that wait; about */
+	int64_t due_ms; /* no stage ends before this; steady time */
 	struct log_limit no_ident;
 };
 
@@ -124,7 +125,7 @@ void downlink_free(struct downlink *d)
 	free(d);
 }
 
-/* Its stage ends at this moment, unless something happens before. */
+/* The request enters this stage, which ends at `until_ms` unless something happens before. */
 static void wait_until(struct downlink *d, struct waiting *w, enum request_stage stage, int64_t until_ms)
 {
 	w->stage = stage;
@@ -175,7 +176,7 @@ static struct waiting *waiting_numbered(struct downlink *d, uint64_t number)
 	return w;
 }
 
-/* conn_sent: the bytes have gone, or never will. */
+/* conn_sent: the bytes of a command were sent, or (`ok` false) never will be. */
 static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 {
 	struct downlink *d = ctx;
@@ -192,7 +193,7 @@ static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 	tell(d, w, (struct outcome){.status = OUTCOME_SENT}, now);
 }
 
-/* Checks against the unit's protocol and queues; ends the request when it is not to be. */
+/* Checks the request against the unit's protocol, and queues its command. Ends the request when that is not possible. */
 static void send_now(struct downlink *d, struct waiting *w, struct session *session, struct moment now)
 {
 	char why[1200];
@@ -242,7 +243,7 @@ static void hold_request(struct downlink *d, struct waiting *w, int64_t hold_ms,
 
 /* --- a request --- */
 
-/* Why may it not wait beside the others? */
+/* Why may this request not wait beside the others? NULL: it may. */
 static const char *crowded(const struct downlink *d, const struct waiting *new)
 {
 	const struct addressee *a = addressee_of(d, new->ident);
@@ -265,7 +266,7 @@ static bool copy_span(struct span from, uint8_t **to, size_t *len)
 	return from.len == 0 || *to != NULL;
 }
 
-/* Why is it not to be done, whatever the unit is? `why`: room for the reason. */
+/* Why is the request rejected, whatever its unit? NULL: it is not. `why`: room for the reason. */
 static const char *fault_of(
 	const struct downlink *d, struct waiting *w, const struct route_message *r, char *why, size_t size)
 {
@@ -295,7 +296,7 @@ void downlink_message(void *ctx, const struct route_message *r, struct moment no
 	struct downlink *d = ctx;
 	struct span name = span_of(NULL, 0), ident;
 	char why[600], nowhere[600];
-	if (r->retained && r->payload.len == 0) /* somebody clears a retained command */
+	if (r->retained && r->payload.len == 0) /* somebody clears a retained command: that is no request */
 		return;
 	bool parsed = topic_parse_command(d->config->publish.prefix, r->topic, &name);
 	ident = parsed ? session_ident(d->sessions, name) : name;
@@ -342,7 +343,7 @@ static void on_ready(void *ctx, struct session *session, struct moment now)
 	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next) {
 		if (w->stage == STAGE_HELD && w->until_ms > now.steady_ms)
 			send_now(d, w, session, now);
-		else if (w->stage == STAGE_SENT) /* it went to the connection before this one */
+		else if (w->stage == STAGE_SENT) /* it was sent on the connection before this one */
 			ends_with(d, w, OUTCOME_OFFLINE,
 				"the unit came back on a new connection before it answered", now);
 	}
@@ -368,7 +369,7 @@ static void on_reply(void *ctx, struct session *session, const struct command_re
 		if (w->stage != STAGE_SENT)
 			continue;
 		int match = command_matches(&w->token, &reply->token);
-		if (match > sure) { /* the oldest of the surest */
+		if (match > sure) { /* of those that fit best, the oldest */
 			sure = match;
 			best = w;
 		}

@@ -1,10 +1,12 @@
-/* downlink: a command from MQTT -> checked -> sent to its unit; what became of it -> cmd/reply.
+/* downlink: a request comes from MQTT, is checked, and its command is sent to the unit; what became of it goes to cmd/reply.
  * May use: session, request, allowed, outcome, topic. May not: know frame bytes, MQTT; ask for the time: `now` is an
- * argument. Waits go by its steady clock, so that setting the clock changes nothing; the other one is only written down.
+ * argument. Waiting times are measured by its steady clock, so that setting the system's clock changes none of them; its
+ * Unix time is only written down.
  *
- * Each request ends exactly once: answered, timeout, offline, expired or rejected; before that it may be held (the unit
- * is absent) and sent. A unit's answer is never called success. A request has its timeout twice at most: to be sent to a
- * unit that is there, and then for the answer. What has ended is never sent afterwards. */
+ * Each request ends exactly once: answered, timeout, offline, expired or rejected. Before that it may be held (the unit is
+ * not connected) and sent. A unit's answer is never called success, for what it means is the unit's affair. The timeout of a
+ * request begins when the command is queued, and once more when it is sent. A request that has ended is never sent
+ * afterwards. */
 #ifndef T2M_DOWNLINK_H
 #define T2M_DOWNLINK_H
 
@@ -15,18 +17,21 @@
 
 struct downlink;
 
+/* All four are kept, and must live longer; a reload may change the values in `config`. NULL: no memory. */
 struct downlink *downlink_open(
 	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats);
+/* Requests that still wait are dropped without a reply: see downlink_stop. */
 void downlink_free(struct downlink *downlink);
 /* A unit that can be sent something gets what is held for it; when it answers, or goes off line, the request that waits ends. */
 const struct unit_listener *downlink_listener(struct downlink *downlink);
 
-/* A message on <prefix>/<ident>/cmd, a route_handler whose ctx is the struct downlink; other topics are ignored. */
+/* A message on <prefix>/<name or ident>/cmd; other topics are ignored. A route_handler whose ctx is the struct downlink; the
+ * message and its spans are used during the call only. */
 void downlink_message(void *downlink, const struct route_message *message, struct moment now);
 
 /* Time passes: timeouts and expiries. */
 void downlink_tick(struct downlink *downlink, struct moment now);
-/* The bridge stops: everything that waits ends. */
+/* The bridge stops: all requests that wait end as offline. */
 void downlink_stop(struct downlink *downlink, struct moment now);
 
 #endif

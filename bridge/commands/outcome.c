@@ -3,15 +3,15 @@
 
 #define LINES_A_MINUTE 30 /* of each kind */
 
-/* Requests that no unit on line takes (rejected, held, or the unit is absent) and that get a reply, in each FLOOD_MS; more
- * are only counted, so that whoever may command cannot fill the outbox. */
+/* In each FLOOD_MS so many requests that no unit takes now (rejected, held, or offline at once) get a reply. Further ones
+ * are only counted, so that those who may publish requests cannot fill the outbox. */
 #define FLOOD_MOST 10000
 #define FLOOD_MS 10000
 
 static const struct {
 	const char *word;
 	enum counter counter; /* STAT_COUNT: none */
-	const char *more;     /* what the others of the last minute were */
+	const char *more;     /* for the line that says how many were left out of the log */
 } outcome_table[OUTCOME_COUNT] = {
 	[OUTCOME_HELD] = {"held", STAT_COUNT, "held"},
 	[OUTCOME_SENT] = {"sent", STAT_COMMANDS_SENT, "sent"},
@@ -31,7 +31,7 @@ static bool is_text(struct span s)
 	return true;
 }
 
-/* A text frame as text, a binary one as hex. */
+/* A text frame is written as text, a binary frame as hex. */
 static void emit_frame(struct emitter *e, const char *key, struct span frame)
 {
 	uint8_t hex[8 * 1024];
@@ -83,7 +83,8 @@ static bool outcome_publish(
 				    end ? s->response_topic : none, end ? s->correlation : none, now.unix_ms);
 }
 
-/* What a command is called in the log: engine.stop, S20, RELAY. What looks different may be or hold a password. */
+/* What a command is called in the log: engine.stop, S20, RELAY. A word that looks different may be a password, so it is not
+ * logged. */
 static const char *shown_name(const struct outcome_subject *s)
 {
 	size_t letters = 0, digits = 0;
@@ -116,7 +117,7 @@ bool outcome_room(const struct outcomes *all, struct moment now)
 	return now.steady_ms - all->flood_since_ms >= FLOOD_MS || all->flood < FLOOD_MOST;
 }
 
-/* Counts a request that no unit on line takes. False: it is one too many in these seconds. */
+/* Counts a request of which nothing was told before. False: it is one too many in the seconds at hand. */
 static bool count_fresh(struct outcomes *all, const struct outcome_subject *s, struct moment now)
 {
 	if (!s->fresh)

@@ -9,7 +9,7 @@ static size_t first_ending_at(const struct done_set *n, uint64_t number)
 {
 	size_t low = 0, high = n->ranges;
 	if (high > 0 && n->range[high - 1].to < number)
-		return high; /* mostly they rise */
+		return high; /* the common case: numbers rise */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		if (n->range[middle].to < number)

@@ -7,7 +7,8 @@
 #define DOUBLED_MOST 8 /* 256 s */
 #define SCAN_SLOTS 8192u
 #define SCAN_EVERY_MS 50
-#define TRIES_PER_SECOND 200 /* of all: a broker that refuses everything is not asked more often */
+/* of all lanes together: a broker that refuses everything is not asked more often */
+#define TRIES_PER_SECOND 200
 #define TRIES_BURST 20u
 #define WAKE_EVERY_MS 60000
 
@@ -16,7 +17,7 @@ static size_t place(const struct lanes *l, uint64_t order)
 	return (size_t)((order * 0x9e3779b97f4a7c15u) >> 32) & (l->size - 1);
 }
 
-/* Its slot, or the empty one where it would be. */
+/* The slot of this order, or the empty one where it would be. */
 static size_t slot_of(const struct lanes *l, uint64_t order)
 {
 	size_t i = place(l, order);
@@ -39,7 +40,7 @@ struct lane *lanes_find(const struct lanes *l, uint64_t order)
 	return lane->state != LANE_NONE ? lane : NULL;
 }
 
-/* Into a larger table. */
+/* Moves all lanes into a table of `size` slots. */
 static bool grow(struct lanes *l, size_t size)
 {
 	struct lanes fresh = *l;
@@ -59,7 +60,7 @@ static bool grow(struct lanes *l, size_t size)
 	return true;
 }
 
-/* Closes the gap, so that none behind it is lost. */
+/* Empties the slot `gap`, and closes the gap: a search stops at an empty slot, so later lanes move up. */
 static void remove_slot(struct lanes *l, size_t gap)
 {
 	for (size_t i = (gap + 1) & (l->size - 1); l->slot[i].state != LANE_NONE; i = (i + 1) & (l->size - 1)) {
@@ -81,7 +82,7 @@ static void set_state(struct lanes *l, struct lane *lane, enum lane_state state)
 	lane->state = (uint8_t)state;
 }
 
-/* A growing pause, and not the same for all. */
+/* A second, doubled with each try, and up to a fifth more or less, so that not all are due at once. */
 static int64_t pause_ms(const struct lane *lane)
 {
 	int64_t pause = PAUSE_MS << lane->tries;
@@ -111,7 +112,7 @@ bool lanes_refused(struct lanes *l, uint64_t order, uint64_t number, bool closes
 	return true;
 }
 
-/* What the broker refused it may take now, all of it. */
+/* The broker took a message that it had refused before: it may take all the others, too. */
 static void wake_all(struct lanes *l, int64_t now_ms)
 {
 	if (l->woken_ms != 0 && now_ms - l->woken_ms < WAKE_EVERY_MS)

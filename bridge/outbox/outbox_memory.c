@@ -39,7 +39,7 @@ void outbox_memory_put(struct outbox_memory *o, const struct outbox_message *m, 
 	HASH_ADD(hh, o->by_key, key, r->length, r);
 	o->count++;
 	if (o->count > most)
-		forget_key(o, o->by_key); /* uthash keeps them in order of their coming */
+		forget_key(o, o->by_key); /* uthash keeps the order in which they were added */
 }
 
 bool outbox_memory_get(const struct outbox_memory *o, struct span key, int64_t *value)

@@ -1,6 +1,7 @@
-/* outbox_send: the messages of the outbox in the order of send_order: from the ring or the store, with the time, without those that
- * are to be set aside. A part of the outbox: only outbox.c includes this.
- * May use: ring, store, send_order, the clock. May not: decide who goes next; know MQTT. */
+/* outbox_send: gives the messages of the ring or the store in the order of send_order.
+ * May use: ring, store, send_order, the clock. May not: decide who goes next; know MQTT.
+ *
+ * It knows the time, and leaves out the messages that are to be set aside. Only outbox.c includes this. */
 #ifndef T2M_OUTBOX_SEND_H
 #define T2M_OUTBOX_SEND_H
 

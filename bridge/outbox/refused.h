@@ -25,7 +25,7 @@ struct refused_shown {
 	char topic[100]; /* cut when it is longer */
 };
 
-/* From the first bytes of the `size` bytes that are stored; too few: *to stays as it is. */
+/* Reads `start`, the first of the `size` bytes that are stored of one. Too few bytes: *to stays as it is. */
 void refused_show(struct span start, size_t size, struct refused_shown *to);
 
 #endif

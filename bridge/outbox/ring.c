@@ -25,7 +25,7 @@ struct cursor {
 
 struct outbox_ring {
 	struct chunk *head, *tail, *spare;
-	struct cursor next, done; /* where the last call ended: hints */
+	struct cursor next, done; /* where the last search ended, and the next one begins */
 	size_t bytes, count;
 };
 
@@ -50,7 +50,7 @@ void ring_clear(struct outbox_ring *o)
 	while (o->head != NULL) {
 		struct chunk *next = o->head->next;
 		if (spare == NULL && o->head->size == CHUNK_BYTES)
-			spare = o->head; /* the next turn needs one */
+			spare = o->head; /* the next turn of the loop needs a chunk */
 		else
 			free(o->head);
 		o->head = next;
@@ -102,7 +102,8 @@ bool ring_put(struct outbox_ring *o, const struct outbox_message *m)
 	return true;
 }
 
-/* Moves to the first entry with this number or a later one, from the hint when it is not behind. */
+/* Moves the cursor to the first entry with this number or a higher one. The search begins at the cursor, or at the first
+ * entry when the cursor is behind that number. False: there is none. */
 static bool seek_entry(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
 {
 	bool usable = c->chunk != NULL && c->offset < c->chunk->used && entry_at(c)->seqnum <= seqnum;

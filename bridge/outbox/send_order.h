@@ -1,9 +1,11 @@
-/* send_order: who goes next: the backlog in order, beside it the messages of units that have none in the backlog, and the orders that
- * wait because the broker refused a message of theirs.
- * May use: lanes. May not: know messages, the disk or MQTT; ask for the time: `now_ms` is an argument, of a steady clock.
+/* send_order: which message goes next.
+ * May use: lanes. May not: know what is in a message, the disk or MQTT; ask for the time: `now_ms` is an argument, of a
+ * steady clock.
  *
- * A message is here its number and its order (which unit it is about). Numbers rise. Messages of one order are given in the order of
- * their numbers; a message is given once, unless it is refused, postponed, or all begins again with send_order_rewind. */
+ * The backlog goes in order. Beside it go the messages of units that have none in the backlog (the live lane), and those of
+ * orders that wait because the broker refused a message of theirs (lanes.h). A message is here its number and its order, which
+ * says what unit it is about. Numbers rise. Messages of one order are given in the order of their numbers. A message is given
+ * once, unless it is refused or postponed, or all begins again with send_order_rewind. */
 #ifndef T2M_SEND_ORDER_H
 #define T2M_SEND_ORDER_H
 

@@ -1,4 +1,4 @@
-/* store_aside: messages that the broker can never take, kept with the reason and the time.
+/* store_aside: messages that the broker can never take are kept with the reason and the time, for people.
  * May use: LMDB, message. May not: know MQTT: reasons are numbers here.
  *
  * Database "refused": a running number -> the form of refused.h; under the number 0 the sum. */
@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MOVE_PAGES 48 /* for one of the largest messages, with the pages on the way to it */
-#define SHARE 16      /* of the size of the outbox may be set aside */
+#define MOVE_PAGES 48 /* for one of the largest messages, with the branches of the tree that lead to it */
+#define SHARE 16      /* messages that were set aside may take a sixteenth of the size of the outbox */
 
 static MDB_val number_val(uint64_t *n)
 {
@@ -25,7 +25,7 @@ static struct refused_sum read_sum(struct store *s, MDB_txn *txn)
 	return sum;
 }
 
-/* The oldest ones go when there is no room. */
+/* Deletes the oldest ones while all together take more than their share. */
 static int make_room(struct store *s, MDB_txn *txn, struct refused_sum *sum)
 {
 	MDB_cursor *cursor;
@@ -60,7 +60,7 @@ static uint64_t last_number(struct store *s, MDB_txn *txn)
 	return last;
 }
 
-/* One message from the one database to the other. */
+/* Moves one message to the other database, under the key `under`. *bytes: its size. */
 static int move(struct store *s, MDB_txn *txn, const struct store_refusal *r, uint64_t under, size_t *bytes)
 {
 	uint64_t number = r->number;
@@ -96,7 +96,7 @@ static int move_all(struct store *s, void *arg)
 	for (size_t i = 0; rc == 0 && i < job->count; i++) {
 		size_t size = 0;
 		rc = move(s, txn, &job->list[i], ++under, &size);
-		if (rc == MDB_NOTFOUND) { /* it is gone already */
+		if (rc == MDB_NOTFOUND) { /* it is deleted already */
 			rc = 0;
 			continue;
 		}

@@ -29,7 +29,8 @@ static const char *const kind_names[] = {
 };
 
 struct node {
-	uint16_t low, high, flags, key_size; /* of the data, or with `flags` the page below */
+	uint16_t low, high; /* size of the data; in a branch, with `flags`: the page below */
+	uint16_t flags, key_size;
 };
 
 _Static_assert(sizeof(struct node) == 8, "as LMDB has it");
@@ -39,9 +40,10 @@ _Static_assert(sizeof(struct store_tree) == 8 + 5 * sizeof(size_t), "as LMDB has
 struct tree {
 	enum tree_kind kind;
 	struct store_tree has, counted;
-	uint8_t key[KEY_MAX]; /* the one before */
+	uint8_t key[KEY_MAX]; /* the key before the one at hand */
 	size_t key_size;
-	bool any, may_equal; /* is there one before; may the next be the same: it came from a branch */
+	bool any;       /* there is a key before */
+	bool may_equal; /* that key stood in a branch: the first key of the page below may be the same */
 };
 
 struct walk {
@@ -50,9 +52,10 @@ struct walk {
 	struct store_findings *out;
 	bool quick;
 	size_t page_size, file_pages;
-	uint8_t *seen;                 /* a bit for each page */
-	uint8_t *level[DEPTH_MAX + 1]; /* a page for each level; the last for what is big */
-	uint16_t *node_size;           /* by offset / 2 */
+	uint8_t *seen; /* a bit for each page */
+	uint8_t *level[DEPTH_MAX +
+		       1];   /* room for a page of each level; the last one for data on pages of its own */
+	uint16_t *node_size; /* of the page at hand: the size of the node at an offset, by offset / 2 */
 	struct tree names[NAMES_MAX];
 	size_t name_count;
 	enum store_condition condition;
@@ -88,7 +91,7 @@ static bool read_at(struct walk *w, void *to, size_t size, uint64_t offset)
 			       (unsigned long long)(offset / w->page_size));
 }
 
-/* Each page is used once. */
+/* Notes that these pages are used. False: they are not in the file, or are used already. */
 static bool take_pages(struct walk *w, const struct tree *t, size_t page, size_t count)
 {
 	if (page < 2 || page > w->meta->last_page || count > w->meta->last_page - page + 1)
@@ -149,7 +152,7 @@ static size_t even(size_t n)
 	return (n + 1) & ~(size_t)1;
 }
 
-/* How long the node is; 0: longer than any may be, or of no kind that an outbox has. */
+/* How many bytes the node takes; 0: more than any node may, or it is of no kind that an outbox has. */
 static size_t node_length(const struct walk *w, const struct node *n, bool leaf, size_t i)
 {
 	size_t most = (((w->page_size - HEAD) / 2) & ~(size_t)1) - 2;
@@ -226,7 +229,7 @@ static int compare(const struct tree *t, struct span a, struct span b)
 	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Keys rise, in a page and from page to page. */
+/* Notes this key. False: it is not higher than the one before, in this page or the page before. */
 static bool key_follows(struct walk *w, struct tree *t, struct span key, bool from_branch)
 {
 	size_t width = t->kind == FREE_PAGES ? sizeof(size_t) : sizeof(uint64_t);
@@ -246,7 +249,7 @@ static bool key_follows(struct walk *w, struct tree *t, struct span key, bool fr
 
 /* --- what is in a leaf --- */
 
-/* Data on pages of its own; only the first page is read. */
+/* Data on pages of its own: checks its place and size. Only the first page is read. */
 static bool read_big(struct walk *w, struct tree *t, const uint8_t *at, size_t size, struct span *first)
 {
 	size_t page;
@@ -331,7 +334,7 @@ static bool check_memory(struct walk *w, struct span key, struct span data)
 	return true;
 }
 
-/* A count, and so many page numbers, the highest first. */
+/* A list of free pages: a count, and so many page numbers, the highest first. */
 static bool check_free(struct walk *w, struct tree *t, struct span key, const struct node *n, const uint8_t *at)
 {
 	size_t size = node_data(n), txnid, count, before = w->meta->last_page + 1;

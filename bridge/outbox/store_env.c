@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Pages are not filled to the brim, and a transaction needs free ones to work in. */
+/* Pages are not filled to the brim, and a transaction needs free pages to work in. */
 static uint64_t map_size(uint64_t size)
 {
 	return (size * 2 + (128u << 20)) & ~UINT64_C(0xffff);
@@ -39,7 +39,7 @@ static int open_dbs(struct store *s, unsigned create)
 	return rc;
 }
 
-/* LMDB's list of readers has a file of its own. Nobody but this process is to be in it, so it has no name. */
+/* LMDB's list of readers is a file of its own. No other process may enter it, so the file has no name once it is open. */
 static void remove_readers(struct store *s)
 {
 	char name[STORE_PATH_MAX + 20];
@@ -95,7 +95,7 @@ void store_close_env(struct store *s)
 {
 	flush_wait(&s->flush);
 	if (s->env != NULL && store_guarded(s, close_env, NULL) != 0) {
-		/* what LMDB had is as broken as its file: left behind */
+		/* LMDB's memory is as broken as its file: it is not freed */
 		s->env = NULL;
 		s->reading = s->writing = s->safe = s->flushing = NULL;
 		s->cursor = NULL;

@@ -12,14 +12,15 @@ static struct sigaction before[2];
 
 static const int faults[] = {SIGBUS, SIGSEGV};
 
-/* A page could not be read: behind the end of a file that was cut, or the disk is broken. */
+/* A page could not be read: the file was cut before it, or the disk is broken. */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
 	(void)info;
 	(void)context;
 	if (guard != NULL)
 		siglongjmp(*guard, 1);
-	sigaction(number, &before[number == SIGSEGV], NULL); /* not ours: it comes again */
+	/* not in our work: the signal is raised once more, as it would be without us */
+	sigaction(number, &before[number == SIGSEGV], NULL);
 }
 
 void store_on_assert(MDB_env *env, const char *text)

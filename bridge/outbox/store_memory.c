@@ -1,5 +1,7 @@
-/* store_memory: see store.h. What is remembered: under a key the value, and when it was put (in an earlier version the value
- * alone). Keys that begin with '#' are the store's own. */
+/* store_memory: values that are remembered under keys. See store.h.
+ *
+ * Under each key stand the value and when it was put; an earlier version of the program stored the value alone. Keys that
+ * begin with '#' are the store's own: no ident begins so. */
 #include "bridge/outbox/store_private.h"
 
 #define TRIM_PART 20000 /* keys in one transaction */
@@ -72,7 +74,7 @@ size_t store_remembered_count(const struct store *s)
 /* --- trim --- */
 
 struct trim {
-	bool all; /* also those of which it is known when they were put */
+	bool all; /* also keys of which it is known when they were put */
 	bool ended;
 };
 
@@ -110,12 +112,12 @@ int store_trim_memory(struct store *s)
 			break;
 		t.all |= t.ended;
 	}
-	return store_is_full(rc) ? 0 : rc; /* then new ones are not remembered */
+	return store_is_full(rc) ? 0 : rc; /* without room to delete keys, new ones are not remembered */
 }
 
 /* --- what the store keeps there for itself --- */
 
-/* Under a key that no ident can be: the last number, and the bytes of all messages. */
+/* Under it stand the last number that was given, and the bytes of all messages. */
 static const char LAST_KEY[] = "#last";
 static const char ORDER_KEY[] = "#order";
 
@@ -173,7 +175,7 @@ bool store_order_key(struct store *s, uint8_t out[HASH_KEY_BYTES])
 	if (rc != MDB_NOTFOUND)
 		return rc == 0;
 	hash_new_key(out);
-	s->special++; /* it is none of what is remembered */
+	s->special++; /* the new key does not count as remembered */
 	if (store_transact(s, write_order_key, out) == 0)
 		return true;
 	s->special--;

@@ -1,4 +1,6 @@
-/* store_private: what the files of the store share. See store.h. */
+/* store_private: what the files of the store share. See store.h.
+ *
+ * The files stand in order below: each calls only what stands before it. */
 #ifndef T2M_STORE_PRIVATE_H
 #define T2M_STORE_PRIVATE_H
 
@@ -17,45 +19,44 @@ struct store {
 	MDB_dbi messages, memory, refused;
 	MDB_txn *writing, *reading;
 	MDB_cursor *cursor;
-	bool lost; /* the files are gone, cut or damaged: they are to be looked at before anything else */
-	bool away; /* they are whole, but no longer where they were */
+	bool lost; /* the files are gone, cut or damaged: store_recover comes before anything else */
+	bool away; /* the files are whole, but no longer where they were */
 	int lock;
-	int64_t looked_ms,
-		again_ms; /* when the directory was looked at last; when opening may be tried again */
+	int64_t looked_ms; /* when the directory was looked at last; steady time */
+	int64_t again_ms;  /* when opening may be tried again; steady time */
 
-	uint64_t last;
-	size_t count, bytes, remembered, special; /* special: keys of the store itself */
-	struct done_set done;
+	uint64_t last;              /* number of the last message that was stored */
+	size_t count, bytes;        /* messages in the file, those that are done as well */
+	size_t remembered, special; /* keys in the memory; special: those of the store itself */
+	struct done_set done;       /* messages that the broker has, which are still in the file */
 	size_t done_bytes;
 	uint8_t *copy; /* of the message that was read last */
 	size_t copy_size;
 
 	size_t page_size, map_pages, file_pages, used_pages, last_page;
-	size_t tight_pages; /* used when the disk had no more; 0: it has */
-	int tight_error;    /* what it said */
+	size_t tight_pages; /* pages in use when the disk had no more room; 0: it has room */
+	int tight_error;    /* what the disk said then */
 
 	/* sync = interval */
 	struct flush flush;
 	struct store_mark mark;
 	int mark_fd;
-	MDB_txn *safe,
-		*flushing; /* hold on to the state that the mark has, and to the one that is being made safe */
+	MDB_txn *safe;       /* keeps the pages of the state that the mark names from being used again */
+	MDB_txn *flushing;   /* the same for the state that is being flushed */
 	size_t flushed_page; /* last_page when the last flush began */
 	bool flush_wanted;
 };
-
-/* The files of the store stand one above the other, in this order from the bottom up: each calls only what stands before it. */
 
 /* --- store_guard.c --- */
 
 /* Signals of memory that cannot be read end the work at hand. Once for each store that is opened. */
 void store_watch_faults(void);
 void store_on_assert(MDB_env *env, const char *text); /* for LMDB: the same for its assertions */
-/* Does `work`, which may touch what LMDB has mapped. Returns what `work` returned, or MDB_CORRUPTED when a page could not be read:
- * then s->lost is set. */
+/* Does `work`, which may touch what LMDB has mapped. Returns what `work` returned, or MDB_CORRUPTED when a page could not be
+ * read: then s->lost is set. */
 int store_guarded(struct store *s, int (*work)(struct store *s, void *arg), void *arg);
-/* Does `work` guarded, in a transaction of its own, which is s->writing meanwhile. 0: it is committed. Else what `work` or LMDB said:
- * then nothing has changed, s->used_pages and s->remembered included. */
+/* Does `work` guarded, in a transaction of its own, which is s->writing meanwhile. 0: it is committed. Else what `work` or
+ * LMDB said: then nothing has changed, s->used_pages and s->remembered included. */
 int store_transact(struct store *s, int (*work)(struct store *s, void *arg), void *arg);
 bool store_is_full(int rc);
 /* What LMDB or the system said, in s->why. */

@@ -1,4 +1,4 @@
-/* store_read: messages are read one by one, those that the broker has are passed over. See store.h. */
+/* store_read: reads messages one by one, without those that are done; counts what is done. See store.h. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>
@@ -59,7 +59,7 @@ struct search {
 	MDB_val value; /* found */
 };
 
-/* A copy: what is given out is not in the file, which may be cut at any time. */
+/* What is given out is a copy, for the file may be cut at any time. */
 static int copy_value(struct store *s, const MDB_val *value)
 {
 	if (value->mv_size > s->copy_size) {
@@ -78,7 +78,7 @@ static int seek_message(struct store *s, struct search *f)
 	MDB_val key = {sizeof(f->number), &f->number}, at, value;
 	if (f->exactly)
 		return mdb_get(s->reading, s->messages, &key, &f->value);
-	/* mostly the cursor stands on the one before */
+	/* in most cases the cursor stands on the message before */
 	bool here = f->number > 1 && mdb_cursor_get(s->cursor, &at, &value, MDB_GET_CURRENT) == 0 &&
 		    store_key_number(&at) == f->number - 1;
 	int rc = mdb_cursor_get(s->cursor, &key, &f->value, here ? MDB_NEXT : MDB_SET_RANGE);
@@ -109,7 +109,7 @@ static bool read_out(struct store *s, struct search *f, struct outbox_message *o
 		return false;
 	if (message_unpack(span_of(s->copy, f->value.mv_size), f->number, out))
 		return true;
-	s->lost = true; /* it was a message when it was examined */
+	s->lost = true; /* it was a message when the file was examined: somebody has changed the file */
 	return false;
 }
 
@@ -143,7 +143,8 @@ void store_done(struct store *s, uint64_t seqnum)
 	int rc = store_guarded(s, stored_size, &f);
 	if (rc == MDB_NOTFOUND)
 		return;
-	if (done_add(&s->done, seqnum) && rc == 0) /* else it is measured when the file can be read again */
+	if (done_add(&s->done, seqnum) &&
+		rc == 0) /* else store_measure_done adds its size when the file can be read again */
 		s->done_bytes += f.value.mv_size;
 }
 

@@ -1,5 +1,6 @@
-/* store_room: how many pages the messages use, and room for more: in the file, which grows before LMDB needs it, and in the map.
- * See store.h. */
+/* store_room: how many pages the messages use, and room for more. See store.h.
+ *
+ * There must be room in the file, which grows before LMDB needs it, and in the map, which does not grow. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #define STEP_PAGES_MOST 4096u
 #define MAP_RESERVE (32u << 20) /* bytes of the map: the reserve, and what is held for the last flush */
 
-/* A message takes at most a little more than twice its size: one that is over half a page has pages of its own. */
+/* A message of more than half a page has pages of its own: so it takes little more than twice its size. */
 size_t store_pages_for(const struct store *s, size_t bytes)
 {
 	return (bytes * 2 + bytes / 8) / s->page_size + 1;
@@ -22,7 +23,8 @@ void store_note_usage(struct store *s, MDB_txn *txn)
 {
 	MDB_stat stat;
 	MDB_envinfo info;
-	const MDB_dbi dbi[] = {0, 1, s->messages, s->refused, s->memory}; /* the first two are LMDB's own */
+	const MDB_dbi dbi[] = {
+		0, 1, s->messages, s->refused, s->memory}; /* the first two are LMDB's own; `memory` is last */
 	s->used_pages = 2;
 	for (size_t i = 0; i < sizeof(dbi) / sizeof(dbi[0]); i++) {
 		mdb_stat(txn, dbi[i], &stat);
@@ -54,7 +56,7 @@ int store_grow(struct store *s, size_t pages)
 
 bool store_make_room(struct store *s, size_t pages)
 {
-	/* once short of room, there must be more of it, or a tenth must go, before it is no longer short: it does not flutter */
+	/* once there is too little room, it stays so until there is clearly more, or a tenth of the pages is free: no flutter */
 	size_t step = s->used_pages / 16, want = pages + LOW_PAGES;
 	step = step < STEP_PAGES ? STEP_PAGES : step > STEP_PAGES_MOST ? STEP_PAGES_MOST : step;
 	if (s->tight_pages > 0)
@@ -65,7 +67,7 @@ bool store_make_room(struct store *s, size_t pages)
 		if (error != 0 && s->tight_pages == 0) {
 			s->tight_error = error;
 			s->tight_pages = s->used_pages;
-			s->flush_wanted = true; /* what is held for the mark can be used again then */
+			s->flush_wanted = true; /* it lets go of the pages that are held for the mark */
 		}
 	}
 	if (unused_pages(s) >= want || s->used_pages < s->tight_pages / 10 * 9)

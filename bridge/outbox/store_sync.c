@@ -1,11 +1,13 @@
-/* store_sync: see store.h. sync = interval: a flush holds on to one state, makes it safe beside the loop, and writes it into
- * the mark; then the state of the flush before may go. */
+/* store_sync: makes safe what was stored, with sync = interval. See store.h.
+ *
+ * A flush holds on to one state, so that LMDB does not use its pages again. It makes that state safe beside the loop, and
+ * then writes the mark, which names that state. Only then are the pages of the state before let go. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-#define DUE_PAGES_MOST 16384u /* more are not written between two flushes: what is held costs disk */
+#define DUE_PAGES_MOST 16384u /* after so many new pages a flush is due early: pages that are held cost disk */
 
 static int hold_state(struct store *s, void *arg)
 {
@@ -29,7 +31,7 @@ void store_let_go(struct store *s)
 	let_go_of(&s->flushing);
 }
 
-/* The mark of the newest state. 0 or errno. */
+/* Makes s->mark the mark of the newest state, to be written at *offset. 0 or errno. */
 static int next_mark(struct store *s, bool clean, int64_t *offset)
 {
 	struct store_meta meta;
@@ -69,7 +71,7 @@ int store_first_mark(struct store *s)
 	s->mark.sequence = store_mark_read(s->path, &before) ? before.sequence : 0;
 	s->mark_fd = store_mark_open(s->path);
 	if (s->mark_fd < 0)
-		return store_is_full(errno) ? 0 : errno; /* it is tried again with each flush */
+		return store_is_full(errno) ? 0 : errno; /* each flush tries again to make the mark */
 	store_dir_sync(s->path);
 	int rc = mdb_env_sync(s->env, 1);
 	if (rc == 0)

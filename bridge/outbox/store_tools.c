@@ -1,4 +1,6 @@
-/* store_tools: see store.h. For people. Nothing here holds on to anything: it may be stopped or killed at any moment. */
+/* store_tools: what people ask of an outbox. See store.h.
+ *
+ * While it only reads, it takes no lock on a bridge's files, so it may be stopped or killed at any moment. */
 #include "bridge/base/log.h"
 #include "bridge/base/reason.h"
 #include "bridge/outbox/store_private.h"
@@ -19,8 +21,8 @@ static bool unchanged(int fd, const struct store_meta *meta)
 	return store_meta_read(fd, &now, why, sizeof(why)) == STORE_FINE && now.txnid == meta->txnid;
 }
 
-/* A bridge that writes meanwhile uses pages again: then it counts only when nothing was written. All of it is tried first; a busy
- * bridge is asked for the counts only. */
+/* A bridge that writes meanwhile uses pages again, so a result counts only when nothing was written while the file was read.
+ * The first tries read all of the file. When the bridge is too busy for that, the others read only the counts. */
 static enum store_condition look(int fd, struct store_findings *found)
 {
 	struct store_meta meta;
@@ -44,7 +46,7 @@ static void print_time(int64_t ms, char *out, size_t size)
 		snprintf(out, size, "unknown");
 }
 
-/* What the broker can never take: the newest first. */
+/* Prints the messages that were set aside, the newest first. */
 static void print_refused(const struct store_findings *found)
 {
 	printf("set aside: %zu\n", found->refused);
@@ -53,7 +55,7 @@ static void print_refused(const struct store_findings *found)
 	for (size_t n = found->refused; n > 0 && n + STORE_SHOWN > found->refused; n--) {
 		const struct refused_shown *s = &found->shown[(n - 1) % STORE_SHOWN];
 		char when[40], why[80];
-		if (s->number == 0) /* a busy bridge was asked for the counts only */
+		if (s->number == 0) /* only the counts were read */
 			return;
 		print_time(s->when_ms, when, sizeof(when));
 		reason_text(s->reason, why, sizeof(why));

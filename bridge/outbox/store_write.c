@@ -9,7 +9,7 @@
 struct write_part {
 	struct outbox_ring *in; /* NULL: only deletions */
 	size_t put_most, delete_most;
-	/* what became of it */
+	/* what became of it; numbers of the last message that was stored, and the last that was deleted */
 	uint64_t stored, deleted_to;
 	size_t put, put_bytes, deleted, deleted_bytes;
 };
@@ -24,7 +24,7 @@ static int remember_value(struct store *s, MDB_txn *txn, const struct outbox_mes
 		rc = mdb_del(txn, s->memory, &k, NULL);
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	}
-	/* whoever should forget has not: what is new is not remembered */
+	/* old keys were not forgotten in time: new ones are not remembered */
 	if (s->remembered + 1 > s->options.memory_most && mdb_get(txn, s->memory, &k, &there) == MDB_NOTFOUND)
 		return 0;
 	return mdb_put(txn, s->memory, &k, &v, 0);
@@ -110,29 +110,30 @@ static int write_one(struct store *s, struct write_part *p)
 {
 	size_t bytes = p->in != NULL ? ring_bytes(p->in) : 0;
 	if (p->in != NULL && p->put_most < ring_count(p->in))
-		bytes = bytes / ring_count(p->in) * p->put_most; /* about */
+		bytes = bytes / ring_count(p->in) * p->put_most; /* an estimate */
 	if (bytes > PART_BYTES)
 		bytes = PART_BYTES;
 	if (!store_make_room(s, p->in != NULL ? store_pages_for(s, bytes) : 0) && p->in != NULL)
 		return ENOSPC;
 	int rc = store_transact(s, write_messages, p);
 	if (rc == EIO && store_is_full(store_grow(s, 1)))
-		rc = ENOSPC; /* LMDB says EIO when less was written than it wanted */
+		rc = ENOSPC; /* LMDB says EIO when the system wrote less than it was given */
 	if (rc == 0)
 		took(s, p);
 	s->flush_wanted |= store_is_full(rc);
-	if (rc == MDB_PANIC || s->lost) /* LMDB wants to be opened anew */
+	if (rc == MDB_PANIC || s->lost) /* LMDB cannot go on: it is opened again */
 		store_close_env(s);
 	return rc;
 }
 
-/* How much is tried at a time: halved when it does not fit, down to one. Deletions go first and alone then: they make room. */
+/* How much one transaction tries. When the disk has no room for it, it tries half as much, down to one message; and
+ * deletions go first, in transactions of their own, because they make room. */
 struct portion {
 	size_t puts, deletions;
 	bool apart;
 };
 
-/* False: less than this cannot be tried. */
+/* The last transaction was too large: the next one tries less. False: there is no less. */
 static bool halve(struct portion *p, bool deleting, size_t puts, size_t deletions)
 {
 	if (deleting && !p->apart) {
@@ -169,7 +170,7 @@ static int write_all(struct store *s, struct outbox_ring *in)
 int store_write_all(struct store *s, struct outbox_ring *in)
 {
 	int rc = write_all(s, in);
-	/* pages that the last transaction freed can be used from the one after the next on */
+	/* LMDB uses freed pages two transactions later: this one more lets the next store_write use them */
 	if ((store_is_full(rc) || s->done.count > 0) && s->env != NULL)
 		store_write_last(s);
 	return rc;

@@ -41,7 +41,7 @@ static bool has_share(void *ctx, const struct conn *conn, struct moment now)
 {
 	struct publish *p = ctx;
 	size_t size = (size_t)p->config->outbox.size, used = outbox_bytes(p->outbox);
-	if (used < size / 4 * 3 || conn->known > 0)
+	if (used < size / 4 * 3 || conn_is_known(conn))
 		return true;
 	const struct source *account = conn_account(conn);
 	return stored_of(p, account) < (used < size ? (size - used) / 2 : 0) ||

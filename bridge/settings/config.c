@@ -15,7 +15,7 @@ extern char **environ;
 struct reading {
 	struct inifile file;
 	struct config *config;
-	unsigned seen[CONFIG_OPTIONS_MAX]; /* line of each option, 0 = not yet */
+	unsigned seen[CONFIG_OPTIONS_MAX]; /* the line on which each option was set; 0: it was not */
 };
 
 static void unknown_key(struct inifile *r, const char *section, const char *key)
@@ -69,7 +69,7 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 	}
 }
 
-/* The first line of a file; one that may be missing is empty then. false: a fault, which is told. */
+/* The first line of a file; "" when the file is missing and may be. False: a fault, which is written to `errors`. */
 static bool read_first_line(const char *path, bool may_be_missing, char *line, size_t size, FILE *errors)
 {
 	*line = '\0';
@@ -89,7 +89,8 @@ static bool read_first_line(const char *path, bool may_be_missing, char *line, s
 	return ok && whole;
 }
 
-/* What systemd gives the service, or where that comes from: beside the configuration. false: there is no such place. */
+/* Where the password may be: in the credential that systemd gives the service, or in the file beside the configuration from
+ * which that credential comes. False: there is no such place. */
 static bool credential_path(const char *config_path, char *out, size_t size)
 {
 	static const char name[] = "mqtt-password";
@@ -102,7 +103,7 @@ static bool credential_path(const char *config_path, char *out, size_t size)
 	return directory != NULL || config_path != NULL;
 }
 
-/* The password from where it is; an empty one is none. */
+/* Sets the password from the only place that has one. Returns the number of faults. */
 static unsigned use_password(struct config *config, const char *config_path, FILE *errors)
 {
 	char file[512] = "", credential[512] = "", path[4200];
@@ -325,7 +326,8 @@ void config_apply(struct config *config, const struct config *fresh)
 		if (same)
 			continue;
 		if (o->flags & OPTION_RELOAD) {
-			memcpy(old, now, size_of(o->type)); /* never a text: those belong to their struct */
+			/* no text may change while running, so no pointer is copied */
+			memcpy(old, now, size_of(o->type));
 			log_notice("reload: [%s] %s changed", o->section, o->key);
 		} else {
 			log_warning("reload: [%s] %s changed; it needs a restart", o->section, o->key);

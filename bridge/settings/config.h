@@ -145,12 +145,12 @@ void config_apply(struct config *config, const struct config *fresh);
 
 bool endpoints_have(const struct endpoints *list, const union address *a);
 
-/* Sets one option from text. false: `why` says what is wrong and what is allowed. */
 /* +HH:MM or -HH:MM as seconds east of Greenwich. */
 bool option_timezone(const char *text, int64_t *out);
 /* The place of a word in a list that ends with NULL; -1: it is not there. */
 int option_choice(const char *const *choices, const char *text);
 extern const char *const option_h02_acks[];
+/* Sets one option from text, which is copied. False: `why` says what is wrong and what is allowed. */
 bool option_set(
 	struct config *config, const struct config_option *option, const char *text, char *why, size_t size);
 const struct config_option *option_find(const char *section, const char *key);
@@ -160,7 +160,7 @@ const struct config_option *option_find(const char *section, const char *key);
 #define OPTION_STANDARD_MAX 200
 const char *option_standard(const struct config_option *option, char *buf);
 
-/* "no value" aside, in words: "5s to 1h", "always, interval or never". */
+/* The allowed values in words: "5s to 1h", "always, interval or never". */
 void option_allowed(const struct config_option *option, char *buf, size_t size);
 /* The complete sample ini. */
 void options_print(FILE *out);

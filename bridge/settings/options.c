@@ -244,7 +244,7 @@ const char *option_standard(const struct config_option *option, char *buf)
 	if (!(option->flags & OPTION_DIRECTORY) || strncmp(option->standard, head, sizeof(head) - 1) != 0)
 		return option->standard;
 	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(option->standard, where) == NULL)
-		return option->standard; /* a service of systemd's, or somebody who may */
+		return option->standard; /* systemd has made it, or this user may make it */
 	if (state == NULL || state[0] != '/') {
 		state = home;
 		below = "/.local/state";

@@ -1,6 +1,8 @@
 /* sim_h02: simulated H02 units: text, binary, and both mixed. See sim_unit.h. */
 #include "bridge/sim/sim_unit.h"
 
+#include "codecs/record/calendar.h"
+
 #include <stdlib.h>
 
 static uint32_t status_word(const struct sim_unit *u, const struct report *r)

@@ -2,6 +2,8 @@
  * when several are due, in batches; acknowledgements by serial number. See sim_unit.h. */
 #include "bridge/sim/sim_unit.h"
 
+#include "codecs/record/calendar.h"
+
 #include <stdlib.h>
 
 enum { DELIMITER = 0x7e, ESCAPE = 0x7d };

@@ -35,8 +35,6 @@ static void disconnect(struct sim_unit *u)
 	ev_timer_stop(s->loop, &u->timeout);
 	if (u->fd >= 0)
 		close(u->fd);
-	if (u->connected)
-		s->connected--;
 	u->fd = -1;
 	u->connected = false;
 	u->sent = 0;
@@ -246,7 +244,6 @@ static void flush_out(struct sim_unit *u)
 static void on_connected(struct sim_unit *u)
 {
 	u->connected = true;
-	u->sim->connected++;
 	u->sim->counts.connects++;
 	memset(u->priv, 0, sizeof(u->priv));
 	watch(u, EV_READ);

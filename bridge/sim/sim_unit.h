@@ -8,7 +8,6 @@
 #define T2M_SIM_UNIT_H
 
 #include "codecs/record/bytes.h"
-#include "codecs/record/calendar.h"
 
 #include <ev.h>
 #include <netinet/in.h>
@@ -65,7 +64,7 @@ struct sim {
 	socklen_t server_len, from_len; /* from_len 0: any address */
 	const struct sim_protocol *protocol;
 	bool udp, silent;
-	unsigned units, connected;
+	unsigned units;
 	double interval, reconnect, ack_timeout;
 	uint64_t reports; /* a unit; 0 = without end */
 	unsigned alarm_every;

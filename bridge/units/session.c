@@ -1,4 +1,4 @@
-/* session: see session.h. All units, on line and remembered; who comes is in session_admission.c, what they say in
+/* session: see session.h. All units, on line and remembered; who comes is in session_arrival.c, what they say in
  * session_input.c. */
 #include "bridge/units/session_private.h"
 
@@ -77,9 +77,9 @@ bool sessions_admit(const struct sessions *s, const struct unit_info *info)
 	return info != NULL || !s->reject_unknown;
 }
 
-bool sessions_expect_units(const struct sessions *s)
+bool sessions_expect_units(const void *sessions)
 {
-	return units_any(s->units);
+	return units_any(((const struct sessions *)sessions)->units);
 }
 
 struct span session_ident(const struct sessions *s, struct span name)
@@ -256,10 +256,11 @@ void sessions_use_units(struct sessions *s, const struct units *units, bool reje
 void session_leave_conn(struct session *session)
 {
 	struct conn *conn = session->conn;
-	LL_DELETE2(conn->sessions, session, next_here);
+	struct talk *talk = conn_owner(conn);
+	LL_DELETE2(talk->sessions, session, next_here);
 	conn_unit_left(conn, session->info != NULL);
-	if (conn->stream.link.unit == &session->unit)
-		conn->stream.link.unit = NULL;
+	if (talk->stream.link.unit == &session->unit)
+		talk->stream.link.unit = NULL;
 	session->conn = NULL;
 }
 
@@ -295,17 +296,20 @@ static void now_offline(struct sessions *s, struct session *session, const char 
 		forget(s, s->gone[GONE_STRANGERS].head);
 }
 
-void session_conn_ended(struct sessions *s, struct conn *conn, const char *reason, struct moment now)
+void session_conn_ended(
+	void *sessions, struct conn *conn, const char *reason, struct span rest, struct moment now)
 {
+	struct sessions *s = sessions;
+	struct talk *talk = conn_owner(conn);
 	char peer[CONN_PEER_MAX];
 	conn_peer(conn, peer);
 	s->now = now;
-	if (conn->stream.codec == NULL && conn->in_len > 0) {
+	if (talk->stream.codec == NULL && rest.len > 0) {
 		stats_add(s->stats, STAT_UNKNOWN, 1);
-		events_unknown(&s->events, conn, span_of(conn->in, conn->in_len), now);
+		events_unknown(&s->events, conn, rest, now);
 	}
-	while (conn->sessions != NULL) {
-		struct session *session = conn->sessions;
+	while (talk->sessions != NULL) {
+		struct session *session = talk->sessions;
 		session_leave_conn(session);
 		now_offline(s, session, reason, peer);
 	}
@@ -403,7 +407,7 @@ static bool catch_up(struct sessions *s, struct session *session, struct moment 
 	return session->due == 0;
 }
 
-static bool may_tell(struct sessions *s, bool last)
+static bool may_tell(const struct sessions *s, bool last)
 {
 	return last || events_room(&s->events);
 }

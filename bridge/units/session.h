@@ -1,7 +1,7 @@
 /* session: one unit on its connection: recognise, frame, decode; ident -> session.
  * May use: codec, conn's few calls. May not: know MQTT, the disk, the clock (the moment is an argument).
  *
- * The newest session of an ident wins, within limits: see session_admission.c. Several units may share one connection. What is
+ * The newest session of an ident wins, within limits: see session_arrival.c. Several units may share one connection. What is
  * remembered of a unit outlives its connection, for a bounded number of units. What units do is told to listeners: see events.h.
  *
  * A unit is trusted when it is in the units file, when few others are remembered yet, or when it has behaved like a unit: several
@@ -11,7 +11,10 @@
 #define T2M_SESSION_H
 
 #include "codecs/codec.h"
+#include "bridge/base/hash.h"
 #include "bridge/peers/conn.h"
+#include "bridge/peers/source.h"
+#include "bridge/settings/config.h"
 #include "bridge/base/stats.h"
 #include "bridge/units/events.h"
 #include "bridge/units/units.h"
@@ -51,7 +54,7 @@ static inline void *session_memory(struct session *session, size_t place)
 {
 	return (char *)session + place;
 }
-/* A unit that was remembered when the process ended: before the first session_input. `value`: the number that was remembered with
+/* A unit that was remembered when the process ended: before the first input. `value`: the number that was remembered with
  * it, for the listeners. `heard_ms`: Unix time of its last word, 0: not known. */
 void sessions_remember(struct sessions *sessions, struct span ident, int64_t value, int64_t heard_ms);
 /* Closes the connections of units that are not in this file; with the next conns_reap they are off line. */
@@ -60,15 +63,8 @@ void sessions_close_strangers(struct sessions *sessions, const struct units *uni
 void sessions_use_units(struct sessions *sessions, const struct units *units, bool reject_unknown);
 void sessions_free(struct sessions *sessions);
 
-/* Why session_input stopped: all is used up but for what waits for more; the outbox is full; too fast. */
-enum input_end { INPUT_DONE = 0, INPUT_NO_ROOM, INPUT_TOO_FAST };
-
-/* Works on the bytes at hand; returns how many are used up. Frees no conn and no session. */
-size_t session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	struct moment now, enum input_end *end);
-
-/* The connection ends: all its units are off line. Some may be forgotten. Only at the top of a turn. */
-void session_conn_ended(struct sessions *sessions, struct conn *conn, const char *reason, struct moment now);
+/* What the sessions do with the conns that they own: conns_open. */
+struct conn_ops sessions_conn_ops(struct sessions *sessions);
 
 /* Time passes: units that have been away for too long are forgotten, what was not logged is told in one line. */
 void sessions_tick(struct sessions *sessions, struct moment now);
@@ -85,9 +81,6 @@ bool sessions_catch_up(struct sessions *sessions, bool last, struct moment now);
 void sessions_each(struct sessions *sessions, void (*each)(void *ctx, struct session *session), void *ctx);
 /* The unit on line with this ident, or NULL. */
 struct session *session_find(struct sessions *sessions, struct span ident);
-/* Are there units that always have a place, those of the units file? */
-bool sessions_expect_units(const struct sessions *sessions);
-
 /* The ident that a name in topics stands for: its own, or the one in the units file. */
 struct span session_ident(const struct sessions *sessions, struct span name);
 /* And back. */

@@ -1,5 +1,5 @@
 /* session_input: bytes -> frames -> records of the unit that speaks.
- * May use: session, codec. May not: know who is admitted (session_admission.c). */
+ * May use: session, session_arrival, codec. May not: know who is admitted (session_admission.c). */
 #include "bridge/units/session_private.h"
 
 #include "bridge/base/log.h"
@@ -11,7 +11,7 @@ static struct session *of_unit(struct codec_unit *unit)
 
 static struct session *current(struct sessions *s)
 {
-	return of_unit(s->conn->stream.link.unit);
+	return of_unit(s->talk->stream.link.unit);
 }
 
 /* --- what a codec says --- */
@@ -47,31 +47,29 @@ static enum codec_status on_part(void *ctx, const struct codec_part *part, struc
 static void on_reply(void *ctx, const struct command_reply *reply)
 {
 	struct sessions *s = ctx;
-	if (current(s)->conn == s->conn || s->conn->last_words != NULL)
+	if (current(s)->conn == s->conn || conn_has_last_words(s->conn))
 		events_reply(&s->events, current(s), reply, s->now);
 }
 
 static void on_send(void *ctx, struct span frame)
 {
 	struct sessions *s = ctx;
-	size_t before = s->conn->out_len;
-	conn_answer(s->conn, frame, codec_is_echo(s->frame, frame));
-	if (s->conn->out_len > before && s->answers <= ASSEMBLY_PARTS_MAX)
-		s->answer_len[s->answers++] = (uint16_t)frame.len;
+	size_t at = conn_answer(s->conn, frame, codec_is_echo(s->frame, frame));
+	if (at == CONN_REFUSED || s->answers > ASSEMBLY_PARTS_MAX)
+		return;
+	s->answer[s->answers].at = at;
+	s->answer[s->answers++].len = frame.len;
 }
 
 /* --- frames --- */
 
-/* Shows the frame at hand, and the frames that answer it: the end of what is owed. */
+/* Shows the frame at hand, and the frames that answer it. */
 static void show(struct sessions *s, const char *error)
 {
-	size_t at = s->owed_before;
 	events_frame(&s->events, current(s), true, s->frame, error, s->now);
-	for (unsigned i = 0; i < s->answers; at += s->answer_len[i++]) {
-		at += s->conn->udp ? 2 : 0; /* the length */
-		events_frame(&s->events, current(s), false, span_of(s->conn->out + at, s->answer_len[i]), NULL,
-			s->now);
-	}
+	for (size_t i = 0; i < s->answers; i++)
+		events_frame(&s->events, current(s), false,
+			conn_answered(s->conn, s->answer[i].at, s->answer[i].len), NULL, s->now);
 }
 
 static void failed(struct sessions *s, enum codec_status status)
@@ -79,44 +77,30 @@ static void failed(struct sessions *s, enum codec_status status)
 	struct conn *conn = s->conn;
 	const char *why = codec_status_names[status];
 	s->stats->rejected[status]++;
-	bool quiet = conn->told || !conn_take_line(conn);
+	bool quiet = s->talk->told || !conn_take_line(conn);
 	enum log_level level = quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE;
 	if (log_wants(level)) {
 		char peer[CONN_PEER_MAX];
 		conn_peer(conn, peer);
 		log_line(level, "frame from %s (%s) rejected: %s: %s%s", peer,
 			current(s) ? current(s)->unit.ident : "not identified", why, log_bytes(s->frame).text,
-			conn->told ? "" : "; more from this connection only at level debug");
+			s->talk->told ? "" : "; more from this connection only at level debug");
 	}
-	conn->told = true;
+	s->talk->told = true;
 	show(s, why);
 }
 
-enum counter sessions_share(struct sessions *s)
-{
-	struct conn *conn = s->conn;
-	struct bucket *frames = &conn->source->side[conn->udp].frames;
-	if (conn->known > 0)
-		return STAT_COUNT;
-	if (bucket_empty(frames, s->config->limits.frames_per_address, BUCKET_SECOND, s->now.steady_ms))
-		return STAT_REFUSED_FRAMES_PER_ADDRESS;
-	return events_share(&s->events, conn, s->now) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
-}
-
-/* Has the address, or the unit that spoke last, had its share? Before the first frame nobody knows who it is: session_identify
+/* May the address, and the unit that spoke last, give one more frame? Before the first frame nobody knows who it is: session_identify
  * decides. */
-static bool too_fast(struct sessions *s)
+static enum counter why_too_fast(struct sessions *s)
 {
-	struct conn *conn = s->conn;
 	struct session *session = current(s);
 	int64_t most = s->config->limits.frames_per_unit;
-	enum counter reason = conn->stream.codec == NULL ? STAT_COUNT : sessions_share(s);
+	enum counter reason = s->talk->stream.codec == NULL ? STAT_COUNT : session_share(s);
 	if (reason == STAT_COUNT && session != NULL &&
 		bucket_empty(&session->frames, most, BUCKET_SECOND, s->now.steady_ms))
-		reason = STAT_REFUSED_FRAMES_PER_UNIT;
-	if (reason != STAT_COUNT)
-		conn_refused(conn, reason);
-	return reason != STAT_COUNT;
+		return STAT_REFUSED_FRAMES_PER_UNIT;
+	return reason;
 }
 
 /* A frame may give many records: each counts. A guest does not use up what the unit may send. */
@@ -124,7 +108,8 @@ static void spend(struct sessions *s, struct session *session)
 {
 	struct conn *conn = s->conn;
 	int64_t amount = s->records > 1 ? s->records : 1;
-	bucket_spend(&conn->source->side[conn->udp].frames, amount, BUCKET_SECOND, s->now.steady_ms);
+	bucket_spend(
+		&conn_source(conn)->side[conn_is_udp(conn)].frames, amount, BUCKET_SECOND, s->now.steady_ms);
 	if (session != NULL && session->conn == conn)
 		bucket_spend(&session->frames, amount, BUCKET_SECOND, s->now.steady_ms);
 }
@@ -141,14 +126,13 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 {
 	const struct codec_sink sink = {s, session_identify, on_record, on_batch, on_reply, on_part, on_send};
 	struct conn *conn = s->conn;
-	s->owed_before = conn->out_len;
 	s->answers = 0;
 	s->later = false;
 	s->records = 0;
 	if (status == CODEC_OK)
 		conn_whole(conn, s->frame.len);
 	if (status == CODEC_OK)
-		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+		status = codec_decode(&s->talk->stream, s->frame, &s->scratch, &sink);
 	guest_leaves(s);
 	assembly_settle(s->assembly, status);
 	if (s->later)
@@ -164,31 +148,47 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 	struct session *session = current(s);
 	spend(s, session);
 	if (session != NULL && session->conn != conn)
-		conn->stream.link.unit = NULL; /* a guest: nothing is remembered of it here */
+		s->talk->stream.link.unit = NULL; /* a guest: nothing is remembered of it here */
 	return true;
 }
 
-size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	struct moment now, enum input_end *end)
+/* Is there no room for a frame, or does it come too fast? That is counted. */
+static enum input_end hold_back(struct sessions *s)
 {
+	if (!events_room(&s->events))
+		return INPUT_NO_ROOM;
+	enum counter reason = why_too_fast(s);
+	if (reason == STAT_COUNT)
+		return INPUT_DONE;
+	conn_refused(s->conn, reason);
+	return INPUT_TOO_FAST;
+}
+
+/* conn_ops.input. Frees no conn and no session. */
+static size_t input(void *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms, struct moment now,
+	enum input_end *end)
+{
+	struct sessions *s = sessions;
+	struct talk *talk = conn_owner(conn);
 	size_t used = 0;
 	s->conn = conn;
+	s->talk = talk;
 	s->now = now;
-	conn->stream.link.now_ms = now.unix_ms;
-	conn->stream.link.quiet_ms = quiet_ms;
-	*end = INPUT_DONE;
-	while (used < bytes.len && conn->leaving == NULL) {
+	talk->stream.link.now_ms = now.unix_ms;
+	talk->stream.link.quiet_ms = quiet_ms;
+	*end = talk->stream.codec != NULL ? INPUT_DONE : INPUT_UNKNOWN;
+	while (used < bytes.len && !conn_is_closed(conn)) {
 		struct frame f;
 		struct span in = span_after(bytes, used);
-		if (!events_room(&s->events))
-			*end = INPUT_NO_ROOM;
-		else if (too_fast(s))
-			*end = INPUT_TOO_FAST;
-		if (*end != INPUT_DONE)
+		enum input_end held = hold_back(s);
+		if (held != INPUT_DONE) {
+			*end = held;
 			return used;
-		enum codec_status status = codec_next(&conn->stream, in, &f);
-		if (conn->stream.codec == NULL)
+		}
+		enum codec_status status = codec_next(&talk->stream, in, &f);
+		if (talk->stream.codec == NULL)
 			return used; /* kept, to be shown when nobody ever recognises it */
+		*end = INPUT_DONE;
 		stats_add(s->stats, STAT_NOISE, f.skip);
 		used += f.skip;
 		if (status == CODEC_MORE || status == CODEC_NOT_MINE)
@@ -201,6 +201,30 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 		used += f.len;
 	}
 	return used;
+}
+
+/* conn_ops.datagram: another protocol may begin with it. */
+static void datagram(void *sessions, struct conn *conn, struct span bytes)
+{
+	struct talk *talk = conn_owner(conn);
+	(void)sessions;
+	codec_begin_datagram(&talk->stream, bytes);
+}
+
+struct conn_ops sessions_conn_ops(struct sessions *s)
+{
+	_Static_assert(
+		CONN_QUIET_FINAL == CODEC_QUIET_FINAL, "what is final for the one is final for the other");
+	return (struct conn_ops){
+		.ctx = s,
+		.owner_size = sizeof(struct talk),
+		.quiet_short_ms = CODEC_QUIET_SHORT_MS,
+		.quiet_long_ms = CODEC_QUIET_LONG_MS,
+		.expects_units = sessions_expect_units,
+		.datagram = datagram,
+		.input = input,
+		.ended = session_conn_ended,
+	};
 }
 
 /* --- commands --- */

@@ -1,4 +1,9 @@
-/* session_private: what session.c, session_admission.c and session_input.c share; nobody else includes it. */
+/* session_private: what the session files share; nobody else includes it. Each of them calls only those below it:
+ *
+ *   session_input      bytes -> frames -> records of the unit that speaks
+ *   session_arrival    a unit comes on line, takes over, is trusted
+ *   session_admission  may it? Answers only
+ *   session            ident -> session; on line, off line, forgotten; what is to be told */
 #ifndef T2M_SESSION_PRIVATE_H
 #define T2M_SESSION_PRIVATE_H
 
@@ -14,6 +19,13 @@ enum gone { GONE_STRANGERS = 0, GONE_TRUSTED, GONE_KINDS };
 struct gone_list {
 	struct session *head; /* the one that has been gone longest */
 	size_t count;
+};
+
+/* What is spoken on one connection, which keeps it: conn_owner(). */
+struct talk {
+	struct codec_stream stream;
+	struct session *sessions; /* units that speak here */
+	bool told;                /* that a frame was rejected */
 };
 
 /* A name in topics that its unit does not have any more: what is retained there is still to be cleared. */
@@ -47,16 +59,21 @@ struct sessions {
 	struct log_limit incomplete_lines;
 	/* of the session_input at hand */
 	struct conn *conn;
+	struct talk *talk; /* its */
 	struct moment now;
-	struct span frame;                                    /* the one being decoded */
-	size_t owed_before;                                   /* bytes that the connection was owed before it */
-	uint16_t answers, answer_len[ASSEMBLY_PARTS_MAX + 1]; /* frames that answer it */
-	struct session *fresh;                                /* the unit that came with this frame */
+	struct span frame; /* the one being decoded */
+	struct {
+		size_t at, len;
+	} answer[ASSEMBLY_PARTS_MAX + 1]; /* frames that answer it: conn_answered() */
+	size_t answers;
+	struct session *fresh; /* the unit that came with this frame */
 	struct session *guest; /* the unit of the frame, when it stays with another connection */
 	uint8_t guest_priv[sizeof(((struct codec_unit *)0)->priv)]; /* what its codec knew of it before */
 	int64_t records;                                            /* of this frame */
 	bool later; /* its unit came too soon, or its address had its share: the frame is to be given once more */
 };
+
+/* --- session.c --- */
 
 /* On line or remembered; NULL: neither. */
 struct session *sessions_find(struct sessions *s, struct span ident);
@@ -77,12 +94,37 @@ void session_set_due(struct sessions *s, struct session *session, unsigned due);
 /* Is there a place in the memory of units for one more that is not in the units file? */
 bool sessions_remember_more(const struct sessions *s);
 
-/* Has the address of the connection at hand had its share? STAT_COUNT: not yet, or a unit of the units file speaks there. */
-enum counter sessions_share(struct sessions *s);
+/* The connection ends (conn_ops): all its units are off line. Some may be forgotten. */
+void session_conn_ended(
+	void *sessions, struct conn *conn, const char *reason, struct span rest, struct moment now);
+/* Are there units that always have a place, those of the units file? (conn_ops) */
+bool sessions_expect_units(const void *sessions);
+
+/* --- session_admission.c: questions of the connection at hand; they change nothing. STAT_COUNT: nothing is against it --- */
+
+/* May it speak for one more unit, this one? */
+enum counter session_admission(const struct sessions *s, struct span ident);
+/* May one more that is new come on line in this second, from this address or, over UDP, where addresses can be forged, from all of
+ * them? */
+enum counter session_arrivals(const struct sessions *s);
+/* May its address give one more frame, or has it had its share? Units of the units file are exempt. */
+enum counter session_share(const struct sessions *s);
+
+/* It names a unit that is on line on another connection. */
+enum claim {
+	CLAIM_TAKES_OVER = 0, /* from now on it is this one's */
+	CLAIM_LAST_WORDS,     /* it stays there: this connection is an old one */
+	CLAIM_TOO_SOON        /* it stays there: see session_admission.c */
+};
+enum claim session_claim(const struct sessions *s, const struct session *session);
+/* Has it been taken over by another address only a moment ago? */
+bool session_is_flapping(const struct sessions *s, const struct session *session);
+
+/* --- session_arrival.c --- */
 
 /* codec_sink.identify. */
 struct codec_unit *session_identify(void *ctx, struct span ident);
-/* A record of it has been stored: has it behaved like a unit by now? */
+/* A record of it has been stored: has it behaved like a unit by now? Then it is trusted. */
 void session_consider_trust(struct sessions *s, struct session *session);
 
 #endif

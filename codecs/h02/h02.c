@@ -6,7 +6,8 @@
  *   binary   $ II II II II II hh mm ss DD MM YY ...   5 bytes of BCD id, BCD time and date, 32 to 54 bytes
  *   binary   X OO OO OO OO OO hh mm ss DD MM YY ...   odometer instead of the id, 32 bytes
  *
- * Source: h02.md; the names R-… in the comments are its rules. */
+ * Sources: the makers' "TQ GPRS transport protocol" (SinoTrack Protocol), "GPS Protocol 2020-7-6" and "SinoTrack Protocol NEW-EN",
+ * and frames of real units. There is no standard. */
 #include "codecs/h02/h02_private.h"
 
 static enum codec_status decode(

@@ -24,7 +24,7 @@ void h02_put_clock(struct writer *w, int64_t now_ms, bool date)
 	writer_decimal(w, (uint64_t)number, 6);
 }
 
-/* The form that the options make of the one that the reference gives. */
+/* The form to answer in: the one of the frame's type, or the one that the options prefer to it. */
 static enum h02_answer choose(enum h02_ack ack, enum h02_answer form)
 {
 	switch (ack) {

@@ -4,8 +4,7 @@
  *   0    1..5   6 7 8      9 10 11    12..15    16       17..21hi   21lo   22..23hi  23lo..24  25..28
  *   $    id     hh mm ss   DD MM YY   DDMMMMMM  battery  DDDMMMMMM  flags  knots     course    status
  *   BCD throughout; flags: 8 east, 4 north, 2 valid. Behind 28 the layout depends on the length. A unit with
- *   an 8-byte id (length 42) has everything from the time on three bytes later.
- * Source: h02.md section 2. */
+ *   an 8-byte id (length 42) has everything from the time on three bytes later. */
 #include "codecs/h02/h02_private.h"
 
 static bool bcd_number(struct span in, size_t first_nibble, size_t nibbles, int64_t *out)
@@ -21,7 +20,7 @@ static bool bcd_number(struct span in, size_t first_nibble, size_t nibbles, int6
 	return true;
 }
 
-/* DDMMMMMM or DDDMMMMMM, minutes in 1/10000, as 1e-7 degrees. */
+/* DDMMMMMM or DDDMMMMMM, minutes in 1/10000, as 1e-7 degrees; 60 minutes or more: CODEC_NOWHERE. */
 static int64_t coordinate(int64_t packed)
 {
 	int64_t degrees = packed / 1000000, minutes = packed % 1000000;
@@ -30,7 +29,7 @@ static int64_t coordinate(int64_t packed)
 	return degrees * 10000000 + (minutes * 1000 + 30) / 60;
 }
 
-/* Bytes 0 to 28; `in` starts so that the time is at offset 6 whatever the size of the id. */
+/* Bytes 0 to 28. `in` has the time at offset 6: with an id of 8 bytes it begins inside of the frame. `battery`: byte 16 is one. */
 static enum codec_status decode_head(struct telemetry *t, struct span in, bool battery)
 {
 	int64_t lat, lon, knots, course;
@@ -63,7 +62,7 @@ static enum codec_status decode_head(struct telemetry *t, struct span in, bool b
 	return CODEC_OK;
 }
 
-/* 45, 47 and 51 bytes: the same up to 43. */
+/* 45, 47 and 51 bytes, alike up to byte 42. Bit 7 of byte 29 tells two layouts apart. */
 static void decode_45(struct telemetry *t, struct span in)
 {
 	struct reader r = reader_of(span_after(in, 29));

@@ -72,17 +72,17 @@ static void put_pattern(struct writer *w, const struct command *command, int64_t
 		if (span_is(name, "time"))
 			h02_put_clock(w, now_ms, false);
 		else if (value == NULL)
-			w->full = true; /* our own table is wrong */
+			w->full = true; /* the table names an argument that it does not have */
 		else if (arg->param.type == PARAM_INTEGER)
 			writer_decimal(w, (uint64_t)value->number, 1);
 		else
 			writer_span_put(w, value->text);
 	}
 	while (w->len > 0 && !w->full && w->ptr[w->len - 1] == ',')
-		w->len--; /* optional texts that were not given */
+		w->len--; /* texts that were not given leave nothing but their commas */
 }
 
-/* Word and time of the text of a command. */
+/* The word of a command's text, and its second field when that is a time of six digits: the reply repeats both. */
 static void read_token(struct span rest, struct command_token *token)
 {
 	size_t word = 0, time = 0;
@@ -111,7 +111,7 @@ enum codec_status h02_encode(
 	return out->full ? CODEC_NO_ROOM : CODEC_OK;
 }
 
-/* What stands before the first comma; it and the comma are taken off the rest. */
+/* Cuts off the text in front of the first comma, and the comma; returns that text. */
 static struct span take_field(struct span *rest)
 {
 	size_t n = 0;
@@ -122,7 +122,7 @@ static struct span take_field(struct span *rest)
 	return field;
 }
 
-/* *XX,<ident>,<what a text command may be># */
+/* *XX,<ident>,<text>#. The `*` may be missing when the ident is a number; then the `#` must be there, unless `own` is set. */
 bool h02_is_whole(struct span bytes, bool own, struct codec_whole *out)
 {
 	bool star = bytes.len > 0 && bytes.ptr[0] == '*',

@@ -132,7 +132,7 @@ static enum codec_status binary_frame(struct codec_link *link, struct span in, b
 		*len = best;
 		return CODEC_OK;
 	}
-	/* Unknown layout: decide only when the next start would be in sight. */
+	/* An unknown length: wait until the start of the next frame must be in sight. */
 	if (in.len < H02_BINARY_MAX + 16 && link->quiet_ms < CODEC_QUIET_LONG_MS)
 		return CODEC_MORE;
 	next = h02_next_start(in, H02_BINARY_MIN, H02_BINARY_MAX, false);

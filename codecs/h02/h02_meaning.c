@@ -2,7 +2,7 @@
  * May not: know in which field or byte a code stands. */
 #include "codecs/h02/h02_private.h"
 
-/* Status word, negative logic: a 0 bit is active; but bit 10 is the ignition as it is. */
+/* Status word: a bit that is 0 means true; but in bit 10, the ignition, 1 does. Bits 5 and 6 have two meanings: h02_set_status. */
 #define STATUS_BITS(X)                                                                                         \
 	X(31, TM_LOW_SENSOR_1)                                                                                 \
 	X(30, TM_HIGH_SENSOR_2)                                                                                \
@@ -59,7 +59,7 @@ void h02_set_battery_code(struct telemetry *t, unsigned code)
 {
 	static const uint8_t steps[] = {0, 0, 10, 20, 60, 80, 100};
 	if (code >= 0xf1 && code <= 0xf6)
-		code -= 0xf0; /* charging */
+		code -= 0xf0; /* the same steps while charging */
 	if (code >= 1 && code <= 6)
 		telemetry_set(t, TM_BATTERY_LEVEL, steps[code]);
 	else if (code >= 7 && code <= 100)

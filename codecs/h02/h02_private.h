@@ -15,7 +15,7 @@
 #include "codecs/codec.h"
 #include "codecs/record/calendar.h"
 
-#define H02_TEXT_MAX 1024 /* R-MAXTEXT, including `*` and `#` */
+#define H02_TEXT_MAX 1024 /* with `*` and `#`; real frames are shorter */
 #define H02_BINARY_MIN 32
 #define H02_BINARY_MAX 64 /* the longest frame of unknown layout */
 #define H02_LONG_ID_LENGTH 42
@@ -64,7 +64,7 @@ enum codec_status h02_nbr(struct h02_text *x);
 enum codec_status h02_cell_report(struct h02_text *x);
 enum codec_status h02_vp1(struct h02_text *x);
 
-/* The fields behind the status word (h02.md 3.5), from `at` to the end. */
+/* The fields behind the status word, from `at` to the end. */
 void h02_tail(struct h02_text *x, size_t at);
 
 /* --- h02_binary.c --- */
@@ -77,7 +77,7 @@ enum codec_status h02_binary_decode(
 /* `low_battery_bits`: bits 5 and 6 mean a low battery (V6, V8), not the antenna. */
 void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits);
 void h02_set_battery_code(struct telemetry *t, unsigned code);
-/* A date that does not exist is dropped: the record has no time then (R-TIME). */
+/* A date that does not exist is dropped: the record has no time then. */
 void h02_set_time(struct telemetry *t, const struct calendar *c);
 /* The countries' codes begin at 200 and end at 799: with another one the network and cell are unknown, or the fields are no cell. */
 static inline bool h02_is_mcc(int64_t mcc)
@@ -91,7 +91,7 @@ void h02_set_cell(struct telemetry *t, int64_t lac, int64_t cellid);
 
 /* --- h02_answer.c --- */
 
-/* The forms of an answer to the unit; h02.md section 7. */
+/* The forms of an answer to the unit. */
 enum h02_answer {
 	H02_ANSWER_NONE = 0,
 	H02_ANSWER_V4,     /* *XX,<id>,V4,<type>,<yyyymmddHHMMSS># */

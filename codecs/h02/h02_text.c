@@ -62,7 +62,7 @@ static enum codec_status take_link(struct h02_text *x)
 	return CODEC_OK;
 }
 
-/* V3 of 15-digit units carries cells when its second field is mcc and mnc. */
+/* V3 has two layouts: when its second field is mcc and mnc together, cells follow; else it is a position. */
 static enum codec_status take_v3(struct h02_text *x)
 {
 	struct span network = h02_field(x, 3);
@@ -79,7 +79,7 @@ static const struct {
 } types[] = {
 	{"V1", take_block, H02_ANSWER_V4},
 	{"V3", take_v3, H02_ANSWER_R12},
-	{"V4", h02_confirmation, H02_ANSWER_R12}, /* only with a position */
+	{"V4", h02_confirmation, H02_ANSWER_R12}, /* answered only when it has a position: see below */
 	{"V6", take_block, H02_ANSWER_V4},
 	{"NBR", h02_nbr, H02_ANSWER_V4},
 	{"VP1", h02_vp1, H02_ANSWER_R12},
@@ -92,7 +92,7 @@ static const struct {
 
 /* --- path --- */
 
-/* V<digits> or VI<digits>: must hold a position block. */
+/* V<digits> or VI<digits>: types that are not in the table, but must hold a position block. */
 static bool is_position_type(struct span type)
 {
 	size_t digits = type.len > 1 && type.ptr[1] == 'I' ? 2 : 1;
@@ -156,7 +156,8 @@ enum codec_status h02_text_decode(
 	if (status != CODEC_OK)
 		return status;
 	if (x.has_reply && !telemetry_has(t, TM_POSITION_VALID))
-		answer = H02_ANSWER_NONE; /* an echo of the server's own V4 is never answered */
+		answer =
+			H02_ANSWER_NONE; /* it may be an echo of our own V4 answer: two servers would answer each other without end */
 	status = h02_finish(link, t, x.type, answer, sink);
 	if (status == CODEC_OK && x.has_reply) {
 		x.reply.frame = frame;

@@ -66,7 +66,7 @@ bool h02_put_status(struct h02_text *x, struct span s)
 	return true;
 }
 
-/* A SIM's number begins with 89 and may end in fillers. */
+/* The number of a SIM begins with 89; units fill it up with F, ? or : to its full length. */
 void h02_put_iccid(struct h02_text *x, struct span s)
 {
 	while (s.len > 0 && !byte_is_digit(s.ptr[s.len - 1])) {
@@ -82,9 +82,11 @@ void h02_put_iccid(struct h02_text *x, struct span s)
 bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div)
 {
 	struct h02_decimal d;
-	if (!h02_decimal(s, false, &d))
+	bool minus = s.len > 1 && s.ptr[0] == '-';
+	if (!h02_decimal(minus ? span_after(s, 1) : s, false, &d))
 		return false;
-	telemetry_set(x->t, field, h02_scaled(d, mul, div, telemetry_params[field].decimals));
+	int64_t v = h02_scaled(d, mul, div, telemetry_params[field].decimals);
+	telemetry_set(x->t, field, minus ? -v : v);
 	return true;
 }
 

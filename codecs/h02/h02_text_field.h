@@ -11,8 +11,8 @@
 struct h02_text {
 	struct telemetry *t;
 	struct span type;
-	bool long_id; /* 15 digits: watches and clones, other cell numbers */
-	bool has_reply;
+	bool long_id;   /* 15 digits: a watch or clone, which writes cells another way */
+	bool has_reply; /* the frame answers a command: `reply` is set */
 	struct command_reply reply;
 	struct span body;
 	size_t count;
@@ -36,12 +36,12 @@ void h02_join(struct h02_text *x, enum telemetry_field field, size_t from, size_
 bool h02_put_clock_fields(struct h02_text *x, struct span time, struct span date);
 /* false: not a status word; nothing is set. */
 bool h02_put_status(struct h02_text *x, struct span s);
-/* Only when it looks like the number of a SIM. */
+/* Sets the number of the SIM; nothing when the field does not look like one. */
 void h02_put_iccid(struct h02_text *x, struct span s);
 /* A number times mul / div, in units of the parameter's decimals. false: the field is no such number; nothing is set. */
 bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div);
 bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s);
-/* Only when it is a number of at most 255. */
+/* Sets the charge from a battery code; nothing when the field is no number up to 255. */
 void h02_put_battery(struct h02_text *x, struct span s);
 /* The serving cell (n = 0) or a neighbour; lac and cellid: 0 is unknown. */
 void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm);

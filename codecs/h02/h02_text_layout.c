@@ -1,4 +1,5 @@
-/* h02_text_layout: the field layouts of H02 text: position block, confirmation, cell reports.
+/* h02_text_layout: which field is what: position block, confirmation, cell reports.
+ * May not: read the fields behind the status word (h02_text_tail.c).
  *
  *   block     HHMMSS, S, lat, N|S, lon, E|W, knots, course, [battery code,] DDMMYY, status [, tail...] */
 #include "codecs/h02/h02_number.h"
@@ -6,7 +7,7 @@
 
 /* --- helpers --- */
 
-/* 0 to 63 is RXLEV, a negative number is dBm, anything else is unknown. */
+/* A signal level: 0 to 63 is RXLEV, above -110 dBm; a negative number is dBm; any other is unknown. */
 static bool level_dbm(int64_t level, int16_t *dbm)
 {
 	if (level < -200 || level > 63)
@@ -115,25 +116,25 @@ static enum codec_status vp1_cells(struct h02_text *x)
 
 /* --- position --- */
 
-struct place { /* the seven fields from the validity on */
-	bool valid;
-	bool known; /* the flag follows its grammar */
+struct validity {
+	bool valid; /* the coordinates are from a fix */
+	bool known; /* the field is a validity at all */
 };
 
-static struct place read_validity(struct span s)
+static struct validity read_validity(struct span s)
 {
 	if (s.len == 0)
-		return (struct place){false, true};
+		return (struct validity){false, true};
 	if (s.len == 1) {
 		uint8_t c = s.ptr[0] & 0xdf;
 		if (c == 'A' || c == 'V' || c == 'B')
-			return (struct place){c == 'A', true};
+			return (struct validity){c == 'A', true};
 	}
 	bool number = span_is_digits(s, 1, 10);
-	return (struct place){number, number};
+	return (struct validity){number, number};
 }
 
-/* 1, -1; 0 for none; 2 when it is no hemisphere. */
+/* 1 or -1, the sign; 0: the field is empty; 2: it is no hemisphere. */
 static int hemisphere(struct span s, char positive, char negative)
 {
 	if (s.len == 0 || span_is(s, "0"))
@@ -151,7 +152,7 @@ static bool is_placeholder(struct span lat)
 /* validity, lat, N|S, lon, E|W, knots, course: seven fields from `at` on. */
 static enum codec_status take_place(struct h02_text *x, size_t at)
 {
-	struct place p = read_validity(h02_field(x, at));
+	struct validity p = read_validity(h02_field(x, at));
 	struct span lat = h02_field(x, at + 1), lon = h02_field(x, at + 3);
 	int ns = hemisphere(h02_field(x, at + 2), 'N', 'S'), ew = hemisphere(h02_field(x, at + 4), 'E', 'W');
 	struct h02_decimal knots, course;
@@ -184,13 +185,13 @@ enum codec_status h02_vp1(struct h02_text *x)
 		return vp1_cells(x);
 	if ((!span_is(flag, "A") && !span_is(flag, "B")) || x->count < 10)
 		return CODEC_BAD_FIELDS;
-	/* The date alone makes no timestamp, but it must be one. */
+	/* A date without a time sets nothing; but what is no date shows that this is another layout. */
 	if (!h02_put_clock_fields(x, span_of(NULL, 0), x->field[9]))
 		return CODEC_BAD_FIELDS;
 	return take_place(x, 2);
 }
 
-/* What stands between the date and the tail, by type. `at` is behind the date. */
+/* The fields from the one behind the date to the status word; returns where the tail begins. */
 static size_t take_status(struct h02_text *x, size_t at)
 {
 	if (span_is(x->type, "V19") && x->count > at + 2) {
@@ -248,13 +249,14 @@ static bool block_starts(const struct h02_text *x, size_t at)
 	       hemisphere(h02_field(x, at + 5), 'E', 'W') != 2;
 }
 
-/* S32 answers with the odometer in units of 1852/3600 m. */
+/* The answer to S32: the odometer in units of 1852/3600 m, the way at one knot in one second. */
 static void take_mileage(struct h02_text *x, struct span counts)
 {
 	h02_put_decimal(x, TM_MILEAGE, counts, 1852, 3600 * 1000);
 }
 
-/* R-V4: <CMD>[,<values>],<hhmmss>,<position block> */
+/* <command word> [, values...] [, time of the command] [, position block]. Values may look like anything, so the block is searched
+ * first; the time is the last field in front of it, when that has six digits. Without a block it may also have 14 digits. */
 enum codec_status h02_confirmation(struct h02_text *x)
 {
 	size_t block = 4, end;

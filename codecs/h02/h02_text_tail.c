@@ -1,6 +1,9 @@
 /* h02_text_tail: the fields behind the status word of H02 text, which vary most.
  *
- *   tail      [mcc, mnc, lac, cellid [, more by their number]]; h02.md 3.5 */
+ *   tail      mcc, mnc, lac, cellid [, more]
+ *
+ * What the more is, nobody says: it is told by how many fields there are, by the type, and by which of them have a point. A tail of
+ * another length is shown as it is. */
 #include "codecs/h02/h02_number.h"
 #include "codecs/h02/h02_text_field.h"
 
@@ -13,7 +16,8 @@ static bool has_point(struct span s)
 
 /* --- cells --- */
 
-/* R-CELLBASE. Returns false when the rest of the tail is not to be read (hexadecimal units). */
+/* Sets the cell: all four fields decimal; or lac and cellid swapped, with a hexadecimal cellid; or all four hexadecimal. After the last
+ * form nothing else in the tail is known: false. */
 static bool tail_cell(struct h02_text *x, size_t at)
 {
 	struct span f[4];
@@ -39,7 +43,7 @@ static bool tail_cell(struct h02_text *x, size_t at)
 
 /* --- tails --- */
 
-/* odometer m, temperature, fuel, altitude m, lac hex, cell hex */
+/* odometer m, temperature, fuel, altitude m, lac hex, cell hex. false: it is another tail, the fuel has no point. */
 static bool odometer_tail(struct h02_text *x, size_t at)
 {
 	struct span fuel = h02_field(x, at + 2);
@@ -96,7 +100,7 @@ static void access_points(struct h02_text *x, size_t at)
 	}
 }
 
-/* V5: odometer m [, external volts x 10]; V6: ICCID [, battery code]. False: not such a type. */
+/* V5: odometer m [, external volts x 10]; V6: ICCID [, battery code]. false: another type or length. */
 static bool typed_tail(struct h02_text *x, size_t at, size_t n)
 {
 	struct span first = h02_field(x, at), second = h02_field(x, at + 1);

@@ -34,6 +34,7 @@ struct emitter {
 	bool after_key; /* a value comes next, to the key that was just written */
 };
 
+/* json.c, msgpack.c */
 extern const struct emit_format emit_json;
 extern const struct emit_format emit_msgpack;
 
@@ -113,7 +114,7 @@ static inline void emit_pair_integer(struct emitter *e, const char *key, int64_t
 	emit_integer(e, number);
 }
 
-/* Length of the valid UTF-8 sequence at the head of `s`, or 0 when there is none. */
+/* Length of the valid UTF-8 sequence that `s` begins with, or 0. */
 size_t emit_utf8_length(struct span s);
 /* Is all of it UTF-8? */
 bool emit_is_utf8(struct span s);

@@ -39,7 +39,7 @@ static unsigned bit_count(const uint64_t *map)
 {
 	unsigned n = 0;
 	for (size_t i = 0; i < TM_WORDS; i++) {
-		uint64_t v = map[i]; /* __builtin_popcountll is a slow call on plain x86-64 */
+		uint64_t v = map[i]; /* by hand: __builtin_popcountll is a slow call on plain x86-64 */
 		v -= v >> 1 & 0x5555555555555555;
 		v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
 		v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
@@ -151,7 +151,7 @@ void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, ui
 		if (t->items[i].id != id || strcmp(t->items[i].prefix, prefix) != 0)
 			continue;
 		item->repeat = (uint8_t)(t->items[i].repeat == 0 ? 2 : t->items[i].repeat + 1);
-		if (item->repeat == 0) /* 255 of one kind: enough */
+		if (item->repeat == 0) /* the 256th of this id: ignored */
 			return;
 		break;
 	}
