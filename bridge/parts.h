@@ -19,7 +19,6 @@ struct bridge {
 	struct ev_loop *loop;
 	const char *path;
 	struct config config;
-	struct codec_options codec_options;
 	struct stats stats;
 	struct outbox *outbox;
 	struct units *units;
@@ -41,7 +40,7 @@ struct bridge {
 	bool stopping;
 };
 
-/* Gives the log and the codecs the options of the configuration. */
+/* Gives the log the options of the configuration. */
 void parts_use_config(struct bridge *bridge);
 /* The files that the configuration names, and with `places` the directories, too: how many have faults, which are written to
  * `errors`. */

@@ -1,5 +1,5 @@
 /* codec: the contract between the protocols and the bridge.
- * May use: bytes, telemetry, command.
+ * May use: bytes, telemetry, command, option.
  * May not: wait, store, talk, log, allocate or ask the time.
  *
  * A codec turns bytes into records and commands into bytes. The bridge keeps the memory (struct
@@ -11,6 +11,7 @@
 #ifndef T2M_CODEC_H
 #define T2M_CODEC_H
 
+#include "codecs/option.h"
 #include "codecs/record/bytes.h"
 #include "codecs/record/command.h"
 #include "codecs/record/telemetry.h"
@@ -48,23 +49,11 @@ extern const char *const codec_status_names[CODEC_STATUS_COUNT];
 
 #define CODEC_IDENT_MAX 20
 
-enum h02_ack { H02_ACK_AUTO = 0, H02_ACK_V4, H02_ACK_R12, H02_ACK_OFF };
-
-/* What the configuration says to the codecs; may differ from unit to unit. */
-struct codec_options {
-	enum h02_ack h02_ack;
-	bool jt808_reject;           /* registrations are refused */
-	const char *jt808_auth_code; /* "" or NULL: the unit's ident */
-	int32_t jt808_utc_offset_s;  /* of the times that units send */
-	/* GBK to UTF-8; NULL: such text is given as it is. Writes nothing when it is no GBK. */
-	void (*from_gbk)(struct span in, struct writer *out);
-};
-
 /* What is remembered of one unit while it is connected. */
 struct codec_unit {
 	char ident[CODEC_IDENT_MAX + 1];
-	const struct codec_options *options;
-	uint8_t priv[32]; /* the codec's own; all zero at first */
+	const void *options; /* the struct that the rows of its codec describe; may differ from unit to unit */
+	uint8_t priv[32];    /* the codec's own; all zero at first */
 };
 
 #define CODEC_QUIET_SHORT_MS 300    /* a frame that may be whole is whole */
@@ -118,6 +107,8 @@ struct codec_sink {
 	enum codec_status (*part)(void *ctx, const struct codec_part *part, struct codec_parts *parts);
 	/* A protocol acknowledgement, to leave after the records are stored. */
 	void (*send)(void *ctx, struct span frame);
+	/* GBK to UTF-8; NULL: such text is given as it is. Writes nothing when it is no GBK. */
+	void (*from_gbk)(struct span in, struct writer *out);
 };
 
 /* Is this answer, byte for byte, the frame that it answers? A server that gets such an answer, or this one when it comes back,
@@ -140,10 +131,16 @@ struct codec_whole {
 };
 
 struct codec {
-	const char *name;  /* protocol.id */
-	const char *title; /* for people */
+	const char *name;  /* protocol.id, and the section of its options in the configuration */
+	const char *label; /* for people, in a sentence: "<label> units" */
+	const char *title; /* for people, in a list */
 	size_t max_frame;  /* most bytes that `frame` ever asks to keep */
 	size_t max_command;
+	bool relayed; /* frames of its units go on to a platform as well, when one is configured */
+	/* What can be set for its units, and the size of the struct that holds it, one for each unit that has its own. A member
+	 * that no row describes has no value. NULL and 0: nothing. Ends with a NULL key. */
+	const struct option_row *options;
+	size_t options_size;
 	const struct command_spec *commands; /* ends with a NULL name */
 	/* Does a frame of this codec start at the head? OK, MORE (cannot tell yet) or NOT_MINE. */
 	enum codec_status (*sniff)(struct span head);

@@ -1,5 +1,6 @@
 /* decode: tracker2mqtt-decode, the codecs without any network.
  * May use: codecs, the C library. May not: know the bridge. */
+#include "bridge/settings/codec_settings.h"
 #include "bridge/units/assembly.h"
 #include "codecs/codec.h"
 #include "bridge/units/gbk.h"
@@ -20,7 +21,7 @@ struct unit {
 
 struct decoder {
 	const struct emit_format *format;
-	struct codec_options options;
+	struct codec_settings *settings;
 	struct codec_sink sink;
 	struct codec_stream stream;
 	struct unit *units;
@@ -33,20 +34,27 @@ struct decoder {
 	uint8_t out[1 << 16];
 };
 
+/* What the codec of the stream reads; the unit may have spoken another protocol before. */
+static struct codec_unit *use_options(const struct decoder *d, struct codec_unit *unit)
+{
+	if (d->stream.codec != NULL)
+		unit->options = codec_settings_of(d->settings, d->stream.codec);
+	return unit;
+}
+
 static struct codec_unit *on_identify(void *ctx, struct span ident)
 {
 	struct decoder *d = ctx;
 	struct unit *u = NULL;
 	HASH_FIND(hh, d->units, ident.ptr, (unsigned)ident.len, u);
 	if (u != NULL)
-		return &u->unit;
+		return use_options(d, &u->unit);
 	u = calloc(1, sizeof(*u));
 	if (u == NULL || ident.len > CODEC_IDENT_MAX)
 		abort();
 	memcpy(u->unit.ident, ident.ptr, ident.len);
-	u->unit.options = &d->options;
 	HASH_ADD(hh, d->units, unit.ident, (unsigned)ident.len, u);
-	return &u->unit;
+	return use_options(d, &u->unit);
 }
 
 static bool on_record(void *ctx, struct telemetry *t)
@@ -112,6 +120,8 @@ static size_t feed(struct decoder *d, struct span in, bool final)
 			return final ? in.len : used + f.skip;
 		}
 		struct span frame = span_of(rest.ptr + f.skip, f.len);
+		if (d->stream.link.unit != NULL)
+			use_options(d, d->stream.link.unit);
 		if (status == CODEC_OK)
 			status = codec_decode(&d->stream, frame, &d->scratch, &d->sink);
 		assembly_settle(d->assembly, status);
@@ -224,9 +234,8 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	d.format = &emit_json;
-	d.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
 	gbk_open();
-	d.sink = (struct codec_sink){&d, on_identify, on_record, NULL, on_reply, on_part, on_send};
+	d.sink = (struct codec_sink){&d, on_identify, on_record, NULL, on_reply, on_part, on_send, gbk_to_utf8};
 	for (int c; (c = getopt_long(argc, argv, "hV", longs, NULL)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, 0);
@@ -248,7 +257,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	d.assembly = assembly_open(ASSEMBLY_BYTES);
-	if (d.assembly == NULL)
+	d.settings = codec_settings_open();
+	if (d.assembly == NULL || d.settings == NULL)
 		abort();
 	int count = argc - optind;
 	for (int i = 0; i < (count > 0 ? count : 1); i++) {
@@ -274,6 +284,7 @@ int main(int argc, char **argv)
 		d.failed = true;
 	}
 	assembly_free(d.assembly);
+	codec_settings_free(d.settings);
 	gbk_close();
 	struct unit *u, *next;
 	HASH_ITER(hh, d.units, u, next) {

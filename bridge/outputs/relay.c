@@ -173,7 +173,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 		return;
 	if (n <= 0)
 		lost(w, n == 0 ? "closed by the server" : strerror(errno));
-	else if (r->config->relay.replies == 1)
+	else if (r->config->relay.replies == RELAY_REPLIES_RELAY)
 		r->ops.reply(r->ops.ctx, w->ident, span_of(buf, (size_t)n));
 }
 

@@ -1,4 +1,4 @@
-/* relay: the frames of H02 units go on to the maker's platform as well, so that its app keeps working.
+/* relay: the frames of units go on to the maker's platform as well, so that its app keeps working.
  * May use: libev, address. May not: parse frames, know MQTT.
  *
  * Each unit has a connection of its own there, as the platform expects. What the platform does, or that it is away, never holds up

@@ -36,7 +36,7 @@ struct uplink *uplink_open(const struct config *config, struct outbox *outbox, s
 	u->outbox = outbox;
 	u->stats = stats;
 	u->epoch = 1;
-	u->content = config->publish.format == 0 ? CONTENT_JSON : CONTENT_MSGPACK;
+	u->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
 	u->format = u->content == CONTENT_JSON ? &emit_json : &emit_msgpack;
 	return u;
 }

@@ -2,10 +2,12 @@
  * when several are due, in batches; acknowledgements by serial number. See sim.h. */
 #include "bridge/sim/sim.h"
 
+#include "codecs/jt808/jt808_options.h"
+
 #include <stdlib.h>
 
 enum { DELIMITER = 0x7e, ESCAPE = 0x7d };
-enum { UTC_OFFSET_S = 8 * 3600 };
+enum { UTC_OFFSET_S = JT808_UTC_OFFSET_HOURS * 3600 };
 
 /* u->priv, cleared on connecting */
 enum { PRIV_STATE = 0, PRIV_SERIAL };

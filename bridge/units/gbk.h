@@ -1,4 +1,4 @@
-/* gbk: GBK text, as JT/T 808 units send it, to UTF-8, through the C library's iconv.
+/* gbk: GBK text, as Chinese units send it, to UTF-8, through the C library's iconv.
  * May use: iconv. May not: know any protocol. */
 #ifndef T2M_GBK_H
 #define T2M_GBK_H

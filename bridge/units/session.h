@@ -76,8 +76,7 @@ struct session_ops {
 struct sessions;
 
 /* All may change meanwhile. `memory_most`: so many units can be remembered over restarts. */
-struct sessions *sessions_open(const struct codec_options *options, const struct config *config,
-	size_t memory_most, struct stats *stats);
+struct sessions *sessions_open(const struct config *config, size_t memory_most, struct stats *stats);
 /* A unit that was remembered when the process ended: before the first session_input. `newest_ms` and `heard_ms`: Unix time of its
  * newest position and of its last word, 0: not known. */
 void sessions_remember(struct sessions *sessions, struct span ident, int64_t newest_ms, int64_t heard_ms);

@@ -179,9 +179,9 @@ static struct codec_unit *comes_on_line(struct sessions *s, struct session *sess
 		stats_set(s->stats, STAT_UNITS, ++s->online);
 	}
 	memset(session->unit.priv, 0, sizeof(session->unit.priv));
+	session->codec = conn->stream.codec;
 	session_inform(s, session);
 	session->conn = conn;
-	session->codec = conn->stream.codec;
 	session->number = ++s->number;
 	session->since_ms = s->now.unix_ms;
 	if (!session->trusted && is_trusted_at_once(s, session))
@@ -207,16 +207,18 @@ static struct codec_unit *as_guest(struct sessions *s, struct session *session)
 		memcpy(s->guest_priv, session->unit.priv, sizeof(s->guest_priv));
 		memset(session->unit.priv, 0, sizeof(session->unit.priv));
 		s->guest = session;
+		session_use_options(s, session, s->conn->stream.codec);
 	}
 	return &session->unit;
 }
 
 /* Another protocol than before from the same peer. */
-static void use_codec(struct session *session, const struct codec *codec)
+static void use_codec(struct sessions *s, struct session *session, const struct codec *codec)
 {
 	if (session->codec == codec)
 		return;
 	session->codec = codec;
+	session_use_options(s, session, codec);
 	memset(session->unit.priv, 0, sizeof(session->unit.priv));
 }
 
@@ -237,7 +239,7 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 	struct conn *conn = s->conn;
 	struct session *session = sessions_find(s, ident);
 	if (session != NULL && session->conn == conn) {
-		use_codec(session, conn->stream.codec);
+		use_codec(s, session, conn->stream.codec);
 		return &session->unit;
 	}
 	if (!topic_ident_ok(ident) || conn->leaving != NULL)

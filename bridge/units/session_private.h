@@ -34,7 +34,6 @@ struct sessions {
 	struct bucket told;        /* of strangers, whether they are on line */
 	struct log_limit lines[2]; /* of strangers that go off line, and that come on line */
 	uint64_t number;
-	const struct codec_options *options;
 	const struct config *config;
 	const struct units *units;
 	bool reject_unknown;
@@ -66,6 +65,8 @@ void sessions_come_back(struct sessions *s, struct session *session);
 void session_leave_conn(struct session *session);
 /* What the units file says of it. */
 void session_inform(struct sessions *s, struct session *session);
+/* The options that this codec reads when the unit speaks: those that belong to session->codec, but for the frame of a guest. */
+void session_use_options(struct sessions *s, struct session *session, const struct codec *codec);
 bool sessions_admit(const struct sessions *s, const struct unit_info *info);
 /* One line about a stranger that comes or goes: not too many of them. */
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online);

@@ -199,10 +199,14 @@ void h02_set_time(struct telemetry *t, const struct calendar *c)
 
 const struct codec codec_h02 = {
 	.name = "h02",
+	.label = "H02",
 	.title = "H02 / SinoTrack, text and binary",
 	.max_frame = H02_TEXT_MAX,
 	.max_command = 900,
 	.commands = h02_commands,
+	.relayed = true,
+	.options = h02_option_rows,
+	.options_size = sizeof(struct h02_options),
 	.sniff = h02_sniff,
 	.frame = h02_frame,
 	.decode = h02_decode,

@@ -5,6 +5,7 @@
 
 #include "codecs/record/calendar.h"
 #include "codecs/codec.h"
+#include "codecs/h02/h02_options.h"
 
 #define H02_TEXT_MAX 1024 /* R-MAXTEXT, including `*` and `#` */
 #define H02_BINARY_MIN 32

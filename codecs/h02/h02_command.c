@@ -101,7 +101,8 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 {
 	if (!sink->record(sink->ctx, t))
 		return CODEC_REFUSED;
-	form = choose(link->unit->options->h02_ack, form);
+	const struct h02_options *options = link->unit->options;
+	form = choose((enum h02_ack)options->ack, form);
 	if (form == H02_ANSWER_V4 && !byte_is_alnum(type.ptr[0]))
 		form = H02_ANSWER_R12;
 	if (form == H02_ANSWER_V4 && span_is(type, "X"))

@@ -21,20 +21,20 @@ enum { SHARED_DELIMITER = 0 };
 /* --- tables --- */
 
 static enum codec_status take_nothing(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 static enum codec_status take_payload(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 static enum codec_status take_location(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 static enum codec_status take_answered_location(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 static enum codec_status take_reply(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 
 static const struct {
 	uint16_t id;
 	enum codec_status (*take)(
-		struct telemetry *, const struct jt808_message *, const struct codec_options *);
+		struct telemetry *, const struct jt808_message *, const struct jt808_options *);
 	enum jt808_answer answer;
 	uint16_t command; /* what it answers, 0: nothing, or told by its body */
 } messages[] = {
@@ -237,7 +237,7 @@ uint16_t jt808_frame(struct codec_unit *unit, uint16_t id, struct span body, str
 /* --- what the messages say --- */
 
 static enum codec_status take_nothing(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)t;
 	(void)m;
@@ -247,7 +247,7 @@ static enum codec_status take_nothing(
 
 /* No decoder: the bytes as they are. */
 static enum codec_status take_payload(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	enum { PIECE = 1000 };
 	(void)options;
@@ -268,20 +268,20 @@ static enum codec_status take_payload(
 }
 
 static enum codec_status take_location(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	return jt808_location(t, m->body, options);
 }
 
 /* WORD serial of our command, then a location. */
 static enum codec_status take_answered_location(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	return m->body.len < 2 ? CODEC_TRUNCATED : jt808_location(t, span_after(m->body, 2), options);
 }
 
 static enum codec_status take_reply(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	if (m->body.len != 5)
@@ -433,7 +433,7 @@ static enum codec_status jt808_decode(
 {
 	uint8_t buf[JT808_FRAME_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct jt808_message m;
+	struct jt808_message m = {.from_gbk = sink->from_gbk};
 	struct span phone;
 	uint8_t version;
 	enum codec_status status = unescape(frame, &w);
@@ -451,10 +451,13 @@ static enum codec_status jt808_decode(
 
 const struct codec codec_jt808 = {
 	.name = "jt808",
+	.label = "JT/T 808",
 	.title = "JT/T 808, versions 2011, 2013 and 2019",
 	.max_frame = JT808_FRAME_MAX,
 	.max_command = 900,
 	.commands = jt808_commands,
+	.options = jt808_option_rows,
+	.options_size = sizeof(struct jt808_options),
 	.sniff = jt808_sniff,
 	.frame = jt808_frame_next,
 	.decode = jt808_decode,

@@ -5,6 +5,7 @@
 
 #include "codecs/record/calendar.h"
 #include "codecs/codec.h"
+#include "codecs/jt808/jt808_options.h"
 
 #define JT808_FRAME_MAX 2200 /* R-MAX808, with delimiters and escapes */
 #define JT808_BODY_MAX 1023
@@ -25,7 +26,8 @@ struct jt808_message {
 	bool version_2019;
 	uint16_t total, number; /* 0 when it came in one piece */
 	struct span body;
-	char type[7]; /* "0x0200" */
+	char type[7];                                         /* "0x0200" */
+	void (*from_gbk)(struct span in, struct writer *out); /* as the sink has it */
 };
 
 enum jt808_result { JT808_RESULT_OK = 0, JT808_RESULT_FAILURE, JT808_RESULT_WRONG, JT808_RESULT_UNSUPPORTED };
@@ -59,17 +61,17 @@ void jt808_tell_reply(
 	const struct jt808_message *m, uint16_t command, struct span frame, const struct codec_sink *sink);
 
 /* A 0x0200 body (or what follows its own head in 0x0201, 0x0500). */
-enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options);
+enum codec_status jt808_location(struct telemetry *t, struct span body, const struct jt808_options *options);
 
 /* 0x0100, 0x0102, 0x0104, 0x0107: what they say. */
 enum codec_status jt808_registration(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_authentication(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_parameters(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_attributes(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 
 enum codec_status jt808_encode(struct codec_link *link, const struct command *command, struct writer *out,
 	struct command_token *token);

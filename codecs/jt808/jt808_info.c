@@ -46,8 +46,9 @@ static void set_codes(struct telemetry *t, struct reader *r, struct widths w)
 }
 
 enum codec_status jt808_registration(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
+	(void)options;
 	static const struct widths v2011 = {5, 8, 7}, v2013 = {5, 20, 7}, v2019 = {11, 30, 30};
 	struct widths widths = m->version_2019 ? v2019 : m->body.len >= 37 ? v2013 : v2011;
 	struct reader r = reader_of(m->body);
@@ -60,8 +61,8 @@ enum codec_status jt808_registration(
 	telemetry_set(t, TM_CITY_ID, city);
 	struct span plate = unpad(reader_take(&r, reader_left(&r)));
 	struct writer w = telemetry_scratch(t);
-	if (options->from_gbk != NULL)
-		options->from_gbk(plate, &w);
+	if (m->from_gbk != NULL)
+		m->from_gbk(plate, &w);
 	if (w.len > 0)
 		telemetry_set_scratch(t, TM_REGISTRATION_NUMBER, &w);
 	else
@@ -70,7 +71,7 @@ enum codec_status jt808_registration(
 }
 
 enum codec_status jt808_authentication(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	if (!m->version_2019)
@@ -86,7 +87,7 @@ enum codec_status jt808_authentication(
 }
 
 enum codec_status jt808_parameters(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	struct reader r = reader_of(m->body);
@@ -124,7 +125,7 @@ static size_t attributes_length(struct span body, struct widths w)
 }
 
 enum codec_status jt808_attributes(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	static const struct widths known[] = {{5, 20, 7}, {5, 30, 30}, {11, 30, 30}};

@@ -147,7 +147,7 @@ static void take_items(struct telemetry *t, struct reader *r)
 	}
 }
 
-static void set_time(struct telemetry *t, struct span s, const struct codec_options *options)
+static void set_time(struct telemetry *t, struct span s, const struct jt808_options *options)
 {
 	int64_t unix_s;
 	if (!span_is_bcd(s))
@@ -157,10 +157,10 @@ static void set_time(struct telemetry *t, struct span s, const struct codec_opti
 		v[i] = (s.ptr[i] >> 4) * 10 + (s.ptr[i] & 15);
 	struct calendar c = {2000 + v[0], v[1], v[2], v[3], v[4], v[5]};
 	if (calendar_unix(&c, &unix_s))
-		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->jt808_utc_offset_s) * 1000);
+		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->timezone) * 1000);
 }
 
-enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options)
+enum codec_status jt808_location(struct telemetry *t, struct span body, const struct jt808_options *options)
 {
 	struct reader r = reader_of(body);
 	uint32_t alarms = reader_u32(&r), status = reader_u32(&r);

@@ -11,6 +11,8 @@
 #include <cJSON.h>
 #include <cmocka.h>
 
+#include "bridge/settings/codec_settings.h"
+#include "bridge/settings/option_types.h"
 #include "bridge/units/assembly.h"
 #include "codecs/codec.h"
 #include "bridge/units/gbk.h"
@@ -46,13 +48,13 @@ struct collected {
 	} packed[512];
 	char *sent[512];
 	unsigned by_status[CODEC_STATUS_COUNT];
-	struct codec_options options;
 };
 
 struct player {
 	struct codec_stream stream;
 	struct collected got;
 	struct codec_sink sink;
+	struct codec_settings *settings;
 	struct assembly *assembly;
 	struct telemetry scratch;
 	uint8_t buf[1 << 18];
@@ -61,6 +63,8 @@ struct player {
 };
 
 struct player *player_new(struct span ident);
+/* Sets an option of a codec, as the configuration would. */
+void player_set(struct player *p, const char *codec, const char *key, const char *value);
 void player_feed(struct player *p, struct span bytes, int32_t quiet_ms);
 void player_free(struct player *p);
 

@@ -133,8 +133,7 @@ static void test_nothing_is_lost(void **state)
 static void test_encode(void **state)
 {
 	(void)state;
-	struct codec_options options = {0};
-	struct codec_unit unit = {.ident = "9170503816", .options = &options};
+	struct codec_unit unit = {.ident = "9170503816"};
 	struct codec_link link = {.now_ms = TEST_NOW_MS, .unit = &unit};
 	uint8_t buf[1024];
 	struct writer w = writer_of(buf, sizeof(buf));
