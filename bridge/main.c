@@ -9,6 +9,7 @@
 #include "bridge/base/topic.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 #define STOP_SECONDS 5.0
 #define COLLECT_SECONDS 0.0015 /* what comes within it shares a turn: one transaction, one push to the broker */
@@ -135,6 +136,8 @@ static int run(struct bridge *b)
 	parts_use_config(b);
 	use_stats_interval(b);
 	b->started_ms = clock_steady_ms();
+	srand48((long)clock_steady_us()); /* or all instances would wait equally long before they try again */
+	srandom((unsigned)clock_steady_us());
 	watch_signals(b);
 	if (!gbk_open())
 		log_warning("the system has no GBK converter; Chinese texts are published as they are");

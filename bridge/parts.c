@@ -3,6 +3,7 @@
 
 #include "bridge/base/directory.h"
 #include "bridge/base/log.h"
+#include "bridge/base/tls.h"
 #include "bridge/outbox/store.h"
 #include "bridge/base/topic.h"
 
@@ -19,117 +20,12 @@ _Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse
 
 struct moment parts_now(const struct bridge *b)
 {
-	return (struct moment){(int64_t)(ev_now(b->loop) * 1000), clock_steady_ms()};
+	return clock_moment(ev_now(b->loop));
 }
 
-void parts_message(void *ctx, const struct mqtt_message *m)
+static void on_remembered(void *ctx, struct span ident, int64_t value, int64_t heard_ms)
 {
-	struct bridge *b = ctx;
-	if (b->homeassistant != NULL && span_is(m->topic, homeassistant_birth_topic(&b->config).text)) {
-		if (span_is(m->payload, "online"))
-			sessions_tell_again(b->sessions, SESSION_DUE_DISCOVERY);
-		return;
-	}
-	const struct downlink_request request = {
-		m->topic, m->payload, m->retain, m->response_topic, m->correlation, m->expiry_s};
-	downlink_message(b->downlink, &request, parts_now(b));
-}
-
-static bool on_room(void *ctx)
-{
-	return uplink_room(((struct bridge *)ctx)->uplink);
-}
-
-static enum codec_room on_batch(void *ctx, size_t records)
-{
-	return uplink_batch(((struct bridge *)ctx)->uplink, records);
-}
-
-static bool on_share(void *ctx, const struct conn *conn)
-{
-	return uplink_share(((struct bridge *)ctx)->uplink, conn);
-}
-
-static bool on_record(
-	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now)
-{
-	struct bridge *b = ctx;
-	if (!uplink_record(b->uplink, session, conn, t, now))
-		return false;
-	if (b->homeassistant != NULL && session->trusted && homeassistant_record(session, t) &&
-		!homeassistant_tell(b->homeassistant, session, now.unix_ms))
-		session_set_due(b->sessions, session, session->due | SESSION_DUE_DISCOVERY);
-	return true;
-}
-
-static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
-{
-	downlink_reply(((struct bridge *)ctx)->downlink, session, reply, now);
-}
-
-static bool on_status(void *ctx, struct session *session, struct moment now)
-{
-	return uplink_status(((struct bridge *)ctx)->uplink, session, now);
-}
-
-static void on_ready(void *ctx, struct session *session, struct moment now)
-{
-	downlink_online(((struct bridge *)ctx)->downlink, session, now);
-}
-
-static void on_offline(void *ctx, struct session *session, const char *reason, struct moment now)
-{
-	struct bridge *b = ctx;
-	downlink_offline(b->downlink, session, reason, now);
-	if (b->relay != NULL)
-		relay_offline(b->relay, session->unit.ident);
-}
-
-static bool on_forgotten(void *ctx, struct session *session, struct moment now)
-{
-	struct bridge *b = ctx;
-	bool gone = b->homeassistant == NULL ||
-		    homeassistant_remove(b->homeassistant, session->unit.ident, now.unix_ms);
-	return gone && uplink_forgotten(b->uplink, session, now);
-}
-
-static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
-{
-	return uplink_cleared(((struct bridge *)ctx)->uplink, ident, name, now);
-}
-
-static bool on_discovery(void *ctx, struct session *session, struct moment now)
-{
-	struct bridge *b = ctx;
-	return b->homeassistant == NULL || homeassistant_tell(b->homeassistant, session, now.unix_ms);
-}
-
-static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error)
-{
-	struct bridge *b = ctx;
-	uplink_frame(b->uplink, session, in, frame, error);
-	bool wanted = b->relay != NULL && in && session != NULL && session->conn != NULL && session->trusted &&
-		      (session->info == NULL || session->info->relay == UNIT_RELAY_YES);
-	if (wanted && session->codec->relayed)
-		relay_frame(b->relay, session->unit.ident, frame);
-}
-
-/* What the maker's platform says to a unit. */
-static void on_relay_reply(void *ctx, const char *ident, struct span bytes)
-{
-	struct session *session = session_find(((struct bridge *)ctx)->sessions, span_text(ident));
-	if (session != NULL)
-		conn_answer(session->conn, bytes, false);
-}
-
-static void on_unknown(void *ctx, const struct conn *conn, struct span head, struct moment now)
-{
-	uplink_unknown(((struct bridge *)ctx)->uplink, conn, head, now);
-}
-
-static void on_remembered(void *ctx, struct span ident, int64_t newest_ms, int64_t heard_ms)
-{
-	sessions_remember(((struct bridge *)ctx)->sessions, ident, newest_ms, heard_ms);
+	sessions_remember(((struct bridge *)ctx)->sessions, ident, value, heard_ms);
 }
 
 void parts_use_config(struct bridge *b)
@@ -140,7 +36,7 @@ void parts_use_config(struct bridge *b)
 static void on_gone(void *ctx, const char *ident)
 {
 	struct bridge *b = ctx;
-	homeassistant_remove(b->homeassistant, ident, parts_now(b).unix_ms);
+	homeassistant_remove(b->homeassistant, ident, parts_now(b));
 }
 
 static void use_units(struct bridge *b, struct units *fresh)
@@ -236,6 +132,7 @@ bool parts_reload(struct bridge *b)
 	if (ok) {
 		config_apply(&b->config, &fresh);
 		parts_use_config(b);
+		raw_use_config(b->raw);
 		use_units(b, units);
 		log_notice("reloaded");
 	} else if (units != NULL) {
@@ -271,7 +168,11 @@ static bool open_metrics(struct bridge *b, char *why, size_t size)
 	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
 	if (b->config.metrics.listen.count == 0)
 		return true;
-	b->metrics = metrics_open(b->loop, &b->config.metrics.listen.item[0], &b->stats, &ops, why, size);
+	b->http = http_open(b->loop, &b->config.metrics.listen.item[0], why, size);
+	if (b->http == NULL)
+		return false;
+	snprintf(why, size, "no memory for the metrics");
+	b->metrics = metrics_open(b->http, &b->stats, &ops);
 	return b->metrics != NULL;
 }
 
@@ -280,16 +181,52 @@ static bool open_mqtt(struct bridge *b)
 	const struct config *c = &b->config;
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
-	struct topic birth = homeassistant_birth_topic(c);
-	const char *subscribe[3] = {NULL};
-	const struct mqtt_ops ops = {b, parts_message};
-	size_t n = 0;
-	if (c->commands.enabled)
-		subscribe[n++] = commands.text;
-	if (c->homeassistant.discovery)
-		subscribe[n++] = birth.text;
-	b->mqtt = mqtt_open(b->loop, c, &ops, subscribe, status.text, b->outbox, &b->stats);
-	return b->mqtt != NULL;
+	b->mqtt = mqtt_open(b->loop, c, status.text, b->outbox, &b->stats);
+	if (b->mqtt == NULL)
+		return false;
+	if (c->commands.enabled &&
+		!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives"))
+		return false;
+	return !c->homeassistant.discovery ||
+	       mqtt_route(b->mqtt, homeassistant_birth_topic(c).text, homeassistant_birth, b->homeassistant,
+		       "Home Assistant's start is missed");
+}
+
+/* What units do is told in this order: first to who says whether there is room; then the status, which is the first that is told
+ * again and the last that is cleared; then a record, what others make of it, its alarm. */
+static bool listen_to_units(struct bridge *b)
+{
+	struct sessions *s = b->sessions;
+	bool ok = sessions_listen(s, publish_listener(b->publish)) &&
+		  sessions_listen(s, status_listener(b->status)) &&
+		  sessions_listen(s, records_listener(b->records));
+	if (b->owntracks != NULL)
+		ok &= sessions_listen(s, owntracks_listener(b->owntracks));
+	ok &= sessions_listen(s, records_alarm_listener(b->records));
+	if (b->homeassistant != NULL)
+		ok &= sessions_listen(s, homeassistant_listener(b->homeassistant));
+	return ok && sessions_listen(s, raw_listener(b->raw)) &&
+	       sessions_listen(s, downlink_listener(b->downlink));
+}
+
+static bool open_outputs(struct bridge *b)
+{
+	const struct config *c = &b->config;
+	b->publish = publish_open(c, b->outbox, b->sessions);
+	if (b->publish == NULL)
+		return false;
+	b->status = status_open(c, b->publish);
+	b->records = records_open(c, b->publish, b->sessions, &b->stats);
+	b->raw = raw_open(c, b->publish);
+	b->downlink = downlink_open(c, b->sessions, b->publish, &b->stats);
+	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
+		return false;
+	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
+		return false;
+	if (c->homeassistant.discovery &&
+		(b->homeassistant = homeassistant_open(c, b->publish, b->sessions)) == NULL)
+		return false;
+	return listen_to_units(b);
 }
 
 bool parts_open_inside(struct bridge *b, char *why, size_t size)
@@ -307,6 +244,8 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 	b->sessions = sessions_open(c, outbox_memory_most(b->outbox), &b->stats);
 	if (b->sources == NULL || b->sessions == NULL)
 		return false;
+	if (!open_outputs(b))
+		return false;
 	outbox_remembered(b->outbox, on_remembered, b);
 	snprintf(why, size, "the units file has faults");
 	struct units *units = units_open(c->units.file, stderr);
@@ -314,31 +253,9 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		return false;
 	use_units(b, units);
 	snprintf(why, size, "no memory");
-	b->uplink = uplink_open(c, b->outbox, &b->stats);
-	b->conns = conns_open(b->loop, c, b->sessions, b->sources, &b->stats);
-	b->downlink = downlink_open(c, b->sessions, b->uplink, &b->stats);
-	if (b->uplink == NULL || b->conns == NULL || b->downlink == NULL)
-		return false;
-	if (c->homeassistant.discovery && (b->homeassistant = homeassistant_open(c, b->uplink)) == NULL)
-		return false;
-	const struct session_ops ops = {
-		.ctx = b,
-		.room = on_room,
-		.batch = on_batch,
-		.share = on_share,
-		.record = on_record,
-		.reply = on_reply,
-		.status = on_status,
-		.ready = on_ready,
-		.offline = on_offline,
-		.forgotten = on_forgotten,
-		.cleared = on_cleared,
-		.discovery = on_discovery,
-		.frame = on_frame,
-		.unknown = on_unknown,
-	};
-	sessions_set_ops(b->sessions, &ops);
-	return true;
+	const struct conn_ops conn_ops = sessions_conn_ops(b->sessions);
+	b->conns = conns_open(b->loop, c, &conn_ops, b->sources, &b->stats);
+	return b->conns != NULL;
 }
 
 bool parts_open(struct bridge *b, char *why, size_t size)
@@ -346,8 +263,8 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	const struct config *c = &b->config;
 	if (!parts_open_inside(b, why, size))
 		return false;
-	const struct relay_ops relay_ops = {b, on_relay_reply};
-	if (*c->relay.server && (b->relay = relay_open(b->loop, c, &b->stats, &relay_ops)) == NULL)
+	if (*c->relay.server && ((b->relay = relay_open(b->loop, c, b->sessions, &b->stats)) == NULL ||
+					!sessions_listen(b->sessions, relay_listener(b->relay))))
 		return false;
 	if (!open_mqtt(b) || !open_metrics(b, why, size))
 		return false;
@@ -398,6 +315,8 @@ void parts_close(struct bridge *b)
 		conns_free(b->conns);
 	if (b->listeners != NULL)
 		listeners_free(b->listeners);
+	if (b->http != NULL)
+		http_free(b->http);
 	if (b->metrics != NULL)
 		metrics_free(b->metrics);
 	if (b->relay != NULL)
@@ -406,10 +325,18 @@ void parts_close(struct bridge *b)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
 		homeassistant_free(b->homeassistant);
+	if (b->owntracks != NULL)
+		owntracks_free(b->owntracks);
 	if (b->downlink != NULL)
 		downlink_free(b->downlink);
-	if (b->uplink != NULL)
-		uplink_free(b->uplink);
+	if (b->raw != NULL)
+		raw_free(b->raw);
+	if (b->records != NULL)
+		records_free(b->records);
+	if (b->status != NULL)
+		status_free(b->status);
+	if (b->publish != NULL)
+		publish_free(b->publish);
 	if (b->sessions != NULL)
 		sessions_free(b->sessions);
 	if (b->sources != NULL)

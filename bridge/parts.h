@@ -4,16 +4,21 @@
 #define T2M_PARTS_H
 
 #include "bridge/settings/config.h"
-#include "bridge/peers/conn.h"
+#include "bridge/peers/conn_all.h"
 #include "bridge/commands/downlink.h"
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"
+#include "bridge/base/http.h"
 #include "bridge/outputs/metrics.h"
 #include "bridge/broker/mqtt.h"
 #include "bridge/outbox/outbox.h"
 #include "bridge/outputs/relay.h"
 #include "bridge/units/session.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/owntracks.h"
+#include "bridge/outputs/publish.h"
+#include "bridge/outputs/raw.h"
+#include "bridge/outputs/records.h"
+#include "bridge/outputs/status.h"
 
 struct bridge {
 	struct ev_loop *loop;
@@ -24,13 +29,18 @@ struct bridge {
 	struct units *units;
 	struct sources *sources;
 	struct sessions *sessions;
-	struct uplink *uplink;
+	struct publish *publish;
+	struct status *status;
+	struct records *records;
+	struct owntracks *owntracks; /* NULL: not wanted */
+	struct raw *raw;
 	struct conns *conns;
 	struct listeners *listeners;
 	struct downlink *downlink;
 	struct mqtt *mqtt;
 	struct homeassistant *homeassistant; /* NULL: not wanted */
 	struct relay *relay;                 /* NULL: not wanted */
+	struct http *http;                   /* NULL: not wanted */
 	struct metrics *metrics;             /* NULL: not wanted */
 	char trouble[120];
 	ev_prepare before_sleep;
@@ -54,8 +64,6 @@ void parts_refresh_stats(void *bridge);
 bool parts_open_inside(struct bridge *bridge, char *why, size_t size);
 /* Opens every part, the listeners last. False: `why`; parts_close is still due. */
 bool parts_open(struct bridge *bridge, char *why, size_t size);
-/* A message of the broker: a command, or Home Assistant's birth. */
-void parts_message(void *bridge, const struct mqtt_message *message);
 /* Once per turn of the loop: who is to go goes, then the disk, then the units. When it wants to be
  * called again, in ms; -1: when something happens. */
 int64_t parts_turn(struct bridge *bridge);

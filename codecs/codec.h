@@ -1,13 +1,14 @@
 /* codec: the contract between the protocols and the bridge.
- * May use: bytes, telemetry, command, option.
  * May not: wait, store, talk, log, allocate or ask the time.
  *
  * A codec turns bytes into records and commands into bytes. The bridge keeps the memory (struct
  * codec_unit, struct codec_link), gives the time, and is called back through struct codec_sink. A new
- * protocol is one file that ends in a `const struct codec`, and one line in codecs.c.
+ * protocol is one folder whose main file ends in a `const struct codec`, and one line in codecs.c.
+ * codecs/template is one to copy from.
  *
- * Lifetimes: every span given to a callback points into the frame, into the telemetry or into a
- * literal, and is valid until `decode` returns; whoever keeps it copies it. */
+ * Lifetimes: every span given to a callback points into the frame, into the codec's own stack, into the telemetry or into a
+ * literal, and is valid only until the callback returns, those of the record until `decode` returns; whoever keeps bytes copies
+ * them. A codec keeps nothing but what stands in `priv` of the unit and of the link. */
 #ifndef T2M_CODEC_H
 #define T2M_CODEC_H
 
@@ -16,11 +17,11 @@
 #include "codecs/record/command.h"
 #include "codecs/record/telemetry.h"
 
-/* What became of some bytes. A value is also the index of its counter and of its name. */
+/* What became of some bytes. A value is also the index of its name and of its counter. */
 enum codec_status {
 	CODEC_OK = 0,
-	CODEC_MORE,     /* not an error: the frame is not whole yet */
-	CODEC_NOT_MINE, /* not a frame of this codec */
+	CODEC_MORE,     /* no error: the frame is not whole yet */
+	CODEC_NOT_MINE, /* no codec knows these bytes, or this one does not */
 	CODEC_OVERSIZE,
 	CODEC_NO_TERMINATOR,
 	CODEC_TRUNCATED,
@@ -33,13 +34,13 @@ enum codec_status {
 	CODEC_BAD_CHECKSUM,
 	CODEC_BAD_LENGTH,
 	CODEC_ENCRYPTED,
-	CODEC_FRAGMENT,    /* not an error: a part was kept, the rest is to come */
-	CODEC_UNSUPPORTED, /* nobody knows this message; its record has it as it is */
+	CODEC_FRAGMENT,    /* no error: one part of a message in several frames was kept, or had come before */
+	CODEC_UNSUPPORTED, /* the codec does not know this message: its record has the bytes as they are */
 	CODEC_BAD_LATITUDE,
 	CODEC_BAD_LONGITUDE,
-	CODEC_NO_ROOM, /* encode: the command does not fit the writer; decode: no memory for this part now */
-	CODEC_REFUSED, /* the bridge does not admit this unit, or cannot store its record now */
-	CODEC_FROM_PLATFORM, /* only a platform sends this: somebody sends our own answers back */
+	CODEC_NO_ROOM,       /* encode: the command does not fit; decode: no memory for this part now */
+	CODEC_REFUSED,       /* the bridge does not admit this unit, or cannot store its record now */
+	CODEC_FROM_PLATFORM, /* only a platform sends this: somebody sends the bridge's own answers back */
 	/* must stay last */
 	CODEC_STATUS_COUNT
 };
@@ -49,146 +50,170 @@ extern const char *const codec_status_names[CODEC_STATUS_COUNT];
 
 #define CODEC_IDENT_MAX 20
 
-/* What is remembered of one unit while it is connected. */
+/* What is remembered of one unit while it is connected. The bridge fills in ident and options before the codec sees it. */
 struct codec_unit {
-	char ident[CODEC_IDENT_MAX + 1];
-	const void *options; /* the struct that the rows of its codec describe; may differ from unit to unit */
+	char ident[CODEC_IDENT_MAX + 1]; /* as the unit reports it: digits or letters */
+	const void *options; /* the struct that its codec's rows describe; may differ from unit to unit */
 	uint8_t priv[32];    /* the codec's own; all zero at first */
 };
 
-#define CODEC_QUIET_SHORT_MS 300    /* a frame that may be whole is whole */
-#define CODEC_QUIET_LONG_MS 3000    /* what is torn stays torn */
-#define CODEC_QUIET_FINAL INT32_MAX /* end of the datagram or connection */
+#define CODEC_QUIET_SHORT_MS                                                                                   \
+	300 /* after this silence a frame that has no end mark, but a plausible length, is whole */
+#define CODEC_QUIET_LONG_MS 3000    /* after this one an incomplete frame is given up */
+#define CODEC_QUIET_FINAL INT32_MAX /* the datagram or connection has ended: nothing follows */
 
 /* What is remembered of one connection between frames. */
 struct codec_link {
 	int64_t now_ms;          /* Unix time in ms, set before each call */
-	bool after_noise;        /* what stood before these bytes was recognised by nobody */
-	int32_t quiet_ms;        /* for how long the peer has been silent behind these bytes */
-	struct codec_unit *unit; /* the last one identified, or NULL */
+	bool after_noise;        /* the bytes just before these were skipped as noise; set by codec_next */
+	int32_t quiet_ms;        /* how long the peer has been silent after these bytes; set before each call */
+	struct codec_unit *unit; /* the unit that was identified last on this connection, or NULL */
 	uint8_t priv[8];         /* the codec's own; all zero at first */
 };
 
-/* One part of a message that came in several frames. */
+/* One part of a message that comes in several frames. */
 struct codec_part {
 	uint32_t kind;          /* message id: parts of one kind and total belong together */
-	uint16_t total, number; /* number from 1 */
-	uint16_t serial;        /* of its frame: the answer names it */
+	uint16_t total, number; /* of parts; of this one, from 1 */
+	uint16_t serial;        /* of the part's frame: an answer names it */
 	struct span body;
 };
 
-/* What is known of the message of a part. Valid until `decode` returns. */
+/* What is known of the message that a part belongs to. Which members are set depends on what `part` answered; they stay valid until
+ * `decode` returns. */
 struct codec_parts {
-	struct span whole;       /* OK: the bodies in order */
-	const uint16_t *serials; /* OK: of the frames of all parts, by number */
-	uint16_t first_serial;   /* MORE: of the frame of part 1, as far as it is known */
-	size_t missing_count;    /* MORE: so many parts are to be asked for now */
-	const uint16_t *missing; /* their numbers */
-	enum codec_status ended; /* FRAGMENT: what became of the message */
+	struct span whole;       /* OK: the bodies of all parts, in order */
+	const uint16_t *serials; /* OK: the serials of all parts, in order */
+	uint16_t first_serial;   /* MORE: the serial of part 1; a guess while that part is missing */
+	size_t missing_count;    /* MORE: how many parts are to be asked for now; mostly 0 */
+	const uint16_t *missing; /* MORE: their numbers */
+	enum codec_status ended; /* FRAGMENT: what became of the message before */
 };
 
-/* Is there room in the outbox? */
+/* Is there room in the outbox for all records of a frame? */
 enum codec_room { CODEC_ROOM_YES = 0, CODEC_ROOM_NOT_NOW, CODEC_ROOM_NEVER };
 
+/* What `decode` tells the bridge, in this order for each frame: identify; part; batch; record; send; reply. */
 struct codec_sink {
 	void *ctx;
-	/* The unit that speaks: 1 to CODEC_IDENT_MAX digits or letters. NULL: not admitted. */
+	/* Who speaks: 1 to CODEC_IDENT_MAX digits or letters. The answer is the unit's memory, which lives as long as the link names
+	 * it as link->unit; the codec sets that. NULL: not admitted, and the frame is REFUSED. */
 	struct codec_unit *(*identify)(void *ctx, struct span ident);
-	/* true: taken, will be stored before anything given to `send` leaves. */
+	/* One whole record. `record` may add parameters to `t` and raise its alarms; it may not reset it, take anything away, or use its
+	 * scratch but through telemetry_scratch: the codec still reads what it has set. true: taken; it will be stored before anything
+	 * given to `send` leaves. false: not now; the codec answers nothing, the frame is REFUSED, and the unit sends it again. */
 	bool (*record)(void *ctx, struct telemetry *t);
-	/* Asked once before the first record of a frame that gives several: is there room for all of them? NOT_NOW: nothing of
-	 * it is recorded or answered, and it comes again. NEVER: it is refused for good. NULL: there is always room. */
+	/* Asked once before the first record of a frame that gives several: is there room for all of them? NOT_NOW: nothing of the
+	 * frame is recorded or answered, and the unit sends it again. NEVER: the frame is refused for good. NULL: there is always room. */
 	enum codec_room (*batch)(void *ctx, size_t records);
-	/* The unit answered a command (the record of the same frame comes besides). */
+	/* The unit answered a command. The record of the same frame was given to `record` before. */
 	void (*reply)(void *ctx, const struct command_reply *reply);
-	/* Keeps a part of the current unit's message. OK: all are there. MORE: kept, and nothing of it may be acknowledged.
-	 * FRAGMENT: it came again after its message had ended. NO_ROOM: not kept, for want of memory now: it comes again.
-	 * Else: it will never be taken. The parts stay until their message has been decoded with another status than REFUSED. */
+	/* Keeps a part of a message of link->unit. OK: all parts are there. MORE: kept; no part of the message may be acknowledged yet.
+	 * FRAGMENT: the part was resent after its message had ended. NO_ROOM: not kept, for want of memory; the unit sends it again.
+	 * Any other status: this part will never be kept, and why. After OK the parts stay while the frame is REFUSED, so that the message
+	 * can be tried again; with any other status of the frame they are dropped. */
 	enum codec_status (*part)(void *ctx, const struct codec_part *part, struct codec_parts *parts);
-	/* A protocol acknowledgement, to leave after the records are stored. */
+	/* A whole frame that acknowledges or answers this one. It leaves after the records are stored. */
 	void (*send)(void *ctx, struct span frame);
 	/* GBK to UTF-8; NULL: such text is given as it is. Writes nothing when it is no GBK. */
 	void (*from_gbk)(struct span in, struct writer *out);
 };
 
-/* Is this answer, byte for byte, the frame that it answers? A server that gets such an answer, or this one when it comes back,
- * answers it in turn, without end. Every other answer of a codec ends such a talk. So the bridge sends these seldom where an
- * address can be forged. */
+/* Is this answer, byte for byte, the frame that it answers? If a forged sender address makes two servers talk to each other, each would
+ * answer such an answer again, without end; every other answer of a codec ends the talk. So where addresses can be forged, the bridge
+ * limits answers of this kind. */
 static inline bool codec_is_echo(struct span frame, struct span answer)
 {
 	return frame.len == answer.len && memcmp(frame.ptr, answer.ptr, frame.len) == 0;
 }
 
 struct frame {
-	size_t skip; /* noise before the frame */
-	size_t len;
+	size_t skip; /* bytes of noise before the frame */
+	size_t len;  /* bytes of the frame */
 };
 
-/* A whole frame that somebody gave as the text of a command. */
+/* A whole frame that a user gave as the text of a command. */
 struct codec_whole {
-	struct span text; /* what of it may be published as a text; empty: nothing */
-	uint16_t message; /* the named commands with this message say the same; 0: unknown */
+	struct span text; /* the text inside it, to be sent instead; empty: it has none */
+	uint16_t
+		message; /* its message id: the named commands with the same `message` do the same; 0: unknown */
 };
 
 struct codec {
-	const char *name;  /* protocol.id, and the section of its options in the configuration */
-	const char *label; /* for people, in a sentence: "<label> units" */
-	const char *title; /* for people, in a list */
-	size_t max_frame;  /* most bytes that `frame` ever asks to keep */
-	size_t max_command;
+	const char *name;   /* protocol.id, the name of its folder and of its section in the configuration */
+	const char *label;  /* for people, in a sentence: "<label> units" */
+	const char *title;  /* for people, in a list */
+	size_t max_frame;   /* `frame` never asks to keep more bytes than these */
+	size_t max_command; /* bytes of a text command */
+	const struct command_spec *commands; /* ends with a NULL name */
 	bool relayed; /* frames of its units go on to a platform as well, when one is configured */
-	/* What can be set for its units, and the size of the struct that holds it, one for each unit that has its own. A member
-	 * that no row describes has no value. NULL and 0: nothing. Ends with a NULL key. */
+	/* What can be set for its units (ends with a NULL key), and the size of the struct that holds the values. Each member is described by
+	 * one row. NULL and 0: nothing. */
 	const struct option_row *options;
 	size_t options_size;
-	const struct command_spec *commands; /* ends with a NULL name */
-	/* Does a frame of this codec start at the head? OK, MORE (cannot tell yet) or NOT_MINE. */
+	/* Does a frame of this codec start at the first of these bytes (there is one at least)? OK, MORE (cannot tell yet) or NOT_MINE. */
 	enum codec_status (*sniff)(struct span head);
-	/* Finds the next frame. OK: drop skip, decode len. MORE: drop skip, keep the rest (at most
-	 * max_frame) until more comes or quiet_ms grows. Else: drop skip + len, count, go on. */
+	/* Finds the next frame in bytes, one at least, that follow those of the call before. OK: decode `len` bytes behind `skip`. MORE: drop
+	 * `skip`, keep the rest (at most max_frame) and call again when more bytes have come or quiet_ms has grown. Else: these `len` bytes
+	 * are no frame, and why; skip + len is at least 1. After OK and errors drop skip + len and call again. */
 	enum codec_status (*frame)(struct codec_link *link, struct span in, struct frame *out);
-	/* OK, or why there is no record. Never fails for want of memory. `scratch` is for the record. */
+	/* Decodes what `frame` found. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record.
+	 * `scratch` is memory for the record; its content before and after does not matter. */
 	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
 		const struct codec_sink *sink);
-	/* Are these bytes, given as a text, a whole frame to a unit, as manuals print them? `own`: for a unit of this codec;
-	 * then one whose delimiters were left out is a frame as well. */
+	/* Are these bytes, given as the text of a command, a whole frame to a unit, as manuals print them? `own`: the command is for a unit
+	 * of this codec; then bytes without the delimiters count as a frame too. */
 	bool (*is_whole)(struct span bytes, bool own, struct codec_whole *out);
-	/* The bytes of a command for link->unit, checked by command_check; NO_ROOM when it does not fit. */
+	/* Writes the frame of a command for link->unit and sets `token`. The command was checked before: its values are in range and
+	 * complete, its text is one that command_check_text allows. OK or NO_ROOM. */
 	enum codec_status (*encode)(struct codec_link *link, const struct command *command, struct writer *out,
 		struct command_token *token);
 };
 
-/* All protocols; ends with NULL. */
+/* All protocols; ends with NULL. Bytes that several recognise belong to the first of them. */
 extern const struct codec *const codecs[];
 
+/* NULL when there is none of this name. */
 const struct codec *codec_find(const char *name);
 
 /* One connection or datagram as a stream of frames: recognise, frame, decode. */
 struct codec_stream {
-	const struct codec *codec; /* pinned by the first recognised frame; over TCP for life */
+	const struct codec
+		*codec; /* set by the first recognised frame: over TCP for good; see codec_begin_datagram */
 	struct codec_link link;
 };
 
-/* The bytes begin a datagram: it stands for itself, so another codec that recognises it is pinned instead. Else a datagram with a
- * forged sender would choose the protocol of all that follow. */
+/* To be called with the bytes of each datagram before codec_next. If another codec recognises them, the stream starts anew with that
+ * codec: else one datagram with a forged sender address would choose the protocol of all that follow. */
 void codec_begin_datagram(struct codec_stream *stream, struct span in);
 
 /* Finds the next frame in the bytes at hand. OK: give out->len bytes behind out->skip to codec_decode. MORE:
- * drop out->skip and keep the rest. NOT_MINE: at the end of a stream that was never recognised; drop all.
+ * drop out->skip and keep the rest. NOT_MINE: the stream has ended (CODEC_QUIET_FINAL) and no codec knows its bytes; drop them.
  * Else an error: the bytes are no frame, and why. After OK and errors drop skip + len and call again.
  * While stream->codec is NULL, out->skip is noise that no codec knows. */
 enum codec_status codec_next(struct codec_stream *stream, struct span in, struct frame *out);
 
-/* OK, or why the frame gives no record. `scratch` holds the record meanwhile. */
+/* Decodes a frame that codec_next found; see struct codec. */
 enum codec_status codec_decode(struct codec_stream *stream, struct span frame, struct telemetry *scratch,
 	const struct codec_sink *sink);
 
-/* Coordinates in 1e-7 degrees. With a fix an impossible one (CODEC_NOWHERE, for example) refuses the record: BAD_LATITUDE
- * or BAD_LONGITUDE. Without one it is left out and named as rejected, and 0/0 is left out. */
+/* What became of a frame, or of bytes that are none: they stand in the bytes given to codec_each. `ctx` is the sink's. */
+typedef void codec_became(void *ctx, enum codec_status status, struct span frame);
+
+/* Both steps for every frame in the bytes, for those who have nothing to decide in between. Returns how many bytes are used up; `end` is
+ * MORE (keep the rest) or NOT_MINE (drop it), as codec_next says. */
+size_t codec_each(struct codec_stream *stream, struct span in, struct telemetry *scratch,
+	const struct codec_sink *sink, codec_became *became, enum codec_status *end);
+
+/* --- place.c: what the codecs share --- */
+
+/* Sets coordinates in 1e-7 degrees; CODEC_NOWHERE is one that the frame gives in an impossible way. `valid`: they are from a fix; then an
+ * impossible one refuses the record: BAD_LATITUDE or BAD_LONGITUDE. Without a fix the answer is OK, impossible ones are marked as
+ * rejected, and 0/0 is dropped: units send it when they know no place. */
 enum codec_status codec_set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude);
 #define CODEC_NOWHERE INT64_MAX
 
-/* Signal strength 0 to 31 as per cent; other values are unknown and left out. */
+/* Sets the signal strength, 0 to 31 as in AT+CSQ (3GPP TS 27.007), as per cent; other values mean unknown and are dropped. */
 void codec_set_csq(struct telemetry *t, int64_t csq);
 
 #endif

@@ -1,14 +1,16 @@
-/* codecs: the protocol table, and the steps that all protocols share.
- * May use: codec. May not: look inside a frame. */
+/* codecs: the protocol table, and the steps that all protocols share: recognise, frame, decode.
+ * May not: look inside a frame. */
 #include "codecs/codec.h"
 
-extern const struct codec codec_h02, codec_jt808;
+/* The protocols, one line each: codecs/<name>/<name>.c defines codec_<name>. The first that recognises a frame gets it. */
+#define PROTOCOLS(X)                                                                                           \
+	X(h02)                                                                                                 \
+	X(jt808)
 
-const struct codec *const codecs[] = {
-	&codec_h02,
-	&codec_jt808,
-	NULL,
-};
+#define DECLARE(name) extern const struct codec codec_##name;
+PROTOCOLS(DECLARE)
+#define ROW(name) &codec_##name,
+const struct codec *const codecs[] = {PROTOCOLS(ROW) NULL};
 
 const char *const codec_status_names[CODEC_STATUS_COUNT] = {
 	[CODEC_OK] = "ok",
@@ -43,7 +45,7 @@ const struct codec *codec_find(const char *name)
 	return NULL;
 }
 
-/* Finds the first place where a codec recognises its own. OK pins it; MORE: cannot tell yet. */
+/* Finds the first place where a codec recognises a frame of its own. OK: it becomes the stream's codec. MORE: cannot tell yet. */
 static enum codec_status recognise(struct codec_stream *stream, struct span in, size_t *skip)
 {
 	for (*skip = 0; *skip < in.len; ++*skip) {
@@ -100,29 +102,25 @@ enum codec_status codec_decode(struct codec_stream *stream, struct span frame, s
 	return stream->codec->decode(&stream->link, frame, scratch, sink);
 }
 
-enum codec_status codec_set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude)
+size_t codec_each(struct codec_stream *stream, struct span in, struct telemetry *scratch,
+	const struct codec_sink *sink, codec_became *became, enum codec_status *end)
 {
-	const struct param *lat = &telemetry_params[TM_LATITUDE], *lon = &telemetry_params[TM_LONGITUDE];
-	bool bad_lat = latitude > lat->max || latitude < lat->min;
-	bool bad_lon = longitude > lon->max || longitude < lon->min;
-	if (valid && bad_lat)
-		return CODEC_BAD_LATITUDE;
-	if (valid && bad_lon)
-		return CODEC_BAD_LONGITUDE;
-	if (bad_lat)
-		telemetry_reject(t, TM_LATITUDE);
-	if (bad_lon)
-		telemetry_reject(t, TM_LONGITUDE);
-	bool nowhere = !valid && latitude == 0 && longitude == 0;
-	if (bad_lat || bad_lon || nowhere)
-		return CODEC_OK;
-	telemetry_set(t, TM_LATITUDE, latitude);
-	telemetry_set(t, TM_LONGITUDE, longitude);
-	return CODEC_OK;
-}
-
-void codec_set_csq(struct telemetry *t, int64_t csq)
-{
-	if (csq >= 0 && csq <= 31)
-		telemetry_set(t, TM_GSM_LEVEL, (csq * 200 + 31) / 62);
+	size_t used = 0;
+	*end = CODEC_MORE;
+	while (used < in.len) {
+		struct frame f;
+		struct span rest = span_after(in, used);
+		enum codec_status status = codec_next(stream, rest, &f);
+		used += f.skip;
+		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
+			*end = status;
+			break;
+		}
+		struct span frame = span_of(rest.ptr + f.skip, f.len);
+		if (status == CODEC_OK)
+			status = codec_decode(stream, frame, scratch, sink);
+		became(sink->ctx, status, frame);
+		used += f.len;
+	}
+	return used;
 }

@@ -1,4 +1,4 @@
-/* clock: the one that never jumps, and the one that people read.
+/* clock: the steady clock, which never jumps, and the clock of the world, which people read.
  * May use: the C library. May not: know anything else. */
 #ifndef T2M_CLOCK_H
 #define T2M_CLOCK_H
@@ -18,9 +18,21 @@ static inline int64_t clock_steady_ms(void)
 	return clock_steady_us() / 1000;
 }
 
-/* One moment by both clocks: `unix_ms` for what is written down, `steady_ms` for how long something waits. */
+/* One moment by both clocks: `unix_ms` for times that are published, `steady_ms` for measuring how long something lasts. */
 struct moment {
 	int64_t unix_ms, steady_ms;
 };
+
+/* Seconds since 1970, as ev_now gives them, in ms. */
+static inline int64_t clock_unix_ms(double unix_s)
+{
+	return (int64_t)(unix_s * 1000);
+}
+
+/* The moment of a turn of the loop: `unix_s` is what ev_now says. */
+static inline struct moment clock_moment(double unix_s)
+{
+	return (struct moment){clock_unix_ms(unix_s), clock_steady_ms()};
+}
 
 #endif

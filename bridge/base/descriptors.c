@@ -18,7 +18,7 @@ void descriptors_raise(int64_t connections)
 	limit.rlim_cur = want;
 	limit.rlim_max = hard > want ? hard : want;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return; /* root */
+		return; /* root may raise its own hard limit */
 	limit.rlim_cur = limit.rlim_max = hard;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	log_warning("the system allows %llu descriptors; that is fewer than max_connections = %lld",
@@ -30,7 +30,7 @@ bool descriptors_room(void)
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
 		return true;
-	/* the system gives the lowest free number: whatever is open, and whoever opened it, counts */
+	/* the system gives the lowest free number, so that number says how many are open, whoever opened them */
 	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return errno != EMFILE && errno != ENFILE;

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Cuts a path back to what it stands in; false: it is at the top. */
+/* Cuts a path back to the directory above it. False: there is none. */
 static bool go_up(char *path)
 {
 	size_t n = strlen(path);
@@ -17,7 +17,7 @@ static bool go_up(char *path)
 	while (n > 1 && path[n - 1] == '/')
 		n--;
 	if (n == 0 && path[0] != '\0' && strcmp(path, ".") != 0) {
-		strcpy(path, "."); /* a name alone stands in the working directory */
+		strcpy(path, "."); /* a name without a slash is in the working directory */
 		return true;
 	}
 	bool up = n > 0 && n < strlen(path);

@@ -1,4 +1,4 @@
-/* directory: directories for what is kept on disk.
+/* directory: making directories for files that the bridge keeps.
  * May use: the file system. May not: know what they are for. */
 #ifndef T2M_DIRECTORY_H
 #define T2M_DIRECTORY_H
@@ -7,11 +7,12 @@
 
 #define DIRECTORY_PATH_MAX 400
 
-/* Makes it, mode 0700, and those above that are missing, 0755. false: errno says why. One that is there already is fine. */
+/* Makes the directory with mode 0700, and those above it that are missing with 0755. True also when it is there already.
+ * False: errno says why. */
 bool directory_make(const char *path);
 
-/* Could this user make it and write into it? Makes nothing. NULL: yes; else why not (a constant text), and the directory that
- * it is about in `where` of DIRECTORY_PATH_MAX bytes. */
+/* Could this user make the directory and write into it? Nothing is made. NULL: yes. Else why not, a text that stays, and in
+ * `where` (of DIRECTORY_PATH_MAX bytes) the directory for which that is so. */
 const char *directory_fault(const char *path, char *where);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of this thread: the innermost call that runs, and what failed in it. */
+/* The innermost guarded call of this thread, and the assertion that failed in it. */
 struct guarded {
 	jmp_buf back;
 	char *what;
@@ -15,7 +15,7 @@ struct guarded {
 
 static _Thread_local struct guarded *running;
 
-/* The C library's, for the whole program: libraries find this one first. */
+/* This takes the place of the C library's function of the same name, for all libraries of the program. */
 void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
 {
 	struct guarded *g = running;

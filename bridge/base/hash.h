@@ -1,4 +1,4 @@
-/* hash: uthash with a keyed hash: nobody outside can choose names that meet in one bucket.
+/* hash: uthash with a keyed hash: nobody outside can choose names that fall into one bucket.
  * May use: uthash, libsodium (hash.c only). May not: know what is hashed.
  *
  * Include this header, never <uthash.h>. The hash is SipHash-2-4; its key comes from the kernel once per process. */
@@ -8,12 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The same for the same bytes, as long as the process lives. */
+/* The same bytes give the same hash as long as the process lives. */
 uint64_t hash_bytes(const void *bytes, size_t len);
 
 #define HASH_KEY_BYTES 16
-/* A key from the kernel, and the hash with it. */
+/* Fills in a key from the kernel. */
 void hash_new_key(uint8_t key[HASH_KEY_BYTES]);
+/* The hash with a key of the caller's own, which may outlive the process. */
 uint64_t hash_with(const uint8_t key[HASH_KEY_BYTES], const void *bytes, size_t len);
 
 #define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)hash_bytes((keyptr), (keylen)))

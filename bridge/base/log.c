@@ -27,7 +27,7 @@ bool log_wants(enum log_level level)
 
 /* --- escaping --- */
 
-/* Is this one character of UTF-8, `n` bytes long, one that stays on its line and in its place? */
+/* Does this character of UTF-8, `n` bytes long, neither begin a new line nor change the direction of writing? */
 static bool is_harmless(const uint8_t *c, size_t n)
 {
 	if (n == 1)
@@ -42,7 +42,7 @@ static bool is_harmless(const uint8_t *c, size_t n)
 	return !line_or_direction && !(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
 }
 
-/* Writes `from` so that it is one line, cut with ... when long. */
+/* Writes `from` as a part of one line; a long text is cut and ends with three dots. */
 static void escape(struct span from, char *to, size_t size)
 {
 	size_t at = 0;
@@ -130,7 +130,7 @@ struct log_bytes log_bytes(struct span bytes)
 
 /* --- how many --- */
 
-/* Is the minute over? Then a new one begins. */
+/* Begins a new minute when the one at hand is over. */
 static void look_at_minute(struct log_limit *limit, int64_t now_ms)
 {
 	if (limit->since_ms != 0 && now_ms - limit->since_ms < MINUTE_MS)

@@ -1,9 +1,10 @@
 /* log: lines on stderr.
  * May use: the C library, the UTF-8 check of emit. May not: know any part of the bridge.
  *
- * Each line has one of the levels below; under journald (JOURNAL_STREAM) it carries systemd's <N>. Whatever a text in it
- * holds, a line stays one line: control characters, line and paragraph separators, marks that turn the direction of
- * writing, and bytes that are no UTF-8 stand as \xNN. Nobody outside can write a line that begins like one of ours. */
+ * Each line has one of the levels below; under journald (JOURNAL_STREAM) it carries systemd's <N>. A line stays one line,
+ * whatever text is in it: control characters, line and paragraph separators, marks that change the direction of writing, and
+ * bytes that are not UTF-8 are written as \xNN. So nobody outside can write a line that looks like one of the bridge's. Any
+ * thread may call log_line. */
 #ifndef T2M_LOG_H
 #define T2M_LOG_H
 
@@ -13,7 +14,9 @@
 
 enum log_level { LOG_LEVEL_ERROR = 0, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* Lines of this level and of more urgent ones are written from now on. */
 void log_open(enum log_level level);
+/* Is a line of this level written? */
 bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -23,25 +26,26 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 #define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* One line without level and time, escaped in the same way: a fault in a file that somebody has written. */
+/* Writes one line without level and time to `out`, escaped in the same way: for a fault in a file that somebody wrote. */
 void log_fault(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 struct log_bytes {
 	char text[200];
 };
-/* The bytes with everything but printable ASCII as \xNN, cut with ... when long. */
+/* The bytes as text: all but printable ASCII is \xNN, and long texts are cut and end with three dots. */
 struct log_bytes log_bytes(struct span bytes);
 
-/* A kind of line that somebody outside can cause as often as he likes. All zero at first. */
+/* Limits a kind of line that somebody outside can cause as often as he likes. All zero at first. */
 struct log_limit {
-	int64_t since_ms; /* of the minute at hand; 0: no line yet */
-	unsigned lines;   /* in it */
-	uint64_t more;    /* left out in it */
-	uint64_t rest;    /* left out before it, and not yet told */
+	int64_t since_ms; /* when the minute at hand began; 0: no line yet */
+	unsigned lines;   /* written in this minute */
+	uint64_t more;    /* left out in this minute */
+	uint64_t rest;    /* left out in minutes before, and not told yet */
 };
-/* May one more be written? At most `most` a minute; what is left out is counted. `now_ms`: a clock that never jumps. */
+/* Takes one line of the `most` that may be written in a minute. False: none is left; this line is to be left out, and is counted.
+ * `now_ms`: steady time. */
 bool log_limit_take(struct log_limit *limit, unsigned most, int64_t now_ms);
-/* How many were left out until the last full minute, to be told in one line; then they count as told. */
+/* Takes the number of lines that were left out until the last full minute, to be told in one line. 0: nothing is to be told. */
 uint64_t log_limit_rest(struct log_limit *limit, int64_t now_ms);
 
 #endif

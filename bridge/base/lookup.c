@@ -1,24 +1,14 @@
 /* lookup: see lookup.h. */
 #include "bridge/base/lookup.h"
 
+#include "bridge/base/errand.h"
+
 #include <netdb.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define AGAIN_SECONDS 60. /* for names whose address changes */
-
-enum { RUNNING = 0, ENDED, ABANDONED };
-
-/* Whoever comes second, the thread or the loop, frees it. */
-struct question {
-	char host[256], port[6];
-	union address answer;
-	bool ok;
-	atomic_int state;
-};
 
 struct lookup {
 	struct ev_loop *loop;
@@ -26,7 +16,15 @@ struct lookup {
 	union address address;
 	bool known;
 	ev_tstamp since;
-	struct question *question; /* NULL: none is open */
+	struct errand *errand; /* NULL: no question is open */
+};
+
+/* What the thread asks, and the answer. */
+struct question {
+	struct lookup *lookup; /* for the loop, when the errand was not abandoned */
+	char host[256], port[6];
+	union address answer;
+	bool ok;
 };
 
 static bool split(const char *server, char host[256], char port[6])
@@ -50,7 +48,7 @@ bool lookup_allowed(const char *server)
 	return split(server, host, port);
 }
 
-static void *ask(void *arg)
+static void ask(void *arg)
 {
 	struct question *q = arg;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
@@ -60,40 +58,33 @@ static void *ask(void *arg)
 	}
 	if (found != NULL)
 		freeaddrinfo(found);
-	if (atomic_exchange(&q->state, ENDED) == ABANDONED)
-		free(q);
-	return NULL;
 }
 
-static void begin(struct lookup *l)
+static void answered(void *arg)
 {
-	pthread_t thread;
-	struct question *q = calloc(1, sizeof(*q));
-	if (q == NULL)
-		return;
-	memcpy(q->host, l->host, sizeof(q->host));
-	memcpy(q->port, l->port, sizeof(q->port));
-	l->since = ev_now(l->loop);
-	if (pthread_create(&thread, NULL, ask, q) != 0) {
-		free(q);
-		return;
-	}
-	pthread_detach(thread);
-	l->question = q;
-}
-
-/* Takes the answer, if there is one by now. */
-static void take(struct lookup *l)
-{
-	struct question *q = l->question;
-	if (q == NULL || atomic_load(&q->state) != ENDED)
-		return;
+	struct question *q = arg;
+	struct lookup *l = q->lookup;
+	l->errand = NULL;
 	if (q->ok) {
 		l->address = q->answer;
 		l->known = true;
 	}
-	l->question = NULL;
 	free(q);
+}
+
+static void begin(struct lookup *l)
+{
+	static const struct errand_work work = {ask, answered, free};
+	struct question *q = calloc(1, sizeof(*q));
+	if (q == NULL)
+		return;
+	q->lookup = l;
+	memcpy(q->host, l->host, sizeof(q->host));
+	memcpy(q->port, l->port, sizeof(q->port));
+	l->since = ev_now(l->loop);
+	l->errand = errand_start(l->loop, &work, q);
+	if (l->errand == NULL)
+		free(q);
 }
 
 struct lookup *lookup_open(struct ev_loop *loop, const char *server)
@@ -110,15 +101,13 @@ struct lookup *lookup_open(struct ev_loop *loop, const char *server)
 
 void lookup_free(struct lookup *l)
 {
-	if (l->question != NULL && atomic_exchange(&l->question->state, ABANDONED) == ENDED)
-		free(l->question);
+	errand_abandon(l->errand);
 	free(l);
 }
 
 bool lookup_address(struct lookup *l, union address *out)
 {
-	take(l);
-	if (l->question == NULL && (!l->known || ev_now(l->loop) - l->since > AGAIN_SECONDS))
+	if (l->errand == NULL && (!l->known || ev_now(l->loop) - l->since > AGAIN_SECONDS))
 		begin(l);
 	*out = l->address;
 	return l->known;

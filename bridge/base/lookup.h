@@ -1,5 +1,5 @@
-/* lookup: the address of a host and port, found without holding up the loop.
- * May use: libev, the system's resolver in a thread. May not: connect. */
+/* lookup: the address of a host and port, asked of the system's resolver without stopping the loop.
+ * May use: libev, errand. May not: connect. */
 #ifndef T2M_LOOKUP_H
 #define T2M_LOOKUP_H
 
@@ -9,12 +9,14 @@
 
 struct lookup;
 
-/* `server`: host:port, IPv6 in brackets. Begins at once. NULL: no memory, or it is not host:port. */
+/* `server`: host:port, IPv6 in brackets; it is copied. The first question is asked at once. NULL: no memory, or it is not host:port. */
 struct lookup *lookup_open(struct ev_loop *loop, const char *server);
+/* Does not wait for the resolver. */
 void lookup_free(struct lookup *lookup);
-/* False: there is no answer yet. An answer is looked up anew after a while. */
+/* Copies the newest address that is known to *out. False: none is known yet. Asks the resolver again when no question is open, and
+ * none is known or the last question is a minute old. */
 bool lookup_address(struct lookup *lookup, union address *out);
-/* Is this host:port? */
+/* Is this host:port, as lookup_open accepts it? */
 bool lookup_allowed(const char *server);
 
 #endif

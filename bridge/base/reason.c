@@ -7,7 +7,7 @@
 #define TOO_LARGE "raise the broker's maximum packet size"
 #define ACL "allow {user} to write {topic} in the broker's ACL"
 
-/* Codes that no PUBACK may carry wait, too: nothing is lost by an answer that makes no sense. */
+/* Codes that no PUBACK may carry are REASON_WAIT, too: an answer that makes no sense loses nothing. */
 const struct reason reason_table[] = {
 	{0x00, "Success", REASON_TAKEN, "", ""},
 	{0x04, "Disconnect with will", REASON_TAKEN, "", ""},

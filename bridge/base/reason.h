@@ -1,4 +1,4 @@
-/* reason: the reason codes of MQTT 5, and what becomes of a message that is answered with one: the one table for it.
+/* reason: the table of the reason codes of MQTT 5, and of what becomes of a message that the broker answers with one.
  * May use: the C library. May not: know libmosquitto or the outbox. */
 #ifndef T2M_REASON_H
 #define T2M_REASON_H
@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 enum reason_verdict {
-	REASON_TAKEN = 0, /* the broker has it: done */
-	REASON_WAIT,      /* kept; it is tried again later, and what is behind it in its order waits */
-	REASON_NEVER,     /* can never pass: set aside */
+	REASON_TAKEN = 0, /* the broker has the message: it is done */
+	REASON_WAIT,      /* the message is kept and tried again later, and its order waits */
+	REASON_NEVER,     /* the broker can never take the message: it is set aside */
 };
 
 enum {
@@ -17,7 +17,7 @@ enum {
 	REASON_TOO_LARGE = 0x95,
 	REASON_NO_RETAIN = 0x9a,
 	REASON_NO_QOS = 0x9b,
-	/* not MQTT's: what a broker does instead of answering */
+	/* codes of our own: what a broker does instead of answering */
 	REASON_CLOSES = 0x100,
 	REASON_SILENT = 0x101,
 };
@@ -26,15 +26,15 @@ struct reason {
 	int code;
 	const char *name;
 	enum reason_verdict verdict; /* of a PUBACK with this code */
-	const char *publish_cure;    /* {user} and {topic} stand for themselves; "": nothing to say */
+	const char *publish_cure;    /* what to do about it, with {user} and {topic}; "": nothing to say */
 	const char *connect_cure;    /* the same for a CONNACK or a DISCONNECT */
 };
 
-/* Never NULL: a code that is not in the table passes below 0x80 and waits from there on. */
+/* Never NULL: a code that is not in the table is REASON_TAKEN below 0x80, and REASON_WAIT from there on. */
 const struct reason *reason_find(int code);
 /* "Not authorized (0x87)" */
 void reason_text(int code, char *out, size_t size);
-/* The cure with user and topic in it. */
+/* The cure, with user and topic in place of {user} and {topic}; cut when `out` is too small. */
 void reason_cure(const char *cure, const char *user, const char *topic, char *out, size_t size);
 
 extern const struct reason reason_table[];

@@ -1,4 +1,4 @@
-/* service: what systemd is told: ready, reloading, stopping, alive, a status line.
+/* service: reports to systemd: ready, reloading, stopping, alive, a status line.
  * May use: libsystemd (service.c only). May not: know any part of the bridge. Without systemd every call does nothing. */
 #ifndef T2M_SERVICE_H
 #define T2M_SERVICE_H
@@ -8,7 +8,7 @@
 void service_ready(void);
 void service_reloading(void);
 void service_stopping(void);
-/* For the watchdog, with the line that `systemctl status` shows. */
+/* Tells the watchdog that the bridge is alive, and the line that `systemctl status` shows. */
 void service_alive(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* How often service_alive is due: half of the watchdog's time, at most 10 s. */
 double service_interval_seconds(void);

@@ -111,7 +111,7 @@ void stats_emit(const struct stats *stats, struct emitter *e)
 
 /* --- Prometheus --- */
 
-static void put_head(struct writer *w, const char *metric, bool counter, const char *help)
+static void put_metric_head(struct writer *w, const char *metric, bool counter, const char *help)
 {
 	const char *const parts[] = {"# HELP tracker2mqtt_", metric, counter ? "_total " : " ", help,
 		"\n# TYPE tracker2mqtt_", metric, counter ? "_total counter\n" : " gauge\n"};
@@ -119,7 +119,7 @@ static void put_head(struct writer *w, const char *metric, bool counter, const c
 		writer_text(w, parts[i]);
 }
 
-/* `reason` NULL: without a label. */
+/* `reason` NULL: the metric has no label. */
 static void put_value(struct writer *w, const char *metric, bool counter, const char *reason, uint64_t value)
 {
 	writer_text(w, "tracker2mqtt_");
@@ -141,14 +141,14 @@ void stats_write_metrics(const struct stats *stats, struct writer *w)
 		const struct stat_info *s = &stat_table[i];
 		if (s->metric == NULL)
 			continue;
-		put_head(w, s->metric, s->kind == STAT_IS_COUNTER, s->help);
+		put_metric_head(w, s->metric, s->kind == STAT_IS_COUNTER, s->help);
 		put_value(w, s->metric, s->kind == STAT_IS_COUNTER, NULL, stats->count[i]);
 	}
-	put_head(w, "refused", true, "What was refused to addresses, by reason.");
+	put_metric_head(w, "refused", true, "What was refused to addresses, by reason.");
 	for (size_t i = 0; i < STAT_COUNT; i++)
 		if (stat_table[i].metric == NULL)
 			put_value(w, "refused", true, stat_reason((enum counter)i), stats->count[i]);
-	put_head(w, "frames_rejected", true, "Frames without a record, by reason.");
+	put_metric_head(w, "frames_rejected", true, "Frames without a record, by reason.");
 	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++)
 		if (is_reason(i))
 			put_value(w, "frames_rejected", true, codec_status_names[i], stats->rejected[i]);

@@ -23,7 +23,7 @@ struct tls_client {
 	char reason[TLS_WHY_MAX];
 };
 
-/* What OpenSSL says was wrong first. */
+/* The first error that OpenSSL noted. */
 static void explain(char why[TLS_WHY_MAX], const char *what, const char *file)
 {
 	unsigned long error = ERR_peek_error();
@@ -34,7 +34,7 @@ static void explain(char why[TLS_WHY_MAX], const char *what, const char *file)
 	ERR_clear_error();
 }
 
-/* False: `why`. */
+/* False: `why` says what is wrong. */
 static bool use_certificate(SSL_CTX *ctx, const char *cert_file, const char *key_file, char why[TLS_WHY_MAX])
 {
 	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
@@ -99,7 +99,7 @@ void tls_link_free(struct tls_link *link)
 	free(link);
 }
 
-/* What a call that gave `rc` means, in the words of a socket. */
+/* Translates the result `rc` of an OpenSSL call to that of a socket call. */
 static ssize_t outcome(struct tls_link *link, int rc)
 {
 	link->wants_write = false;
@@ -147,7 +147,7 @@ bool tls_wants_write(const struct tls_link *link)
 
 /* --- the broker --- */
 
-/* Keeps the reason of a refusal: libmosquitto does not tell it. */
+/* Keeps the reason for which a certificate is refused: libmosquitto does not tell it. */
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());

@@ -14,26 +14,26 @@ struct tls_link;
 
 #define TLS_WHY_MAX 400
 
-/* NULL: `why` says which file and what is wrong. */
+/* Both files are read during the call. NULL: `why` says which file and what is wrong. */
 struct tls_server *tls_server_open(const char *cert_file, const char *key_file, char why[TLS_WHY_MAX]);
-/* Connections that use it go on. */
+/* Connections that were accepted with it go on. */
 void tls_server_free(struct tls_server *server);
 
 /* The server's side of an accepted, non-blocking connection; NULL: no memory. The descriptor stays the caller's. */
 struct tls_link *tls_accept(struct tls_server *server, int fd);
-/* Says goodbye as far as that is possible without waiting. */
+/* Ends TLS, with a close notification when that needs no waiting. */
 void tls_link_free(struct tls_link *link);
-/* As recv and send on a non-blocking socket, errno EAGAIN and EPROTO among them. After EAGAIN from tls_write the next
- * tls_write must begin with the same bytes. The handshake is a part of both. */
+/* Like recv and send on a non-blocking socket; errno is EAGAIN when it would wait, EPROTO when the peer breaks TLS. After
+ * EAGAIN from tls_write the next tls_write must begin with the same bytes. Both do the handshake first. */
 ssize_t tls_read(struct tls_link *link, void *to, size_t size);
 ssize_t tls_write(struct tls_link *link, const void *from, size_t len);
-/* Bytes have been read from the socket already: it will not become readable for them. */
+/* Are there bytes that were read from the socket already? The socket will not become readable for them. */
 bool tls_pending(const struct tls_link *link);
-/* The last EAGAIN waits for the socket to become writable. */
+/* Does the last EAGAIN wait for the socket to become writable? */
 bool tls_wants_write(const struct tls_link *link);
 
-/* What checks the broker's certificate: trusted authorities (file of PEM; "": those of the system), the name or address it
- * must be valid for, our own certificate and key ("": none). */
+/* How the broker's certificate is checked: by which authorities (a PEM file; "": those of the system), and for which name or
+ * address. Our own certificate and key ("": none). All are used during tls_client_open only. */
 struct tls_client_options {
 	const char *ca_file, *cert_file, *key_file, *host;
 };
@@ -42,7 +42,7 @@ struct tls_client *tls_client_open(const struct tls_client_options *options, cha
 void tls_client_free(struct tls_client *client);
 /* An SSL_CTX, for libmosquitto; it lives as long as the client. */
 void *tls_client_context(const struct tls_client *client);
-/* Why the last certificate was refused; "": none was. */
+/* Why the last certificate was refused; "": none was. Valid until the next connection. */
 const char *tls_client_reason(const struct tls_client *client);
 
 #endif

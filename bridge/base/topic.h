@@ -21,13 +21,13 @@ struct topic topic_unit(const char *prefix, const char *ident, const char *leaf)
 struct topic topic_bridge(const char *prefix, const char *instance, const char *leaf);
 
 bool topic_ident_ok(struct span ident);
-/* Is this level below the prefix the bridge's own? */
+/* Is this name of a level below the prefix reserved for the bridge? */
 bool topic_reserved(struct span name);
 
-/* NULL: every broker takes a message on this topic. Else what it is that one would not. */
+/* Why some broker may refuse a message on this topic, as a constant text; NULL: every broker accepts it. */
 const char *topic_fault(struct span topic);
 
-/* Reads <prefix>/<name>/cmd, the name one level of 1 to 60 bytes; false when it is no such topic. */
+/* Reads the name from <prefix>/<name>/cmd: one level of 1 to 60 bytes. False: it is no such topic. */
 bool topic_parse_command(const char *prefix, struct span topic, struct span *ident);
 
 #endif

@@ -1,50 +1,62 @@
-/* mqtt: libmosquitto on the libev loop: connect, back off, publish from the outbox, done when the broker took it, subscribe.
+/* mqtt: libmosquitto on the libev loop: connects, backs off, subscribes, publishes from the outbox.
  * May use: libmosquitto, libev, outbox. May not: know units or frames.
  *
- * Connecting (name resolution, TCP) runs in a short-lived thread, so the loop never waits. Each attempt has a
- * client of its own: what was on its way when a connection broke is published again from the outbox. */
+ * A message leaves the outbox when the broker has acknowledged it, never before. Each attempt to connect has a client of its own and runs in
+ * a thread, because resolving a name and connecting can take long. What was not acknowledged on a connection that broke is published
+ * again on the next one. */
 #ifndef T2M_MQTT_H
 #define T2M_MQTT_H
 
-#include "bridge/settings/config.h"
-#include "bridge/outbox/outbox.h"
+#include "bridge/base/route.h"
 #include "bridge/base/stats.h"
+#include "bridge/outbox/outbox.h"
+#include "bridge/settings/config.h"
 
 #include <ev.h>
 
 struct mqtt;
 
-struct mqtt_message {
-	struct span topic, payload;
-	bool retain;
-	struct span response_topic, correlation; /* MQTT 5; empty when there are none */
-	int64_t expiry_s;                        /* -1: none */
-};
-
-struct mqtt_ops {
-	void *ctx;
-	void (*message)(void *ctx, const struct mqtt_message *message);
-};
-
-/* `subscribe`: topics, at most four, NULL at the end. `status_topic`: online and offline, retained, and the will. All are copied. */
-struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const struct mqtt_ops *ops,
-	const char *const *subscribe, const char *status_topic, struct outbox *outbox, struct stats *stats);
+/* `status_topic`: carries `online` and `offline`, retained, and is the topic of the will; it is copied. `loop`, `config`, `outbox` and
+ * `stats` are kept and must live longer. NULL: no memory. */
+struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const char *status_topic,
+	struct outbox *outbox, struct stats *stats);
+/* Begins to connect. */
 void mqtt_start(struct mqtt *mqtt);
 
-/* Publishes what fits into the window. Once per turn of the loop. */
+/* Routes messages: subscribes to `filter` on each connection, at once if there is one, and gives each message whose topic matches the
+ * filter to `handler`. May be called at any time, also by a handler; the number of routes is limited by memory alone. A handler may
+ * call mqtt_route, mqtt_unroute, mqtt_publish_now and the questions below, nothing else of this header.
+ *
+ * A message is given once to each route that matches, in no particular order; a route that a handler adds does not get the message that is
+ * being handled. Where the filters of several routes overlap, a broker may send one publication once for each subscription: each
+ * of these copies is given to each matching route, so a handler has to accept copies.
+ *
+ * A subscription that the broker refuses is logged with the broker's reason, counted, named by mqtt_trouble and requested again after five
+ * minutes. `without` ends the log line: what does not work meanwhile, as a clause ("no command arrives"). It lives as long as the
+ * route. `filter` is copied.
+ *
+ * False, and nothing has changed: the filter is not valid in MQTT, it is a shared subscription ($share/), it has a route already, or
+ * there is no memory. */
+bool mqtt_route(struct mqtt *mqtt, const char *filter, route_handler *handler, void *ctx, const char *without);
+/* Removes the route with exactly this filter and unsubscribes; its handler is not called again, also not for a message that is being
+ * handled. False: there is no such route. */
+bool mqtt_unroute(struct mqtt *mqtt, const char *filter);
+
+/* Publishes as many messages of the outbox as fit into the window. Once per turn of the loop. */
 void mqtt_kick(struct mqtt *mqtt);
-/* Does the next message wait for an acknowledgement that is due at once? */
+/* Is the window full, and so small that the next acknowledgement must not wait? */
 bool mqtt_hurries(const struct mqtt *mqtt);
-/* QoS 0, only while connected; left out when it is larger than the broker takes. */
+/* Publishes at QoS 0, and only while connected. A payload larger than the broker accepts is dropped; that is logged once. */
 void mqtt_publish_now(struct mqtt *mqtt, const char *topic, struct span payload, bool retain);
-/* For how long there has been no connection; 0 while there is one. */
+/* For how many seconds there has been no connection; 0 while there is one. */
 double mqtt_away_seconds(const struct mqtt *mqtt);
 bool mqtt_connected(const struct mqtt *mqtt);
-/* What the broker does not take, in words that are valid until the next call; NULL: nothing. */
+/* What the broker refuses, as a sentence that is valid until the next call; NULL: nothing. */
 const char *mqtt_trouble(struct mqtt *mqtt);
 
-/* Says `offline` and disconnects. */
+/* Publishes `offline` and disconnects; messages that are not acknowledged stay in the outbox. */
 void mqtt_stop(struct mqtt *mqtt);
+/* Stops and frees. Not from a handler. */
 void mqtt_free(struct mqtt *mqtt);
 
 #endif

@@ -1,76 +1,100 @@
-/* mqtt_private: what the files mqtt*.c share; nobody else includes it. */
+/* mqtt_private: what the files mqtt*.c share; nobody else includes it.
+ *
+ * Each file calls those below it alone:
+ *   mqtt          connects, reads and writes, drops the connection
+ *   mqtt_session  the steps of a new connection; the callbacks of the library
+ *   mqtt_tell     what the broker refuses, for people
+ *   mqtt_routes   filters, handlers, subscriptions
+ *   mqtt_publish  messages of the outbox, and their acknowledgements
+ *   mqtt_state    what all of them ask of a connection, and giving it up
+ *   mqtt_link     one client of the library, and the attempt to connect it */
 #ifndef T2M_MQTT_PRIVATE_H
 #define T2M_MQTT_PRIVATE_H
 
+#include "bridge/base/backoff.h"
+#include "bridge/base/hash.h"
+#include "bridge/base/log.h"
 #include "bridge/broker/mqtt.h"
+#include "bridge/broker/mqtt_link.h"
 #include "bridge/broker/suspect.h"
-#include "bridge/base/tls.h"
 #include "bridge/broker/window.h"
 
-#include <mosquitto.h>
-
-#define MQTT_SUBSCRIBE_MOST 4
 #define MQTT_STATUS UINT64_MAX /* in the place of a message's number: our own `online` */
 #define MQTT_STAGE_TRIES 3
-#define MQTT_PACKET_MOST (1 << 20) /* what a broker may send in one packet */
 
-/* One client of the library, for one connection, and what is told of it. The callbacks' context. */
-struct link {
-	struct mqtt *mqtt;
-	struct mosquitto *client;
-	struct tls_client *tls; /* NULL: plain */
-	char said[200];         /* the last error that the library logged */
-};
-
-/* What is left out of the will, because the broker did not like it. */
+/* What is left out of the will, because the broker does not accept it. */
 enum { WILL_NO_RETAIN = 1, WILL_NO_QOS = 2 };
 
-/* What a new connection does, one after the other. When the broker closes it, this says at what. */
+/* The steps of a new connection, in this order. When the broker closes it, the step says why. */
 enum stage { STAGE_SUBSCRIBE = 0, STAGE_STATUS, STAGE_MESSAGES, STAGE_COUNT };
 
-/* A message on its way, by its packet identifier. */
+/* A message that is sent and not acknowledged, by its packet identifier. */
 struct flight {
 	uint64_t seqnum, order; /* seqnum 0: none */
 };
 
-struct subscription {
-	char *topic;
-	int mid; /* 0: not asked */
-	bool answered;
-	int refused;               /* the code; 0: not */
-	ev_tstamp asked_at, again; /* again: when a refused one is asked again */
+enum route_state {
+	ROUTE_DUE = 0, /* to be subscribed on this connection, or on the next one */
+	ROUTE_ASKED,   /* subscribed, not answered */
+	ROUTE_GRANTED,
+	ROUTE_REFUSED, /* or not answered in time; subscribed again after a while */
 };
 
-/* What is told once a minute of what the broker does not take. */
+struct mqtt_route {
+	char *filter;
+	bool wild;              /* it has wildcards */
+	route_handler *handler; /* NULL: removed while a message is being handled */
+	void *ctx;
+	const char *without;
+	uint64_t number; /* in the order of adding */
+	enum route_state state;
+	int mid;                        /* of the SUBSCRIBE that is not answered; 0: none */
+	int refused;                    /* the code of the last refusal; 0: granted since, or never refused */
+	ev_tstamp asked_at, again;      /* again: when a refused one is subscribed again */
+	struct mqtt_route *prev, *next; /* of those in the same state, but for ROUTE_GRANTED */
+	struct mqtt_route *before, *behind; /* of those with wildcards */
+	UT_hash_handle by_filter, by_mid;
+};
+
+struct routes {
+	struct mqtt_route *by_filter, *by_mid;    /* all; those with a mid */
+	struct mqtt_route *wild;                  /* those with wildcards: each message is compared with them */
+	struct mqtt_route *due, *asked, *refused; /* the one whose time comes first stands first */
+	struct mqtt_route *removed;               /* while a message is being handled; to be freed after it */
+	size_t asked_count, refused_count;        /* refused_count: of those whose `refused` is not 0 */
+	uint64_t number;
+	bool delivering;
+	struct log_limit told;
+};
+
+/* What the log says once a minute about refused messages. */
 struct complaint {
 	uint64_t refused, aside; /* since the last line */
 	int refused_code, aside_code;
 	char refused_topic[200], aside_topic[200];
 	ev_tstamp refused_from, aside_from; /* not before */
-	bool waiting;                       /* told that messages wait, and not yet that they go on */
+	bool waiting;                       /* the log says that messages wait, and not yet that they go on */
 };
 
 struct mqtt {
 	struct ev_loop *loop;
 	const struct config *config;
-	struct mqtt_ops ops;
 	struct outbox *outbox;
 	struct stats *stats;
-	struct subscription subscription[MQTT_SUBSCRIBE_MOST];
-	size_t subscriptions;
+	struct routes routes;
 	char *status_topic;
 	struct link *link;        /* NULL: none, or an attempt has it */
 	struct mosquitto *client; /* the link's */
 	struct attempt *attempt;
-	ev_async attempt_ended;
 	ev_io io;
 	ev_timer retry, timeout, misc, more;
-	double backoff, wait;
-	bool hurry; /* the next try is another one: it need not wait */
+	struct backoff backoff;
+	double wait; /* seconds until the next try */
+	bool hurry;  /* the next try is made in another way: it need not wait */
 	ev_tstamp away_since, connected_at;
 	bool connected, broken, stopping, silent, answered_connect;
-	char why[300], told_why[300]; /* why `broken`; what was told last */
-	size_t unparsed;              /* bytes that came since the last packet that was seen */
+	char why[300], told_why[300]; /* why `broken`; what the log said last */
+	size_t unparsed;              /* bytes received since the library's last callback */
 
 	/* what the broker can */
 	bool retain, qos1;
@@ -79,24 +103,25 @@ struct mqtt {
 	unsigned cannot;           /* WILL_NO_...: what the broker closed a connection for */
 	bool will_sure;
 	unsigned unanswered;  /* connections in a row that the broker closed instead of answering the CONNECT */
-	ev_tstamp will_until; /* then all of it is tried again */
+	ev_tstamp will_until; /* then the full will is tried again */
 	bool told_retain, told_size;
 
-	/* connecting: one thing after the other when the broker closes */
+	/* connecting: one step after the other when the broker closes */
 	unsigned stuck[STAGE_COUNT];
-	ev_tstamp without_until[STAGE_COUNT]; /* it is left out until then */
+	ev_tstamp without_until[STAGE_COUNT]; /* the step is left out until then */
 	bool status_sent, status_answered;
 
 	/* publishing */
 	struct window window;
-	unsigned inflight;
+	unsigned inflight; /* sent and not acknowledged */
 	struct flight flights[65536];
-	uint16_t last_mid, oldest; /* given by the library last; of the oldest that is on its way */
+	uint16_t last_mid,
+		oldest; /* the packet identifier that the library used last; the one of the oldest flight */
 	ev_tstamp oldest_since, sent_at;
 	uint64_t answered, answered_before; /* on this connection; when `oldest` became the oldest */
-	uint64_t taken;                     /* messages of the outbox, on this connection */
-	bool draining;                      /* a suspect goes next, when nothing is on its way */
-	uint64_t alone;                     /* the number of a suspect that is on its way; 0: none is */
+	uint64_t taken; /* messages of the outbox that the broker accepted on this connection */
+	bool draining;  /* a suspect is next, as soon as nothing is in flight */
+	uint64_t alone; /* the number of a suspect that is in flight; 0: none is */
 	struct suspects suspects;
 	struct complaint complaint;
 	mosquitto_property *content[2];
@@ -104,53 +129,64 @@ struct mqtt {
 	char trouble[700];
 };
 
-void link_free(struct link *link); /* may be NULL */
-/* What is wrong with the broker's certificate or ours, if that is why; else `why`. */
-const char *link_reason(const struct link *link, const char *why);
-
-/* One try to connect, in a thread of its own: while it runs, the client is the thread's alone. */
-struct attempt;
-
-/* Sends `ended` when the thread is through. NULL: it cannot begin, and the log says why. */
-struct attempt *attempt_start(struct mqtt *mqtt, ev_async *ended);
-/* NULL: it still runs. Else the link is the caller's, and the attempt is gone: what the library returned, and errno. */
-struct link *attempt_result(struct attempt *attempt, int *rc, int *error);
-/* May be NULL. The thread cleans up, whenever it ends. */
-void attempt_abandon(struct attempt *attempt);
-
-/* mqtt.c */
-/* After each call of the library: what it returned. */
-/* Reads what has come, without waiting for more. */
-void mqtt_take(struct mqtt *m);
-void mqtt_after(struct mqtt *m, int rc);
-/* The connection is of no use: it ends when the library is through, with this as the reason. */
+/* mqtt_state.c */
+/* The connection is of no use: it ends when the library returns, with this as the reason. */
 __attribute__((format(printf, 2, 3))) void mqtt_give_up(struct mqtt *m, const char *format, ...);
-
-/* mqtt_session.c */
-void mqtt_set_callbacks(struct mosquitto *client);
-/* The next stage of a new connection, when the one before is answered. */
-void session_next_stage(struct mqtt *m);
-bool session_answered(const struct mqtt *m);
-/* Once a second: what was refused is asked again. */
-void session_tick(struct mqtt *m);
-/* The connection broke: at what? */
-void session_broke(struct mqtt *m);
-/* The broker closed the connection instead of answering the CONNECT. */
-void session_unanswered(struct mqtt *m);
+/* For the log: the user name, or "the bridge". */
 const char *mqtt_user(const struct mqtt *m);
-unsigned session_refused(const struct mqtt *m);
+/* Is this step left out for a while? */
+bool mqtt_left_out(const struct mqtt *m, enum stage stage);
+/* The packet identifier that the library will use next. */
+uint16_t mqtt_next_mid(const struct mqtt *m);
+/* Does the library still wait for the acknowledgement of an older message with that identifier? */
+bool mqtt_mid_is_taken(const struct mqtt *m);
 
 /* mqtt_publish.c */
-/* Our own `online` or `offline`; false: it did not go. */
-bool publish_status(struct mqtt *m, const char *text);
-void publish_answered(struct mqtt *m, int mid, int reason);
-/* Once a second: is one without an answer for too long? What is to be told? */
-void publish_tick(struct mqtt *m);
-/* The connection broke: is one of those on their way the reason? */
-void publish_broke(struct mqtt *m);
-void publish_begin(struct mqtt *m);
+bool mqtt_publish_open(struct mqtt *m);
+void mqtt_publish_close(struct mqtt *m);
+/* A new connection: nothing is in flight. */
+void mqtt_publish_begin(struct mqtt *m);
+/* Publishes messages of the outbox into the window. `settled`: all steps of the connection are answered. What the library returned. */
+int mqtt_publish_waiting(struct mqtt *m, bool settled);
+/* At QoS 0, on a good connection. What the library returned; MOSQ_ERR_SUCCESS also when the message can never be sent. */
+int mqtt_publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool retain);
+/* Our own `online` or `offline`; false: it is not sent. */
+bool mqtt_publish_status(struct mqtt *m, const char *text);
+/* The broker has answered the message with this packet identifier. */
+void mqtt_publish_answered(struct mqtt *m, int mid, int reason);
+/* Once a second: gives the connection up when an acknowledgement is overdue. */
+void mqtt_publish_tick(struct mqtt *m);
+/* The connection broke: is one of the messages in flight the reason? */
+void mqtt_publish_broke(struct mqtt *m);
+
+/* mqtt_routes.c */
+/* A connection has ended: all routes are due. */
+void routes_reset(struct mqtt *m);
+/* Subscribes those that are due, unless STAGE_SUBSCRIBE is left out. */
+void routes_subscribe(struct mqtt *m);
+/* The broker has answered the SUBSCRIBE with this packet identifier. */
+void routes_answered(struct mqtt *m, int mid, int code);
+/* Gives a message to each route that matches; `topic` is the message's, with a NUL. */
+void routes_deliver(struct mqtt *m, const char *topic, const struct route_message *message);
+/* Once a second: what is not answered counts as refused; what was refused is subscribed again. */
+void routes_tick(struct mqtt *m);
+/* Has the broker answered each subscription? */
+bool routes_settled(const struct mqtt *m);
+void routes_free(struct mqtt *m);
 
 /* mqtt_tell.c: once a second */
 void tell_tick(struct mqtt *m);
+
+/* mqtt_session.c */
+/* Sets a new client's will and callbacks. `owner`: struct mqtt. */
+void session_prepare(void *owner, struct mosquitto *client);
+/* Are all steps of this connection answered, or left out? */
+bool session_answered(const struct mqtt *m);
+/* Once a second. */
+void session_tick(struct mqtt *m);
+/* The connection broke: at which step? */
+void session_broke(struct mqtt *m);
+/* The broker closed the connection instead of answering the CONNECT. */
+void session_unanswered(struct mqtt *m);
 
 #endif

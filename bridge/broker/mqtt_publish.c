@@ -1,13 +1,12 @@
-/* mqtt_publish: messages of the outbox to the broker, and what it answers.
+/* mqtt_publish: messages of the outbox to the broker, and how it answers them.
  * May use: what mqtt_private.h names. May not: connect.
  *
- * A message is done when the broker took it, never before. What becomes of the others: reason.h for an answer, suspect.h for
- * a closed connection; and what is larger than the broker's maximum is not sent at all. */
+ * A message is done when the broker has accepted it, never before. A message that the broker refuses is treated as reason.h says; one at
+ * which it closes the connection, as suspect.h says. A message that is larger than the broker's maximum is set aside unsent. */
 #include "bridge/broker/mqtt_private.h"
 
 #include "bridge/base/clock.h"
 #include "bridge/base/guard.h"
-#include "bridge/base/log.h"
 #include "bridge/base/reason.h"
 
 #include <mqtt_protocol.h>
@@ -15,14 +14,30 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-#define OTHERS_FIRST 1 /* seconds */
-#define SOON 10.0      /* a close so long after a message was sent may be because of it */
-#define SILENCE 5      /* times ack_timeout, when the broker answers nothing at all */
+#define OTHERS_FIRST 1 /* seconds of a connection before a suspect is sent on it */
+#define SOON 10.0      /* seconds after a message was sent within which a break may be because of it */
+#define SILENCE 5      /* how many times ack_timeout a broker may answer nothing at all */
 
 static const struct emit_format *const formats[] = {
 	[CONTENT_JSON] = &emit_json, [CONTENT_MSGPACK] = &emit_msgpack};
 
-void publish_begin(struct mqtt *m)
+bool mqtt_publish_open(struct mqtt *m)
+{
+	for (size_t i = 0; i < 2 && m->config->mqtt.version == 5; i++)
+		if (mosquitto_property_add_string(&m->content[i], MQTT_PROP_CONTENT_TYPE,
+			    formats[i]->content_type) != MOSQ_ERR_SUCCESS)
+			return false;
+	return true;
+}
+
+void mqtt_publish_close(struct mqtt *m)
+{
+	for (size_t i = 0; i < 2; i++)
+		mosquitto_property_free_all(&m->content[i]);
+	suspects_clear(&m->suspects);
+}
+
+void mqtt_publish_begin(struct mqtt *m)
 {
 	m->last_mid = m->oldest = 0;
 	m->answered = m->taken = m->alone = 0;
@@ -32,15 +47,9 @@ void publish_begin(struct mqtt *m)
 	stats_set(m->stats, STAT_MQTT_INFLIGHT, 0);
 }
 
-/* --- on their way --- */
+/* --- in flight: sent and not acknowledged --- */
 
-static uint16_t next_mid(const struct mqtt *m)
-{
-	return m->last_mid == UINT16_MAX ? 1 : (uint16_t)(m->last_mid + 1);
-}
-
-/* Of those on their way, the one sent first. */
-static void find_oldest(struct mqtt *m)
+static void update_oldest(struct mqtt *m)
 {
 	if (m->inflight == 0 || m->flights[m->oldest].seqnum != 0)
 		return;
@@ -50,8 +59,8 @@ static void find_oldest(struct mqtt *m)
 	m->answered_before = m->answered;
 }
 
-/* The library took the packet identifier that was expected, or another one. */
-static void sent(struct mqtt *m, uint16_t expected, int mid)
+/* The message is sent. The library used the packet identifier that was expected, or another one. */
+static void note_sent(struct mqtt *m, uint16_t expected, int mid)
 {
 	m->last_mid = (uint16_t)mid;
 	m->sent_at = ev_now(m->loop);
@@ -62,10 +71,10 @@ static void sent(struct mqtt *m, uint16_t expected, int mid)
 	m->oldest = m->oldest == expected ? m->last_mid : m->oldest;
 }
 
-/* Before it is sent: at QoS 0 the library says that it is gone before it returns. */
-static void takes_off(struct mqtt *m, uint64_t seqnum, uint64_t order)
+/* Before the library is called: at QoS 0 it reports the message as sent before it returns. */
+static void take_off(struct mqtt *m, uint64_t seqnum, uint64_t order)
 {
-	uint16_t mid = next_mid(m);
+	uint16_t mid = mqtt_next_mid(m);
 	m->flights[mid] = (struct flight){seqnum, order};
 	if (m->inflight++ == 0) {
 		m->oldest = mid;
@@ -74,7 +83,7 @@ static void takes_off(struct mqtt *m, uint64_t seqnum, uint64_t order)
 	}
 }
 
-static void lands(struct mqtt *m, uint16_t mid)
+static void land(struct mqtt *m, uint16_t mid)
 {
 	if (m->flights[mid].seqnum == 0)
 		return;
@@ -83,14 +92,14 @@ static void lands(struct mqtt *m, uint16_t mid)
 	m->alone = 0;
 }
 
-/* --- what is not taken --- */
+/* --- refused --- */
 
 static void note(char *topic, size_t size, const char *text)
 {
 	snprintf(topic, size, "%s", log_bytes(span_text(text)).text);
 }
 
-/* The topic of a message that is on its way or was; for telling only. */
+/* For the log: the topic of a message that is in flight, or was. */
 static const char *topic_of(struct mqtt *m, uint64_t seqnum)
 {
 	return outbox_topic(m->outbox, seqnum, m->topic, sizeof(m->topic)) ? m->topic : "(unknown)";
@@ -102,25 +111,25 @@ static void set_aside(struct mqtt *m, uint64_t seqnum, uint64_t order, const cha
 	m->complaint.aside_code = reason;
 	note(m->complaint.aside_topic, sizeof(m->complaint.aside_topic), topic);
 	stats_add(m->stats, STAT_ASIDE, 1);
-	outbox_set_aside(m->outbox, seqnum, order, reason, (int64_t)(ev_now(m->loop) * 1000));
+	outbox_set_aside(m->outbox, seqnum, order, reason, clock_unix_ms(ev_now(m->loop)));
 }
 
 static void refused(struct mqtt *m, uint64_t seqnum, uint64_t order, int reason)
 {
 	struct complaint *c = &m->complaint;
-	if (c->refused_code != reason || ev_now(m->loop) >= c->refused_from) /* it is told next */
+	if (c->refused_code != reason || ev_now(m->loop) >= c->refused_from) /* the next line names this one */
 		note(c->refused_topic, sizeof(c->refused_topic), topic_of(m, seqnum));
 	c->refused_code = reason;
 	outbox_refused(m->outbox, seqnum, order, reason >= REASON_CLOSES);
 }
 
-void publish_answered(struct mqtt *m, int mid, int reason)
+void mqtt_publish_answered(struct mqtt *m, int mid, int reason)
 {
 	struct flight f = m->flights[mid & 0xffff];
 	const struct reason *r = reason == 0 ? NULL : reason_find(reason);
 	if (f.seqnum == 0)
 		return;
-	lands(m, (uint16_t)mid);
+	land(m, (uint16_t)mid);
 	m->answered++;
 	if (f.seqnum == MQTT_STATUS) {
 		m->status_answered = true;
@@ -146,13 +155,13 @@ void publish_answered(struct mqtt *m, int mid, int reason)
 
 /* --- publishing --- */
 
-/* Properties of a message that has correlation data; NULL when the shared ones will do. */
+/* The properties of a message with correlation data; NULL when it has none, and m->content will do. */
 static mosquitto_property *with_correlation(struct mqtt *m, const struct outbox_message *msg)
 {
 	mosquitto_property *own = NULL;
 	if (msg->correlation.len == 0 || m->config->mqtt.version != 5)
 		return NULL;
-	/* not mosquitto_property_copy_all: of a copied list only the first one is sent */
+	/* not mosquitto_property_copy_all: libmosquitto sends only the first property of a copied list */
 	mosquitto_property_add_string(&own, MQTT_PROP_CONTENT_TYPE, formats[msg->content]->content_type);
 	mosquitto_property_add_binary(
 		&own, MQTT_PROP_CORRELATION_DATA, msg->correlation.ptr, (uint16_t)msg->correlation.len);
@@ -164,7 +173,7 @@ static size_t varint_size(size_t n)
 	return n < 128 ? 1 : n < 16384 ? 2 : n < 2097152 ? 3 : 4;
 }
 
-/* Of the whole packet. The library's own check is a byte or two too lax, and what it finds too late it answers with an abort. */
+/* Bytes of the whole packet. The library's own check lets a packet pass that is a byte or two too large, and then the library aborts. */
 static size_t packet_size(
 	const struct mqtt *m, size_t topic, size_t payload, bool qos, enum content content, size_t correlation)
 {
@@ -208,8 +217,8 @@ static int guarded_publish(struct mqtt *m, struct publication *p)
 	return rc;
 }
 
-/* The code for what can never be sent; 0: it can. */
-static int never(struct mqtt *m, const struct outbox_message *msg)
+/* Why the message can never be sent, as a reason code; 0: it can. */
+static int fault_of(struct mqtt *m, const struct outbox_message *msg)
 {
 	if (msg->topic.len == 0 || msg->topic.len >= sizeof(m->topic) ||
 		memchr(msg->topic.ptr, '\0', msg->topic.len) != NULL)
@@ -219,6 +228,7 @@ static int never(struct mqtt *m, const struct outbox_message *msg)
 	return fits(m, packet) ? 0 : REASON_TOO_LARGE;
 }
 
+/* The same for a message that the library refuses; 0: the connection is the reason, not the message. */
 static int reason_of(int rc)
 {
 	switch (rc) {
@@ -233,52 +243,52 @@ static int reason_of(int rc)
 	}
 }
 
-/* False: the connection is no longer good. */
-static bool publish(struct mqtt *m, const struct outbox_message *msg)
+/* False: the connection is no longer good; *returned is what the library returned. */
+static bool publish(struct mqtt *m, const struct outbox_message *msg, int *returned)
 {
 	struct publication p = {.client = m->client, .payload = msg->payload, .topic = m->topic};
-	int reason = never(m, msg), rc = MOSQ_ERR_SUCCESS;
+	int reason = fault_of(m, msg), rc = MOSQ_ERR_SUCCESS;
 	size_t n = msg->topic.len < sizeof(m->topic) ? msg->topic.len : sizeof(m->topic) - 1;
 	memcpy(m->topic, msg->topic.ptr, n);
 	m->topic[n] = '\0';
 	uint64_t seqnum = msg->seqnum, order = msg->order;
-	uint16_t mid = next_mid(m);
+	uint16_t mid = mqtt_next_mid(m);
 	if (reason == 0) {
 		mosquitto_property *own = with_correlation(m, msg);
 		p.qos = (int)m->config->mqtt.qos;
 		p.retain = msg->retain && m->retain;
 		p.properties = own ? own : m->content[msg->content];
-		takes_off(m, seqnum, order);
+		take_off(m, seqnum, order);
 		rc = guarded_publish(m, &p);
 		mosquitto_property_free_all(&own);
 		reason = reason_of(rc);
 		if (rc == MOSQ_ERR_SUCCESS && !m->broken) {
-			sent(m, mid, p.mid);
+			note_sent(m, mid, p.mid);
 			stats_set(m->stats, STAT_MQTT_INFLIGHT, m->inflight);
 			return true;
 		}
 		if (reason != 0)
-			lands(m, mid);
+			land(m, mid);
 	}
 	if (reason != 0) {
 		suspects_answered(&m->suspects, seqnum, false);
 		set_aside(m, seqnum, order, m->topic, reason);
 		return true;
 	}
-	mqtt_after(m, rc);
+	*returned = rc;
 	return false;
 }
 
-static bool can_publish(struct mqtt *m)
+static bool can_publish(const struct mqtt *m, bool settled)
 {
 	bool gated = m->stuck[STAGE_SUBSCRIBE] > 0 || m->stuck[STAGE_STATUS] > 0 || m->suspects.open > 0;
-	return m->connected && !m->broken && m->alone == 0 && (!m->draining || m->inflight == 0) &&
-	       (m->qos1 || m->config->mqtt.qos == 0) && (!gated || session_answered(m)) &&
-	       window_room(&m->window, m->inflight);
+	return mqtt_connected(m) && m->alone == 0 && (!m->draining || m->inflight == 0) &&
+	       (m->qos1 || m->config->mqtt.qos == 0) && (!gated || settled) && !mqtt_mid_is_taken(m);
 }
 
-/* A suspect goes when nothing else is on its way, and others had their time on this connection: it may be the end of it. */
-static bool may_go(struct mqtt *m, uint64_t seqnum)
+/* Lets a message pass, unless it is a suspect whose turn has not come: that one is postponed, false. A suspect is sent when nothing else
+ * is in flight and the other messages had some time on this connection, because it may end the connection. */
+static bool admit(struct mqtt *m, uint64_t seqnum)
 {
 	if (!suspects_alone(&m->suspects, seqnum))
 		return true;
@@ -292,7 +302,7 @@ static bool may_go(struct mqtt *m, uint64_t seqnum)
 	return true;
 }
 
-/* The library writes each message by itself; this makes full segments of those of one turn. */
+/* The library writes each message on its own; while corked, the system joins the messages of one turn into full segments. */
 static void cork(struct mqtt *m, int on)
 {
 	int fd = m->client != NULL ? mosquitto_socket(m->client) : -1;
@@ -300,87 +310,67 @@ static void cork(struct mqtt *m, int on)
 		setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 }
 
-/* Does the library still wait for the broker's answer to an older message under the next packet identifier? */
-static bool mid_is_taken(struct mqtt *m)
-{
-	return m->inflight > 0 && m->flights[next_mid(m)].seqnum != 0;
-}
-
-void mqtt_kick(struct mqtt *m)
+int mqtt_publish_waiting(struct mqtt *m, bool settled)
 {
 	struct outbox_message msg;
 	bool corked = false, good = true;
-	if (m->window.full) /* what was acknowledged in this turn makes room */
-		mqtt_take(m);
-	while (good && can_publish(m) && !mid_is_taken(m) && outbox_next(m->outbox, &msg)) {
-		if (m->suspects.open > 0 && !may_go(m, msg.seqnum))
+	int rc = MOSQ_ERR_SUCCESS;
+	while (good && can_publish(m, settled)) {
+		window_update(&m->window, m->inflight);
+		if (m->window.full || !outbox_next(m->outbox, &msg))
+			break;
+		if (m->suspects.open > 0 && !admit(m, msg.seqnum))
 			continue;
 		if (!corked)
 			cork(m, 1);
 		corked = true;
-		good = publish(m, &msg);
+		good = publish(m, &msg, &rc);
 	}
 	if (corked)
 		cork(m, 0);
-	if (good && m->connected && mid_is_taken(m))
-		mqtt_give_up(m, "the broker forgot to acknowledge a message");
-	if (good && m->client != NULL)
-		mqtt_after(m, MOSQ_ERR_SUCCESS);
-	outbox_settle(m->outbox);
-	if (m->connected && outbox_more(m->outbox) && !ev_is_active(&m->more)) {
-		ev_timer_set(&m->more, 0.002, 0.);
-		ev_timer_start(m->loop, &m->more);
-	}
+	return rc;
 }
 
-bool mqtt_hurries(const struct mqtt *m)
+int mqtt_publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool retain)
 {
-	return mqtt_connected(m) && window_tight(&m->window);
-}
-
-void mqtt_publish_now(struct mqtt *m, const char *topic, struct span payload, bool retain)
-{
-	if (!m->connected || m->broken)
-		return;
 	if (!fits(m, packet_size(m, strlen(topic), payload.len, false, CONTENT_JSON, 0))) {
 		if (!m->told_size)
 			log_warning("the broker takes packets of %u bytes at most: %s is left out; "
 				    "raise the broker's maximum packet size",
 				m->packet_most, topic);
 		m->told_size = true;
-		return;
+		return MOSQ_ERR_SUCCESS;
 	}
 	struct publication p = {m->client, 0, topic, payload, 0, retain && m->retain, m->content[CONTENT_JSON]};
 	int rc = guarded_publish(m, &p);
 	if (p.mid != 0)
 		m->last_mid = (uint16_t)p.mid;
-	mqtt_after(m, reason_of(rc) != 0 ? MOSQ_ERR_SUCCESS : rc);
+	return reason_of(rc) != 0 ? MOSQ_ERR_SUCCESS : rc;
 }
 
-bool publish_status(struct mqtt *m, const char *text)
+bool mqtt_publish_status(struct mqtt *m, const char *text)
 {
 	struct span payload = span_text(text);
 	if (!fits(m, packet_size(m, strlen(m->status_topic), payload.len, true, CONTENT_JSON, 0)))
 		return false;
 	struct publication p = {m->client, 0, m->status_topic, payload, m->qos1 ? 1 : 0, m->retain, NULL};
-	if (mid_is_taken(m))
+	if (mqtt_mid_is_taken(m))
 		return false;
-	uint16_t mid = next_mid(m);
-	takes_off(m, MQTT_STATUS, 0);
+	uint16_t mid = mqtt_next_mid(m);
+	take_off(m, MQTT_STATUS, 0);
 	if (guarded_publish(m, &p) != MOSQ_ERR_SUCCESS) {
-		lands(m, mid);
+		land(m, mid);
 		return false;
 	}
-	sent(m, mid, p.mid);
+	note_sent(m, mid, p.mid);
 	return true;
 }
 
-/* --- the clock, and the end --- */
+/* --- overdue, and broken connections --- */
 
-void publish_tick(struct mqtt *m)
+void mqtt_publish_tick(struct mqtt *m)
 {
-	find_oldest(m);
-	tell_tick(m);
+	update_oldest(m);
 	if (!mqtt_connected(m) || m->inflight == 0)
 		return;
 	double limit = (double)m->config->mqtt.ack_timeout / 1000.0;
@@ -394,8 +384,8 @@ void publish_tick(struct mqtt *m)
 	m->silent = others;
 }
 
-/* Those on their way but for `online`; into `out`, which has room for all. */
-static size_t on_their_way(const struct mqtt *m, uint64_t *out, uint64_t *order)
+/* Writes the numbers of the messages in flight, without `online`, to `out`, which has room for all. */
+static size_t list_flights(const struct mqtt *m, uint64_t *out, uint64_t *order)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < 65536 && n < m->inflight; i++) {
@@ -407,8 +397,8 @@ static size_t on_their_way(const struct mqtt *m, uint64_t *out, uint64_t *order)
 	return n;
 }
 
-/* At QoS 0 nothing is on its way. */
-void publish_broke(struct mqtt *m)
+/* At QoS 0 nothing is ever in flight. */
+void mqtt_publish_broke(struct mqtt *m)
 {
 	uint64_t order = 0, which = 0;
 	uint64_t *numbers = m->inflight > 0 ? malloc(m->inflight * sizeof(*numbers)) : NULL;
@@ -416,9 +406,9 @@ void publish_broke(struct mqtt *m)
 		free(numbers);
 		return;
 	}
-	size_t count = on_their_way(m, numbers, &order);
+	size_t count = list_flights(m, numbers, &order);
 	bool sure = m->answered > 0 && ev_now(m->loop) - m->sent_at < SOON;
-	if (m->silent) { /* that one, whatever was sent behind it */
+	if (m->silent) { /* the message without an answer is the reason, whatever was sent after it */
 		numbers[0] = m->flights[m->oldest].seqnum;
 		order = m->flights[m->oldest].order;
 		count = numbers[0] != MQTT_STATUS;

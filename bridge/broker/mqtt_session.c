@@ -1,128 +1,30 @@
-/* mqtt_session: what the broker says of a new connection, and its first steps: subscribe, say `online`, publish.
+/* mqtt_session: the first steps of a new connection (subscribe, publish `online`, publish messages), and the library's callbacks.
  * May use: what mqtt_private.h names. May not: open sockets, read the outbox.
  *
- * All three go at once, unless the broker closed the connection at one of the first two before: then each waits for the answer
- * to the one before, and what fails three times is left out for a while. So nothing that the broker does not like keeps the
- * messages back. */
+ * All three steps are taken at once, unless the broker has closed a connection at one of the first two: then each step waits for the answer
+ * to the step before. A step that fails three times is left out for a while. So a step that the broker does not accept never holds the
+ * messages up. */
 #include "bridge/broker/mqtt_private.h"
 
 #include "bridge/base/guard.h"
-#include "bridge/base/log.h"
 #include "bridge/base/reason.h"
 
 #include <mqtt_protocol.h>
 #include <stdlib.h>
 
 #define WITHOUT_SECONDS 600.
-#define AGAIN_SECONDS 300.
 #define WILL_SECONDS 3600.
-
-const char *mqtt_user(const struct mqtt *m)
-{
-	return *m->config->mqtt.username ? m->config->mqtt.username : "the bridge";
-}
-
-static bool left_out(const struct mqtt *m, enum stage stage)
-{
-	return ev_now(m->loop) < m->without_until[stage];
-}
-
-/* --- subscriptions --- */
-
-static void ask(struct mqtt *m, struct subscription *s)
-{
-	int rc = mosquitto_subscribe_v5(m->client, &s->mid, s->topic, m->qos1 ? 1 : 0,
-		MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL); /* a retained command must be told from others */
-	s->asked_at = ev_now(m->loop);
-	if (rc == MOSQ_ERR_SUCCESS)
-		m->last_mid = (uint16_t)s->mid;
-}
-
-static void not_granted(struct mqtt *m, struct subscription *s, int code)
-{
-	char why[80];
-	reason_text(code, why, sizeof(why));
-	log_warning("the broker refuses the subscription to %s: %s; allow %s to read it in the broker's ACL; "
-		    "without it, %s",
-		s->topic, why, mqtt_user(m),
-		s == &m->subscription[0] && m->config->commands.enabled ? "no command arrives"
-									: "Home Assistant's start is missed");
-	stats_add(m->stats, STAT_NOT_SUBSCRIBED, 1);
-	s->refused = code;
-	s->answered = true;
-	s->again = ev_now(m->loop) + AGAIN_SECONDS;
-}
-
-unsigned session_refused(const struct mqtt *m)
-{
-	unsigned n = 0;
-	for (size_t i = 0; i < m->subscriptions; i++)
-		n += m->subscription[i].refused != 0;
-	return n;
-}
-
-static bool all_answered(const struct mqtt *m)
-{
-	for (size_t i = 0; i < m->subscriptions; i++)
-		if (!m->subscription[i].answered)
-			return false;
-	return true;
-}
-
-static void on_subscribe(struct mosquitto *client, void *ctx, int mid, int count, const int *granted,
-	const mosquitto_property *props)
-{
-	struct mqtt *m = ((struct link *)ctx)->mqtt;
-	void *guard = guard_leave();
-	(void)client;
-	(void)props;
-	m->unparsed = 0;
-	for (size_t i = 0; i < m->subscriptions; i++) {
-		struct subscription *s = &m->subscription[i];
-		if (s->mid != mid || mid == 0 || count < 1)
-			continue;
-		s->mid = 0;
-		if (granted[0] >= 0x80) {
-			not_granted(m, s, granted[0]);
-			continue;
-		}
-		if (s->refused != 0)
-			log_notice("the broker grants the subscription to %s now", s->topic);
-		s->refused = 0;
-		s->answered = true;
-	}
-	if (all_answered(m))
-		m->stuck[STAGE_SUBSCRIBE] = 0;
-	session_next_stage(m);
-	guard_return(guard);
-}
-
-void session_tick(struct mqtt *m)
-{
-	double limit = (double)m->config->mqtt.ack_timeout / 1000.0;
-	if (!mqtt_connected(m))
-		return;
-	for (size_t i = 0; i < m->subscriptions; i++) {
-		struct subscription *s = &m->subscription[i];
-		if (!s->answered && s->mid != 0 && ev_now(m->loop) - s->asked_at > limit)
-			not_granted(m, s, REASON_SILENT);
-		else if (!s->answered && s->mid == 0 &&
-			 !left_out(m, STAGE_SUBSCRIBE)) /* it was left out for a while */
-			ask(m, s);
-		else if (s->refused != 0 && ev_now(m->loop) >= s->again) {
-			s->again = ev_now(m->loop) + AGAIN_SECONDS;
-			ask(m, s);
-		}
-	}
-	session_next_stage(m);
-}
 
 /* --- the stages --- */
 
+static bool is_subscribed(const struct mqtt *m)
+{
+	return routes_settled(m) || mqtt_left_out(m, STAGE_SUBSCRIBE);
+}
+
 bool session_answered(const struct mqtt *m)
 {
-	return (all_answered(m) || left_out(m, STAGE_SUBSCRIBE)) &&
-	       (m->status_answered || left_out(m, STAGE_STATUS));
+	return is_subscribed(m) && (m->status_answered || mqtt_left_out(m, STAGE_STATUS));
 }
 
 static bool one_by_one(const struct mqtt *m)
@@ -130,16 +32,23 @@ static bool one_by_one(const struct mqtt *m)
 	return m->stuck[STAGE_SUBSCRIBE] > 0 || m->stuck[STAGE_STATUS] > 0 || m->suspects.open > 0;
 }
 
-void session_next_stage(struct mqtt *m)
+/* Publishes `online` when the step before is answered, or need not be. */
+static void next_stage(struct mqtt *m)
 {
-	bool subscribed = all_answered(m) || left_out(m, STAGE_SUBSCRIBE);
-	if (!m->connected || m->broken || m->status_sent || left_out(m, STAGE_STATUS) ||
-		(one_by_one(m) && !subscribed))
+	if (!mqtt_connected(m) || m->status_sent || mqtt_left_out(m, STAGE_STATUS) ||
+		(one_by_one(m) && !is_subscribed(m)))
 		return;
 	m->status_sent = true;
-	if (!publish_status(m, "online"))
-		m->status_answered =
-			true; /* it does not fit into the broker's packets, or the connection is gone */
+	if (!mqtt_publish_status(m, "online")) /* larger than the broker's packets, or the connection broke */
+		m->status_answered = true;
+}
+
+void session_tick(struct mqtt *m)
+{
+	if (!mqtt_connected(m))
+		return;
+	routes_tick(m);
+	next_stage(m);
 }
 
 void session_broke(struct mqtt *m)
@@ -149,7 +58,7 @@ void session_broke(struct mqtt *m)
 	enum stage stage = STAGE_MESSAGES;
 	if (!m->status_answered && m->status_sent)
 		stage = STAGE_STATUS;
-	if (!all_answered(m) && !left_out(m, STAGE_SUBSCRIBE))
+	if (!is_subscribed(m))
 		stage = STAGE_SUBSCRIBE;
 	if (stage == STAGE_MESSAGES || ++m->stuck[stage] < MQTT_STAGE_TRIES)
 		return;
@@ -162,10 +71,10 @@ void session_broke(struct mqtt *m)
 		what[stage], WITHOUT_SECONDS / 60, mqtt_user(m));
 }
 
-/* --- what the library tells --- */
+/* --- the callbacks of the library --- */
 
-/* What a broker that keeps nothing, or takes QoS 0 only, means for the user. */
-static void tell_limits(struct mqtt *m)
+/* Logs what it means for the user that the broker retains nothing, or accepts QoS 0 only. */
+static void log_limits(struct mqtt *m)
 {
 	if (!m->retain && !m->told_retain)
 		log_warning("the broker keeps no retained messages: the bridge works without; who subscribes "
@@ -191,7 +100,7 @@ static void read_limits(struct mqtt *m, const mosquitto_property *props)
 	mosquitto_property_read_byte(props, MQTT_PROP_MAXIMUM_QOS, &qos, false);
 	mosquitto_property_read_int32(props, MQTT_PROP_MAXIMUM_PACKET_SIZE, &m->packet_most, false);
 	mosquitto_property_read_int16(props, MQTT_PROP_RECEIVE_MAXIMUM, &receive_maximum, false);
-	/* MQTT 5 says it in properties; 3.1.1 has none: what the will may not be, no message may */
+	/* under MQTT 5 the properties say it; under 3.1.1 what the will may not be, no message may be */
 	unsigned cannot = m->config->mqtt.version == 5 ? m->cannot : m->will;
 	m->retain = retain != 0 && !(cannot & WILL_NO_RETAIN);
 	m->qos1 = qos > 0 && !(cannot & WILL_NO_QOS);
@@ -208,7 +117,7 @@ static int connack_code(const struct mqtt *m, int rc)
 	return old && rc > 0 && rc < (int)(sizeof(codes) / sizeof(codes[0])) ? codes[rc] : rc;
 }
 
-/* What the broker cannot, by a CONNACK or a DISCONNECT; 0: it says nothing of that. */
+/* What the broker cannot do, by the code of its CONNACK or DISCONNECT; 0: the code means something else. */
 static unsigned inability(int code)
 {
 	return code == REASON_NO_RETAIN ? WILL_NO_RETAIN : code == REASON_NO_QOS ? WILL_NO_QOS : 0;
@@ -229,9 +138,10 @@ static void not_accepted(struct mqtt *m, int code)
 	mqtt_give_up(m, "the broker refuses: %s%s%s", why, *cure ? "; " : "", cure);
 }
 
-/* Under MQTT 3.1.1 a broker that does not like the will closes the connection without a word. So others are tried; and what works
- * only counts when the full one fails again: a broker that restarts closes connections, too. False: it is tried again. */
-static bool will_is_settled(struct mqtt *m)
+/* Under MQTT 3.1.1 a broker that does not accept the will closes the connection without a reason. So lesser wills are tried, and one that
+ * works counts only when the full will fails again, because a broker that restarts closes connections, too. False: the connection is
+ * given up, and the full will is tried again. */
+static bool settle_will(struct mqtt *m)
 {
 	m->unanswered = 0;
 	if (m->will == 0)
@@ -259,9 +169,24 @@ void session_unanswered(struct mqtt *m)
 	}
 }
 
+static void begin(struct mqtt *m, struct mosquitto *client, const mosquitto_property *props)
+{
+	read_limits(m, props);
+	mosquitto_log_callback_set(client, NULL); /* with it, the library formats a line for each message */
+	m->connected = true;
+	m->connected_at = ev_now(m->loop);
+	ev_timer_stop(m->loop, &m->timeout);
+	stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
+	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port,
+		m->window.most);
+	log_limits(m);
+	routes_subscribe(m);
+	next_stage(m);
+}
+
 static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, const mosquitto_property *props)
 {
-	struct mqtt *m = ((struct link *)ctx)->mqtt;
+	struct mqtt *m = ((struct link *)ctx)->owner;
 	void *guard = guard_leave();
 	(void)flags;
 	m->unparsed = 0;
@@ -270,31 +195,21 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	} else if (rc != 0) {
 		m->answered_connect = true;
 		not_accepted(m, connack_code(m, rc));
-	} else if (m->answered_connect = true, will_is_settled(m)) {
-		read_limits(m, props);
-		mosquitto_log_callback_set(
-			client, NULL); /* with it, the library formats a line for each message */
-		m->connected = true;
-		m->connected_at = ev_now(m->loop);
-		ev_timer_stop(m->loop, &m->timeout);
-		stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
-		log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host,
-			(int)m->config->mqtt.port, m->window.most);
-		tell_limits(m);
-		for (size_t i = 0; i < m->subscriptions && !left_out(m, STAGE_SUBSCRIBE); i++)
-			ask(m, &m->subscription[i]);
-		session_next_stage(m);
+	} else {
+		m->answered_connect = true;
+		if (settle_will(m))
+			begin(m, client, props);
 	}
 	guard_return(guard);
 }
 
 static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mosquitto_property *props)
 {
-	struct mqtt *m = ((struct link *)ctx)->mqtt;
+	struct mqtt *m = ((struct link *)ctx)->owner;
 	char why[80], cure[200];
 	(void)client;
 	(void)props;
-	if (rc >= 0x80) { /* of a DISCONNECT; the library's own are below */
+	if (rc >= 0x80) { /* the code of a DISCONNECT; the library's own codes are smaller */
 		m->cannot |= inability(rc);
 		m->will |= m->cannot;
 		m->will_sure = m->will_sure || m->cannot != 0;
@@ -303,25 +218,51 @@ static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mos
 		reason_cure(reason_find(rc)->connect_cure, mqtt_user(m), "", cure, sizeof(cure));
 		mqtt_give_up(m, "the broker closed the connection: %s%s%s", why, *cure ? "; " : "", cure);
 	}
-	m->broken = true; /* the socket is closed already; the caller of the library cleans up */
+	/* the socket is closed already; mqtt.c drops the connection when the library returns */
+	m->broken = true;
+}
+
+static void on_subscribe(struct mosquitto *client, void *ctx, int mid, int count, const int *granted,
+	const mosquitto_property *props)
+{
+	struct mqtt *m = ((struct link *)ctx)->owner;
+	void *guard = guard_leave();
+	(void)client;
+	(void)props;
+	m->unparsed = 0;
+	if (count >= 1)
+		routes_answered(m, mid, granted[0]);
+	if (routes_settled(m))
+		m->stuck[STAGE_SUBSCRIBE] = 0;
+	next_stage(m);
+	guard_return(guard);
+}
+
+static void on_unsubscribe(struct mosquitto *client, void *ctx, int mid, const mosquitto_property *props)
+{
+	struct mqtt *m = ((struct link *)ctx)->owner;
+	(void)client;
+	(void)mid;
+	(void)props;
+	m->unparsed = 0;
 }
 
 static void on_publish(
 	struct mosquitto *client, void *ctx, int mid, int reason, const mosquitto_property *props)
 {
-	struct mqtt *m = ((struct link *)ctx)->mqtt;
+	struct mqtt *m = ((struct link *)ctx)->owner;
 	void *guard = guard_leave();
 	(void)client;
 	(void)props;
 	m->unparsed = 0;
-	publish_answered(m, mid, reason);
+	mqtt_publish_answered(m, mid, reason);
 	guard_return(guard);
 }
 
 static void on_message(struct mosquitto *client, void *ctx, const struct mosquitto_message *msg,
 	const mosquitto_property *props)
 {
-	struct mqtt *m = ((struct link *)ctx)->mqtt;
+	struct mqtt *m = ((struct link *)ctx)->owner;
 	void *guard = guard_leave();
 	char *response = NULL;
 	void *correlation = NULL;
@@ -334,25 +275,33 @@ static void on_message(struct mosquitto *client, void *ctx, const struct mosquit
 		props, MQTT_PROP_CORRELATION_DATA, &correlation, &correlation_len, false);
 	bool expires =
 		mosquitto_property_read_int32(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, &expiry, false) != NULL;
-	struct mqtt_message message = {
+	const struct route_message message = {
 		.topic = span_text(msg->topic),
 		.payload = span_of(msg->payload, (size_t)msg->payloadlen),
-		.retain = msg->retain,
+		.retained = msg->retain,
 		.response_topic = response ? span_text(response) : span_of(NULL, 0),
 		.correlation = span_of(correlation, correlation_len),
 		.expiry_s = expires ? (int64_t)expiry : -1,
 	};
-	m->ops.message(m->ops.ctx, &message);
+	routes_deliver(m, msg->topic, &message);
 	free(response);
 	free(correlation);
 	guard_return(guard);
 }
 
-void mqtt_set_callbacks(struct mosquitto *client)
+void session_prepare(void *owner, struct mosquitto *client)
 {
+	struct mqtt *m = owner;
+	if (m->will != 0 && m->will_sure && ev_now(m->loop) > m->will_until) {
+		m->will = m->will_works = m->cannot = 0;
+		m->will_sure = false;
+	}
+	mosquitto_will_set(client, m->status_topic, 7, "offline", m->will & WILL_NO_QOS ? 0 : 1,
+		!(m->will & WILL_NO_RETAIN));
 	mosquitto_connect_v5_callback_set(client, on_connect);
 	mosquitto_disconnect_v5_callback_set(client, on_disconnect);
 	mosquitto_subscribe_v5_callback_set(client, on_subscribe);
+	mosquitto_unsubscribe_v5_callback_set(client, on_unsubscribe);
 	mosquitto_publish_v5_callback_set(client, on_publish);
 	mosquitto_message_v5_callback_set(client, on_message);
 }

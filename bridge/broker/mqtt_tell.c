@@ -1,8 +1,7 @@
-/* mqtt_tell: what the broker does not take, told to people: a line a minute, and /healthz.
+/* mqtt_tell: what the broker refuses, for people: one line a minute in the log, and a sentence for /healthz.
  * May use: what mqtt_private.h names. May not: change what happens. */
 #include "bridge/broker/mqtt_private.h"
 
-#include "bridge/base/log.h"
 #include "bridge/base/reason.h"
 
 #define TOLD_EVERY 60.0
@@ -21,7 +20,7 @@ static const char *thousands(uint64_t n, char out[32])
 	return out;
 }
 
-/* The topic and all that belongs to the bridge: what an ACL should allow. */
+/* One sentence: the topic, the reason, how many messages wait, and what the ACL should allow: all topics of the bridge. */
 static void describe_refused(const struct mqtt *m, char *out, size_t size)
 {
 	const struct complaint *c = &m->complaint;
@@ -68,7 +67,7 @@ static void tell_aside(struct mqtt *m)
 
 const char *mqtt_trouble(struct mqtt *m)
 {
-	unsigned refused = session_refused(m);
+	size_t refused = m->routes.refused_count;
 	if (m->complaint.refused_code != 0 && outbox_held(m->outbox) > 0)
 		describe_refused(m, m->trouble, sizeof(m->trouble));
 	else if (mqtt_connected(m) && !m->qos1 && m->config->mqtt.qos == 1)
@@ -76,7 +75,7 @@ const char *mqtt_trouble(struct mqtt *m)
 			"the broker takes QoS 0 only: messages wait; [mqtt] qos = 0 sends them without "
 			"guarantee");
 	else if (refused > 0)
-		snprintf(m->trouble, sizeof(m->trouble), "the broker refuses %u subscription%s", refused,
+		snprintf(m->trouble, sizeof(m->trouble), "the broker refuses %zu subscription%s", refused,
 			refused == 1 ? "" : "s");
 	else
 		return NULL;

@@ -25,7 +25,7 @@ static struct suspect *find(const struct suspects *s, uint64_t number)
 	return found ? &s->item[low] : NULL;
 }
 
-/* What was suspect and is not answered stays so, also when the connection broke before it was sent again. */
+/* Adds one break to each of these numbers. A suspect that is not among them stays: the connection broke before it was sent again. */
 static bool merge(struct suspects *s, const uint64_t *numbers, size_t count)
 {
 	size_t old = 0, new = 0, n = 0, most = s->count + count;

@@ -1,13 +1,14 @@
 /* suspect: finds the message at which the broker closes the connection.
  * May use: the C library. May not: know MQTT or the outbox; it is told numbers of messages.
  *
- * What was on its way at two breaks without an answer is suspect. A suspect is sent alone: with nothing else on its way, so that
- * the next break says whether it is the one. It is, when it was on its way at SUSPECT_BREAKS breaks, alone at SUSPECT_ALONE of
- * them, each time on a connection on which the broker had taken something else, and soon after it was sent. So a broker
- * that restarts, a network that fails and a broker that takes nothing at all set nothing aside.
+ * In flight means sent and not answered. A message that was in flight at two breaks of the connection is suspect. A suspect is sent alone,
+ * with nothing else in flight, so that the next break shows whether it is the reason. It is the reason when it was in flight at
+ * SUSPECT_BREAKS breaks and alone at SUSPECT_ALONE of them. Each of those must be on a connection on which the broker had accepted
+ * something, and soon after the suspect was sent. So a broker that restarts, a network that fails and a broker that accepts nothing at all
+ * set no message aside.
  *
- * When SUSPECT_ROW messages in a row were found and none was taken in between, it is the broker, not the messages: from
- * then on they wait until one is taken. */
+ * When SUSPECT_ROW messages were found one after the other and the broker accepted none in between, the broker is the reason, not the
+ * messages. From then on suspects wait until one message is accepted. */
 #ifndef T2M_SUSPECT_H
 #define T2M_SUSPECT_H
 
@@ -26,23 +27,23 @@ struct suspect {
 
 struct suspects {
 	struct suspect *item; /* by number */
-	size_t count, open;   /* all; those that are not answered */
-	unsigned row;         /* found since a message was taken */
+	size_t count, open;   /* all; those that are not answered yet */
+	unsigned row;         /* found since the broker last accepted a message */
 };
 
 enum suspect_verdict {
 	SUSPECT_UNKNOWN = 0, /* go on */
-	SUSPECT_WAITS,       /* this one is in the way of others: let it wait, and try others */
-	SUSPECT_FOUND,       /* this is the one: set it aside */
+	SUSPECT_WAITS,       /* it holds others up: postpone it, and send others */
+	SUSPECT_FOUND,       /* it is the reason: set it aside */
 };
 
-/* The connection broke with `count` numbers on their way; the array is sorted. `sure`: if there was one only, it was sent
- * after the broker had taken something on this connection, and not long ago. `which` is set for the last two verdicts. */
+/* The connection broke with `count` messages in flight, whose numbers this sorts. `sure` matters when there is one only: it was sent
+ * after the broker had accepted something on this connection, and not long ago. Sets *which for the last two verdicts. */
 enum suspect_verdict suspects_broke(
 	struct suspects *s, uint64_t *numbers, size_t count, bool sure, uint64_t *which);
-/* The broker has answered this one; `taken`: it took it. */
+/* The broker has answered this message: it is no longer suspect. `taken`: the broker accepted it. */
 void suspects_answered(struct suspects *s, uint64_t number, bool taken);
-/* Must this one be sent alone? */
+/* Must this message be sent alone? */
 bool suspects_alone(const struct suspects *s, uint64_t number);
 void suspects_clear(struct suspects *s);
 

@@ -1,8 +1,9 @@
 /* window: see window.h. */
 #include "bridge/broker/window.h"
 
-#define LEAST_US 200000 /* a rate is taken over so long at least, and over two windows' worth */
-/* It was full for so long before another size is tried: a stream that begins grows by itself. */
+/* A rate is measured over so long at least, and over twice as many messages as the window has. */
+#define LEAST_US 200000
+/* The window was full for so long before another size is tried: the rate of a stream that begins grows anyway. */
 #define SETTLE_US 1000000
 #define REST_US 3000000 /* between two tries */
 
@@ -25,7 +26,7 @@ static void begin(struct window *w, int64_t now_us)
 	w->since_us = now_us;
 }
 
-/* Another size: up and down in turns, up again while that helps. */
+/* Tries another size: up and down in turns, up again while that helps. */
 static void try_another(struct window *w, int64_t rate)
 {
 	unsigned up = bounded(w, w->now * 2), down = bounded(w, w->now / 2);
@@ -38,7 +39,7 @@ static void try_another(struct window *w, int64_t rate)
 	w->now = next;
 }
 
-/* Was it worth it? */
+/* Keeps the size that was tried, or goes back to the one before. */
 static void judge(struct window *w, int64_t rate, int64_t now_us)
 {
 	bool up = w->now > w->before;
@@ -50,11 +51,10 @@ static void judge(struct window *w, int64_t rate, int64_t now_us)
 	w->rest_until_us = up && keep ? 0 : now_us + REST_US;
 }
 
-bool window_room(struct window *w, unsigned inflight)
+void window_update(struct window *w, unsigned inflight)
 {
-	unsigned again = w->now < WINDOW_TIGHT ? w->now - 1 : w->now / 2; /* a small one must not run dry */
+	unsigned again = w->now < WINDOW_TIGHT ? w->now - 1 : w->now / 2; /* a small one must not run empty */
 	w->full = inflight >= w->now || (w->full && inflight > again);
-	return !w->full;
 }
 
 bool window_tight(const struct window *w)
@@ -64,7 +64,8 @@ bool window_tight(const struct window *w)
 
 void window_acknowledged(struct window *w, int64_t now_us)
 {
-	if (w->since_us == 0 || !w->full) { /* too little to send: it says nothing */
+	/* too few messages to fill the window: their rate says nothing about its size */
+	if (w->since_us == 0 || !w->full) {
 		if (w->before != 0)
 			w->now = w->before;
 		w->before = 0;

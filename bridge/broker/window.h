@@ -1,12 +1,13 @@
-/* window: how many messages may be on their way to the broker: no more than help.
+/* window: how many messages may be in flight, which means sent to the broker and not acknowledged: as many as help, and no more.
  * May use: the C library. May not: know MQTT, the clock (`now_us` is an argument).
  *
- * libmosquitto walks over all that is on its way for each acknowledgement, and what waits at a near broker is no faster there
- * than here; a far broker needs many. So it is tried: twice as many are kept when that makes the stream a quarter faster, half as many
- * when that makes it no slower than a tenth. Between WINDOW_LEAST and the limit.
+ * libmosquitto searches all messages in flight for each acknowledgement, so a large window costs CPU; only a far broker needs one. The
+ * window tries sizes between WINDOW_LEAST and its limit. Doubling stays if the throughput grows by more than a quarter; halving stays if
+ * the throughput falls by less than a tenth.
  *
- * A window that was full is filled again when half of it is acknowledged: so what is sent goes in large pieces, which cost all
- * sides less than as many small ones. But one under WINDOW_TIGHT (mosquitto's default is 20) would run dry meanwhile. */
+ * A window that was full opens again when half of it is acknowledged, so that messages are sent in large pieces; those cost all
+ * sides less than many small ones. A window below WINDOW_TIGHT (mosquitto's default is 20) would run empty meanwhile, so it
+ * opens again at the first acknowledgement. */
 #ifndef T2M_WINDOW_H
 #define T2M_WINDOW_H
 
@@ -20,19 +21,19 @@ struct window {
 	unsigned now, most;
 	unsigned acknowledged; /* since since_us */
 	int64_t since_us, rest_until_us;
-	unsigned before; /* while another size is tried: the one before; 0: none is */
+	unsigned before; /* while another size is tried: the size before it; 0: none is tried */
 	int64_t rate;    /* of `before`: acknowledged a second */
-	bool grown;      /* did growing help last? Then it goes on at once */
-	bool full;       /* it was, and not yet half is acknowledged */
+	bool grown;      /* the next size that is tried is a larger one */
+	bool full;       /* nothing may be sent: the window was full, and not yet half of it is acknowledged */
 };
 
-/* A new connection, with the limit of configuration and broker. */
+/* A new connection; `most`: the lower of the limits that the configuration and the broker set, 1 or more. */
 void window_open(struct window *w, unsigned most);
-/* May one more be sent, with `inflight` on their way? */
-bool window_room(struct window *w, unsigned inflight);
-/* Full, and so small that a near broker is through with it within a millisecond: what it says should be heard at once. */
+/* Before each message: sets `full`, with so many in flight. */
+void window_update(struct window *w, unsigned inflight);
+/* Is it full, and so small that a near broker acknowledges all of it within a millisecond? Then its answers are to be read at once. */
 bool window_tight(const struct window *w);
-/* One of them is acknowledged. */
+/* One message is acknowledged; `now_us` by a clock that never jumps. Sets the size for the messages to come. */
 void window_acknowledged(struct window *w, int64_t now_us);
 
 #endif

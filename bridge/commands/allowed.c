@@ -3,7 +3,7 @@
 
 #include "bridge/base/topic.h"
 
-/* The next item of a comma-separated list, without the blanks around it; false: there are no more. */
+/* Takes the next item of a comma-separated list, without the blanks around it. False: there are no more. */
 static bool next_item(const char **list, struct span *item)
 {
 	if (**list == '\0')
@@ -18,7 +18,7 @@ static bool next_item(const char **list, struct span *item)
 	return true;
 }
 
-static bool begins(struct span s, struct span with)
+static bool span_begins(struct span s, struct span with)
 {
 	return with.len > 0 && s.len >= with.len && memcmp(s.ptr, with.ptr, with.len) == 0;
 }
@@ -39,7 +39,7 @@ bool allowed_command(const struct config *config, const struct request *request)
 	if (*list == '\0')
 		return true;
 	while (next_item(&list, &item))
-		if (item.len == name.len && begins(name, item))
+		if (item.len == name.len && span_begins(name, item))
 			return true;
 	return false;
 }
@@ -52,11 +52,11 @@ static bool is_own(const struct config *config, struct span topic, const char *n
 	return span_is(topic, own.text);
 }
 
-/* Is it this level or levels, or below them? */
+/* Is the topic `levels`, or below it? */
 static bool is_below(struct span topic, const char *levels)
 {
 	size_t n = strlen(levels);
-	return begins(topic, span_text(levels)) && (topic.len == n || topic.ptr[n] == '/');
+	return span_begins(topic, span_text(levels)) && (topic.len == n || topic.ptr[n] == '/');
 }
 
 static bool is_listed(const struct config *config, struct span topic)
@@ -64,7 +64,7 @@ static bool is_listed(const struct config *config, struct span topic)
 	const char *list = config->commands.response_topics;
 	struct span item;
 	while (next_item(&list, &item))
-		if (begins(topic, item))
+		if (span_begins(topic, item))
 			return true;
 	return false;
 }

@@ -1,4 +1,4 @@
-/* allowed: what the configuration allows to whoever asks for a command.
+/* allowed: what the configuration allows those who publish requests.
  * May use: config, request, topic. May not: know units, MQTT, the clock. */
 #ifndef T2M_ALLOWED_H
 #define T2M_ALLOWED_H
@@ -8,12 +8,12 @@
 
 #define ALLOWED_CORRELATION_MAX 1024
 
-/* [commands] allow: may this command be sent? */
+/* [commands] allow: may this command be sent? For a text its first word counts. Nothing is kept. */
 bool allowed_command(const struct config *config, const struct request *request);
 
-/* [commands] response_topics: may the end of a request be told there? NULL, or why not, as a sentence for the user.
- * `topic` with a NULL pointer: there is none. `name`: the unit's, in the topic of the request; `ident`: its ident. Each of
- * the two has a cmd/reply, which is always allowed. */
+/* [commands] response_topics: may the end of a request be published on this response topic? NULL, or why not, as a sentence
+ * for the user, which may be in `why`. `topic` with a NULL pointer: the request has none. `name`: the unit's name in topics;
+ * `ident`: its ident. <prefix>/<name>/cmd/reply and <prefix>/<ident>/cmd/reply are always allowed. Nothing is kept. */
 const char *allowed_response(const struct config *config, struct span topic, struct span correlation,
 	const char *name, const char *ident, char *why, size_t size);
 

@@ -11,11 +11,11 @@
 #include <utlist.h>
 
 #define FRAME_MAX 2200
-#define WAITING_MAX 100000 /* for all units together, */
+#define WAITING_MAX 100000 /* requests of all units together, and what they take */
 #define WAITING_BYTES_MAX (128 << 20)
 #define NEVER INT64_MAX
 
-enum stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT };
+enum request_stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT };
 
 struct waiting;
 
@@ -29,14 +29,15 @@ struct addressee {
 
 /* A request that has not ended. */
 struct waiting {
-	struct addressee *addressee; /* NULL: it does not wait */
+	struct addressee *addressee; /* NULL: the request does not wait */
 	struct waiting *prev, *next;
 	UT_hash_handle hh; /* by number */
-	enum stage stage;
+	enum request_stage stage;
 	uint64_t number;
-	int64_t sent_ms, until_ms; /* until: its stage ends without success; both by the steady clock */
+	int64_t sent_ms;  /* steady time */
+	int64_t until_ms; /* its stage ends then, unless something happens before; steady time */
 	int64_t timeout_ms;
-	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name there */
+	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name in topics */
 	struct request request;
 	struct command_token token;
 	uint8_t *frame, *response_topic, *correlation;
@@ -46,27 +47,15 @@ struct waiting {
 struct downlink {
 	const struct config *config;
 	struct sessions *sessions;
+	struct unit_listener listener;
 	struct outcomes outcomes;
 	struct waiting *waiting;      /* hash by number, in the order of arrival */
 	struct addressee *addressees; /* hash by ident */
 	uint64_t number;
-	size_t bytes;   /* of all that wait, about */
-	int64_t due_ms; /* none ends before that */
+	size_t bytes;   /* memory of all requests that wait; about */
+	int64_t due_ms; /* no stage ends before this; steady time */
 	struct log_limit no_ident;
 };
-
-struct downlink *downlink_open(
-	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats)
-{
-	struct downlink *d = calloc(1, sizeof(*d));
-	if (d == NULL)
-		return NULL;
-	d->config = config;
-	d->sessions = sessions;
-	d->outcomes = (struct outcomes){.uplink = uplink, .stats = stats};
-	d->due_ms = NEVER;
-	return d;
-}
 
 static void free_waiting(struct waiting *w)
 {
@@ -94,7 +83,7 @@ static struct waiting *waiting_for(const struct downlink *d, const char *ident)
 }
 
 /* False: no memory. */
-static bool join(struct downlink *d, struct waiting *w)
+static bool join_waiting(struct downlink *d, struct waiting *w)
 {
 	struct addressee *a = addressee_of(d, w->ident);
 	if (a == NULL) {
@@ -114,7 +103,7 @@ static bool join(struct downlink *d, struct waiting *w)
 	return true;
 }
 
-static void leave(struct downlink *d, struct waiting *w)
+static void leave_waiting(struct downlink *d, struct waiting *w)
 {
 	struct addressee *a = w->addressee;
 	DL_DELETE(a->waiting, w);
@@ -130,14 +119,14 @@ void downlink_free(struct downlink *d)
 {
 	struct waiting *w, *next;
 	HASH_ITER(hh, d->waiting, w, next) {
-		leave(d, w);
+		leave_waiting(d, w);
 		free_waiting(w);
 	}
 	free(d);
 }
 
-/* Its stage ends at this moment, unless something happens before. */
-static void wait_until(struct downlink *d, struct waiting *w, enum stage stage, int64_t until_ms)
+/* The request enters this stage, which ends at `until_ms` unless something happens before. */
+static void wait_until(struct downlink *d, struct waiting *w, enum request_stage stage, int64_t until_ms)
 {
 	w->stage = stage;
 	w->until_ms = until_ms;
@@ -168,7 +157,7 @@ static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct
 {
 	tell(d, w, o, now);
 	if (w->addressee != NULL)
-		leave(d, w);
+		leave_waiting(d, w);
 	free_waiting(w);
 }
 
@@ -180,18 +169,18 @@ static void ends_with(struct downlink *d, struct waiting *w, enum outcome_status
 
 /* --- sending --- */
 
-static struct waiting *find(struct downlink *d, uint64_t number)
+static struct waiting *waiting_numbered(struct downlink *d, uint64_t number)
 {
 	struct waiting *w = NULL;
 	HASH_FIND(hh, d->waiting, &number, sizeof(number), w);
 	return w;
 }
 
-/* conn_sent: the bytes have gone, or never will. */
+/* conn_sent: the bytes of a command were sent, or (`ok` false) never will be. */
 static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 {
 	struct downlink *d = ctx;
-	struct waiting *w = find(d, number);
+	struct waiting *w = waiting_numbered(d, number);
 	if (w == NULL)
 		return;
 	if (!ok) {
@@ -204,7 +193,7 @@ static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 	tell(d, w, (struct outcome){.status = OUTCOME_SENT}, now);
 }
 
-/* Checks against the unit's protocol and queues; ends the request when it is not to be. */
+/* Checks the request against the unit's protocol, and queues its command. Ends the request when that is not possible. */
 static void send_now(struct downlink *d, struct waiting *w, struct session *session, struct moment now)
 {
 	char why[1200];
@@ -225,7 +214,7 @@ static void send_now(struct downlink *d, struct waiting *w, struct session *sess
 	w->bytes += out.len;
 	d->bytes += out.len;
 	wait_until(d, w, STAGE_QUEUED, now.steady_ms + w->timeout_ms);
-	if (!session_send(d->sessions, session, writer_span(&out), on_sent, d, w->number))
+	if (!session_send(d->sessions, session, writer_span(&out), on_sent, d, w->number, now))
 		ends_with(d, w, OUTCOME_REJECTED, "no memory", now);
 }
 
@@ -235,7 +224,7 @@ static int64_t hold_of(const struct downlink *d, const struct waiting *w, int64_
 	return expiry_s >= 0 && expiry_s * 1000 < hold ? expiry_s * 1000 : hold;
 }
 
-static void hold(struct downlink *d, struct waiting *w, int64_t hold_ms, struct moment now)
+static void hold_request(struct downlink *d, struct waiting *w, int64_t hold_ms, struct moment now)
 {
 	char why[1200];
 	const struct codec *codec = session_codec(d->sessions, span_text(w->ident));
@@ -254,7 +243,7 @@ static void hold(struct downlink *d, struct waiting *w, int64_t hold_ms, struct 
 
 /* --- a request --- */
 
-/* Why may it not wait beside the others? */
+/* Why may this request not wait beside the others? NULL: it may. */
 static const char *crowded(const struct downlink *d, const struct waiting *new)
 {
 	const struct addressee *a = addressee_of(d, new->ident);
@@ -268,7 +257,7 @@ static const char *crowded(const struct downlink *d, const struct waiting *new)
 	return full ? "too many commands are waiting" : NULL;
 }
 
-static bool copy(struct span from, uint8_t **to, size_t *len)
+static bool copy_span(struct span from, uint8_t **to, size_t *len)
 {
 	*len = from.len;
 	*to = from.len > 0 ? malloc(from.len) : NULL;
@@ -277,9 +266,9 @@ static bool copy(struct span from, uint8_t **to, size_t *len)
 	return from.len == 0 || *to != NULL;
 }
 
-/* Why is it not to be done, whatever the unit is? `why`: room for the reason. */
+/* Why is the request rejected, whatever its unit? NULL: it is not. `why`: room for the reason. */
 static const char *fault_of(
-	const struct downlink *d, struct waiting *w, const struct downlink_request *r, char *why, size_t size)
+	const struct downlink *d, struct waiting *w, const struct route_message *r, char *why, size_t size)
 {
 	const char *fault = request_parse(&w->request, r->payload, why, size);
 	w->bytes = sizeof(*w) + w->request.bytes + r->response_topic.len + r->correlation.len;
@@ -302,11 +291,12 @@ static struct waiting *new_waiting(struct span ident, struct span name)
 	return w;
 }
 
-void downlink_message(struct downlink *d, const struct downlink_request *r, struct moment now)
+void downlink_message(void *ctx, const struct route_message *r, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct span name = span_of(NULL, 0), ident;
 	char why[600], nowhere[600];
-	if (r->retained && r->payload.len == 0) /* somebody clears a retained command */
+	if (r->retained && r->payload.len == 0) /* somebody clears a retained command: that is no request */
 		return;
 	bool parsed = topic_parse_command(d->config->publish.prefix, r->topic, &name);
 	ident = parsed ? session_ident(d->sessions, name) : name;
@@ -326,11 +316,11 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, stru
 	if (no_response != NULL) {
 		w->request.quotes &= fault != NULL;
 		fault = fault != NULL ? fault : no_response;
-	} else if (!copy(r->response_topic, &w->response_topic, &w->response_topic_len) ||
-		   !copy(r->correlation, &w->correlation, &w->correlation_len)) {
+	} else if (!copy_span(r->response_topic, &w->response_topic, &w->response_topic_len) ||
+		   !copy_span(r->correlation, &w->correlation, &w->correlation_len)) {
 		fault = "no memory";
 	}
-	if (fault == NULL && !join(d, w))
+	if (fault == NULL && !join_waiting(d, w))
 		fault = "no memory";
 	if (fault != NULL) {
 		ends_with(d, w, OUTCOME_REJECTED, fault, now);
@@ -341,25 +331,27 @@ void downlink_message(struct downlink *d, const struct downlink_request *r, stru
 	if (session != NULL)
 		send_now(d, w, session, now);
 	else
-		hold(d, w, hold_of(d, w, r->expiry_s), now);
+		hold_request(d, w, hold_of(d, w, r->expiry_s), now);
 }
 
 /* --- what happens meanwhile --- */
 
-void downlink_online(struct downlink *d, struct session *session, struct moment now)
+static void on_ready(void *ctx, struct session *session, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct waiting *w, *next;
 	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next) {
 		if (w->stage == STAGE_HELD && w->until_ms > now.steady_ms)
 			send_now(d, w, session, now);
-		else if (w->stage == STAGE_SENT) /* it went to the connection before this one */
+		else if (w->stage == STAGE_SENT) /* it was sent on the connection before this one */
 			ends_with(d, w, OUTCOME_OFFLINE,
 				"the unit came back on a new connection before it answered", now);
 	}
 }
 
-void downlink_offline(struct downlink *d, struct session *session, const char *reason, struct moment now)
+static void on_offline(void *ctx, struct session *session, const char *reason, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct waiting *w, *next;
 	char why[200];
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
@@ -368,16 +360,16 @@ void downlink_offline(struct downlink *d, struct session *session, const char *r
 			ends_with(d, w, OUTCOME_OFFLINE, why, now);
 }
 
-void downlink_reply(
-	struct downlink *d, struct session *session, const struct command_reply *reply, struct moment now)
+static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
 {
+	struct downlink *d = ctx;
 	struct waiting *w, *best = NULL;
 	int sure = 0;
 	DL_FOREACH(waiting_for(d, session->unit.ident), w) {
 		if (w->stage != STAGE_SENT)
 			continue;
 		int match = command_matches(&w->token, &reply->token);
-		if (match > sure) { /* the oldest of the surest */
+		if (match > sure) { /* of those that fit best, the oldest */
 			sure = match;
 			best = w;
 		}
@@ -428,4 +420,24 @@ void downlink_stop(struct downlink *d, struct moment now)
 {
 	while (d->waiting != NULL)
 		ends_with(d, d->waiting, OUTCOME_OFFLINE, "the bridge stops", now);
+}
+
+struct downlink *downlink_open(
+	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats)
+{
+	struct downlink *d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	d->config = config;
+	d->sessions = sessions;
+	d->outcomes = (struct outcomes){.publish = publish, .stats = stats};
+	d->due_ms = NEVER;
+	d->listener =
+		(struct unit_listener){.ctx = d, .reply = on_reply, .ready = on_ready, .offline = on_offline};
+	return d;
+}
+
+const struct unit_listener *downlink_listener(struct downlink *d)
+{
+	return &d->listener;
 }

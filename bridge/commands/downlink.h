@@ -1,45 +1,37 @@
-/* downlink: a command from MQTT -> checked -> sent to its unit; what became of it -> cmd/reply.
+/* downlink: a request comes from MQTT, is checked, and its command is sent to the unit; what became of it goes to cmd/reply.
  * May use: session, request, allowed, outcome, topic. May not: know frame bytes, MQTT; ask for the time: `now` is an
- * argument. Waits go by its steady clock, so that setting the clock changes nothing; the other one is only written down.
+ * argument. Waiting times are measured by its steady clock, so that setting the system's clock changes none of them; its
+ * Unix time is only written down.
  *
- * Each request ends exactly once: answered, timeout, offline, expired or rejected; before that it may be held (the unit
- * is absent) and sent. A unit's answer is never called success. A request has its timeout twice at most: to be sent to a
- * unit that is there, and then for the answer. What has ended is never sent afterwards. */
+ * Each request ends exactly once: answered, timeout, offline, expired or rejected. Before that it may be held (the unit is
+ * not connected) and sent. A unit's answer is never called success, for what it means is the unit's affair. The timeout of a
+ * request begins when the command is queued, and once more when it is sent. A request that has ended is never sent
+ * afterwards. */
 #ifndef T2M_DOWNLINK_H
 #define T2M_DOWNLINK_H
 
-#include "bridge/base/clock.h"
+#include "bridge/base/route.h"
 #include "bridge/settings/config.h"
 #include "bridge/units/session.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/publish.h"
 
 struct downlink;
 
+/* All four are kept, and must live longer; a reload may change the values in `config`. NULL: no memory. */
 struct downlink *downlink_open(
-	const struct config *config, struct sessions *sessions, struct uplink *uplink, struct stats *stats);
+	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats);
+/* Requests that still wait are dropped without a reply: see downlink_stop. */
 void downlink_free(struct downlink *downlink);
+/* A unit that can be sent something gets what is held for it; when it answers, or goes off line, the request that waits ends. */
+const struct unit_listener *downlink_listener(struct downlink *downlink);
 
-struct downlink_request {
-	struct span topic, payload;
-	bool retained;
-	struct span response_topic, correlation; /* MQTT 5; with a NULL pointer when there are none */
-	int64_t expiry_s;                        /* MQTT 5 message expiry; -1: none */
-};
+/* A message on <prefix>/<name or ident>/cmd; other topics are ignored. A route_handler whose ctx is the struct downlink; the
+ * message and its spans are used during the call only. */
+void downlink_message(void *downlink, const struct route_message *message, struct moment now);
 
-/* A message on <prefix>/<ident>/cmd; other topics are ignored. */
-void downlink_message(struct downlink *downlink, const struct downlink_request *request, struct moment now);
-
-/* A unit has come: what is held for it is sent. */
-void downlink_online(struct downlink *downlink, struct session *session, struct moment now);
-/* A unit has gone: what it has not answered ends. */
-void downlink_offline(
-	struct downlink *downlink, struct session *session, const char *reason, struct moment now);
-/* A unit has answered something. */
-void downlink_reply(struct downlink *downlink, struct session *session, const struct command_reply *reply,
-	struct moment now);
 /* Time passes: timeouts and expiries. */
 void downlink_tick(struct downlink *downlink, struct moment now);
-/* The bridge stops: everything that waits ends. */
+/* The bridge stops: all requests that wait end as offline. */
 void downlink_stop(struct downlink *downlink, struct moment now);
 
 #endif

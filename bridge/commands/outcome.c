@@ -3,16 +3,16 @@
 
 #define LINES_A_MINUTE 30 /* of each kind */
 
-/* Requests that no unit on line takes (rejected, held, or the unit is absent) and that get a reply, in each FLOOD_MS; more
- * are only counted, so that whoever may command cannot fill the outbox. */
+/* In each FLOOD_MS so many requests that no unit takes now (rejected, held, or offline at once) get a reply. Further ones
+ * are only counted, so that those who may publish requests cannot fill the outbox. */
 #define FLOOD_MOST 10000
 #define FLOOD_MS 10000
 
 static const struct {
 	const char *word;
 	enum counter counter; /* STAT_COUNT: none */
-	const char *more;     /* what the others of the last minute were */
-} table[OUTCOME_COUNT] = {
+	const char *more;     /* for the line that says how many were left out of the log */
+} outcome_table[OUTCOME_COUNT] = {
 	[OUTCOME_HELD] = {"held", STAT_COUNT, "held"},
 	[OUTCOME_SENT] = {"sent", STAT_COMMANDS_SENT, "sent"},
 	[OUTCOME_ANSWERED] = {"answered", STAT_COMMANDS_ANSWERED, "answered"},
@@ -31,7 +31,7 @@ static bool is_text(struct span s)
 	return true;
 }
 
-/* A text frame as text, a binary one as hex. */
+/* A text frame is written as text, a binary frame as hex. */
 static void emit_frame(struct emitter *e, const char *key, struct span frame)
 {
 	uint8_t hex[8 * 1024];
@@ -46,7 +46,8 @@ static unsigned one_if(bool there)
 	return there ? 1 : 0;
 }
 
-static bool publish(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
+static bool outcome_publish(
+	struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
 	uint8_t buf[24 * 1024];
 	struct writer out = writer_of(buf, sizeof(buf));
@@ -58,7 +59,7 @@ static bool publish(struct outcomes *all, const struct outcome_subject *s, struc
 	emit_pair_text(&e, "ident", span_text(s->ident));
 	if (id)
 		emit_pair_text(&e, "id", span_text(s->id));
-	emit_pair_text(&e, "status", span_text(table[o.status].word));
+	emit_pair_text(&e, "status", span_text(outcome_table[o.status].word));
 	if (name)
 		emit_pair_text(&e, "command", span_text(s->name));
 	if (frame)
@@ -78,11 +79,12 @@ static bool publish(struct outcomes *all, const struct outcome_subject *s, struc
 	emit_end(&e);
 	bool end = o.status > OUTCOME_SENT;
 	struct span none = span_of(NULL, 0);
-	return !out.full && uplink_reply(all->uplink, s->ident, s->topic, writer_span(&out),
+	return !out.full && publish_reply(all->publish, s->ident, s->topic, writer_span(&out),
 				    end ? s->response_topic : none, end ? s->correlation : none, now.unix_ms);
 }
 
-/* What a command is called in the log: engine.stop, S20, RELAY. What looks different may be or hold a password. */
+/* What a command is called in the log: engine.stop, S20, RELAY. A word that looks different may be a password, so it is not
+ * logged. */
 static const char *shown_name(const struct outcome_subject *s)
 {
 	size_t letters = 0, digits = 0;
@@ -99,7 +101,7 @@ static const char *shown_name(const struct outcome_subject *s)
 
 static void log_it(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
-	const char *word = table[o.status].word;
+	const char *word = outcome_table[o.status].word;
 	if (log_wants(LOG_LEVEL_DEBUG))
 		log_debug("command for unit %s: %s: frame %s%s%s", s->ident, word, log_bytes(s->frame).text,
 			o.reason ? ": " : "", o.reason ? o.reason : "");
@@ -115,31 +117,32 @@ bool outcome_room(const struct outcomes *all, struct moment now)
 	return now.steady_ms - all->flood_since_ms >= FLOOD_MS || all->flood < FLOOD_MOST;
 }
 
-/* Is it one too many of those that no unit takes? */
-static bool is_flood(struct outcomes *all, const struct outcome_subject *s, struct moment now)
+/* Counts a request of which nothing was told before. False: it is one too many in the seconds at hand. */
+static bool count_fresh(struct outcomes *all, const struct outcome_subject *s, struct moment now)
 {
 	if (!s->fresh)
-		return false;
+		return true;
 	if (now.steady_ms - all->flood_since_ms >= FLOOD_MS) {
 		all->flood_since_ms = now.steady_ms;
 		all->flood = 0;
 	}
-	return all->flood++ >= FLOOD_MOST;
+	return all->flood++ < FLOOD_MOST;
 }
 
 void outcome_tell(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
-	if (table[o.status].counter != STAT_COUNT)
-		stats_add(all->stats, table[o.status].counter, 1);
+	if (outcome_table[o.status].counter != STAT_COUNT)
+		stats_add(all->stats, outcome_table[o.status].counter, 1);
 	log_it(all, s, o, now);
-	if (is_flood(all, s, now)) {
+	if (!count_fresh(all, s, now)) {
 		stats_add(all->stats, STAT_COMMANDS_UNTOLD, 1);
 		if (log_limit_take(&all->untold, 1, now.steady_ms))
 			log_warning(
 				"more than %d commands in %d s were rejected or had no unit: the others get no "
 				"reply (counter commands.untold)",
 				FLOOD_MOST, FLOOD_MS / 1000);
-	} else if (!publish(all, s, o, now) && log_limit_take(&all->lost, LINES_A_MINUTE, now.steady_ms)) {
+	} else if (!outcome_publish(all, s, o, now) &&
+		   log_limit_take(&all->lost, LINES_A_MINUTE, now.steady_ms)) {
 		log_error("the reply to a command for unit %s is lost: no room in the outbox", s->ident);
 	}
 }
@@ -150,7 +153,7 @@ void outcome_tick(struct outcomes *all, struct moment now)
 		uint64_t more = log_limit_rest(&all->lines[i], now.steady_ms);
 		if (more > 0)
 			log_notice("and %llu more commands were %s in the last minute",
-				(unsigned long long)more, table[i].more);
+				(unsigned long long)more, outcome_table[i].more);
 	}
 	uint64_t lost = log_limit_rest(&all->lost, now.steady_ms);
 	if (lost > 0)

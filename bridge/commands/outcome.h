@@ -1,17 +1,17 @@
-/* outcome: what became of a command -> cmd/reply, the response topic, a counter, the log.
- * May use: uplink, stats, log. May not: know units, MQTT, the clock.
+/* outcome: what became of a command goes to cmd/reply, the response topic, a counter and the log.
+ * May use: publish, stats, log. May not: know units, MQTT, the clock.
  *
- * Each end of a command is one line at level notice: unit, command, what became of it. Nothing that the command carries
- * stands there (it may be a password); the frame does at level debug. When there are too many of a kind, one line a
- * minute says how many more there were. */
+ * Each end of a command is one line of the log at level notice: unit, command, what became of it. That line has nothing that
+ * the command carries, which may be a password; a line at level debug has the frame. When there are too many ends of a kind,
+ * one line a minute says how many more there were. */
 #ifndef T2M_OUTCOME_H
 #define T2M_OUTCOME_H
 
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
-#include "bridge/outputs/uplink.h"
+#include "bridge/outputs/publish.h"
 
-/* The first two are no ends. */
+/* What became of a command: HELD and SENT are stages of it, the others are ends. */
 enum outcome_status {
 	OUTCOME_HELD = 0,
 	OUTCOME_SENT,
@@ -26,34 +26,36 @@ enum outcome_status {
 
 struct outcome {
 	enum outcome_status status;
-	const char *reason;                /* NULL: none is needed */
-	bool quotes;                       /* the reason holds words of the request: not for the log */
-	const struct command_reply *reply; /* of ANSWERED */
+	const char *reason;                /* NULL: none is needed; used during outcome_tell only */
+	bool quotes;                       /* the reason quotes the request: it is not logged */
+	const struct command_reply *reply; /* with OUTCOME_ANSWERED; used during outcome_tell only */
 };
 
-/* Of whom it is told. */
+/* The command of which it is told; used during outcome_tell only. */
 struct outcome_subject {
-	const char *ident, *topic; /* topic: the unit's name there */
-	const char *id, *name;     /* "": there is none */
-	bool named;                /* it is the name of a command, not the first word of a text */
+	const char *ident, *topic; /* topic: the unit's name in topics */
+	const char *id, *name;     /* of the request, of the command; "": there is none */
+	bool named;                /* `name` is the name of a command, not the first word of a text */
 	struct span frame, response_topic, correlation;
-	int64_t sent_ms; /* by the steady clock */
-	bool fresh;      /* nothing was told of it before */
+	int64_t sent_ms; /* steady time */
+	bool fresh;      /* nothing was told of this command before */
 };
 
+/* All zero but for the first two, which are kept and must live longer. */
 struct outcomes {
-	struct uplink *uplink;
+	struct publish *publish;
 	struct stats *stats;
 	struct log_limit lines[OUTCOME_COUNT], lost, untold;
-	int64_t flood_since_ms; /* requests that no unit on line has taken, in the seconds since then */
-	unsigned flood;
+	int64_t flood_since_ms; /* the seconds at hand began then; steady time */
+	unsigned flood;         /* requests in them for which no unit was online, or that were rejected */
 };
 
-/* Is there a reply for one more request that no unit on line takes? False: too many came at a time. */
+/* May one more request that no unit takes now get a reply? False: too many came at a time. */
 bool outcome_room(const struct outcomes *outcomes, struct moment now);
+/* Publishes, counts and logs what became of a command. A reply for which the outbox has no room is lost, and that is logged. */
 void outcome_tell(struct outcomes *outcomes, const struct outcome_subject *subject, struct outcome outcome,
 	struct moment now);
-/* Now and then: the lines for what was left out. */
+/* At least once a minute: writes the lines that say how many were left out of the log. */
 void outcome_tick(struct outcomes *outcomes, struct moment now);
 
 #endif

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #define SECONDS_MAX (30.0 * 86400)
-#define ITEM_BYTES 128 /* what cJSON needs for a key and its value, beside the texts */
+#define ITEM_BYTES 128 /* memory that cJSON takes for a key and its value, beside their texts */
 
-/* Not too many keys, and none twice? NULL or why not. */
+/* NULL, or why not: too many keys, or one of them twice. `word`: what they are called. */
 static const char *check_keys(struct request *r, const cJSON *object, const char *word, char *why, size_t size)
 {
 	int count = cJSON_GetArraySize(object);
@@ -53,7 +53,7 @@ static const char *text_fault(
 	return fault;
 }
 
-/* Takes one key of the document. NULL or why not. */
+/* Reads one key of the document. NULL, or why the request is rejected. */
 static const char *take_key(struct request *r, const cJSON *item, char *why, size_t size)
 {
 	const char *key = item->string, *text = cJSON_IsString(item) ? item->valuestring : NULL;
@@ -120,8 +120,8 @@ const char *request_parse(struct request *r, struct span payload, char *why, siz
 		snprintf(why, size, "the request is longer than %d bytes", REQUEST_MAX);
 		return why;
 	}
-	if (payload.len == 0 ||
-		payload.ptr[0] != '{') { /* text; kept in a string item, to have one kind of owner */
+	/* a text is kept in a JSON string, so that request_free has one kind of document */
+	if (payload.len == 0 || payload.ptr[0] != '{') {
 		char buf[REQUEST_MAX + 1];
 		const char *fault = text_fault(r, payload, NULL, why, size);
 		if (fault == NULL)

@@ -1,4 +1,4 @@
-/* request_text: what somebody gave as the text of a command, and what is none; see request.h.
+/* request_text: what somebody published as a text for a unit, and is none; see request.h.
  * May use: codec, command. May not: know units, MQTT, any one protocol. */
 #include "bridge/commands/request.h"
 
@@ -10,7 +10,7 @@ static bool is_blank(uint8_t c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Without the blanks and quotation marks around it. */
+/* The text without the blanks and quotation marks around it. */
 static struct span bare(struct span s)
 {
 	while (s.len > 0 && (is_blank(s.ptr[0]) || s.ptr[0] == '"' || s.ptr[0] == '\''))
@@ -20,8 +20,8 @@ static struct span bare(struct span s)
 	return s;
 }
 
-/* Does the text begin with this name, and not with a longer one? A name without a dot may be a word of the unit's own: then it
- * must stand alone, as it is. */
+/* Does the text begin with this name of a command, and not with a longer name? A name without a dot may be a word of the
+ * unit's own: so the text must be that name alone, in the same case. */
 static bool begins_with(struct span text, const char *name)
 {
 	size_t n = strlen(name);
@@ -50,7 +50,7 @@ static const char *named(struct span text, char *why, size_t size)
 	return NULL;
 }
 
-/* The bytes that a text of hex digits stands for, blanks and 0x left out; of another text its own. */
+/* The bytes that a text of hex digits stands for, without blanks and 0x. For a text that is no hex: the text itself. */
 static struct span bytes_of(struct span text, uint8_t *buf, size_t size)
 {
 	size_t digits = 0;
@@ -68,7 +68,7 @@ static struct span bytes_of(struct span text, uint8_t *buf, size_t size)
 	return digits > 0 && digits % 2 == 0 ? span_of(buf, digits / 2) : text;
 }
 
-/* What to publish in place of the frame. */
+/* Writes into `why` what to publish instead of this whole frame. */
 static void right_form(const struct codec *codec, const struct codec_whole *whole, char *why, size_t size)
 {
 	if (command_check_text(whole->text, 300) == NULL) {
@@ -94,7 +94,7 @@ const char *request_text_fault(struct span text, const struct codec *codec, char
 	uint8_t buf[REQUEST_MAX / 2];
 	struct span inner = bare(text), bytes = bytes_of(inner, buf, sizeof(buf));
 	if (inner.len == 0)
-		return NULL; /* command_check_text tells */
+		return NULL; /* command_check_text rejects it */
 	if ((inner.ptr[0] == '{' || inner.ptr[0] == '[') && memchr(inner.ptr, '"', inner.len) != NULL)
 		return "JSON is no command text; a request in JSON is an object, begins with { and stands "
 		       "alone: "

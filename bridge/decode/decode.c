@@ -20,7 +20,7 @@ struct unit {
 };
 
 struct decoder {
-	const struct emit_format *format;
+	struct telemetry_keys keys; /* of the format to write */
 	struct codec_settings *settings;
 	struct codec_sink sink;
 	struct codec_stream stream;
@@ -29,6 +29,8 @@ struct decoder {
 	struct assembly *assembly;
 	const char *file;
 	unsigned long line; /* 0: a raw capture */
+	struct span in;     /* the bytes at hand */
+	bool any;           /* there was a frame in them */
 	size_t offset;      /* of the buffer in the capture */
 	bool failed;
 	uint8_t out[1 << 16];
@@ -61,10 +63,9 @@ static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct decoder *d = ctx;
 	struct writer w = writer_of(d->out, sizeof(d->out));
-	struct emitter e = emitter_of(d->format, &w);
 	telemetry_set_text(t, TM_PROTOCOL_ID, span_text(d->stream.codec->name));
-	telemetry_emit(t, &e);
-	if (d->format == &emit_json)
+	telemetry_emit(t, &d->keys, &w);
+	if (d->keys.format == &emit_json)
 		writer_u8(&w, '\n');
 	fwrite(w.ptr, 1, w.len, stdout);
 	return true;
@@ -104,33 +105,29 @@ static void complain(struct decoder *d, enum codec_status status, size_t at, str
 	fprintf(stderr, bytes.len > 80 ? "...\n" : "\n");
 }
 
+static void on_frame(void *ctx, enum codec_status status, struct span frame)
+{
+	struct decoder *d = ctx;
+	assembly_settle(d->assembly, status);
+	if (status != CODEC_OK && status != CODEC_FRAGMENT)
+		complain(d, status, (size_t)(frame.ptr - d->in.ptr), frame);
+	d->any = true;
+}
+
 /* Returns how many bytes are used up. */
 static size_t feed(struct decoder *d, struct span in, bool final)
 {
-	size_t used = 0;
-	bool any = false;
+	enum codec_status end;
+	d->in = in;
+	d->any = false;
 	d->stream.link.quiet_ms = final ? CODEC_QUIET_FINAL : 0;
-	while (used < in.len) {
-		struct frame f;
-		struct span rest = span_after(in, used);
-		enum codec_status status = codec_next(&d->stream, rest, &f);
-		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
-			if (final && !any)
-				complain(d, CODEC_NOT_MINE, used, rest);
-			return final ? in.len : used + f.skip;
-		}
-		struct span frame = span_of(rest.ptr + f.skip, f.len);
-		if (d->stream.link.unit != NULL)
-			use_options(d, d->stream.link.unit);
-		if (status == CODEC_OK)
-			status = codec_decode(&d->stream, frame, &d->scratch, &d->sink);
-		assembly_settle(d->assembly, status);
-		if (status != CODEC_OK && status != CODEC_FRAGMENT)
-			complain(d, status, used + f.skip, frame);
-		any = true;
-		used += f.skip + f.len;
-	}
-	return used;
+	codec_settings_use(d->settings, &d->stream, in);
+	size_t used = codec_each(&d->stream, in, &d->scratch, &d->sink, on_frame, &end);
+	if (!final)
+		return used;
+	if (in.len > 0 && !d->any)
+		complain(d, CODEC_NOT_MINE, 0, in);
+	return in.len;
 }
 
 static void new_stream(struct decoder *d)
@@ -233,7 +230,7 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	d.format = &emit_json;
+	const struct emit_format *format = &emit_json;
 	gbk_open();
 	d.sink = (struct codec_sink){&d, on_identify, on_record, NULL, on_reply, on_part, on_send, gbk_to_utf8};
 	for (int c; (c = getopt_long(argc, argv, "hV", longs, NULL)) != -1;) {
@@ -245,8 +242,8 @@ int main(int argc, char **argv)
 			return usage(stderr, 1);
 		raw |= c == RAW;
 		ident = c == IDENT ? optarg : ident;
-		d.format = c == FORMAT ? emit_format_find(optarg) : d.format;
-		if (d.format == NULL) {
+		format = c == FORMAT ? emit_format_find(optarg) : format;
+		if (format == NULL) {
 			fprintf(stderr, "--format %s is not allowed; allowed: json or msgpack\n", optarg);
 			return 1;
 		}
@@ -256,6 +253,7 @@ int main(int argc, char **argv)
 			CODEC_IDENT_MAX);
 		return 1;
 	}
+	telemetry_keys_make(&d.keys, format);
 	d.assembly = assembly_open(ASSEMBLY_BYTES);
 	d.settings = codec_settings_open();
 	if (d.assembly == NULL || d.settings == NULL)

@@ -5,11 +5,11 @@
 #include <string.h>
 
 /* The first range that ends at `number` or later. */
-static size_t find(const struct done_set *n, uint64_t number)
+static size_t first_ending_at(const struct done_set *n, uint64_t number)
 {
 	size_t low = 0, high = n->ranges;
 	if (high > 0 && n->range[high - 1].to < number)
-		return high; /* mostly they rise */
+		return high; /* the common case: numbers rise */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		if (n->range[middle].to < number)
@@ -20,7 +20,7 @@ static size_t find(const struct done_set *n, uint64_t number)
 	return low;
 }
 
-static bool insert(struct done_set *n, size_t at, struct done_range range)
+static bool insert_range(struct done_set *n, size_t at, struct done_range range)
 {
 	if (n->ranges == n->room) {
 		size_t room = n->room > 0 ? n->room * 2 : 64;
@@ -36,7 +36,7 @@ static bool insert(struct done_set *n, size_t at, struct done_range range)
 	return true;
 }
 
-static void erase(struct done_set *n, size_t at)
+static void erase_range(struct done_set *n, size_t at)
 {
 	n->ranges--;
 	memmove(n->range + at, n->range + at + 1, (n->ranges - at) * sizeof(*n->range));
@@ -44,19 +44,19 @@ static void erase(struct done_set *n, size_t at)
 
 bool done_add(struct done_set *n, uint64_t number)
 {
-	size_t at = find(n, number);
+	size_t at = first_ending_at(n, number);
 	bool before = at > 0 && n->range[at - 1].to + 1 == number;
 	bool behind = at < n->ranges && n->range[at].from == number + 1;
 	if (at < n->ranges && n->range[at].from <= number)
 		return false;
 	if (before && behind) {
 		n->range[at - 1].to = n->range[at].to;
-		erase(n, at);
+		erase_range(n, at);
 	} else if (before) {
 		n->range[at - 1].to = number;
 	} else if (behind) {
 		n->range[at].from = number;
-	} else if (!insert(n, at, (struct done_range){number, number})) {
+	} else if (!insert_range(n, at, (struct done_range){number, number})) {
 		return false;
 	}
 	n->count++;
@@ -65,7 +65,7 @@ bool done_add(struct done_set *n, uint64_t number)
 
 void done_drop(struct done_set *n, uint64_t number)
 {
-	size_t whole = find(n, number);
+	size_t whole = first_ending_at(n, number);
 	if (whole < n->ranges && n->range[whole].to == number)
 		whole++;
 	for (size_t i = 0; i < whole; i++)
@@ -80,13 +80,13 @@ void done_drop(struct done_set *n, uint64_t number)
 
 uint64_t done_end(const struct done_set *n, uint64_t number)
 {
-	size_t at = find(n, number);
+	size_t at = first_ending_at(n, number);
 	return at < n->ranges && n->range[at].from <= number ? n->range[at].to : 0;
 }
 
 uint64_t done_next(const struct done_set *n, uint64_t from)
 {
-	size_t at = find(n, from);
+	size_t at = first_ending_at(n, from);
 	if (at == n->ranges)
 		return 0;
 	return n->range[at].from > from ? n->range[at].from : from;

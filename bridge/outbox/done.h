@@ -1,4 +1,5 @@
-/* done: a set of message numbers (those that the broker has), as sorted ranges: numbers that follow each other cost nothing.
+/* done: a set of message numbers (those that the broker has acknowledged), as sorted ranges: a range takes as little as one
+ * number.
  * May use: the C library. May not: know what they number. */
 #ifndef T2M_DONE_H
 #define T2M_DONE_H
@@ -8,24 +9,25 @@
 #include <stdint.h>
 
 struct done_range {
-	uint64_t from, to; /* both in it */
+	uint64_t from, to; /* both are in the range */
 };
 
 /* All zero: empty. */
 struct done_set {
 	struct done_range *range;
-	size_t ranges, room;
-	uint64_t count; /* numbers in it */
+	size_t ranges, room; /* in use; allocated */
+	uint64_t count;      /* numbers in the set */
 };
 
-/* False: it was in it, or there is no memory. */
+/* False: the number was in the set already, or there is no memory. */
 bool done_add(struct done_set *n, uint64_t number);
-/* All up to `number`, which is in it or not. */
+/* Removes all numbers up to `number`, which may be in the set or not. */
 void done_drop(struct done_set *n, uint64_t number);
-/* The last of the numbers that follow `number` without a gap, itself if it stands alone; 0: it is not in the set. */
+/* The last number of the range that `number` is in; 0: it is in none. */
 uint64_t done_end(const struct done_set *n, uint64_t number);
-/* The lowest number that is at least `from`; 0: none. */
+/* The lowest number of the set that is at least `from`; 0: none. */
 uint64_t done_next(const struct done_set *n, uint64_t from);
-void done_clear(struct done_set *n); /* frees, too */
+/* Removes all numbers, and frees the memory. */
+void done_clear(struct done_set *n);
 
 #endif

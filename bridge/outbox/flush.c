@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-static void *run(void *arg)
+static void *flush_run(void *arg)
 {
 	struct flush *f = arg;
 	const struct flush_mark *m = &f->mark;
@@ -27,13 +27,13 @@ bool flush_begin(struct flush *f, int fd, const struct flush_mark *mark)
 	f->mark = *mark;
 	f->running = true;
 	atomic_store(&f->ended, false);
-	f->threaded = pthread_create(&f->thread, NULL, run, f) == 0;
+	f->threaded = pthread_create(&f->thread, NULL, flush_run, f) == 0;
 	if (!f->threaded)
-		run(f);
+		flush_run(f);
 	return true;
 }
 
-bool flush_ended(struct flush *f, int *error)
+bool flush_collect(struct flush *f, int *error)
 {
 	if (!f->running || !atomic_load(&f->ended))
 		return false;

@@ -1,4 +1,4 @@
-/* flush: fdatasync of a file, in a thread of its own, so that a slow disk does not hold up the loop.
+/* flush: fdatasync of a file in a thread of its own, so that a slow disk does not hold up the loop.
  * May use: the C library, pthread. May not: know what is in the file. */
 #ifndef T2M_FLUSH_H
 #define T2M_FLUSH_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is written behind it, and made safe as well, when it went well; fd -1: nothing. */
+/* Bytes that are written to another file once the flush has succeeded, and made safe as well; fd -1: none. */
 struct flush_mark {
 	int fd;
 	const void *bytes;
@@ -26,12 +26,12 @@ struct flush {
 	atomic_bool ended;
 };
 
-/* Begins; `fd`, and what the mark points to, stay as they are until it has ended. False: one is under way. When the system
- * gives no thread, it is done here. */
+/* Begins a flush of `fd`. `fd` stays open, and the bytes of the mark stay as they are, until flush_collect returns true.
+ * False: a flush is under way. When the system gives no thread, the flush is done during this call. */
 bool flush_begin(struct flush *f, int fd, const struct flush_mark *mark);
-/* True, once for each that has begun, when it has ended: *error is 0 or errno. */
-bool flush_ended(struct flush *f, int *error);
-/* Waits for the end of the one under way, if there is one; flush_ended tells it all the same. */
+/* True, once for each flush, when it has ended: *error is 0 or errno. */
+bool flush_collect(struct flush *f, int *error);
+/* Waits for the end of the flush that is under way, if there is one; flush_collect still returns true for it. */
 void flush_wait(struct flush *f);
 
 #endif

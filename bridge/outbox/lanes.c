@@ -7,7 +7,8 @@
 #define DOUBLED_MOST 8 /* 256 s */
 #define SCAN_SLOTS 8192u
 #define SCAN_EVERY_MS 50
-#define TRIES_PER_SECOND 200 /* of all: a broker that refuses everything is not asked more often */
+/* of all lanes together: a broker that refuses everything is not asked more often */
+#define TRIES_PER_SECOND 200
 #define TRIES_BURST 20u
 #define WAKE_EVERY_MS 60000
 
@@ -16,7 +17,7 @@ static size_t place(const struct lanes *l, uint64_t order)
 	return (size_t)((order * 0x9e3779b97f4a7c15u) >> 32) & (l->size - 1);
 }
 
-/* Its slot, or the empty one where it would be. */
+/* The slot of this order, or the empty one where it would be. */
 static size_t slot_of(const struct lanes *l, uint64_t order)
 {
 	size_t i = place(l, order);
@@ -39,7 +40,7 @@ struct lane *lanes_find(const struct lanes *l, uint64_t order)
 	return lane->state != LANE_NONE ? lane : NULL;
 }
 
-/* Into a larger table. */
+/* Moves all lanes into a table of `size` slots. */
 static bool grow(struct lanes *l, size_t size)
 {
 	struct lanes fresh = *l;
@@ -59,7 +60,7 @@ static bool grow(struct lanes *l, size_t size)
 	return true;
 }
 
-/* Closes the gap, so that none behind it is lost. */
+/* Empties the slot `gap`, and closes the gap: a search stops at an empty slot, so later lanes move up. */
 static void remove_slot(struct lanes *l, size_t gap)
 {
 	for (size_t i = (gap + 1) & (l->size - 1); l->slot[i].state != LANE_NONE; i = (i + 1) & (l->size - 1)) {
@@ -81,7 +82,7 @@ static void set_state(struct lanes *l, struct lane *lane, enum lane_state state)
 	lane->state = (uint8_t)state;
 }
 
-/* A growing pause, and not the same for all. */
+/* A second, doubled with each try, and up to a fifth more or less, so that not all are due at once. */
 static int64_t pause_ms(const struct lane *lane)
 {
 	int64_t pause = PAUSE_MS << lane->tries;
@@ -111,7 +112,7 @@ bool lanes_refused(struct lanes *l, uint64_t order, uint64_t number, bool closes
 	return true;
 }
 
-/* What the broker refused it may take now, all of it. */
+/* The broker took a message that it had refused before: it may take all the others, too. */
 static void wake_all(struct lanes *l, int64_t now_ms)
 {
 	if (l->woken_ms != 0 && now_ms - l->woken_ms < WAKE_EVERY_MS)
@@ -133,7 +134,7 @@ void lanes_passed(struct lanes *l, uint64_t order, uint64_t number, int64_t now_
 	set_state(l, lane, LANE_OPEN);
 }
 
-static bool may_try(struct lanes *l, int64_t now_ms)
+static bool take_token(struct lanes *l, int64_t now_ms)
 {
 	int64_t more = (now_ms - l->tokens_ms) * TRIES_PER_SECOND / 1000;
 	if (more > 0) {
@@ -146,7 +147,7 @@ static bool may_try(struct lanes *l, int64_t now_ms)
 	return true;
 }
 
-struct lane *lanes_due(struct lanes *l, int64_t now_ms)
+struct lane *lanes_try(struct lanes *l, int64_t now_ms)
 {
 	if (l->count == 0 || now_ms < l->scan_from_ms)
 		return NULL;
@@ -154,7 +155,7 @@ struct lane *lanes_due(struct lanes *l, int64_t now_ms)
 	for (size_t n = 0; n < most; n++) {
 		struct lane *lane = &l->slot[l->scan];
 		if (lane->state == LANE_WAITS && lane->due_ms <= now_ms) {
-			if (!may_try(l, now_ms))
+			if (!take_token(l, now_ms))
 				break;
 			l->scan = (l->scan + 1) & (l->size - 1);
 			lane->state = LANE_TRIED;
@@ -166,7 +167,7 @@ struct lane *lanes_due(struct lanes *l, int64_t now_ms)
 	return NULL;
 }
 
-bool lanes_sweep(struct lanes *l, uint64_t *from)
+bool lanes_begin_sweep(struct lanes *l, uint64_t *from)
 {
 	if (l->open == 0)
 		return false;
@@ -183,7 +184,7 @@ bool lanes_sweep(struct lanes *l, uint64_t *from)
 	return true;
 }
 
-void lanes_swept(struct lanes *l)
+void lanes_end_sweep(struct lanes *l)
 {
 	for (size_t i = 0; i < l->size;) {
 		if (l->slot[i].state == LANE_SWEPT)
@@ -207,5 +208,5 @@ void lanes_rewind(struct lanes *l, int64_t now_ms)
 			lane->due_ms = now_ms;
 	}
 	l->eager = false;
-	lanes_swept(l);
+	lanes_end_sweep(l);
 }

@@ -1,9 +1,10 @@
 /* lanes: which orders wait because the broker refused a message of theirs, and when each is tried again.
- * May use: the C library, the clock's numbers as arguments. May not: know MQTT, or hold messages.
+ * May use: the C library. May not: know MQTT, hold messages, ask for the time: `now_ms` is an argument, of a steady clock.
  *
- * An order that is in the table is not sent but for its first message, when that is due: after a second, then two, up to some
- * minutes. When that passes, what was left out behind it goes in one sweep over the backlog, for all that passed
- * by then; what is refused in it waits again. Memory: 32 bytes each, LANES_MOST at most. */
+ * An order that waits has a lane. Only its first message is sent, when that is due: after a second, then two, up to four
+ * minutes. Once the broker has taken that message, the lane is open: the messages behind it were left out, and are given in
+ * one sweep over the backlog. One sweep serves all lanes that are open when it begins. A message that is refused during the
+ * sweep makes its order wait again. Memory: 32 bytes a lane, LANES_MOST lanes at most. */
 #ifndef T2M_LANES_H
 #define T2M_LANES_H
 
@@ -13,45 +14,48 @@
 
 #define LANES_MOST (1u << 18)
 #define LANES_FULL                                                                                             \
-	(LANES_MOST - 65536u) /* from here on nothing new is sent: so what is on its way has a place */
+	(LANES_MOST - 65536u) /* with so many lanes nothing new is sent: each message on its way may need one */
 
 enum lane_state {
 	LANE_NONE = 0,
-	LANE_WAITS, /* `first` is to be tried when due */
-	LANE_TRIED, /* `first` is on its way */
-	LANE_OPEN,  /* `first` has passed; what is behind it goes with the next sweep */
-	LANE_SWEPT, /* the sweep gives out what is behind `first` */
+	LANE_WAITS, /* message `first` is sent when it is due */
+	LANE_TRIED, /* message `first` is on its way to the broker */
+	LANE_OPEN,  /* the broker took `first`; the next sweep gives what is behind it */
+	LANE_SWEPT, /* the sweep at hand gives what is behind `first` */
 };
 
 struct lane {
 	uint64_t order, first;
 	int64_t due_ms;
 	uint8_t state, tries;
-	bool closes; /* the broker did not answer but closed the connection */
+	bool closes; /* the broker closed the connection instead of answering */
 };
 
 struct lanes {
 	struct lane *slot;
-	size_t size, count, open, scan; /* size: a power of two; scan: where the search for due ones goes on */
-	int64_t scan_from_ms, woken_ms, tokens_ms;
-	unsigned tokens;
-	bool eager; /* one passed, and none was refused since: no limit to how many are tried a second */
+	size_t size, count, open; /* slots, a power of two; those in use; those that are LANE_OPEN */
+	size_t scan;              /* the slot where the search for lanes that are due goes on */
+	int64_t scan_from_ms;     /* not before */
+	int64_t woken_ms;         /* when all lanes were made due last; 0: never */
+	unsigned tokens;          /* tries that are left */
+	int64_t tokens_ms;        /* when `tokens` grew last */
+	bool eager;               /* the broker took one, and refused none since: tries are not limited */
 };
 
 void lanes_free(struct lanes *l);
-/* NULL: this order does not wait. Valid until the next call that adds or removes. */
+/* NULL: this order does not wait. Valid until the next call that adds or removes a lane. */
 struct lane *lanes_find(const struct lanes *l, uint64_t order);
-/* Message `number` of this order was refused. False: no memory. */
+/* The broker refused message `number` of this order: the order waits. False: no memory. */
 bool lanes_refused(struct lanes *l, uint64_t order, uint64_t number, bool closes, int64_t now_ms);
-/* A message of this order was taken or set aside. */
+/* The broker took message `number` of this order, or it was set aside: when the order waited for it, its lane is open. */
 void lanes_passed(struct lanes *l, uint64_t order, uint64_t number, int64_t now_ms);
-/* One that may be tried now; NULL: none, for now. It is LANE_TRIED from then on. */
-struct lane *lanes_due(struct lanes *l, int64_t now_ms);
-/* The next sweep begins: those that passed take part; the lowest number behind which it must begin. False: there are none. */
-bool lanes_sweep(struct lanes *l, uint64_t *from);
-/* The sweep is through: they are like all others again. */
-void lanes_swept(struct lanes *l);
-/* The connection broke: what was on its way is not; all is looked at from the oldest message again. */
+/* Takes a lane that is due, and makes it LANE_TRIED: its message `first` is to be sent now. NULL: none may be tried now. */
+struct lane *lanes_try(struct lanes *l, int64_t now_ms);
+/* Begins a sweep for all lanes that are open, behind number *from. False: none is open. */
+bool lanes_begin_sweep(struct lanes *l, uint64_t *from);
+/* The sweep is through: the lanes that took part are removed. */
+void lanes_end_sweep(struct lanes *l);
+/* The connection broke: nothing is on its way any more, and the backlog begins again with the oldest message. */
 void lanes_rewind(struct lanes *l, int64_t now_ms);
 
 #endif

@@ -1,8 +1,8 @@
 /* message: one outgoing MQTT publication, and its form as bytes, in memory and on disk.
  * May use: bytes. May not: know MQTT or units.
  *
- *   version 1, content 1, flags 1 (MESSAGE_RETAIN ...), 0, order 8, put_ms 8, memory_value 8, length of topic 2, of correlation 2, of the
- *   memory key 2, 0 2, then topic, correlation, memory key, payload; host byte order: an outbox stays on its machine */
+ * The form: struct message_head, then topic, correlation data, memory key and payload. Host byte order: an outbox stays on
+ * its machine. */
 #ifndef T2M_MESSAGE_H
 #define T2M_MESSAGE_H
 
@@ -11,16 +11,16 @@
 enum content { CONTENT_JSON = 0, CONTENT_MSGPACK };
 
 struct outbox_message {
-	uint64_t seqnum; /* given by the outbox */
+	uint64_t seqnum; /* its number; outbox_put gives it */
 	struct span topic, payload;
 	struct span correlation; /* MQTT 5 correlation data; mostly empty */
 	enum content content;
 	bool retain;
-	bool retain_if_newest; /* retained only while nothing newer than memory_value is remembered under memory_key */
-	uint64_t order;        /* messages with the same number stay in order; for example a unit's */
-	int64_t put_ms;        /* Unix time */
-	struct span memory_key; /* with it the outbox remembers memory_value and put_ms; empty: nothing */
-	int64_t memory_value;   /* MESSAGE_FORGET: the key is forgotten */
+	bool retain_if_newest; /* `retain` holds only while nothing newer than memory_value is remembered under memory_key */
+	uint64_t order;         /* messages with the same `order` stay in order: see outbox_order */
+	int64_t put_ms;         /* Unix time */
+	struct span memory_key; /* the outbox remembers memory_value and put_ms under it; empty: nothing */
+	int64_t memory_value;   /* MESSAGE_FORGET: the outbox forgets the key */
 };
 
 #define MESSAGE_FORM 1
@@ -29,8 +29,8 @@ struct outbox_message {
 enum { MESSAGE_RETAIN = 1, MESSAGE_RETAIN_IF_NEWEST = 2 };
 
 struct message_head {
-	uint8_t form, content, flags, zero;
-	uint16_t topic, correlation, memory_key, zeros;
+	uint8_t form, content, flags, zero;             /* form: MESSAGE_FORM; flags: MESSAGE_RETAIN ... */
+	uint16_t topic, correlation, memory_key, zeros; /* lengths */
 	uint64_t order;
 	int64_t put_ms, memory_value;
 };
@@ -41,7 +41,7 @@ static inline size_t message_packed_size(const struct outbox_message *m)
 	       m->payload.len;
 }
 
-/* Texts but for the payload are shorter than 65,536 bytes. */
+/* Writes message_packed_size bytes. The topic, the correlation data and the memory key are shorter than 65,536 bytes each. */
 static inline void message_pack(const struct outbox_message *m, uint8_t *out)
 {
 	struct message_head head = {
@@ -64,7 +64,7 @@ static inline void message_pack(const struct outbox_message *m, uint8_t *out)
 	writer_span_put(&w, m->payload);
 }
 
-/* False: these bytes are no message. Spans point into them. */
+/* False: these bytes are no message. The spans of *m point into them. */
 static inline bool message_unpack(struct span in, uint64_t seqnum, struct outbox_message *m)
 {
 	struct message_head head;
@@ -86,7 +86,7 @@ static inline bool message_unpack(struct span in, uint64_t seqnum, struct outbox
 	return !r.bad && head.form == MESSAGE_FORM && head.content <= CONTENT_MSGPACK;
 }
 
-/* The same for the first bytes of a message of `size` bytes; only what is no text is set. */
+/* The same for the first bytes of a message that has `size` bytes in all; only order, put_ms and memory_value are set. */
 static inline bool message_begins(struct span start, size_t size, struct outbox_message *m)
 {
 	struct message_head head;

@@ -1,5 +1,4 @@
-/* outbox: see outbox.h. The ring holds the messages of this turn until the store has them; without a store it holds
- * all of them. */
+/* outbox: see outbox.h. The ring holds the messages that are not stored yet; without a store it holds all of them. */
 #include "bridge/outbox/outbox.h"
 
 #include "bridge/base/clock.h"
@@ -10,8 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RESERVE_BYTES (256 * 1024) /* kept for what is not a record, and for the frame at hand */
-#define DONE_MAX 512               /* deletions that wait for a transaction of their own */
+#define RESERVE_BYTES (256 * 1024) /* room for what is not a record, and for the frame at hand */
+/* with so many deletions due, or after DONE_WAIT_MS, they get a transaction of their own */
+#define DONE_MAX 512
 #define DONE_WAIT_MS 500
 #define RETRY_MS 200
 #define WATCH_MS 1000
@@ -22,12 +22,14 @@ struct outbox {
 	struct outbox_ring *ring;
 	struct store *store; /* NULL: in memory only */
 	uint64_t seqnum, stored;
-	struct outbox_memory memory; /* of the messages in the ring up to `learnt`; without a store: all */
+	struct outbox_memory
+		memory; /* of the messages in the ring up to number `learnt`; without a store: all that is remembered */
 	uint64_t learnt;
 	int64_t done_since_ms, flushed_ms, retry_ms, watched_ms;
-	bool unflushed, full;
-	const char *write_trouble, *flush_trouble; /* what the disk said; NULL: nothing */
-	bool trouble;                              /* it was told */
+	bool unflushed; /* something was written since the last flush began */
+	bool full;      /* outbox_room said no: some of it must go before it says yes */
+	const char *write_trouble, *flush_trouble; /* what the disk said last; NULL: nothing is wrong */
+	bool trouble;                              /* something is wrong, and it was logged */
 	struct sending sending;
 	uint8_t order_key[HASH_KEY_BYTES];
 	int64_t aside_retry_ms;
@@ -46,8 +48,8 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	hash_new_key(o->order_key);
 	bool ok = o->ring != NULL;
 	if (ok && *options->path != '\0') {
-		const struct store_options store = {options->path, options->size, outbox_memory_most(o),
-			(enum store_sync)options->sync, (enum store_damaged)options->damaged};
+		const struct store_options store = {
+			options->path, options->size, outbox_memory_most(o), options->sync, options->damaged};
 		o->store = store_open(&store, why, why_size);
 		ok = o->store != NULL;
 		if (ok && !store_order_key(o->store, o->order_key))
@@ -62,7 +64,7 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	}
 	if (o->store != NULL) {
 		o->seqnum = o->stored = store_last_seqnum(o->store);
-		o->flushed_ms = clock_steady_ms(); /* what is there is safe */
+		o->flushed_ms = clock_steady_ms(); /* opening has made safe what is there */
 		if (store_count(o->store) > 0)
 			log_notice(
 				"outbox: %zu messages from before are published first", store_count(o->store));
@@ -73,7 +75,7 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 void outbox_close(struct outbox *o)
 {
 	if (o->store != NULL) {
-		o->done_since_ms = o->retry_ms = o->aside_retry_ms = 0; /* the last try */
+		o->done_since_ms = o->retry_ms = o->aside_retry_ms = 0; /* the last try is made now */
 		outbox_settle(o);
 		outbox_sync(o);
 		store_close(o->store);
@@ -106,7 +108,7 @@ size_t outbox_bytes(const struct outbox *o)
 
 bool outbox_room(const struct outbox *o)
 {
-	/* once full, some of it must go before reading goes on, so that it does not flutter */
+	/* once the outbox is full, a tenth must be free before reading goes on: no flutter */
 	size_t limit = o->full ? o->options.size / 10 * 9 : o->options.size;
 	return !o->trouble && outbox_bytes(o) + RESERVE_BYTES <= limit &&
 	       (o->store == NULL || store_room(o->store, ring_bytes(o->ring) + RESERVE_BYTES));
@@ -130,18 +132,18 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 	o->seqnum++;
 	if (o->store == NULL && m.memory_key.len > 0)
 		outbox_memory_put(&o->memory, &m, outbox_memory_most(o));
-	sending_put(&o->sending, m.seqnum, m.order, outbox_count(o));
+	send_order_put(&o->sending.order, (struct send_message){m.seqnum, m.order}, outbox_count(o));
 	o->full = !outbox_room(o);
 	return m.seqnum;
 }
 
 /* --- stored --- */
 
-static void complain(struct outbox *o)
+static void tell_of_trouble(struct outbox *o)
 {
 	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
-	if (trouble == NULL)
-		trouble = store_tight(o->store); /* before that, so that what was read can still be stored */
+	if (trouble == NULL) /* before a write fails, so that what was read can still be stored */
+		trouble = store_tight(o->store);
 	if (trouble != NULL && !o->trouble)
 		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
 			trouble);
@@ -150,12 +152,12 @@ static void complain(struct outbox *o)
 	o->trouble = trouble != NULL;
 }
 
-/* What became of the flush, if one has ended. */
+/* Notes what became of the flush, if one has ended. */
 static void take_flushed(struct outbox *o)
 {
-	if (!store_flushed(o->store, &o->flush_trouble))
+	if (!store_collect_flush(o->store, &o->flush_trouble))
 		return;
-	o->unflushed |= o->flush_trouble != NULL; /* again */
+	o->unflushed |= o->flush_trouble != NULL; /* the next flush tries again */
 }
 
 static void flush_in_time(struct outbox *o, int64_t now)
@@ -168,7 +170,7 @@ static void flush_in_time(struct outbox *o, int64_t now)
 	o->unflushed = false;
 }
 
-/* All that waits in the ring, and what is done, in one go; or as much of it as the disk takes. */
+/* Stores all that is in the ring and deletes all that is done, or as much of it as the disk takes. */
 static void write_turn(struct outbox *o, int64_t now)
 {
 	struct outbox_message m;
@@ -200,7 +202,7 @@ bool outbox_sync(struct outbox *o)
 	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
 		write_turn(o, now);
 	flush_in_time(o, now);
-	complain(o);
+	tell_of_trouble(o);
 	o->full = !outbox_room(o);
 	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
 }
@@ -210,16 +212,18 @@ int64_t outbox_flush_in_ms(const struct outbox *o)
 	if (o->store == NULL || o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed)
 		return -1;
 	int64_t due = o->flushed_ms + o->options.sync_interval_ms - clock_steady_ms();
-	return due > 0 ? due : 20; /* the one before still runs */
+	return due > 0 ? due : 20; /* the flush before still runs */
 }
 
 /* --- out --- */
 
-/* An older value never goes out retained when a newer one is known. The last message of its order is the newest. */
+/* An older value is never published as retained once a newer one is known. The last message of an order is the newest, so it
+ * needs no look-up. */
 static void settle_retain(struct outbox *o, struct outbox_message *m)
 {
 	int64_t newest;
-	if (!m->retain || !m->retain_if_newest || sending_is_last(&o->sending, m->seqnum, m->order))
+	const struct send_message sent = {m->seqnum, m->order};
+	if (!m->retain || !m->retain_if_newest || send_order_is_last(&o->sending.order, sent))
 		return;
 	if (outbox_recall(o, m->memory_key, &newest) && newest > m->memory_value)
 		m->retain = false;
@@ -238,7 +242,7 @@ bool outbox_next(struct outbox *o, struct outbox_message *out)
 
 bool outbox_more(const struct outbox *o)
 {
-	return o->sending.more;
+	return o->sending.order.more;
 }
 
 void outbox_postpone(struct outbox *o, int64_t ms)
@@ -264,8 +268,7 @@ void outbox_refused(struct outbox *o, uint64_t seqnum, uint64_t order, bool clos
 
 size_t outbox_held(const struct outbox *o)
 {
-	const struct sending *s = &o->sending;
-	return s->held > s->lanes.count ? s->held : s->lanes.count;
+	return send_order_held(&o->sending.order);
 }
 
 bool outbox_topic(struct outbox *o, uint64_t seqnum, char *out, size_t size)
@@ -288,7 +291,7 @@ void outbox_set_aside(struct outbox *o, uint64_t seqnum, uint64_t order, int rea
 	}
 	if (s->aside_count == SENDING_ASIDE_MOST)
 		outbox_settle(o);
-	if (s->aside_count == SENDING_ASIDE_MOST) { /* the disk refuses: later */
+	if (s->aside_count == SENDING_ASIDE_MOST) { /* the disk refuses: the message is tried again later */
 		sending_refused(s, seqnum, order, false);
 		return;
 	}
@@ -304,7 +307,7 @@ void outbox_settle(struct outbox *o)
 		return;
 	o->aside_retry_ms = now + RETRY_MS;
 	if (store_set_aside(o->store, s->aside, s->aside_count) != NULL)
-		return; /* they are not given out meanwhile */
+		return; /* outbox_next does not give them meanwhile */
 	s->aside_count = 0;
 	o->aside_retry_ms = 0;
 	o->unflushed = true;
@@ -333,8 +336,8 @@ size_t outbox_memory_most(const struct outbox *o)
 	return o->options.size / 8 / OUTBOX_MEMORY_BYTES;
 }
 
-/* What the store does not know yet. */
-static void learn(struct outbox *o)
+/* Notes the keys of the messages in the ring: the store does not have them yet. */
+static void learn_memory(struct outbox *o)
 {
 	struct outbox_message m;
 	for (; ring_next(o->ring, o->learnt, &m); o->learnt = m.seqnum)
@@ -346,7 +349,7 @@ bool outbox_recall(struct outbox *o, struct span key, int64_t *value)
 {
 	int64_t put_ms;
 	if (o->store != NULL && ring_count(o->ring) > 0)
-		learn(o);
+		learn_memory(o);
 	if (outbox_memory_get(&o->memory, key, value))
 		return *value != MESSAGE_FORGET;
 	return o->store != NULL && store_recall(o->store, key, value, &put_ms);

@@ -1,92 +1,90 @@
 /* outbox: the queue of messages between what units said and what the broker has acknowledged.
  * May use: ring, store. May not: know MQTT, units or formats.
  *
- * put: taken, in memory. sync: all that was put is stored; only then may a unit be told so. next: what is to be
- * sent. done: the broker has it; forgotten. Numbers rise by one per message and never go back.
+ * outbox_put keeps a message in memory. outbox_sync stores all that was put; only then may a unit be acknowledged. outbox_next
+ * gives the message that is to be published next. outbox_done forgets a message that the broker has acknowledged. Each message
+ * gets a number; numbers rise by one and never go back.
  *
- * Order: messages of the same `order` (a unit's) leave in the order in which they were put. When many wait (after an
- * outage), those of units that have nothing older waiting go beside them, every second one, so that live units are not
- * starved; they do not overtake their own. */
+ * Order: messages with the same `order` (those about one unit) are published in the order in which they were put. After an outage
+ * many messages wait. Units that have none of them need not wait for them: every second message is one of theirs (send_order.h).
+ *
+ * Threads: all calls come from one thread. */
 #ifndef T2M_OUTBOX_H
 #define T2M_OUTBOX_H
 
 #include "bridge/outbox/message.h"
+#include "bridge/outbox/outbox_options.h"
 
 struct outbox;
 
-enum outbox_sync { OUTBOX_SYNC_ALWAYS = 0, OUTBOX_SYNC_INTERVAL, OUTBOX_SYNC_NEVER };
-/* What becomes of a damaged outbox: moved aside, so that the bridge stands again, or the start is refused. */
-enum outbox_damaged { OUTBOX_DAMAGED_ASIDE = 0, OUTBOX_DAMAGED_REFUSE };
-
-struct outbox_options {
-	const char *path; /* a directory; "": in memory only */
-	size_t size;      /* at most so many bytes wait */
-	enum outbox_sync sync;
-	int64_t sync_interval_ms;
-	enum outbox_damaged damaged;
-};
-
-/* NULL: `why` says what is wrong and what to do. */
+/* `options` is copied, but for the text of `path`. NULL: `why` says what is wrong and what to do. */
 struct outbox *outbox_open(const struct outbox_options *options, char *why, size_t why_size);
-/* Stores what it can; what is not stored or done is lost when the outbox is in memory only. */
+/* Stores what the disk takes. An outbox in memory only loses what waits. */
 void outbox_close(struct outbox *outbox);
 
 /* The number that the next message will get. */
 uint64_t outbox_next_seqnum(const struct outbox *outbox);
 
-/* Is there room for what one frame of a unit may give, and does the disk take it? When not, stop reading. */
+/* Is there room for the messages that one frame of a unit may give, and does the disk take them? When not, stop reading from
+ * units. */
 bool outbox_room(const struct outbox *outbox);
-/* Would messages of so many bytes together (as packed, see message_packed_size) be taken now? For what is stored whole or not
- * at all: ask before the first of them is put. */
+/* Would outbox_put take messages of so many bytes in all (see message_packed_size) now? For messages that are stored all or none:
+ * ask before the first of them is put. */
 bool outbox_fits(const struct outbox *outbox, size_t bytes);
 
-/* Copies the message and numbers it; 0 when it is full. Some room behind outbox_room is kept for what is not a record
- * (status, replies), so these still fit while reading from units pauses. */
+/* Copies the message and numbers it: the number, or 0 when the outbox is full. When outbox_room says no, there is still some
+ * room: for what is not a record (status, replies). */
 uint64_t outbox_put(struct outbox *outbox, const struct outbox_message *message);
 
-/* True: everything put so far is stored. False: it is not, and nothing may be acknowledged; try again later. */
+/* Stores what was put, and deletes what is done. True: everything put so far is stored. False: it is not, so no unit may be
+ * acknowledged; try again later. */
 bool outbox_sync(struct outbox *outbox);
 
-/* When outbox_sync should be called again, so that sync = interval keeps its word though nothing happens; -1: no need. */
+/* With sync = interval: in how many milliseconds outbox_sync must be called, though nothing was put meanwhile; -1: no need. */
 int64_t outbox_flush_in_ms(const struct outbox *outbox);
 
-/* The order number of what is said about this unit: a keyed hash, the same over restarts when there is a store. */
+/* The `order` of messages about this unit: a keyed hash. With a store it stays the same over restarts. */
 uint64_t outbox_order(const struct outbox *outbox, struct span ident);
 
-/* The next message to send. Its spans are valid until the next call. `retain` is what holds at this moment. */
+/* The next message to publish; false: there is none for now. Its spans are valid until the next call. `retain` is false
+ * where a newer value is known by now (see retain_if_newest). */
 bool outbox_next(struct outbox *outbox, struct outbox_message *out);
-/* Did outbox_next end before it had looked at all? Then call it again soon. */
+/* Did outbox_next give up before it had looked at all messages? Then call it again soon. */
 bool outbox_more(const struct outbox *outbox);
-/* What outbox_next gave last comes later, and what is behind it in its order, too; others go on. 0: it is the next one. */
+/* The message that outbox_next gave last waits for so long, and its order behind it; other orders go on. 0: outbox_next
+ * gives it again at once. */
 void outbox_postpone(struct outbox *outbox, int64_t ms);
-/* The connection broke: what is not done comes again, from the oldest. */
+/* The connection to the broker broke: what is not done is published again, from the oldest. */
 void outbox_rewind(struct outbox *outbox);
-/* Forgotten: it never comes again, also when the disk cannot delete it yet. */
+/* The message is forgotten: it is never given again, also while the disk cannot delete it yet. */
 void outbox_done(struct outbox *outbox, uint64_t seqnum);
-/* The broker has it: done, and when its order waited, it goes on. */
+/* The broker acknowledged the message: it is done. When its order waited for it, the order goes on. */
 void outbox_taken(struct outbox *outbox, uint64_t seqnum, uint64_t order);
-/* The broker does not take it for now: it is kept, and its order waits; it is tried again after a growing pause. `closes`:
- * it closes the connection instead of answering. */
+/* The broker refused the message for now: the message is kept, and its order waits. It is given again after a pause, which
+ * grows each time. `closes`: the broker closed the connection instead of answering. */
 void outbox_refused(struct outbox *outbox, uint64_t seqnum, uint64_t order, bool closes);
-/* The broker can never take it: it goes to what --outbox-status shows, with a code of reason.h. Without a store it is gone. */
+/* The broker can never take the message: it is set aside, where --outbox-status shows it with `reason`, a code of reason.h.
+ * Without a store the message is dropped. `now_ms`: Unix time. */
 void outbox_set_aside(struct outbox *outbox, uint64_t seqnum, uint64_t order, int reason, int64_t now_ms);
-/* The topic of a message that is in the outbox, as text; false: it is not there, or too long. */
+/* The topic of a stored message, as text; false: the message is not there, or its topic has `size` bytes or more. */
 bool outbox_topic(struct outbox *outbox, uint64_t seqnum, char *out, size_t size);
-/* Writes what was set aside. Once per turn of the loop. */
+/* Writes to disk what outbox_set_aside noted. Once per turn of the loop. */
 void outbox_settle(struct outbox *outbox);
-/* How many messages wait because of outbox_refused, those behind included; 0: none. */
+/* How many messages wait because of outbox_refused or outbox_postpone, those behind them included; about. */
 size_t outbox_held(const struct outbox *outbox);
 
-/* The memory_value put last with this key, also in an earlier run; false: none. */
+/* The memory_value that was put last with this key, also by an earlier run; false: none is remembered. */
 bool outbox_recall(struct outbox *outbox, struct span key, int64_t *value);
-/* All that is remembered, in no order; `put_ms` is 0 where an earlier version stored it. `each` may not use the outbox. */
+/* Calls `each` for every key that is remembered, in no order. `put_ms` (Unix time) is 0 where an earlier version of the program
+ * stored the key. `each` may not use the outbox; `key` is valid during the call. */
 void outbox_remembered(struct outbox *outbox,
 	void (*each)(void *ctx, struct span key, int64_t value, int64_t put_ms), void *ctx);
-/* So many keys may be remembered; beyond, new ones are not: an eighth of the size, at OUTBOX_MEMORY_BYTES each. */
-#define OUTBOX_MEMORY_BYTES 64
+#define OUTBOX_MEMORY_BYTES 64 /* what one remembered key counts */
+/* How many keys may be remembered: an eighth of the size. With a store, further new keys are not remembered; without one,
+ * the key that was put longest ago is forgotten. */
 size_t outbox_memory_most(const struct outbox *outbox);
 
-/* Of what waits; bytes with what is remembered. */
+/* How many messages are not done; how many bytes they take, with what is remembered. */
 size_t outbox_count(const struct outbox *outbox);
 size_t outbox_bytes(const struct outbox *outbox);
 

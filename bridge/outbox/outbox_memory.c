@@ -12,7 +12,7 @@ struct remembered {
 	uint8_t key[];
 };
 
-static void forget(struct outbox_memory *o, struct remembered *r)
+static void forget_key(struct outbox_memory *o, struct remembered *r)
 {
 	HASH_DEL(o->by_key, r);
 	free(r);
@@ -25,7 +25,7 @@ void outbox_memory_put(struct outbox_memory *o, const struct outbox_message *m, 
 	struct span key = m->memory_key;
 	HASH_FIND(hh, o->by_key, key.ptr, key.len, r);
 	if (r != NULL)
-		forget(o, r);
+		forget_key(o, r);
 	if (m->memory_value == MESSAGE_FORGET && most != OUTBOX_MEMORY_ALL)
 		return;
 	r = malloc(sizeof(*r) + key.len);
@@ -39,7 +39,7 @@ void outbox_memory_put(struct outbox_memory *o, const struct outbox_message *m, 
 	HASH_ADD(hh, o->by_key, key, r->length, r);
 	o->count++;
 	if (o->count > most)
-		forget(o, o->by_key); /* uthash keeps them in order of their coming */
+		forget_key(o, o->by_key); /* uthash keeps the order in which they were added */
 }
 
 bool outbox_memory_get(const struct outbox_memory *o, struct span key, int64_t *value)
@@ -63,5 +63,5 @@ void outbox_memory_clear(struct outbox_memory *o)
 {
 	struct remembered *r, *next;
 	HASH_ITER(hh, o->by_key, r, next)
-		forget(o, r);
+		forget_key(o, r);
 }

@@ -1,57 +1,33 @@
-/* outbox_send: which message of the outbox goes out next. A part of the outbox: only outbox.c includes this.
- * May use: ring, store, lanes. May not: know MQTT. */
+/* outbox_send: gives the messages of the ring or the store in the order of send_order.
+ * May use: ring, store, send_order, the clock. May not: decide who goes next; know MQTT.
+ *
+ * It knows the time, and leaves out the messages that are to be set aside. Only outbox.c includes this. */
 #ifndef T2M_OUTBOX_SEND_H
 #define T2M_OUTBOX_SEND_H
 
-#include "bridge/outbox/lanes.h"
-#include "bridge/outbox/outbox.h"
 #include "bridge/outbox/ring.h"
+#include "bridge/outbox/send_order.h"
 #include "bridge/outbox/store.h"
 
 #define SENDING_ASIDE_MOST 64
 
-struct numbers { /* a queue */
-	uint64_t *item;
-	size_t head, count;
-};
-
-struct bucket {
-	uint64_t last; /* number of the last message of this order */
-	bool live;     /* it went into the live lane */
-};
-
 struct sending {
 	struct outbox_ring *ring; /* the outbox's; the store may be NULL */
 	struct store *store;
-	uint64_t cursor; /* the backlog up to here has been given out, or is held */
-	struct numbers live,
-		skip; /* of the live lane: to be given out; given out before the cursor came there */
-	unsigned turn;
-	struct bucket *buckets;
-	struct lanes lanes;
-	uint64_t sweep; /* it is through up to here; 0: there is none */
-	size_t swept;   /* messages that it looked at */
-	int64_t sweep_from_ms;
-	size_t held; /* messages up to the cursor that wait because the broker refused them, or one before them */
-	bool more, urgent; /* urgent: one that waits goes next */
-	struct {
-		uint64_t number, order;
-	} last; /* given out last */
-	struct store_refusal aside[SENDING_ASIDE_MOST];
+	struct send_order order;
+	struct outbox_message found;                    /* the message that was read last */
+	struct store_refusal aside[SENDING_ASIDE_MOST]; /* to be set aside; they are not sent meanwhile */
 	size_t aside_count;
 };
 
+/* Learns what waits from an earlier run. False: no memory. `s` does not move before sending_close. */
 bool sending_open(struct sending *s, struct outbox_ring *ring, struct store *store);
 void sending_close(struct sending *s);
-/* A message was put; `waiting` others are in the outbox. */
-void sending_put(struct sending *s, uint64_t number, uint64_t order, size_t waiting);
-/* Is nothing behind it in its order? False when it is not sure. */
-bool sending_is_last(const struct sending *s, uint64_t number, uint64_t order);
-/* The next one of those up to `stored`. */
+/* The next message of those up to number `stored`. */
 bool sending_next(struct sending *s, uint64_t stored, struct outbox_message *out);
-/* Exactly this one; false: it is not there. */
+/* The message with exactly this number, one that is to be set aside as well; false: it is not there. */
 bool sending_get(struct sending *s, uint64_t number, struct outbox_message *out);
-/* What was given last waits for so long; 0: it is the next one that is given. */
+/* These are send_order's, with the time. */
 void sending_postpone(struct sending *s, int64_t ms);
 void sending_rewind(struct sending *s);
 void sending_passed(struct sending *s, uint64_t number, uint64_t order);

@@ -25,7 +25,7 @@ struct cursor {
 
 struct outbox_ring {
 	struct chunk *head, *tail, *spare;
-	struct cursor next, done; /* where the last call ended: hints */
+	struct cursor next, done; /* where the last search ended, and the next one begins */
 	size_t bytes, count;
 };
 
@@ -50,7 +50,7 @@ void ring_clear(struct outbox_ring *o)
 	while (o->head != NULL) {
 		struct chunk *next = o->head->next;
 		if (spare == NULL && o->head->size == CHUNK_BYTES)
-			spare = o->head; /* the next turn needs one */
+			spare = o->head; /* the next turn of the loop needs a chunk */
 		else
 			free(o->head);
 		o->head = next;
@@ -102,8 +102,9 @@ bool ring_put(struct outbox_ring *o, const struct outbox_message *m)
 	return true;
 }
 
-/* Moves to the first entry with this number or a later one, from the hint when it is not behind. */
-static bool seek(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
+/* Moves the cursor to the first entry with this number or a higher one. The search begins at the cursor, or at the first
+ * entry when the cursor is behind that number. False: there is none. */
+static bool seek_entry(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
 {
 	bool usable = c->chunk != NULL && c->offset < c->chunk->used && entry_at(c)->seqnum <= seqnum;
 	if (!usable)
@@ -125,7 +126,7 @@ static bool seek(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
 
 bool ring_next(struct outbox_ring *o, uint64_t after, struct outbox_message *out)
 {
-	for (uint64_t from = after + 1; seek(o, &o->next, from); from++) {
+	for (uint64_t from = after + 1; seek_entry(o, &o->next, from); from++) {
 		struct entry *e = entry_at(&o->next);
 		from = e->seqnum;
 		if (e->done)
@@ -156,7 +157,7 @@ static void drop_empty_chunks(struct outbox_ring *o)
 
 void ring_done(struct outbox_ring *o, uint64_t seqnum)
 {
-	if (!seek(o, &o->done, seqnum))
+	if (!seek_entry(o, &o->done, seqnum))
 		return;
 	struct entry *e = entry_at(&o->done);
 	if (e->seqnum != seqnum || e->done)

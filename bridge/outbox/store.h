@@ -1,98 +1,101 @@
-/* store: messages on disk, in LMDB: one transaction for a turn of the loop.
+/* store: messages on disk, in LMDB: one transaction for each turn of the loop.
  * May use: LMDB (store*.c only), message, log. May not: know MQTT, units or the order of sending.
  *
- * The directory holds data.mdb, the lock file of the one process that writes, and (sync = interval) the mark of the last
- * flush. What LMDB opens has been examined before; when its file is taken away or cut while it runs, that is noticed,
- * and no reading of it ends the process.
+ * The directory holds data.mdb, the lock file of the one process that writes, and (sync = interval) the mark of the last flush.
+ * A file is examined before LMDB opens it. When the file is taken away or cut while the bridge runs, that is noticed, and no
+ * reading of it ends the process. All calls come from one thread.
  *
- * Files: store.c opens and reads, store_write.c writes, store_open.c decides what is opened and moves aside what is damaged,
- * store_sync.c makes safe, store_aside.c keeps what the broker can never take, store_tools.c is for people. */
+ * Files, from the bottom up (see store_private.h): store_guard.c works on what LMDB has mapped, store_room.c makes room,
+ * store_read.c reads, store_memory.c remembers values under keys, store_sync.c makes safe, store_env.c opens LMDB, store_write.c
+ * writes, store_open.c decides what is opened and moves aside what is damaged, store.c opens, closes and does a turn. Beside them
+ * store_aside.c keeps what the broker can never take, and store_tools.c is for people. */
 #ifndef T2M_STORE_H
 #define T2M_STORE_H
 
 #include "bridge/base/hash.h"
+#include "bridge/outbox/outbox_options.h"
 #include "bridge/outbox/ring.h"
 
-enum store_sync { STORE_SYNC_ALWAYS = 0, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
-enum store_damaged { STORE_DAMAGED_ASIDE = 0, STORE_DAMAGED_REFUSE };
-
 struct store_options {
-	const char *path;
-	size_t size, memory_most; /* bytes of messages; keys that are remembered */
-	enum store_sync sync;
-	enum store_damaged damaged;
+	const char *path;   /* copied */
+	size_t size;        /* most bytes of messages */
+	size_t memory_most; /* most keys that are remembered */
+	enum outbox_sync sync;
+	enum outbox_damaged damaged;
 };
 
 struct store;
 
-/* A message that the broker can never take: a code of reason.h, and Unix time. */
+/* A message that the broker can never take. */
 struct store_refusal {
 	uint64_t number;
-	int reason;
-	int64_t when_ms;
+	int reason;      /* a code of reason.h */
+	int64_t when_ms; /* Unix time */
 };
 
-/* Is there address space for so many bytes of messages? 32-bit machines and limits of the process know less than 1024G. */
+/* Is there address space for so many bytes of messages? A 32-bit machine, or a limit of the process, may have less than 1024G. */
 bool store_fits(uint64_t size);
 
-/* Creates what is missing. NULL: `why` says what is wrong and what to do. */
+/* Creates what is missing. `options` is copied. NULL: `why` says what is wrong and what to do. */
 struct store *store_open(const struct store_options *options, char *why, size_t why_size);
 void store_close(struct store *store);
 
-/* Stores the ring's messages, and deletes what is done; in several transactions when one is too large for the disk. What is
- * stored leaves the ring. NULL: all is stored, safe as `sync` says. Else what the disk said, valid until the next
- * call; what is left in the ring is to be tried again later. */
+/* Stores the ring's messages, and deletes what is done; in several transactions when one is too large for the disk. A
+ * message that is stored leaves the ring. NULL: all messages are stored, as safe as `sync` says. Else what the disk said,
+ * valid until the next call: the messages that are still in the ring are to be tried again later. */
 const char *store_write(struct store *store, struct outbox_ring *in);
-/* The broker has it: it is not read again, and deleted when the disk takes that. */
+/* The broker has this message: it is not read again, and it is deleted by a later store_write. */
 void store_done(struct store *store, uint64_t seqnum);
-size_t store_done_count(const struct store *store); /* of those that are still to be deleted */
+size_t store_done_count(const struct store *store); /* how many are done and still to be deleted */
 
-/* Moves messages to where --outbox-status shows them, in one transaction; when that is full, the oldest there go, and are counted.
- * NULL, or what the disk said: then nothing has changed. */
+/* Moves messages to where --outbox-status shows them, in one transaction. When there is no more room for them, the oldest
+ * there are deleted and counted. NULL, or what the disk said, valid until the next call: then nothing has changed. */
 const char *store_set_aside(struct store *store, const struct store_refusal *list, size_t count);
 
-/* Did somebody take the files away, or cut them? The next store_write deals with it. False: they are to be written. */
+/* Looks whether somebody took the files away, or cut them. False: so it is, and store_write opens them again. */
 bool store_watch(struct store *store);
 
 /* Is there room on the disk, and in the file, for so many bytes of messages? */
 bool store_room(const struct store *store, size_t bytes);
 
-/* NULL, or what the disk said when it had no more room; it is asked again by store_watch. */
+/* NULL, or what the disk said when it had no more room, valid until the next call. store_watch asks the disk again. */
 const char *store_tight(struct store *store);
 
-/* For STORE_SYNC_INTERVAL: begins to make safe all that was written, beside the loop. False: not now, try again. */
+/* For OUTBOX_SYNC_INTERVAL: begins a flush, beside the loop, of all that was written. False: not now, try again later. */
 bool store_flush(struct store *store);
-/* So much was written since the last flush that it should not wait. */
+/* Was so much written since the last flush that the next one should not wait? */
 bool store_flush_due(const struct store *store);
-/* True, once, when it has ended: *why is NULL, or what the disk said. */
-bool store_flushed(struct store *store, const char **why);
+/* True, once for each flush, when it has ended: *why is NULL, or what the disk said (a text that stays). */
+bool store_collect_flush(struct store *store, const char **why);
 
-/* The first message behind `after` that is not done, or exactly number `seqnum`. Spans are valid until the next call. */
+/* The first message behind number `after` that is not done; the message with exactly number `seqnum`. False: there is none,
+ * or it cannot be read (see store_try_reading). Its spans are valid until the next call. */
 bool store_next(struct store *store, uint64_t after, struct outbox_message *out);
 bool store_get(struct store *store, uint64_t seqnum, struct outbox_message *out);
-/* False: the disk does not let it be read now; that nothing is found says nothing then. */
-bool store_readable(struct store *store);
-/* No more reading for now. */
+/* Begins to read, if no reading is under way. False: the files cannot be read now, so that nothing was found says nothing. */
+bool store_try_reading(struct store *store);
+/* Ends reading for now, so that LMDB can use the pages again that the reading holds. */
 void store_rest(struct store *store);
 
-/* What was remembered under this key; false: nothing. */
+/* The value that is remembered under this key, and when it was put (Unix time; 0: not known). False: none. */
 bool store_recall(struct store *store, struct span key, int64_t *value, int64_t *put_ms);
 typedef void store_each(void *ctx, struct span key, int64_t value, int64_t put_ms);
-/* All that is remembered. */
+/* Calls `each` for every key that is remembered; `key` is valid during the call, which may not use the store. */
 void store_remembered(struct store *store, store_each *each, void *ctx);
 size_t store_remembered_count(const struct store *store);
 
-/* The key for orders, the same over restarts; made when there is none. False: the disk refuses. */
+/* The key of the hash that gives orders: the same over restarts, made when there is none. False: the disk refuses; `out` may
+ * hold a key that is valid for this run only. */
 bool store_order_key(struct store *store, uint8_t out[HASH_KEY_BYTES]);
 
 uint64_t store_last_seqnum(const struct store *store); /* never goes back, also over restarts */
-/* Of what is not done; bytes as packed. */
+/* How many messages are not done, and their bytes (message_packed_size). */
 size_t store_count(const struct store *store);
 size_t store_bytes(const struct store *store);
 
-/* For people, also while a bridge runs, which does not notice: 0, or 1 with a message on stderr. */
+/* Prints what waits, for people; also while a bridge uses the outbox, which does not notice. 0, or 1 with a message on stderr. */
 int store_print_status(const char *path);
-/* Moves an outbox aside: 0, or 1 with a message on stderr. */
+/* Moves an outbox that no bridge uses aside. 0, or 1 with a message on stderr. */
 int store_move_aside(const char *path);
 
 #endif

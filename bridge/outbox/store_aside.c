@@ -1,35 +1,23 @@
-/* store_aside: messages that the broker can never take, kept with the reason and the time; and the key of orders.
+/* store_aside: messages that the broker can never take are kept with the reason and the time, for people.
  * May use: LMDB, message. May not: know MQTT: reasons are numbers here.
  *
- * Database "refused": a running number -> time 8, reason 8, number of the message 8, the message in message.h's form. Under the number 0:
- * how many were deleted for want of room 8, bytes of all 8. Host byte order. */
+ * Database "refused": a running number -> the form of refused.h; under the number 0 the sum. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define MOVE_PAGES 48 /* for one of the largest messages, with the pages on the way to it */
-#define SHARE 16      /* of the size of the outbox may be set aside */
-
-struct aside_head {
-	int64_t when_ms, reason;
-	uint64_t number;
-};
-
-struct aside_sum {
-	uint64_t dropped, bytes;
-};
-
-static const char ORDER_KEY[] = "#order";
+#define MOVE_PAGES 48 /* for one of the largest messages, with the branches of the tree that lead to it */
+#define SHARE 16      /* messages that were set aside may take a sixteenth of the size of the outbox */
 
 static MDB_val number_val(uint64_t *n)
 {
 	return (MDB_val){sizeof(*n), n};
 }
 
-static struct aside_sum read_sum(struct store *s, MDB_txn *txn)
+static struct refused_sum read_sum(struct store *s, MDB_txn *txn)
 {
-	struct aside_sum sum = {0};
+	struct refused_sum sum = {0};
 	uint64_t zero = 0;
 	MDB_val key = number_val(&zero), value;
 	if (mdb_get(txn, s->refused, &key, &value) == 0 && value.mv_size == sizeof(sum))
@@ -37,8 +25,8 @@ static struct aside_sum read_sum(struct store *s, MDB_txn *txn)
 	return sum;
 }
 
-/* The oldest ones go when there is no room. */
-static int make_room(struct store *s, MDB_txn *txn, struct aside_sum *sum)
+/* Deletes the oldest ones while all together take more than their share. */
+static int make_room(struct store *s, MDB_txn *txn, struct refused_sum *sum)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
@@ -72,7 +60,7 @@ static uint64_t last_number(struct store *s, MDB_txn *txn)
 	return last;
 }
 
-/* One message from the one database to the other. */
+/* Moves one message to the other database, under the key `under`. *bytes: its size. */
 static int move(struct store *s, MDB_txn *txn, const struct store_refusal *r, uint64_t under, size_t *bytes)
 {
 	uint64_t number = r->number;
@@ -80,7 +68,7 @@ static int move(struct store *s, MDB_txn *txn, const struct store_refusal *r, ui
 	int rc = mdb_get(txn, s->messages, &key, &message);
 	if (rc != 0)
 		return rc;
-	const struct aside_head head = {r->when_ms, r->reason, r->number};
+	const struct refused_head head = {r->when_ms, r->reason, r->number};
 	uint8_t *copy = malloc(sizeof(head) + message.mv_size);
 	if (copy == NULL)
 		return ENOMEM;
@@ -98,21 +86,23 @@ struct job {
 	size_t count, gone, bytes;
 };
 
-static int move_all(struct store *s, MDB_txn *txn, struct job *job)
+static int move_all(struct store *s, void *arg)
 {
-	struct aside_sum sum = read_sum(s, txn);
+	struct job *job = arg;
+	MDB_txn *txn = s->writing;
+	struct refused_sum sum = read_sum(s, txn);
 	uint64_t under = last_number(s, txn);
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < job->count; i++) {
 		size_t size = 0;
 		rc = move(s, txn, &job->list[i], ++under, &size);
-		if (rc == MDB_NOTFOUND) { /* it is gone already */
+		if (rc == MDB_NOTFOUND) { /* it is deleted already */
 			rc = 0;
 			continue;
 		}
 		job->gone++;
 		job->bytes += size;
-		sum.bytes += sizeof(struct aside_head) + size;
+		sum.bytes += sizeof(struct refused_head) + size;
 	}
 	if (rc == 0)
 		rc = make_room(s, txn, &sum);
@@ -120,22 +110,10 @@ static int move_all(struct store *s, MDB_txn *txn, struct job *job)
 	MDB_val key = number_val(&zero), value = {sizeof(sum), &sum};
 	if (rc == 0)
 		rc = mdb_put(txn, s->refused, &key, &value, 0);
-	return rc != 0 ? rc : store_note_last(s, txn, s->last, s->bytes - job->bytes);
-}
-
-static int transact(struct store *s, void *arg)
-{
-	int rc = mdb_txn_begin(s->env, NULL, 0, &s->writing);
-	if (rc == 0) {
-		rc = move_all(s, s->writing, arg);
-		if (rc == 0) {
-			store_note_usage(s, s->writing);
-			rc = mdb_txn_commit(s->writing);
-		} else {
-			mdb_txn_abort(s->writing);
-		}
-	}
-	s->writing = NULL;
+	if (rc == 0)
+		rc = store_note_last(s, txn, s->last, s->bytes - job->bytes);
+	if (rc == 0)
+		store_note_usage(s, txn);
 	return rc;
 }
 
@@ -146,12 +124,9 @@ const char *store_set_aside(struct store *s, const struct store_refusal *list, s
 	int rc = s->env == NULL || s->lost ? MDB_PANIC : 0;
 	if (rc == 0 && !store_make_room(s, count * MOVE_PAGES))
 		rc = ENOSPC;
-	size_t used = s->used_pages, remembered = s->remembered;
 	if (rc == 0)
-		rc = store_guarded(s, transact, &job);
+		rc = store_transact(s, move_all, &job);
 	if (rc != 0) {
-		s->used_pages = used;
-		s->remembered = remembered;
 		if (s->env != NULL && (rc == MDB_PANIC || s->lost))
 			store_close_env(s);
 		return store_say(s, rc);
@@ -159,40 +134,4 @@ const char *store_set_aside(struct store *s, const struct store_refusal *list, s
 	s->count -= job.gone;
 	s->bytes -= job.bytes;
 	return NULL;
-}
-
-/* --- the key of orders --- */
-
-static int order_key(struct store *s, void *arg)
-{
-	uint8_t *out = arg;
-	MDB_val key = {strlen(ORDER_KEY), (void *)(uintptr_t)ORDER_KEY}, value;
-	int rc = mdb_txn_begin(s->env, NULL, 0, &s->writing);
-	if (rc != 0) {
-		s->writing = NULL;
-		return rc;
-	}
-	if (mdb_get(s->writing, s->memory, &key, &value) == 0 && value.mv_size == HASH_KEY_BYTES) {
-		memcpy(out, value.mv_data, HASH_KEY_BYTES);
-		mdb_txn_abort(s->writing);
-	} else {
-		hash_new_key(out);
-		value = (MDB_val){HASH_KEY_BYTES, out};
-		rc = mdb_put(s->writing, s->memory, &key, &value, 0);
-		s->special += rc == 0;
-		if (rc == 0)
-			store_note_usage(s, s->writing);
-		if (rc == 0)
-			rc = mdb_txn_commit(s->writing);
-		else
-			mdb_txn_abort(s->writing);
-	}
-	s->writing = NULL;
-	return rc;
-}
-
-bool store_order_key(struct store *s, uint8_t out[HASH_KEY_BYTES])
-{
-	store_rest(s);
-	return s->env != NULL && !s->lost && store_guarded(s, order_key, out) == 0;
 }

@@ -1,8 +1,6 @@
 /* store_check: see store_check.h. */
 #include "bridge/outbox/store_check.h"
 
-#include "bridge/outbox/message.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,13 +13,12 @@
 #define KEY_MAX 511
 #define NAMES_MAX 4
 #define HEAD sizeof(struct store_page) /* of a page */
-#define REFUSED_HEAD 24                /* before each message there: when, why, its number */
 #define FREE_TAIL (1u << 20)           /* so many free pages may lie behind the end of the file */
 
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4 };
 enum { NODE_BIG = 1, NODE_TREE = 2 };
 enum { TREE_INTEGER_KEY = 8 };
-enum kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED };
+enum tree_kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED };
 
 static const char *const kind_names[] = {
 	[FREE_PAGES] = "free pages",
@@ -32,7 +29,8 @@ static const char *const kind_names[] = {
 };
 
 struct node {
-	uint16_t low, high, flags, key_size; /* of the data, or with `flags` the page below */
+	uint16_t low, high; /* size of the data; in a branch, with `flags`: the page below */
+	uint16_t flags, key_size;
 };
 
 _Static_assert(sizeof(struct node) == 8, "as LMDB has it");
@@ -40,11 +38,12 @@ _Static_assert(sizeof(struct store_page) == sizeof(size_t) + 8, "as LMDB has it"
 _Static_assert(sizeof(struct store_tree) == 8 + 5 * sizeof(size_t), "as LMDB has it");
 
 struct tree {
-	enum kind kind;
+	enum tree_kind kind;
 	struct store_tree has, counted;
-	uint8_t key[KEY_MAX]; /* the one before */
+	uint8_t key[KEY_MAX]; /* the key before the one at hand */
 	size_t key_size;
-	bool any, may_equal; /* is there one before; may the next be the same: it came from a branch */
+	bool any;       /* there is a key before */
+	bool may_equal; /* that key stood in a branch: the first key of the page below may be the same */
 };
 
 struct walk {
@@ -53,9 +52,10 @@ struct walk {
 	struct store_findings *out;
 	bool quick;
 	size_t page_size, file_pages;
-	uint8_t *seen;                 /* a bit for each page */
-	uint8_t *level[DEPTH_MAX + 1]; /* a page for each level; the last for what is big */
-	uint16_t *node_size;           /* by offset / 2 */
+	uint8_t *seen; /* a bit for each page */
+	uint8_t *level[DEPTH_MAX +
+		       1];   /* room for a page of each level; the last one for data on pages of its own */
+	uint16_t *node_size; /* of the page at hand: the size of the node at an offset, by offset / 2 */
 	struct tree names[NAMES_MAX];
 	size_t name_count;
 	enum store_condition condition;
@@ -91,8 +91,8 @@ static bool read_at(struct walk *w, void *to, size_t size, uint64_t offset)
 			       (unsigned long long)(offset / w->page_size));
 }
 
-/* Each page is used once. */
-static bool take(struct walk *w, const struct tree *t, size_t page, size_t count)
+/* Notes that these pages are used. False: they are not in the file, or are used already. */
+static bool take_pages(struct walk *w, const struct tree *t, size_t page, size_t count)
 {
 	if (page < 2 || page > w->meta->last_page || count > w->meta->last_page - page + 1)
 		return bad(w, "tree %s: page %zu is not one of the file's %zu", kind_names[t->kind], page,
@@ -152,7 +152,7 @@ static size_t even(size_t n)
 	return (n + 1) & ~(size_t)1;
 }
 
-/* How long the node is; 0: longer than any may be, or of no kind that an outbox has. */
+/* How many bytes the node takes; 0: more than any node may, or it is of no kind that an outbox has. */
 static size_t node_length(const struct walk *w, const struct node *n, bool leaf, size_t i)
 {
 	size_t most = (((w->page_size - HEAD) / 2) & ~(size_t)1) - 2;
@@ -229,7 +229,7 @@ static int compare(const struct tree *t, struct span a, struct span b)
 	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Keys rise, in a page and from page to page. */
+/* Notes this key. False: it is not higher than the one before, in this page or the page before. */
 static bool key_follows(struct walk *w, struct tree *t, struct span key, bool from_branch)
 {
 	size_t width = t->kind == FREE_PAGES ? sizeof(size_t) : sizeof(uint64_t);
@@ -249,7 +249,7 @@ static bool key_follows(struct walk *w, struct tree *t, struct span key, bool fr
 
 /* --- what is in a leaf --- */
 
-/* Data on pages of its own; only the first page is read. */
+/* Data on pages of its own: checks its place and size. Only the first page is read. */
 static bool read_big(struct walk *w, struct tree *t, const uint8_t *at, size_t size, struct span *first)
 {
 	size_t page;
@@ -262,7 +262,7 @@ static bool read_big(struct walk *w, struct tree *t, const uint8_t *at, size_t s
 		(HEAD + size + w->page_size - 1) / w->page_size > head.pages)
 		return bad(w, "tree %s: page %zu: no room for the %zu bytes that should be in it",
 			kind_names[t->kind], page, size);
-	if (!take(w, t, page, head.pages))
+	if (!take_pages(w, t, page, head.pages))
 		return false;
 	if (page + head.pages > w->file_pages)
 		return bad(w, "data.mdb ends inside of page %zu", page + head.pages - 1);
@@ -271,7 +271,7 @@ static bool read_big(struct walk *w, struct tree *t, const uint8_t *at, size_t s
 	return true;
 }
 
-static bool on_name(struct walk *w, struct span key, const struct node *n, struct span data)
+static bool check_name(struct walk *w, struct span key, const struct node *n, struct span data)
 {
 	struct tree t = {0};
 	if (n->flags != NODE_TREE || data.len != sizeof(t.has))
@@ -289,12 +289,13 @@ static bool on_name(struct walk *w, struct span key, const struct node *n, struc
 	return true;
 }
 
-static bool on_message(struct walk *w, struct tree *t, struct span key, struct span data, size_t size)
+static bool check_message(struct walk *w, struct tree *t, struct span key, struct span data, size_t size)
 {
 	struct outbox_message m;
 	uint64_t number;
 	memcpy(&number, key.ptr, sizeof(number));
-	size_t before = t->kind == REFUSED && size >= REFUSED_HEAD ? REFUSED_HEAD : 0;
+	size_t before =
+		t->kind == REFUSED && size >= sizeof(struct refused_head) ? sizeof(struct refused_head) : 0;
 	if (t->kind == REFUSED && number == 0) { /* sums */
 		if (data.len >= sizeof(w->out->dropped))
 			memcpy(&w->out->dropped, data.ptr, sizeof(w->out->dropped));
@@ -304,7 +305,7 @@ static bool on_message(struct walk *w, struct tree *t, struct span key, struct s
 		return bad(w, "database %s: number %llu is no message", kind_names[t->kind],
 			(unsigned long long)number);
 	if (t->kind == REFUSED) {
-		store_read_shown(data, size, &w->out->shown[w->out->refused++ % STORE_SHOWN]);
+		refused_show(data, size, &w->out->shown[w->out->refused++ % STORE_SHOWN]);
 		return true;
 	}
 	if (w->out->messages++ == 0) {
@@ -316,7 +317,7 @@ static bool on_message(struct walk *w, struct tree *t, struct span key, struct s
 	return true;
 }
 
-static bool on_memory(struct walk *w, struct span key, struct span data)
+static bool check_memory(struct walk *w, struct span key, struct span data)
 {
 	int64_t value;
 	bool special = *key.ptr == '#';
@@ -333,8 +334,8 @@ static bool on_memory(struct walk *w, struct span key, struct span data)
 	return true;
 }
 
-/* A count, and so many page numbers, the highest first. */
-static bool on_free(struct walk *w, struct tree *t, struct span key, const struct node *n, const uint8_t *at)
+/* A list of free pages: a count, and so many page numbers, the highest first. */
+static bool check_free(struct walk *w, struct tree *t, struct span key, const struct node *n, const uint8_t *at)
 {
 	size_t size = node_data(n), txnid, count, before = w->meta->last_page + 1;
 	struct span first = span_of(at, size);
@@ -361,14 +362,14 @@ static bool on_free(struct walk *w, struct tree *t, struct span key, const struc
 	for (size_t i = 1; ok && i <= count; i++) {
 		size_t page;
 		memcpy(&page, first.ptr + i * sizeof(page), sizeof(page));
-		ok = page < before && take(w, t, page, 1);
+		ok = page < before && take_pages(w, t, page, 1);
 		before = page;
 	}
 	free(all);
 	return ok || w->condition != STORE_FINE || bad(w, "tree free pages: a list that is none");
 }
 
-static bool on_leaf(struct walk *w, struct tree *t, const uint8_t *page, size_t i)
+static bool check_leaf(struct walk *w, struct tree *t, const uint8_t *page, size_t i)
 {
 	size_t at;
 	struct node n = node_at(page, i, &at);
@@ -379,15 +380,15 @@ static bool on_leaf(struct walk *w, struct tree *t, const uint8_t *page, size_t 
 	t->counted.entries++;
 	const uint8_t *value = key.ptr + key.len;
 	if (t->kind == FREE_PAGES)
-		return on_free(w, t, key, &n, value);
+		return check_free(w, t, key, &n, value);
 	if (n.flags == NODE_TREE && t->kind != NAMES)
 		return bad(w, "database %s has a database in it", kind_names[t->kind]);
 	data = span_of(value, size);
 	if (n.flags == NODE_BIG && !read_big(w, t, value, size, &data))
 		return false;
 	if (t->kind == NAMES)
-		return on_name(w, key, &n, data);
-	return t->kind == MEMORY ? on_memory(w, key, data) : on_message(w, t, key, data, size);
+		return check_name(w, key, &n, data);
+	return t->kind == MEMORY ? check_memory(w, key, data) : check_message(w, t, key, data, size);
 }
 
 /* --- trees --- */
@@ -396,7 +397,7 @@ static bool walk_page(struct walk *w, struct tree *t, size_t number, size_t dept
 {
 	struct store_page head;
 	uint8_t *page = w->level[depth];
-	if (!take(w, t, number, 1) || !read_page(w, t, number, page, &head))
+	if (!take_pages(w, t, number, 1) || !read_page(w, t, number, page, &head))
 		return false;
 	bool leaf = depth + 1 == t->has.depth;
 	if (head.flags != (leaf ? PAGE_LEAF : PAGE_BRANCH))
@@ -408,7 +409,7 @@ static bool walk_page(struct walk *w, struct tree *t, size_t number, size_t dept
 	*(leaf ? &t->counted.leaf_pages : &t->counted.branch_pages) += 1;
 	for (size_t i = 0; i < count; i++) {
 		if (leaf) {
-			if (!on_leaf(w, t, page, i))
+			if (!check_leaf(w, t, page, i))
 				return false;
 			continue;
 		}

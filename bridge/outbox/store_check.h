@@ -1,43 +1,32 @@
-/* store_check: reads the file of the store by itself and says in words what is damaged, before LMDB maps it.
- * May use: the C library, store_meta, message. May not: use LMDB, write.
+/* store_check: reads the store's file without LMDB and says in words what is damaged, before LMDB maps the file.
+ * May use: the C library, store_meta, refused. May not: use LMDB, write.
  *
- * LMDB trusts its file: a damaged one makes it read and write where it must not. What this room finds fine, LMDB can
- * open. Only pread is used, and every offset is checked, so the file may even change meanwhile.
+ * LMDB trusts its file: a damaged one makes LMDB read and write where it must not. A file that this room finds fine, LMDB
+ * can open. Only pread is used, and every offset is checked, so the file may even change meanwhile.
  *
- * The file: pages; the first two are meta pages, written in turns, each the root of one state. A state: the tree of free
- * pages, the tree of the names of databases, and a tree for each database. */
+ * The file consists of pages. The first two are meta pages, which LMDB writes in turns; each is the root of one state. A
+ * state is a tree of free pages, a tree of the names of databases, and a tree for each database. */
 #ifndef T2M_STORE_CHECK_H
 #define T2M_STORE_CHECK_H
 
-#include "codecs/record/bytes.h"
+#include "bridge/outbox/refused.h"
 #include "bridge/outbox/store_meta.h"
 
 #define STORE_SHOWN 5
 
-/* What was set aside last: for people. */
-struct store_shown {
-	int64_t when_ms;
-	int reason; /* a code of reason.h */
-	uint64_t number;
-	size_t bytes;    /* of its payload */
-	char topic[100]; /* cut when it is longer */
-};
-
 struct store_findings {
-	char why[200];          /* when it is not fine */
-	size_t messages, bytes; /* of the messages as packed */
+	char why[200];          /* what is damaged; only when the result is not STORE_FINE */
+	size_t messages, bytes; /* bytes: message_packed_size of all */
 	uint64_t first, last;   /* numbers of messages; 0: none */
 	int64_t first_put_ms;
-	uint64_t last_seqnum;                  /* as remembered */
-	int64_t last_bytes;                    /* the same */
-	size_t remembered, special, refused;   /* special: what the store keeps there for itself */
-	uint64_t dropped;                      /* of what was set aside, for want of room */
-	struct store_shown shown[STORE_SHOWN]; /* number `n` of those set aside is in place n % STORE_SHOWN */
+	uint64_t last_seqnum;                /* the last number that was given, as the file notes it */
+	int64_t last_bytes;                  /* bytes of all messages, as the file notes them */
+	size_t remembered, special, refused; /* keys (special: those of the store itself); messages set aside */
+	uint64_t dropped; /* messages that were set aside and then deleted for want of room */
+	struct refused_shown shown[STORE_SHOWN]; /* number `n` of those set aside is in place n % STORE_SHOWN */
 };
 
-/* One of those set aside, from the first bytes of what is stored of it (store_tools.c). */
-void store_read_shown(struct span data, size_t size, struct store_shown *to);
-/* Walks this state: all of it, or (quick) only what leads to the counts. */
+/* Reads all pages of this state. `quick`: only those that lead to the counts. `fd` stays open. */
 enum store_condition store_check(int fd, const struct store_meta *meta, bool quick, struct store_findings *out);
 
 #endif

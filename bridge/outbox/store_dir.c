@@ -37,7 +37,7 @@ void store_dir_sync(const char *path)
 	close(fd);
 }
 
-/* A name that is not there yet. */
+/* A name beside `path` that is not in use yet. */
 static void aside_name(const char *path, char *out, size_t size)
 {
 	struct stat st;
@@ -50,7 +50,7 @@ static void aside_name(const char *path, char *out, size_t size)
 		snprintf(out, size, "%.*s.aside-%lld-%d", length, path, now, n);
 }
 
-/* What stands where a directory or a file should be goes. */
+/* Moves aside what stands where a directory or a file should be. */
 static bool displace_it(const char *path)
 {
 	char aside[NAME_MAX_ + 40];

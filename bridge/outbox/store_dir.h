@@ -1,4 +1,4 @@
-/* store_dir: the directory of the store: made, locked for one process, its files moved aside.
+/* store_dir: the directory of the store: it is made, it is locked for one process, its files are moved aside.
  * May use: the C library. May not: know what is in the files. */
 #ifndef T2M_STORE_DIR_H
 #define T2M_STORE_DIR_H
@@ -10,16 +10,17 @@
 #define STORE_WHY_MAX 700
 #define STORE_LOCK_FILE "tracker2mqtt.lock"
 
-/* Makes the directory and those above it where they are missing, and sees that the disk has them. `displace`: a file in
- * its place is moved aside. False: `why`. */
+/* Makes the directory and those above it where they are missing, and waits until the disk has them. `displace`: a file that
+ * stands in the directory's place is moved aside. False: `why` says what is wrong. */
 bool store_dir_make(const char *path, bool displace, char *why, size_t size);
-/* A descriptor that locks the directory as long as it is open; -1: `why`. */
+/* A descriptor that locks the directory as long as it is open; -1: `why` says what is wrong. */
 int store_dir_lock(const char *path, bool displace, char *why, size_t size);
-/* Moves all but the lock to a new directory beside it, or, where that cannot be, inside of it: `aside` is its name. */
+/* Moves all files but the lock to a new directory beside `path`, or inside of it where that is not possible. `aside`: its name.
+ * False: `why` says what is wrong. */
 bool store_dir_aside(const char *path, char aside[STORE_PATH_MAX + 40], char *why, size_t size);
-/* Moves what has this name in it and is no file aside. */
+/* Moves what has this name in the directory aside, if it is not a regular file. */
 void store_dir_clear(const char *path, const char *name);
-/* Makes a name in the directory, or its absence, safe. */
+/* Waits until the disk has the names in the directory as they are now. */
 void store_dir_sync(const char *path);
 /* Is the file of this descriptor still the one of this name in the directory? */
 bool store_dir_has(const char *path, const char *name, int fd);

@@ -1,5 +1,7 @@
-/* store_memory: see store.h. What is remembered: under a key the value, and when it was put (in an earlier version the value
- * alone). Keys that begin with '#' are the store's own. */
+/* store_memory: values that are remembered under keys. See store.h.
+ *
+ * Under each key stand the value and when it was put; an earlier version of the program stored the value alone. Keys that
+ * begin with '#' are the store's own: no ident begins so. */
 #include "bridge/outbox/store_private.h"
 
 #define TRIM_PART 20000 /* keys in one transaction */
@@ -72,16 +74,17 @@ size_t store_remembered_count(const struct store *s)
 /* --- trim --- */
 
 struct trim {
-	bool all; /* also those of which it is known when they were put */
+	bool all; /* also keys of which it is known when they were put */
 	bool ended;
 };
 
-static int trim_some(struct store *s, MDB_txn *txn, struct trim *t)
+static int trim_part(struct store *s, void *arg)
 {
+	struct trim *t = arg;
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	size_t gone = 0, excess = s->remembered - s->options.memory_most;
-	int rc = mdb_cursor_open(txn, s->memory, &cursor);
+	int rc = mdb_cursor_open(s->writing, s->memory, &cursor);
 	if (rc != 0)
 		return rc;
 	while (gone < excess && gone < TRIM_PART &&
@@ -95,22 +98,8 @@ static int trim_some(struct store *s, MDB_txn *txn, struct trim *t)
 	}
 	mdb_cursor_close(cursor);
 	t->ended = rc == MDB_NOTFOUND;
+	store_note_usage(s, s->writing);
 	return t->ended ? 0 : rc;
-}
-
-static int trim_part(struct store *s, void *arg)
-{
-	int rc = mdb_txn_begin(s->env, NULL, 0, &s->writing);
-	if (rc == 0) {
-		rc = trim_some(s, s->writing, arg);
-		store_note_usage(s, s->writing);
-		if (rc == 0)
-			rc = mdb_txn_commit(s->writing);
-		else
-			mdb_txn_abort(s->writing);
-	}
-	s->writing = NULL;
-	return rc;
 }
 
 int store_trim_memory(struct store *s)
@@ -118,10 +107,77 @@ int store_trim_memory(struct store *s)
 	struct trim t = {0};
 	int rc = 0;
 	while (rc == 0 && s->remembered > s->options.memory_most) {
-		rc = store_guarded(s, trim_part, &t);
+		rc = store_transact(s, trim_part, &t);
 		if (t.ended && t.all)
 			break;
 		t.all |= t.ended;
 	}
-	return store_is_full(rc) ? 0 : rc; /* then new ones are not remembered */
+	return store_is_full(rc) ? 0 : rc; /* without room to delete keys, new ones are not remembered */
+}
+
+/* --- what the store keeps there for itself --- */
+
+/* Under it stand the last number that was given, and the bytes of all messages. */
+static const char LAST_KEY[] = "#last";
+static const char ORDER_KEY[] = "#order";
+
+static MDB_val key_of(const char *text)
+{
+	return (MDB_val){strlen(text), (void *)(uintptr_t)text};
+}
+
+int store_note_last(struct store *s, MDB_txn *txn, uint64_t last, size_t bytes)
+{
+	int64_t value[2] = {(int64_t)last, (int64_t)bytes};
+	MDB_val k = key_of(LAST_KEY), v = {sizeof(value), value};
+	return mdb_put(txn, s->memory, &k, &v, 0);
+}
+
+static int write_last(struct store *s, void *arg)
+{
+	(void)arg;
+	return store_note_last(s, s->writing, s->last, s->bytes);
+}
+
+int store_write_last(struct store *s)
+{
+	return store_transact(s, write_last, NULL);
+}
+
+static int read_order_key(struct store *s, void *arg)
+{
+	MDB_val key = key_of(ORDER_KEY), value;
+	int rc = store_begin_reading(s);
+	if (rc == 0)
+		rc = mdb_get(s->reading, s->memory, &key, &value);
+	if (rc == 0 && value.mv_size != HASH_KEY_BYTES)
+		rc = MDB_NOTFOUND;
+	if (rc == 0)
+		memcpy(arg, value.mv_data, HASH_KEY_BYTES);
+	return rc;
+}
+
+static int write_order_key(struct store *s, void *arg)
+{
+	MDB_val key = key_of(ORDER_KEY), value = {HASH_KEY_BYTES, arg};
+	int rc = mdb_put(s->writing, s->memory, &key, &value, 0);
+	if (rc == 0)
+		store_note_usage(s, s->writing);
+	return rc;
+}
+
+bool store_order_key(struct store *s, uint8_t out[HASH_KEY_BYTES])
+{
+	if (s->env == NULL || s->lost)
+		return false;
+	int rc = store_guarded(s, read_order_key, out);
+	store_rest(s);
+	if (rc != MDB_NOTFOUND)
+		return rc == 0;
+	hash_new_key(out);
+	s->special++; /* the new key does not count as remembered */
+	if (store_transact(s, write_order_key, out) == 0)
+		return true;
+	s->special--;
+	return false;
 }

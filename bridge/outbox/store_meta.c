@@ -38,7 +38,7 @@ static bool is_meta(const struct slot *s, size_t number)
 	return s->head.flags == PAGE_META && s->head.number == number && is_of_lmdb(&s->meta);
 }
 
-/* What LMDB takes on trust from a meta page, but for the trees. */
+/* Has the meta page values that LMDB would trust without a check? The trees are not looked at. */
 static bool is_sane(const struct store_meta *m)
 {
 	return (m->free.flags & ~ENVIRONMENT_FLAGS) == 0 && m->free.flags & TREE_INTEGER_KEY &&
@@ -156,7 +156,7 @@ int store_mark_open(const char *path)
 void store_mark_next(struct store_mark *mark, const struct store_meta *meta, bool clean, int64_t *offset)
 {
 	uint64_t sequence = mark->sequence + 1;
-	memset(mark, 0, sizeof(*mark)); /* padding as well: the sum is of all */
+	memset(mark, 0, sizeof(*mark)); /* the padding as well: the checksum covers it */
 	memcpy(mark->magic, MARK_MAGIC, sizeof(mark->magic));
 	mark->sequence = sequence;
 	store_boot_id(mark->boot);

@@ -1,5 +1,7 @@
-/* store_open: see store.h. What is opened: examined first, put back to what the disk surely has after a power cut, moved aside
- * when it is damaged, made again when somebody took it away. */
+/* store_open: decides what is opened. See store.h.
+ *
+ * The files are examined first. After a power cut the state that the disk surely has is put back. Damaged files are moved
+ * aside. Files that somebody took away while they were in use are made again. */
 #include "bridge/outbox/store_private.h"
 
 #include "bridge/base/clock.h"
@@ -31,8 +33,8 @@ static bool is_after_power_cut(const struct store_mark *mark)
 	return !mark->clean && strncmp(boot, mark->boot, sizeof(boot)) != 0;
 }
 
-/* After a power cut the state that was made safe; else the newest one, and no other: the one before it lacks messages. */
-static enum store_condition choose(
+/* After a power cut the state that the mark names; else the newest one, and never the one before it, which lacks messages. */
+static enum store_condition choose_state(
 	const char *path, int fd, struct store_meta *state, bool *back, struct store_findings *found)
 {
 	struct store_mark mark;
@@ -60,7 +62,7 @@ enum store_condition store_examine(
 		snprintf(found->why, sizeof(found->why), "%s: %s", STORE_FILE, strerror(errno));
 		return in_the_way ? STORE_DAMAGED : STORE_ERROR;
 	}
-	enum store_condition c = choose(path, fd, state, back, found);
+	enum store_condition c = choose_state(path, fd, state, back, found);
 	close(fd);
 	return c;
 }
@@ -73,7 +75,7 @@ static void forget_all(struct store *s)
 	done_clear(&s->done);
 }
 
-/* What is known of it, or what the damaged file says of itself, where that can be read. */
+/* How many messages are in the files: as far as it is known, or as the damaged file says itself. */
 static void how_many(const struct store *s, char *out, size_t size)
 {
 	struct store_meta meta;
@@ -89,7 +91,7 @@ static void how_many(const struct store *s, char *out, size_t size)
 		close(fd);
 }
 
-static bool set_aside(struct store *s, const char *what)
+static bool set_directory_aside(struct store *s, const char *what)
 {
 	char aside[STORE_PATH_MAX + 40], lost[60];
 	how_many(s, lost, sizeof(lost));
@@ -117,7 +119,8 @@ static bool refuse(struct store *s, const char *what)
 
 /* --- open --- */
 
-/* Numbers that were given after what is left may be known elsewhere: go on far behind them. */
+/* Messages that are lost had numbers, which others may have seen. New numbers begin far above them: at the time in
+ * microseconds. */
 static void jump(struct store *s)
 {
 	struct timespec t;
@@ -146,21 +149,21 @@ static bool put_back(struct store *s, const struct store_meta *state)
 static bool open_here(struct store *s, bool new_numbers)
 {
 	struct stat st;
-	int fd, rc = store_guarded(s, store_open_env, NULL);
+	int fd, rc = store_open_env(s);
 	if (rc == 0 && mdb_env_get_fd(s->env, &fd) == 0 && fstat(fd, &st) == 0)
 		s->file_pages = (size_t)st.st_size / s->page_size;
 	s->lost = s->away = false;
 	s->tight_pages = 0;
-	store_dir_sync(s->path); /* the files may be new */
+	store_dir_sync(s->path); /* the files may be new, and so their names */
 	if (rc == 0)
 		store_make_room(s, 0);
 	if (rc == 0)
 		rc = store_first_mark(s);
 	if (rc == 0 && new_numbers) {
 		jump(s);
-		rc = store_guarded(s, store_write_last, NULL);
+		rc = store_write_last(s);
 		if (store_is_full(rc))
-			rc = 0; /* the next message tells it */
+			rc = 0; /* the first message that is stored notes the number */
 	}
 	if (rc == 0)
 		rc = store_trim_memory(s);
@@ -179,7 +182,7 @@ bool store_bring_up(struct store *s, bool start)
 	struct store_meta state;
 	struct store_findings found;
 	bool back, new_numbers = false;
-	if (s->options.damaged == STORE_DAMAGED_ASIDE)
+	if (s->options.damaged == OUTBOX_DAMAGED_ASIDE)
 		store_dir_clear(s->path, STORE_MARK_FILE);
 	enum store_condition c = store_examine(s->path, &state, &back, &found);
 	if (c == STORE_ERROR) {
@@ -187,9 +190,9 @@ bool store_bring_up(struct store *s, bool start)
 		return false;
 	}
 	if (c == STORE_DAMAGED) {
-		if (s->options.damaged == STORE_DAMAGED_REFUSE)
+		if (s->options.damaged == OUTBOX_DAMAGED_REFUSE)
 			return refuse(s, found.why);
-		if (!set_aside(s, found.why))
+		if (!set_directory_aside(s, found.why))
 			return false;
 		found = (struct store_findings){0};
 		new_numbers = start;
@@ -225,7 +228,7 @@ bool store_watch(struct store *s)
 	if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
 		return true;
 	size_t pages = (size_t)st.st_size / s->page_size;
-	s->lost = pages < s->file_pages; /* it never becomes shorter by itself */
+	s->lost = pages < s->file_pages; /* the bridge never makes the file shorter */
 	if (!s->lost)
 		s->file_pages = pages;
 	int64_t now = clock_steady_ms();
@@ -247,7 +250,7 @@ static int copy_env(struct store *s, void *arg)
 	return mdb_env_copy(s->env, s->path);
 }
 
-/* All that waits, into a new file at the old place. */
+/* Copies all that waits into a new file at the old place. */
 static bool carry_over(struct store *s)
 {
 	char name[STORE_PATH_MAX + 20], aside[STORE_PATH_MAX + 40];
@@ -280,7 +283,7 @@ static bool carry_over(struct store *s)
 
 static bool lock_again(struct store *s)
 {
-	bool displace = s->options.damaged == STORE_DAMAGED_ASIDE;
+	bool displace = s->options.damaged == OUTBOX_DAMAGED_ASIDE;
 	if (store_dir_has(s->path, STORE_LOCK_FILE, s->lock))
 		return true;
 	int fd = store_dir_make(s->path, displace, s->why, sizeof(s->why))

@@ -1,4 +1,6 @@
-/* store_private: what the files of the store share. See store.h. */
+/* store_private: what the files of the store share. See store.h.
+ *
+ * The files stand in order below: each calls only what stands before it. */
 #ifndef T2M_STORE_PRIVATE_H
 #define T2M_STORE_PRIVATE_H
 
@@ -10,9 +12,6 @@
 
 #include <lmdb.h>
 
-/* Under a key that no ident can be: the last number, and the bytes of all messages. */
-#define STORE_LAST_KEY "#last"
-
 struct store {
 	struct store_options options;
 	char path[STORE_PATH_MAX], why[STORE_WHY_MAX];
@@ -20,68 +19,105 @@ struct store {
 	MDB_dbi messages, memory, refused;
 	MDB_txn *writing, *reading;
 	MDB_cursor *cursor;
-	bool lost; /* the files are gone, cut or damaged: they are to be looked at before anything else */
-	bool away; /* they are whole, but no longer where they were */
+	bool lost; /* the files are gone, cut or damaged: store_recover comes before anything else */
+	bool away; /* the files are whole, but no longer where they were */
 	int lock;
-	int64_t looked_ms,
-		again_ms; /* when the directory was looked at last; when opening may be tried again */
+	int64_t looked_ms; /* when the directory was looked at last; steady time */
+	int64_t again_ms;  /* when opening may be tried again; steady time */
 
-	uint64_t last;
-	size_t count, bytes, remembered, special; /* special: keys of the store itself */
-	struct done_set done;
+	uint64_t last;              /* number of the last message that was stored */
+	size_t count, bytes;        /* messages in the file, those that are done as well */
+	size_t remembered, special; /* keys in the memory; special: those of the store itself */
+	struct done_set done;       /* messages that the broker has, which are still in the file */
 	size_t done_bytes;
 	uint8_t *copy; /* of the message that was read last */
 	size_t copy_size;
 
 	size_t page_size, map_pages, file_pages, used_pages, last_page;
-	size_t tight_pages; /* used when the disk had no more; 0: it has */
-	int tight_error;    /* what it said */
+	size_t tight_pages; /* pages in use when the disk had no more room; 0: it has room */
+	int tight_error;    /* what the disk said then */
 
 	/* sync = interval */
 	struct flush flush;
 	struct store_mark mark;
 	int mark_fd;
-	MDB_txn *safe,
-		*flushing; /* hold on to the state that the mark has, and to the one that is being made safe */
+	MDB_txn *safe;       /* keeps the pages of the state that the mark names from being used again */
+	MDB_txn *flushing;   /* the same for the state that is being flushed */
 	size_t flushed_page; /* last_page when the last flush began */
 	bool flush_wanted;
 };
 
-/* Does `work`, which may touch what LMDB has mapped: its result, or MDB_CORRUPTED when that could not be read. */
+/* --- store_guard.c --- */
+
+/* Signals of memory that cannot be read end the work at hand. Once for each store that is opened. */
+void store_watch_faults(void);
+void store_on_assert(MDB_env *env, const char *text); /* for LMDB: the same for its assertions */
+/* Does `work`, which may touch what LMDB has mapped. Returns what `work` returned, or MDB_CORRUPTED when a page could not be
+ * read: then s->lost is set. */
 int store_guarded(struct store *s, int (*work)(struct store *s, void *arg), void *arg);
-int store_open_env(struct store *s, void *arg); /* to be called guarded */
-void store_close_env(struct store *s);
-int store_begin_reading(struct store *s);
-/* store_write.c: the numbers that are kept with the messages, in a transaction. */
-int store_note_last(struct store *s, MDB_txn *txn, uint64_t last, size_t bytes);
-uint64_t store_key_number(const MDB_val *key);
+/* Does `work` guarded, in a transaction of its own, which is s->writing meanwhile. 0: it is committed. Else what `work` or
+ * LMDB said: then nothing has changed, s->used_pages and s->remembered included. */
+int store_transact(struct store *s, int (*work)(struct store *s, void *arg), void *arg);
+bool store_is_full(int rc);
 /* What LMDB or the system said, in s->why. */
 const char *store_say(struct store *s, int rc);
-bool store_is_full(int rc);
 
-/* Examines what is in the directory, decides, and opens it; the lock is held. False: s->why. */
-bool store_bring_up(struct store *s, bool start);
-/* Examines one directory, without LMDB: what is there, and the state that is to be used; *back: not the newest one. */
-enum store_condition store_examine(
-	const char *path, struct store_meta *state, bool *back, struct store_findings *found);
-/* Opens again what was lost, with what can be kept. False: s->why. */
-bool store_recover(struct store *s);
+/* --- store_room.c --- */
 
-/* Stores s->last; to be called guarded. */
-int store_write_last(struct store *s, void *arg);
+/* The most pages that so many bytes of messages take. */
+size_t store_pages_for(const struct store *s, size_t bytes);
+/* Counts the pages and the remembered keys that this transaction leaves. */
+void store_note_usage(struct store *s, MDB_txn *txn);
+/* Makes the file longer. 0 or errno. */
+int store_grow(struct store *s, size_t pages);
+/* Makes room in the file for so many pages more, besides those that deleting needs. False: there is too little. */
+bool store_make_room(struct store *s, size_t pages);
+
+/* --- store_read.c --- */
+
+uint64_t store_key_number(const MDB_val *key);
+/* s->reading and s->cursor, until store_rest. To be called guarded. 0 or what LMDB said. */
+int store_begin_reading(struct store *s);
+/* Looks the sizes of what is done up in the file. */
+void store_measure_done(struct store *s);
+
+/* --- store_memory.c --- */
 
 /* Forgets what is more than may be remembered: what an earlier version left, then the rest. 0 or what LMDB said. */
 int store_trim_memory(struct store *s);
+/* Notes the last number that was given, and the bytes of all messages, in a transaction. 0 or what LMDB said. */
+int store_note_last(struct store *s, MDB_txn *txn, uint64_t last, size_t bytes);
+/* Notes s->last and s->bytes, in a transaction of its own. */
+int store_write_last(struct store *s);
 
-/* Room in the file for so many pages more, besides those that deleting needs. */
-bool store_make_room(struct store *s, size_t pages);
-void store_note_usage(struct store *s, MDB_txn *txn);
-/* Sizes of what is done, from the file. */
-void store_measure_done(struct store *s);
+/* --- store_sync.c --- */
 
 /* sync = interval: what is open is made safe, and held on to. 0 or what went wrong. */
 int store_first_mark(struct store *s);
+/* The store closes in order: nothing is written after this mark. */
 void store_last_mark(struct store *s);
+/* No state is held on to any more. */
 void store_let_go(struct store *s);
+
+/* --- store_env.c --- */
+
+/* Opens LMDB's environment, s->env. 0 or what LMDB said: then store_close_env is due. */
+int store_open_env(struct store *s);
+void store_close_env(struct store *s);
+
+/* --- store_write.c --- */
+
+/* Stores the ring's messages, and deletes what is done. 0: all of it; else what LMDB said. */
+int store_write_all(struct store *s, struct outbox_ring *in);
+
+/* --- store_open.c --- */
+
+/* Examines one directory, without LMDB: what is there, and the state that is to be used; *back: it is not the newest one. */
+enum store_condition store_examine(
+	const char *path, struct store_meta *state, bool *back, struct store_findings *found);
+/* Examines what is in the directory, decides, and opens it; the lock is held. `start`: the bridge starts. False: s->why. */
+bool store_bring_up(struct store *s, bool start);
+/* Opens again what was lost, with what can be kept. False: s->why. */
+bool store_recover(struct store *s);
 
 #endif

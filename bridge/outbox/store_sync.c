@@ -1,13 +1,15 @@
-/* store_sync: see store.h. sync = interval: a flush holds on to one state, makes it safe beside the loop, and writes it into
- * the mark; then the state of the flush before may go. */
+/* store_sync: makes safe what was stored, with sync = interval. See store.h.
+ *
+ * A flush holds on to one state, so that LMDB does not use its pages again. It makes that state safe beside the loop, and
+ * then writes the mark, which names that state. Only then are the pages of the state before let go. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-#define DUE_PAGES_MOST 16384u /* more are not written between two flushes: what is held costs disk */
+#define DUE_PAGES_MOST 16384u /* after so many new pages a flush is due early: pages that are held cost disk */
 
-static int hold(struct store *s, void *arg)
+static int hold_state(struct store *s, void *arg)
 {
 	MDB_txn **txn = arg;
 	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, txn);
@@ -16,7 +18,7 @@ static int hold(struct store *s, void *arg)
 	return rc;
 }
 
-static void let_go(MDB_txn **txn)
+static void let_go_of(MDB_txn **txn)
 {
 	if (*txn != NULL)
 		mdb_txn_abort(*txn);
@@ -25,11 +27,11 @@ static void let_go(MDB_txn **txn)
 
 void store_let_go(struct store *s)
 {
-	let_go(&s->safe);
-	let_go(&s->flushing);
+	let_go_of(&s->safe);
+	let_go_of(&s->flushing);
 }
 
-/* The mark of the newest state. 0 or errno. */
+/* Makes s->mark the mark of the newest state, to be written at *offset. 0 or errno. */
 static int next_mark(struct store *s, bool clean, int64_t *offset)
 {
 	struct store_meta meta;
@@ -60,7 +62,7 @@ int store_first_mark(struct store *s)
 {
 	s->flushed_page = s->last_page;
 	s->flush_wanted = false;
-	if (s->options.sync != STORE_SYNC_INTERVAL) {
+	if (s->options.sync != OUTBOX_SYNC_INTERVAL) {
 		if (store_mark_remove(s->path))
 			store_dir_sync(s->path);
 		return 0;
@@ -69,11 +71,11 @@ int store_first_mark(struct store *s)
 	s->mark.sequence = store_mark_read(s->path, &before) ? before.sequence : 0;
 	s->mark_fd = store_mark_open(s->path);
 	if (s->mark_fd < 0)
-		return store_is_full(errno) ? 0 : errno; /* it is tried again with each flush */
+		return store_is_full(errno) ? 0 : errno; /* each flush tries again to make the mark */
 	store_dir_sync(s->path);
 	int rc = mdb_env_sync(s->env, 1);
 	if (rc == 0)
-		rc = store_guarded(s, hold, &s->safe);
+		rc = store_guarded(s, hold_state, &s->safe);
 	return rc == 0 ? write_mark(s, false) : rc;
 }
 
@@ -92,8 +94,8 @@ bool store_flush(struct store *s)
 	if (s->mark_fd < 0 && store_first_mark(s) != 0)
 		return false;
 	if (s->mark_fd >= 0 &&
-		(store_guarded(s, hold, &s->flushing) != 0 || next_mark(s, false, &offset) != 0)) {
-		let_go(&s->flushing);
+		(store_guarded(s, hold_state, &s->flushing) != 0 || next_mark(s, false, &offset) != 0)) {
+		let_go_of(&s->flushing);
 		return false;
 	}
 	s->flushed_page = s->last_page;
@@ -109,21 +111,21 @@ static size_t due_pages(const struct store *s)
 
 bool store_flush_due(const struct store *s)
 {
-	return s->options.sync == STORE_SYNC_INTERVAL &&
+	return s->options.sync == OUTBOX_SYNC_INTERVAL &&
 	       (s->flush_wanted || s->last_page > s->flushed_page + due_pages(s));
 }
 
-bool store_flushed(struct store *s, const char **why)
+bool store_collect_flush(struct store *s, const char **why)
 {
 	int error;
-	if (!flush_ended(&s->flush, &error))
+	if (!flush_collect(&s->flush, &error))
 		return false;
 	*why = error != 0 ? strerror(error) : NULL;
 	if (error == 0 && s->flushing != NULL) {
-		let_go(&s->safe);
+		let_go_of(&s->safe);
 		s->safe = s->flushing;
 		s->flushing = NULL;
 	}
-	let_go(&s->flushing);
+	let_go_of(&s->flushing);
 	return true;
 }

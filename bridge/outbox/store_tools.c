@@ -1,4 +1,6 @@
-/* store_tools: see store.h. For people. Nothing here holds on to anything: it may be stopped or killed at any moment. */
+/* store_tools: what people ask of an outbox. See store.h.
+ *
+ * While it only reads, it takes no lock on a bridge's files, so it may be stopped or killed at any moment. */
 #include "bridge/base/log.h"
 #include "bridge/base/reason.h"
 #include "bridge/outbox/store_private.h"
@@ -19,8 +21,8 @@ static bool unchanged(int fd, const struct store_meta *meta)
 	return store_meta_read(fd, &now, why, sizeof(why)) == STORE_FINE && now.txnid == meta->txnid;
 }
 
-/* A bridge that writes meanwhile uses pages again: then it counts only when nothing was written. All of it is tried first; a busy
- * bridge is asked for the counts only. */
+/* A bridge that writes meanwhile uses pages again, so a result counts only when nothing was written while the file was read.
+ * The first tries read all of the file. When the bridge is too busy for that, the others read only the counts. */
 static enum store_condition look(int fd, struct store_findings *found)
 {
 	struct store_meta meta;
@@ -44,42 +46,22 @@ static void print_time(int64_t ms, char *out, size_t size)
 		snprintf(out, size, "unknown");
 }
 
-/* What the broker can never take: the newest first. */
+/* Prints the messages that were set aside, the newest first. */
 static void print_refused(const struct store_findings *found)
 {
 	printf("set aside: %zu\n", found->refused);
 	if (found->dropped > 0)
 		printf("set aside and deleted for want of room: %llu\n", (unsigned long long)found->dropped);
 	for (size_t n = found->refused; n > 0 && n + STORE_SHOWN > found->refused; n--) {
-		const struct store_shown *s = &found->shown[(n - 1) % STORE_SHOWN];
+		const struct refused_shown *s = &found->shown[(n - 1) % STORE_SHOWN];
 		char when[40], why[80];
-		if (s->number == 0) /* a busy bridge was asked for the counts only */
+		if (s->number == 0) /* only the counts were read */
 			return;
 		print_time(s->when_ms, when, sizeof(when));
 		reason_text(s->reason, why, sizeof(why));
 		printf("set aside: %s, number %llu, %zu bytes for %s: %s\n", when,
 			(unsigned long long)s->number, s->bytes, log_bytes(span_text(s->topic)).text, why);
 	}
-}
-
-void store_read_shown(struct span data, size_t size, struct store_shown *to)
-{
-	int64_t head[3]; /* when, why, its number */
-	struct message_head message;
-	if (data.len < sizeof(head) + sizeof(message))
-		return;
-	memcpy(head, data.ptr, sizeof(head));
-	memcpy(&message, data.ptr + sizeof(head), sizeof(message));
-	size_t before =
-		sizeof(head) + sizeof(message) + message.topic + message.correlation + message.memory_key;
-	*to = (struct store_shown){.when_ms = head[0],
-		.reason = (int)head[1],
-		.number = (uint64_t)head[2],
-		.bytes = size > before ? size - before : 0};
-	struct span topic = span_after(data, sizeof(head) + sizeof(message));
-	size_t len = message.topic < topic.len ? message.topic : topic.len;
-	len = len < sizeof(to->topic) ? len : sizeof(to->topic) - 1;
-	memcpy(to->topic, topic.ptr, len);
 }
 
 int store_print_status(const char *path)

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BODY_MAX (24 * 1024)
-
 enum platform { PLATFORM_SENSOR = 0, PLATFORM_BINARY };
 
 /* What a field becomes. */
@@ -43,7 +41,7 @@ static const struct entity {
 	{"crash", "Collision", TM_CRASH_EVENT, PLATFORM_BINARY, "safety", NULL, NULL},
 };
 #define ENTITIES (sizeof(entities) / sizeof(entities[0]))
-_Static_assert(ENTITIES <= 32, "a bit for each in struct session");
+_Static_assert(ENTITIES <= 32, "a bit for each in struct fields");
 
 static const struct button {
 	const char *id, *name, *command;
@@ -56,26 +54,18 @@ static const struct button {
 };
 #define BUTTONS (sizeof(buttons) / sizeof(buttons[0]))
 
-struct homeassistant {
-	const struct config *config;
-	struct uplink *uplink;
-	uint8_t body[BODY_MAX];
+/* What is remembered of a unit: which of the entities' fields its records have had. */
+struct fields {
+	uint32_t in_positions, in_telemetry;
 };
 
-struct homeassistant *homeassistant_open(const struct config *config, struct uplink *uplink)
-{
-	struct homeassistant *h = calloc(1, sizeof(*h));
-	if (h == NULL)
-		return NULL;
-	h->config = config;
-	h->uplink = uplink;
-	return h;
-}
-
-void homeassistant_free(struct homeassistant *h)
-{
-	free(h);
-}
+struct homeassistant {
+	const struct config *config;
+	struct publish *publish;
+	struct sessions *sessions;
+	size_t place; /* in each session: struct fields */
+	struct unit_listener listener;
+};
 
 static struct topic plain_topic(const char *format, const char *prefix, const char *ident)
 {
@@ -88,6 +78,14 @@ static struct topic plain_topic(const char *format, const char *prefix, const ch
 struct topic homeassistant_birth_topic(const struct config *config)
 {
 	return plain_topic("%s/status%s", config->homeassistant.prefix, "");
+}
+
+void homeassistant_birth(void *ctx, const struct route_message *message, struct moment now)
+{
+	struct homeassistant *h = ctx;
+	(void)now;
+	if (span_is(message->payload, "online"))
+		sessions_tell_again(h->sessions, &h->listener);
 }
 
 static struct topic config_topic(const struct homeassistant *h, const char *ident)
@@ -180,12 +178,12 @@ static void put_tracker(const struct homeassistant *h, const struct session *s, 
 }
 
 /* A record without the field leaves the state as it is. */
-static void put_entity(
-	const struct homeassistant *h, const struct session *s, struct emitter *e, const struct entity *x)
+static void put_entity(const struct homeassistant *h, const struct session *s, const struct fields *fields,
+	struct emitter *e, const struct entity *x)
 {
 	char template[300];
 	const char *key = telemetry_params[x->field].key;
-	bool in_position = s->in_positions >> (x - entities) & 1;
+	bool in_position = fields->in_positions >> (x - entities) & 1;
 	if (x->platform == PLATFORM_SENSOR)
 		snprintf(template, sizeof(template),
 			"{{ value_json['%s'] if '%s' in value_json else this.state }}", key, key);
@@ -234,51 +232,109 @@ static void put_button(
 
 /* --- telling --- */
 
-bool homeassistant_tell(struct homeassistant *h, const struct session *s, int64_t now_ms)
+static void put_components(
+	const struct homeassistant *h, const struct session *s, const struct fields *fields, struct emitter *e)
 {
-	if ((s->in_positions | s->in_telemetry) == 0 || s->codec == NULL)
-		return true;
-	struct writer w = writer_of(h->body, sizeof(h->body));
-	struct emitter e = emitter_of(&emit_json, &w);
+	uint32_t all = fields->in_positions | fields->in_telemetry;
 	unsigned count = 1;
 	for (size_t i = 0; i < ENTITIES; i++)
-		count += (s->in_positions | s->in_telemetry) >> i & 1;
+		count += all >> i & 1;
 	for (size_t i = 0; i < BUTTONS; i++)
 		count += has_button(h, s, &buttons[i]) ? 1 : 0;
+	emit_map(e, count);
+	put_tracker(h, s, e);
+	for (size_t i = 0; i < ENTITIES; i++)
+		if (all >> i & 1)
+			put_entity(h, s, fields, e, &entities[i]);
+	for (size_t i = 0; i < BUTTONS; i++)
+		if (has_button(h, s, &buttons[i]))
+			put_button(h, s, e, &buttons[i]);
+	emit_end(e);
+}
+
+static bool put_config(
+	struct homeassistant *h, const char *ident, const struct writer *payload, struct moment now)
+{
+	struct topic topic = config_topic(h, ident);
+	struct outbox_message m = publish_message(h->publish, ident, &topic, now.unix_ms);
+	m.retain = h->config->homeassistant.retain;
+	return publish_put(h->publish, &m, payload, NULL, now);
+}
+
+/* Once it has said something: nothing is told of a unit that has not. */
+static bool tell(void *ctx, struct session *s, struct moment now)
+{
+	struct homeassistant *h = ctx;
+	const struct fields *fields = session_memory(s, h->place);
+	if ((fields->in_positions | fields->in_telemetry) == 0 || s->codec == NULL)
+		return true;
+	struct writer w = publish_writer(h->publish);
+	struct emitter e = emitter_of(&emit_json, &w);
 	emit_map(&e, 6);
 	put_device(s, &e);
 	put_availability(h, s, &e);
 	emit_pair_integer(&e, "qos", 1);
 	emit_key(&e, "cmps");
-	emit_map(&e, count);
-	put_tracker(h, s, &e);
-	for (size_t i = 0; i < ENTITIES; i++)
-		if ((s->in_positions | s->in_telemetry) >> i & 1)
-			put_entity(h, s, &e, &entities[i]);
-	for (size_t i = 0; i < BUTTONS; i++)
-		if (has_button(h, s, &buttons[i]))
-			put_button(h, s, &e, &buttons[i]);
+	put_components(h, s, fields, &e);
 	emit_end(&e);
-	emit_end(&e);
-	struct topic topic = config_topic(h, s->unit.ident);
-	return w.full || uplink_publish(h->uplink, s->unit.ident, &topic, writer_span(&w),
-				 h->config->homeassistant.retain, now_ms);
+	return put_config(h, s->unit.ident, &w, now);
 }
 
-bool homeassistant_record(struct session *session, const struct telemetry *t)
+/* Notes the fields of this record. True: some are new. */
+static bool note_fields(struct fields *fields, const struct telemetry *t)
 {
-	uint32_t fields = 0;
+	uint32_t here = 0;
 	for (size_t i = 0; i < ENTITIES; i++)
-		fields |= (uint32_t)telemetry_has(t, (enum telemetry_field)entities[i].field) << i;
-	uint32_t *seen = telemetry_has(t, TM_LATITUDE) ? &session->in_positions : &session->in_telemetry;
-	bool news = (fields & ~*seen) != 0;
-	*seen |= fields;
+		here |= (uint32_t)telemetry_has(t, (enum telemetry_field)entities[i].field) << i;
+	uint32_t *seen = telemetry_has(t, TM_LATITUDE) ? &fields->in_positions : &fields->in_telemetry;
+	bool news = (here & ~*seen) != 0;
+	*seen |= here;
 	return news;
 }
 
-bool homeassistant_remove(struct homeassistant *h, const char *ident, int64_t now_ms)
+static bool on_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
 {
-	struct topic topic = config_topic(h, ident);
-	return uplink_publish(
-		h->uplink, ident, &topic, span_of(NULL, 0), h->config->homeassistant.retain, now_ms);
+	struct homeassistant *h = ctx;
+	(void)conn;
+	if (session->trusted && note_fields(session_memory(session, h->place), t) && !tell(h, session, now))
+		session_tell_later(h->sessions, session, &h->listener);
+	return true;
+}
+
+static bool on_forgotten(void *ctx, struct session *session, struct moment now)
+{
+	return homeassistant_remove(ctx, session->unit.ident, now);
+}
+
+bool homeassistant_remove(struct homeassistant *h, const char *ident, struct moment now)
+{
+	return put_config(h, ident, NULL, now);
+}
+
+/* --- */
+
+struct homeassistant *homeassistant_open(
+	const struct config *config, struct publish *publish, struct sessions *sessions)
+{
+	struct homeassistant *h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		return NULL;
+	h->config = config;
+	h->publish = publish;
+	h->sessions = sessions;
+	h->place = sessions_reserve(sessions, sizeof(struct fields));
+	h->listener =
+		(struct unit_listener){.ctx = h, .record = on_record, .tell = tell, .forgotten = on_forgotten};
+	return h;
+}
+
+void homeassistant_free(struct homeassistant *h)
+{
+	free(h);
+}
+
+const struct unit_listener *homeassistant_listener(struct homeassistant *h)
+{
+	return &h->listener;
 }

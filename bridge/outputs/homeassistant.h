@@ -1,24 +1,26 @@
 /* homeassistant: tells Home Assistant of each unit, by MQTT discovery: one device with what this unit really sends.
- * May use: session (reading), uplink, emit. May not: know sockets or MQTT.
+ * May use: session (reading), publish, emit. May not: know sockets, MQTT or other outputs.
  * Source: home-assistant.io, integrations mqtt and device_tracker.mqtt (device discovery). */
 #ifndef T2M_HOMEASSISTANT_H
 #define T2M_HOMEASSISTANT_H
 
-#include "bridge/outputs/uplink.h"
+#include "bridge/base/route.h"
+#include "bridge/outputs/publish.h"
 
 struct homeassistant;
 
-struct homeassistant *homeassistant_open(const struct config *config, struct uplink *uplink);
+/* Before the first unit; all three must live longer. NULL: no memory. */
+struct homeassistant *homeassistant_open(
+	const struct config *config, struct publish *publish, struct sessions *sessions);
 void homeassistant_free(struct homeassistant *h);
+/* To be registered behind who completes the record, and behind who publishes it. */
+const struct unit_listener *homeassistant_listener(struct homeassistant *h);
 
 /* The topic on which Home Assistant says that it has started. */
 struct topic homeassistant_birth_topic(const struct config *config);
-/* Tells it of this unit, if there is something to tell. False: no room. */
-bool homeassistant_tell(struct homeassistant *h, const struct session *session, int64_t now_ms);
-
-/* A record of this unit, after it was published: is there something new in it that is to be told? */
-bool homeassistant_record(struct session *session, const struct telemetry *t);
+/* A message on that topic, a route_handler whose ctx is the struct homeassistant. `online`: every trusted unit is announced again. */
+void homeassistant_birth(void *h, const struct route_message *message, struct moment now);
 /* The unit is no longer known. False: no room. */
-bool homeassistant_remove(struct homeassistant *h, const char *ident, int64_t now_ms);
+bool homeassistant_remove(struct homeassistant *h, const char *ident, struct moment now);
 
 #endif

@@ -1,14 +1,10 @@
-/* metrics: /metrics and /healthz over HTTP, for Prometheus and for whoever watches the process.
- * May use: libmicrohttpd (metrics.c only), libev, stats. May not: know units or MQTT.
- *
- * At most 16 connections: see metrics.c for who has to go when more come. */
+/* metrics: /metrics and /healthz, for Prometheus and for whoever watches the process.
+ * May use: http, stats. May not: know sockets, units or MQTT. */
 #ifndef T2M_METRICS_H
 #define T2M_METRICS_H
 
-#include "bridge/base/address.h"
+#include "bridge/base/http.h"
 #include "bridge/base/stats.h"
-
-#include <ev.h>
 
 struct metrics;
 
@@ -16,13 +12,13 @@ struct metrics_ops {
 	void *ctx;
 	/* Brings the gauges up to date. */
 	void (*refresh)(void *ctx);
-	/* NULL: healthy; else why not, as a sentence. */
+	/* NULL: healthy; else why not, as a sentence that is valid until the next call. */
 	const char *(*trouble)(void *ctx);
 };
 
-/* Listens on this address. NULL: `why`. */
-struct metrics *metrics_open(struct ev_loop *loop, const union address *listen, const struct stats *stats,
-	const struct metrics_ops *ops, char *why, size_t size);
+/* Adds both paths to the server. `stats` lives longer, `ops` is copied. NULL: no memory, or one of the paths is taken. */
+struct metrics *metrics_open(struct http *http, const struct stats *stats, const struct metrics_ops *ops);
+/* After http_free: the server still leads to it. */
 void metrics_free(struct metrics *metrics);
 
 #endif

@@ -1,7 +1,9 @@
 /* relay: see relay.h. */
 #include "bridge/outputs/relay.h"
 
+#include "bridge/base/backoff.h"
 #include "bridge/base/descriptors.h"
+#include "bridge/base/frames.h"
 #include "bridge/base/hash.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/log.h"
@@ -20,10 +22,10 @@ struct way {
 	char ident[CODEC_IDENT_MAX + 1];
 	int fd; /* -1: none */
 	bool connected, leaving;
-	double retry;
+	struct backoff backoff;
 	ev_io io;
 	ev_timer timer;
-	uint8_t *out;         /* frames, each behind two bytes of length */
+	uint8_t *out;         /* frames: see frames.h */
 	size_t out_len, gone; /* gone: bytes of the first frame that have left */
 	UT_hash_handle hh;
 };
@@ -32,7 +34,8 @@ struct relay {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct stats *stats;
-	struct relay_ops ops;
+	struct sessions *sessions;
+	struct unit_listener listener;
 	struct lookup *lookup;
 	struct way *ways;
 	bool told;
@@ -81,9 +84,8 @@ static void lost(struct way *w, const char *why)
 	w->fd = -1;
 	w->connected = false;
 	w->gone = 0;
-	ev_timer_set(&w->timer, w->retry * (0.75 + 0.5 * drand48()), 0.);
+	ev_timer_set(&w->timer, backoff_wait(&w->backoff, RETRY_MOST, RETRY_MOST), 0.);
 	ev_timer_start(r->loop, &w->timer);
-	w->retry = w->retry * 2 < RETRY_MOST ? w->retry * 2 : RETRY_MOST;
 }
 
 static void connect_now(struct way *w)
@@ -105,25 +107,18 @@ static void connect_now(struct way *w)
 	watch(w);
 }
 
-static size_t frame_length(const struct way *w)
-{
-	return (size_t)w->out[0] << 8 | w->out[1];
-}
-
 static void drop_frame(struct way *w)
 {
-	size_t n = 2 + frame_length(w);
-	w->out_len -= n;
+	w->out_len = frames_drop(w->out, w->out_len);
 	w->gone = 0;
-	memmove(w->out, w->out + n, w->out_len);
 }
 
 /* False: the connection is gone, and perhaps the way, too. */
 static bool flush(struct way *w)
 {
 	while (w->out_len > 0) {
-		size_t len = frame_length(w) - w->gone;
-		ssize_t n = send(w->fd, w->out + 2 + w->gone, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct span rest = span_after(frames_first(w->out), w->gone);
+		ssize_t n = send(w->fd, rest.ptr, rest.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n < 0) {
@@ -131,7 +126,7 @@ static bool flush(struct way *w)
 			return false;
 		}
 		w->gone += (size_t)n;
-		if ((size_t)n == len) {
+		if ((size_t)n == rest.len) {
 			drop_frame(w);
 			stats_add(w->relay->stats, STAT_RELAYED, 1);
 		}
@@ -142,6 +137,14 @@ static bool flush(struct way *w)
 	}
 	watch(w);
 	return true;
+}
+
+/* What the platform says to a unit. */
+static void answer(struct relay *r, const char *ident, struct span bytes)
+{
+	struct session *session = session_find(r->sessions, span_text(ident));
+	if (session != NULL)
+		conn_answer(session->conn, bytes, false);
 }
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
@@ -159,7 +162,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 			return;
 		}
 		w->connected = true;
-		w->retry = RETRY_FIRST;
+		backoff_reset(&w->backoff, RETRY_FIRST);
 		if (r->told)
 			log_notice("relay: connected");
 		r->told = false;
@@ -174,7 +177,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	if (n <= 0)
 		lost(w, n == 0 ? "closed by the server" : strerror(errno));
 	else if (r->config->relay.replies == RELAY_REPLIES_RELAY)
-		r->ops.reply(r->ops.ctx, w->ident, span_of(buf, (size_t)n));
+		answer(r, w->ident, span_of(buf, (size_t)n));
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -185,33 +188,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 /* --- all of them --- */
-
-struct relay *relay_open(
-	struct ev_loop *loop, const struct config *config, struct stats *stats, const struct relay_ops *ops)
-{
-	struct relay *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return NULL;
-	r->loop = loop;
-	r->config = config;
-	r->stats = stats;
-	r->ops = *ops;
-	r->lookup = lookup_open(loop, config->relay.server);
-	if (r->lookup == NULL) {
-		free(r);
-		return NULL;
-	}
-	return r;
-}
-
-void relay_free(struct relay *r)
-{
-	struct way *w, *next;
-	HASH_ITER(hh, r->ways, w, next)
-		end(w);
-	lookup_free(r->lookup);
-	free(r);
-}
 
 static struct way *find(struct relay *r, const char *ident)
 {
@@ -233,7 +209,7 @@ static struct way *new_way(struct relay *r, const char *ident)
 	}
 	snprintf(w->ident, sizeof(w->ident), "%s", ident);
 	w->fd = -1;
-	w->retry = RETRY_FIRST;
+	backoff_reset(&w->backoff, RETRY_FIRST);
 	ev_init(&w->io, on_io);
 	ev_init(&w->timer, on_timer);
 	w->io.data = w->timer.data = w;
@@ -243,13 +219,13 @@ static struct way *new_way(struct relay *r, const char *ident)
 	return w;
 }
 
-void relay_frame(struct relay *r, const char *ident, struct span frame)
+static void pass_on(struct relay *r, const char *ident, struct span frame)
 {
 	struct way *w = find(r, ident);
-	size_t most = (size_t)r->config->relay.buffer, need = 2 + frame.len;
+	size_t most = (size_t)r->config->relay.buffer, need = frames_need(frame.len);
 	if (w == NULL)
 		w = new_way(r, ident);
-	if (w == NULL || need > most || frame.len > UINT16_MAX) {
+	if (w == NULL || need > most || frame.len > FRAMES_LONGEST) {
 		stats_add(r->stats, STAT_RELAY_DROPPED, 1);
 		return;
 	}
@@ -262,20 +238,71 @@ void relay_frame(struct relay *r, const char *ident, struct span frame)
 		drop_frame(w);
 		stats_add(r->stats, STAT_RELAY_DROPPED, 1);
 	}
-	struct writer out = writer_of(w->out + w->out_len, need);
-	writer_u16(&out, (uint16_t)frame.len);
-	writer_span_put(&out, frame);
-	w->out_len += need;
+	w->out_len = frames_put(w->out, w->out_len, frame);
 	if (w->connected)
 		watch(w);
 }
 
-void relay_offline(struct relay *r, const char *ident)
+/* --- units --- */
+
+static bool is_relayed(const struct session *session)
 {
-	struct way *w = find(r, ident);
+	return session->conn != NULL && session->trusted && session->codec->relayed &&
+	       (session->info == NULL || session->info->relay == UNIT_RELAY_YES);
+}
+
+static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error,
+	struct moment now)
+{
+	(void)error;
+	(void)now;
+	if (in && session != NULL && is_relayed(session))
+		pass_on(ctx, session->unit.ident, frame);
+}
+
+static void on_offline(void *ctx, struct session *session, const char *reason, struct moment now)
+{
+	struct way *w = find(ctx, session->unit.ident);
+	(void)reason;
+	(void)now;
 	if (w == NULL)
 		return;
 	w->leaving = true;
 	if (w->out_len == 0 || !w->connected)
 		end(w);
+}
+
+/* --- */
+
+struct relay *relay_open(
+	struct ev_loop *loop, const struct config *config, struct sessions *sessions, struct stats *stats)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->loop = loop;
+	r->config = config;
+	r->sessions = sessions;
+	r->stats = stats;
+	r->listener = (struct unit_listener){.ctx = r, .offline = on_offline, .frame = on_frame};
+	r->lookup = lookup_open(loop, config->relay.server);
+	if (r->lookup == NULL) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void relay_free(struct relay *r)
+{
+	struct way *w, *next;
+	HASH_ITER(hh, r->ways, w, next)
+		end(w);
+	lookup_free(r->lookup);
+	free(r);
+}
+
+const struct unit_listener *relay_listener(struct relay *r)
+{
+	return &r->listener;
 }

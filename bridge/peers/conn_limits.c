@@ -1,84 +1,12 @@
 /* conn_limits: who has a place, and who gives way when there is none left.
- * May use: source, share. May not: know bytes or units.
+ * May use: conn, conn_account, source, share. May not: know bytes, or which units they are.
  *
  * Connections of units of the units file always have a place. All others share: when a place is wanted and none is free, the address
  * that holds clearly more than the one that wants gives one up; over UDP, where addresses can be forged, all strangers are one
  * holder, and the peer that has been silent longest goes first, for it is only a memory. */
 #include "bridge/peers/conn_private.h"
 
-#include "bridge/units/session.h"
-
-enum account { ACCOUNT_NONE = 0, ACCOUNT_FRESH, ACCOUNT_UNITS };
-
 #define HOLDER(share, member) ((struct source *)(void *)((char *)(share)-offsetof(struct source, member)))
-
-struct source *conn_account(const struct conn *conn)
-{
-	return conn->udp && conn->known == 0 ? sources_udp(conn->conns->sources) : conn->source;
-}
-
-/* --- counting --- */
-
-static void enter(struct conn *conn, enum account account)
-{
-	struct conns *c = conn->conns;
-	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
-	conn->account = (uint8_t)account;
-	if (account == ACCOUNT_FRESH) {
-		DL_APPEND(source->fresh_conns, conn);
-		share_change(sources_fresh(c->sources), &source->fresh, 1);
-		c->fresh++;
-		c->fresh_weight += conn->tls != NULL ? TLS_WEIGHT : 1;
-	} else if (account == ACCOUNT_UNITS) {
-		DL_APPEND(source->unit_conns, conn);
-		share_change(sources_conns(c->sources), &source->conns, 1);
-		c->places++;
-	}
-}
-
-static void leave(struct conn *conn)
-{
-	struct conns *c = conn->conns;
-	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
-	if (conn->account == ACCOUNT_FRESH) {
-		DL_DELETE(source->fresh_conns, conn);
-		share_change(sources_fresh(c->sources), &source->fresh, -1);
-		c->fresh--;
-		c->fresh_weight -= conn->tls != NULL ? TLS_WEIGHT : 1;
-	} else if (conn->account == ACCOUNT_UNITS) {
-		DL_DELETE(source->unit_conns, conn);
-		share_change(sources_conns(c->sources), &source->conns, -1);
-		c->places--;
-	}
-	conn->account = ACCOUNT_NONE;
-}
-
-void conn_settle(struct conn *conn)
-{
-	enum account account = conn->units > 0 ? ACCOUNT_UNITS : ACCOUNT_FRESH;
-	if (conn_is_going(conn) || conn->known > 0)
-		account = ACCOUNT_NONE;
-	if (account == (enum account)conn->account)
-		return;
-	leave(conn);
-	enter(conn, account);
-}
-
-static void count_strangers(struct conn *conn, int64_t by)
-{
-	struct conns *c = conn->conns;
-	struct source *source = conn->udp ? sources_udp(c->sources) : conn->source;
-	share_change(sources_units(c->sources), &source->units, by);
-	conn->strangers = (uint32_t)(conn->strangers + by);
-	c->strangers = (size_t)((int64_t)c->strangers + by);
-}
-
-void conn_leave_accounts(struct conn *conn)
-{
-	if (conn->strangers > 0)
-		count_strangers(conn, -(int64_t)conn->strangers);
-	leave(conn);
-}
 
 /* --- giving way --- */
 
@@ -93,26 +21,28 @@ static struct conn *one_of(const struct conns *c, const struct source *holder, c
 {
 	if (holder == sources_udp(c->sources))
 		return silent_peer(c, except);
-	struct conn *newest = holder->unit_conns != NULL ? holder->unit_conns->prev : NULL;
-	return newest != except ? newest : NULL;
+	struct conn *first = holder->unit_conns, *newest = first != NULL ? first->prev : NULL;
+	if (newest != except)
+		return newest;
+	return newest != first ? newest->prev : NULL;
 }
 
-/* Who gives up its place for a connection of this account; NULL: nobody. */
-static struct conn *who_gives_place(
-	const struct conns *c, const struct source *account, const struct conn *except)
+/* Who gives up its place for a connection of an account that has `own` of them; NULL: nobody. */
+static struct conn *who_gives_place(const struct conns *c, uint32_t own, const struct conn *except)
 {
-	struct share *heavier = shares_heavier(sources_conns(c->sources), account->conns.count);
-	struct conn *found = heavier != NULL ? one_of(c, HOLDER(heavier, conns), except) : NULL;
+	const struct shares *conns = sources_conns(c->sources);
+	struct conn *found = NULL;
+	for (const struct share *s = shares_heavier(conns, own); s != NULL && found == NULL;
+		s = shares_next(conns, s, own))
+		found = one_of(c, HOLDER(s, conns), except);
 	return found != NULL ? found : silent_peer(c, except);
 }
 
-static struct conn *who_gives_unit(
-	const struct conns *c, const struct source *account, const struct conn *except)
+/* The same for a stranger's unit. */
+static struct conn *who_gives_unit(const struct conns *c, uint32_t own, const struct conn *except)
 {
 	const struct shares *units = sources_units(c->sources);
-	uint32_t own = account->units.count;
 	struct conn *found = NULL;
-	/* one that has them only beside units of the units file has nothing to give */
 	for (const struct share *s = shares_heavier(units, own); s != NULL && found == NULL;
 		s = shares_next(units, s, own))
 		found = one_of(c, HOLDER(s, units), except);
@@ -128,7 +58,7 @@ static void settle_within(struct conn *conn)
 	conn_settle(conn);
 	if (before || conn->account != ACCOUNT_UNITS || c->places <= (size_t)c->config->listen.max_connections)
 		return;
-	struct conn *other = who_gives_place(c, conn_account(conn), conn);
+	struct conn *other = who_gives_place(c, conn_account(conn)->conns.count, conn);
 	conn_close(other != NULL ? other : conn, "its place was needed");
 }
 
@@ -137,7 +67,7 @@ void conn_unit_came(struct conn *conn, bool known)
 	conn->units++;
 	conn->known += known;
 	if (!known && !conn_is_going(conn))
-		count_strangers(conn, 1);
+		conn_count_strangers(conn, 1);
 	conn_touch(conn);
 	settle_within(conn);
 }
@@ -147,7 +77,7 @@ void conn_unit_left(struct conn *conn, bool known)
 	conn->units--;
 	conn->known -= known;
 	if (!known && conn->strangers > 0)
-		count_strangers(conn, -1);
+		conn_count_strangers(conn, -1);
 	if (conn->units == 0)
 		return;
 	if (known && conn->known == 0) /* it waits with the others now */
@@ -159,7 +89,7 @@ void conn_unit_changes(struct conn *conn, bool known)
 {
 	conn->known = known ? conn->known + 1 : conn->known - 1;
 	if (!conn_is_going(conn))
-		count_strangers(conn, known ? -1 : 1);
+		conn_count_strangers(conn, known ? -1 : 1);
 	conn_settle(conn);
 	conn_touch(conn);
 }
@@ -167,7 +97,7 @@ void conn_unit_changes(struct conn *conn, bool known)
 bool conns_has_place(const struct conns *c, const struct source *account)
 {
 	size_t places = c->places + c->fresh, most = (size_t)c->config->listen.max_connections;
-	if (places < most || sessions_expect_units(c->sessions))
+	if (places < most || c->ops.expects_units(c->ops.ctx))
 		return true;
 	/* as many may come as could give way, and one of each address in any case */
 	struct source *udp = sources_udp(c->sources);
@@ -176,7 +106,7 @@ bool conns_has_place(const struct conns *c, const struct source *account)
 	if (heavier != NULL && heavier != &udp->conns)
 		could += heavier->count - account->conns.count;
 	return places < most + could ||
-	       (account->fresh.count == 0 && who_gives_place(c, account, NULL) != NULL);
+	       (account->fresh.count == 0 && who_gives_place(c, account->conns.count, NULL) != NULL);
 }
 
 enum counter conn_take_places(struct conn *conn)
@@ -187,8 +117,8 @@ enum counter conn_take_places(struct conn *conn)
 	bool unit = c->strangers >= (size_t)config->limits.units;
 	bool place =
 		conn->units == 0 && !conn_is_going(conn) && c->places >= (size_t)config->listen.max_connections;
-	struct conn *for_unit = unit ? who_gives_unit(c, account, conn) : NULL;
-	struct conn *for_place = place ? who_gives_place(c, account, conn) : NULL;
+	struct conn *for_unit = unit ? who_gives_unit(c, account->strangers, conn) : NULL;
+	struct conn *for_place = place ? who_gives_place(c, account->conns.count, conn) : NULL;
 	if (unit && for_unit == NULL)
 		return STAT_REFUSED_UNITS;
 	if (place && for_place == NULL)

@@ -1,29 +1,100 @@
-/* conn_private: what conn.c, conn_life.c, conn_limits.c and conn_out.c share; nobody else includes it. */
+/* conn_private: what the conn files share; nobody else includes it. Each of them calls only those below it:
+ *
+ *   conn_all      all of them: accept, datagrams, timers, flush, reap
+ *   conn_limits   who has a place, and who gives way when there is none left
+ *   conn          one peer: its input, its PROXY header, its end
+ *   conn_out      what it is owed, and when it goes
+ *   conn_account  as what it counts, for its address and in all
+ *   conn_state    what may be asked of it
+ *   conn_io       its socket, plain or TLS, TCP or UDP; the clock; who is refused */
 #ifndef T2M_CONN_PRIVATE_H
 #define T2M_CONN_PRIVATE_H
 
-#include "bridge/base/clock.h"
-#include "bridge/peers/conn.h"
+#include "bridge/base/hash.h"
 #include "bridge/base/log.h"
+#include "bridge/base/tls.h"
+#include "bridge/peers/buffers.h"
+#include "bridge/peers/conn_all.h"
 
+#include <ev.h>
 #include <utlist.h>
 
 #define CONN_INPUT (128 * 1024) /* the shared input buffer */
 
 #define ECHOES 8192
 
+/* A conn's place in a list of equal timeouts. A restarted timeout goes to the end of its list, so the list is sorted by due time and
+ * only its head need be checked. */
+struct place {
+	struct conn *prev, *next, **line;
+	int64_t since_ms;
+};
+
+struct outgoing {
+	struct outgoing *next;
+	const void *whose;
+	conn_sent *sent;
+	void *ctx;
+	uint64_t id;
+	bool begun, ended; /* begun: TLS holds a part of it; ended: nobody waits for it any more */
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* As what a conn counts. */
+enum account { ACCOUNT_NONE = 0, ACCOUNT_FRESH, ACCOUNT_UNITS };
+
+struct conn {
+	struct conns *conns;
+	struct {
+		union address addr;
+		int fd; /* of the connection, or of the UDP socket */
+	} peer;         /* the key of the UDP table */
+	struct source *source;
+	struct tls_link *tls;   /* NULL: plain */
+	uint64_t number;        /* in the order of arrival: what tests know it by */
+	const char *leaving;    /* why it goes with the next conns_reap; NULL: it stays */
+	const char *last_words; /* why it goes after what has arrived is taken; NULL: it stays */
+	bool udp, ended;
+	bool recognized;    /* its owner can tell what is spoken */
+	bool hashed;        /* UDP: datagrams find it */
+	uint8_t account;    /* enum account */
+	bool answered_last; /* what went out last was an answer: a command that waits has its turn */
+	bool partial;       /* half an answer is on its way: nothing may come between */
+	bool header_due;    /* a PROXY header comes first */
+	union {
+		ev_io io;          /* TCP */
+		UT_hash_handle hh; /* UDP: by peer */
+	};
+	uint32_t units,
+		known; /* that speak here, and so many of the units file: then no stranger takes its place */
+	uint32_t strangers; /* so many of the others are counted: conn_account.c */
+	uint32_t credit;    /* UDP: bytes that may be answered */
+	uint8_t *in;        /* bytes not yet used up */
+	uint32_t in_len, in_cap;
+	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
+	uint32_t out_len, out_cap, out_safe; /* up to out_safe: what it answers is stored */
+	uint32_t answers, answers_safe;      /* so many are owed, up to out_safe so many */
+	struct outgoing *commands;
+	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
+	int64_t echo_from_ms;     /* UDP: no answer that is what came, before; 0: there was none */
+	struct conn *prev, *next; /* of the same source */
+	struct place idle, quiet, work,
+		stalled; /* stalled: not read, for want of room or because it is too fast */
+	uint64_t owner[];
+};
+
 struct conns {
 	struct ev_loop *loop;
 	const struct config *config;
-	struct sessions *sessions;
+	struct conn_ops ops;
 	struct sources *sources;
 	struct stats *stats;
 	struct conn *udp; /* hash */
 	/* speaking: those whose last words are to be taken; drained: they were */
 	struct conn *idle_fresh, *idle_tcp, *idle_udp, *idle_udp_known, *speaking, *drained, *leaving,
 		*quiet_short, *quiet_long, *work, *stalled, *slowed;
-	struct spare *spares; /* buffers of SPARE_BYTES that nobody uses now */
-	unsigned spare_count;
+	struct buffers buffers;
 	size_t count, fresh, fresh_weight; /* fresh: those that have not named a unit */
 	size_t places,
 		strangers; /* connections with units, none of them of the units file; units that are not in it */
@@ -39,16 +110,6 @@ struct conns {
 /* So much may wait in all of either kind; beyond it, each connection may keep only a little. */
 #define WAITING_MOST (32u << 20)
 
-/* Input and output come and go with each frame: their buffers are kept. */
-#define SPARE_BYTES 2048
-#define SPARES_MOST 512
-struct spare {
-	struct spare *next;
-};
-/* At least `need` bytes with the first `len` of `old`, which it replaces; NULL: no memory, and the old one stays. */
-uint8_t *conns_buffer(struct conns *conns, uint8_t *old, uint32_t *cap, size_t len, size_t need);
-void conns_buffer_done(struct conns *conns, uint8_t *buffer, uint32_t cap);
-
 #define LEAVE(conn, kind)                                                                                      \
 	do {                                                                                                   \
 		if ((conn)->kind.line != NULL)                                                                 \
@@ -60,51 +121,89 @@ void conns_buffer_done(struct conns *conns, uint8_t *buffer, uint32_t cap);
 	do {                                                                                                   \
 		LEAVE(conn, kind);                                                                             \
 		(conn)->kind.line = (to);                                                                      \
-		(conn)->kind.since_ms = clock_steady_ms();                                                     \
+		(conn)->kind.since_ms = conns_now((conn)->conns).steady_ms;                                    \
 		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                    \
 	} while (0)
 
-struct moment conns_now(struct conns *conns);
-/* conn.c: what is not used up yet; `bytes` may be the conn's own. */
-void conn_keep(struct conn *conn, const uint8_t *bytes, size_t len);
-/* Works on the first `len` bytes of the shared buffer: the kept ones before the new ones. */
-void conn_feed(struct conn *conn, size_t len, int32_t quiet_ms);
-/* The same, and sees whether the conn is to end. */
-void conn_take(struct conn *conn, size_t len, int32_t quiet_ms);
-/* Takes what is kept once more. False: it cannot go on yet. */
-bool conn_take_again(struct conn *conn, int32_t quiet_ms);
-/* As what one that speaks TLS counts among those that have not named a unit; its handshake holds some 50 KiB. */
-#define TLS_WEIGHT 10
+/* --- conn_limits.c --- */
 
-/* Of the TCP connections. */
-void conn_on_io(struct ev_loop *loop, ev_io *io, int events);
-/* Reads from a TCP connection what there is. */
-void conn_read(struct conn *conn);
-/* It has spoken: not idle. */
-void conn_touch(struct conn *conn);
-/* As recv, without waiting. */
-ssize_t conn_receive(struct conn *conn, void *to, size_t size);
-/* Something is to be sent: looked at in the next conns_flush. */
-void conn_want_work(struct conn *conn);
-void conn_leave_work(struct conn *conn);
-void conn_free_output(struct conn *conn);
-/* Watch for input, as far as the conn may read, and for room to write. */
-void conn_listen(struct conn *conn, bool writable);
-
-/* conn_life.c: reads the PROXY header; false: it is not whole yet, or the conn is marked. */
-bool conn_header(struct conn *conn);
-
-/* conn_limits.c: as what a conn counts, for its address and in all, after anything that decides it has changed. */
-void conn_settle(struct conn *conn);
-/* It goes: it counts no more. */
-void conn_leave_accounts(struct conn *conn);
 /* Is there a place for a new connection, free, or one that another will give up when this one names a unit? When not, there still
  * is one as long as units of the units file may come. */
 bool conns_has_place(const struct conns *conns, const struct source *account);
 /* The connections that have not named a unit are too many: the oldest of the address with most gives way. */
 void conns_trim_fresh(struct conns *conns);
 
-void conns_out_open(struct conns *conns);
-void conns_out_close(struct conns *conns);
+/* --- conn.c --- */
+
+/* May the address have no more connections? */
+bool source_full(const struct conns *conns, const struct source *source, bool udp);
+/* Works on the first `len` bytes of the shared buffer, the kept ones before the new ones, and sees whether the conn is to end. */
+void conn_take(struct conn *conn, size_t len, int32_t quiet_ms);
+/* Takes what is kept once more. False: it cannot go on yet. */
+bool conn_take_again(struct conn *conn, int32_t quiet_ms);
+/* Of the TCP connections. */
+void conn_on_io(struct ev_loop *loop, ev_io *io, int events);
+/* It has spoken: not idle. */
+void conn_touch(struct conn *conn);
+/* Takes what the peer has sent and nobody has read yet. */
+void conn_drain(struct conn *conn);
+/* Ends and frees it; it is marked. */
+void conn_end(struct conn *conn);
+
+/* --- conn_out.c --- */
+
+/* Over UDP no more may be answered than this: whoever forges an address gets no more than was sent. */
+void conn_add_credit(struct conn *conn, size_t bytes);
+/* Something is to be sent: looked at in the next conns_flush. */
+void conn_want_work(struct conn *conn);
+void conn_leave_work(struct conn *conn);
+/* Sends what may go; answers only when `stored`, or when they were before. When should the conn be looked at again, by the steady
+ * clock? 0: not by itself; -1: it is broken. */
+int64_t conn_work(struct conn *conn, bool stored, int64_t now);
+/* All commands that wait end as not sent. */
+void conn_drop_commands(struct conn *conn);
+void conn_free_output(struct conn *conn);
+
+/* --- conn_account.c --- */
+
+/* As what a conn counts, for its address and in all, after anything that decides it has changed. */
+void conn_settle(struct conn *conn);
+/* So many more, or fewer, of its units are strangers. */
+void conn_count_strangers(struct conn *conn, int64_t by);
+/* It goes: it counts no more. */
+void conn_leave_accounts(struct conn *conn);
+/* As what one that speaks TLS counts among those that have not named a unit; its handshake holds some 50 KiB. */
+#define TLS_WEIGHT 10
+
+/* --- conn_state.c --- */
+
+/* In whose name it counts: the address, or over UDP all strangers together, whatever it speaks for. */
+struct source *conn_holder(const struct conn *conn);
+
+/* --- conn_io.c --- */
+
+enum sent { SENT_ALL, SENT_LATER, SENT_NEVER };
+
+/* The only clock of this folder. */
+struct moment conns_now(const struct conns *conns);
+/* A TCP connection begins to be watched; `tls`: NULL for a plain one. False: no memory for TLS. */
+bool conn_open_socket(
+	struct conn *conn, struct tls_server *tls, void (*on_io)(struct ev_loop *loop, ev_io *io, int events));
+/* The socket of a UDP peer belongs to its listener and stays. */
+void conn_close_socket(struct conn *conn);
+/* As recv, without waiting. */
+ssize_t conn_receive(struct conn *conn, void *to, size_t size);
+/* The same beneath TLS; `look`: the bytes stay where they are. */
+ssize_t conn_receive_plain(struct conn *conn, void *to, size_t size, bool look);
+/* One send: a segment, or a datagram. `gone`: so many bytes of it. */
+enum sent conn_send(struct conn *conn, const uint8_t *bytes, size_t len, size_t *gone);
+/* Does the kernel still hold bytes that a command would share a segment with? */
+bool conn_kernel_holds(const struct conn *conn);
+/* Watches for input, as far as the conn may read, and for room to write. */
+void conn_listen(struct conn *conn, bool writable);
+/* TLS may hold bytes that the socket does not have any more: they are input, too. */
+void conn_listen_tls(struct conn *conn);
+/* Not watched any more. */
+void conn_ignore(struct conn *conn);
 
 #endif

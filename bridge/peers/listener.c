@@ -4,6 +4,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/descriptors.h"
 #include "bridge/base/log.h"
+#include "bridge/base/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #define T2M_LISTENER_H
 
 #include "bridge/settings/config.h"
-#include "bridge/peers/conn.h"
+#include "bridge/peers/conn_all.h"
 
 #include <ev.h>
 

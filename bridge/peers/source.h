@@ -12,7 +12,6 @@
 #define T2M_SOURCE_H
 
 #include "bridge/base/address.h"
-#include "bridge/settings/config.h"
 #include "bridge/base/hash.h"
 #include "bridge/peers/share.h"
 #include "bridge/base/stats.h"
@@ -42,11 +41,13 @@ struct source_side {
 
 struct source {
 	uint8_t key[16];
-	struct source_side side[2];            /* over TCP, and over UDP */
-	struct share fresh, conns, units;      /* connections without and with a unit, and strangers' units */
+	struct source_side side[2]; /* over TCP, and over UDP */
+	struct share fresh, conns,
+		units;      /* connections without and with a unit, and units, that can give way */
+	uint32_t strangers; /* all units that are not in the units file */
 	struct conn *fresh_conns, *unit_conns; /* the same connections, the oldest first */
 	struct bucket trusted;                 /* units that are trusted by now; over TCP */
-	uint64_t stored, stored_epoch;         /* bytes that came into the outbox: see uplink.c */
+	uint64_t stored, stored_epoch;         /* bytes that came into the outbox: see publish.c */
 	struct source *prev, *next;            /* those without connections, the longest first */
 	UT_hash_handle hh;
 };
@@ -62,7 +63,7 @@ struct source *source_find(struct sources *sources, const union address *address
 void source_hold(struct sources *sources, struct source *source, bool udp);
 void source_release(struct sources *sources, struct source *source, bool udp);
 
-/* Who holds most of fresh connections, connections with units, strangers' units. */
+/* Who holds most of fresh connections, connections with units, strangers' units. In them stands only what can give way. */
 struct shares *sources_fresh(struct sources *sources);
 struct shares *sources_conns(struct sources *sources);
 struct shares *sources_units(struct sources *sources);

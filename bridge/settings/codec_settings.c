@@ -48,3 +48,15 @@ void *codec_settings_of(const struct codec_settings *s, const struct codec *code
 		i++;
 	return s->options[i];
 }
+
+void codec_settings_use(const struct codec_settings *s, struct codec_stream *stream, struct span in)
+{
+	struct codec_stream ahead = *stream;
+	struct frame frame;
+	if (stream->link.unit == NULL)
+		return;
+	if (ahead.codec == NULL)
+		codec_next(&ahead, in, &frame);
+	if (ahead.codec != NULL)
+		stream->link.unit->options = codec_settings_of(s, ahead.codec);
+}

@@ -15,4 +15,8 @@ void codec_settings_free(struct codec_settings *settings);
  * is one of codecs[]. */
 void *codec_settings_of(const struct codec_settings *settings, const struct codec *codec);
 
+/* The stream's unit, when one is known, gets the options of the stream's codec: the one that it has or that these bytes begin. For
+ * those who name a unit before its protocol is known. */
+void codec_settings_use(const struct codec_settings *settings, struct codec_stream *stream, struct span in);
+
 #endif

@@ -14,7 +14,7 @@ extern char **environ;
 
 /* How an option was set by the file or by the environment. */
 struct seen {
-	unsigned line; /* of the file; 0: not yet */
+	unsigned line; /* of the file; 0: it does not set it */
 	bool by_environment, by_old_name;
 };
 
@@ -98,7 +98,7 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 	}
 }
 
-/* The first line of a file; one that may be missing is empty then. false: a fault, which is told. */
+/* The first line of a file; "" when the file is missing and may be. False: a fault, which is written to `errors`. */
 static bool read_first_line(const char *path, bool may_be_missing, char *line, size_t size, FILE *errors)
 {
 	*line = '\0';
@@ -118,7 +118,8 @@ static bool read_first_line(const char *path, bool may_be_missing, char *line, s
 	return ok && whole;
 }
 
-/* What systemd gives the service, or where that comes from: beside the configuration. false: there is no such place. */
+/* Where the password may be: in the credential that systemd gives the service, or in the file beside the configuration from
+ * which that credential comes. False: there is no such place. */
 static bool credential_path(const char *config_path, char *out, size_t size)
 {
 	static const char name[] = "mqtt-password";
@@ -131,7 +132,7 @@ static bool credential_path(const char *config_path, char *out, size_t size)
 	return directory != NULL || config_path != NULL;
 }
 
-/* The password from where it is; an empty one is none. */
+/* Sets the password from the only place that has one. Returns the number of faults. */
 static unsigned use_password(struct config *config, const char *config_path, FILE *errors)
 {
 	char file[512] = "", credential[512] = "", path[4200];
@@ -321,7 +322,7 @@ void config_init(struct config *config)
 			!option_set(row, row->key, option_standard(row, own), config, why, sizeof(why)) &&
 			!option_set(row, row->key, row->standard, config, why,
 				sizeof(why))) /* a home with a strange name */
-			abort();              /* our own table */
+			abort();              /* the table has a default that it does not allow */
 	}
 }
 
@@ -367,7 +368,8 @@ void config_apply(struct config *config, const struct config *fresh)
 		if (same)
 			continue;
 		if (row->flags & OPTION_RELOAD) {
-			memcpy(old, now, option_size(row)); /* never a text: those belong to their struct */
+			/* no text may change while running, so no pointer is copied */
+			memcpy(old, now, option_size(row));
 			log_notice("reload: [%s] %s changed", at.section, row->key);
 		} else {
 			log_warning("reload: [%s] %s changed; it needs a restart", at.section, row->key);

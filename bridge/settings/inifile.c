@@ -17,7 +17,7 @@ void inifile_fault(struct inifile *r, const char *what)
 	log_fault(r->errors, "%s:%u: %s", r->path, r->line, what);
 }
 
-/* What is wrong with a line, or NULL. `n` bytes without the newline. */
+/* What is wrong with a line of `n` bytes, which has no newline; NULL: nothing. */
 static const char *line_fault(const char *line, size_t n)
 {
 	if (memchr(line, '\0', n) != NULL)
@@ -46,7 +46,7 @@ static void begin_section(struct inifile *r, const char *name)
 	r->section(r, section);
 }
 
-/* inih's reader: hands over good lines, and an empty one in place of each faulty one. */
+/* inih reads through this: it gets an empty line in place of each faulty one, so that its line numbers stay right. */
 static char *read_line(char *buf, int size, void *stream)
 {
 	struct inifile *r = stream;

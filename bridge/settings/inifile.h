@@ -1,8 +1,8 @@
-/* inifile: a strict line reader in front of inih: every fault with its line, none skipped over.
+/* inifile: a strict reader of lines in front of inih, which names every fault with its line.
  * May use: inih (inifile.c only). May not: know any option.
  *
- * Refused, each with its line: lines over 198 characters, lines that begin with a blank, NUL bytes, what is no section,
- * key = value or comment. */
+ * Faults are: lines of more than 198 characters, lines that begin with a blank, NUL bytes, and lines that are neither a
+ * section, a key = value nor a comment. */
 #ifndef T2M_INIFILE_H
 #define T2M_INIFILE_H
 
@@ -13,16 +13,17 @@ struct inifile {
 	const char *path;
 	FILE *errors;
 	unsigned line, faults;
-	bool comment_behind; /* the line at hand has a ` ;`, which starts a comment */
+	bool comment_behind; /* the line at hand ends with a comment, which a ` ;` begins */
 	FILE *in;
 	void *ctx;
 	void (*section)(struct inifile *file, const char *section); /* NULL: not asked for */
 	void (*pair)(struct inifile *file, const char *section, const char *key, const char *value);
 };
 
-/* Calls `section` and `pair` for each one; false: the file cannot be read (that is a fault, too). */
+/* Reads the file at `path` and calls `section` for each section, `pair` for each key; their texts are valid during the call.
+ * The caller fills in path, errors, ctx and the two functions. False: the file cannot be read, which is a fault as well. */
 bool inifile_read(struct inifile *file);
-/* Writes FILE:LINE: what. */
+/* Counts a fault, and writes it to `errors` as FILE:LINE: what. */
 void inifile_fault(struct inifile *file, const char *what);
 
 #endif

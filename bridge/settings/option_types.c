@@ -17,7 +17,8 @@ static const struct unit_name durations[] = {{"ms", 1}, {"s", CONFIG_SECOND}, {"
 	{"h", CONFIG_HOUR}, {"d", CONFIG_DAY}, {NULL, 0}};
 static const struct unit_name sizes[] = {{"K", 1LL << 10}, {"M", 1LL << 20}, {"G", 1LL << 30}, {NULL, 0}};
 
-/* A whole number with one of the units behind it; a bare one only when `bare` is not 0 or it is 0. */
+/* Reads a whole number with one of the units behind it. Without a unit it counts `bare`; `bare` 0: then only the number 0 is
+ * allowed. */
 static bool parse_number(const char *text, const struct unit_name *units, int64_t bare, int64_t *out)
 {
 	char *end;
@@ -57,7 +58,7 @@ static bool parse_boolean(const char *text, bool *out)
 	return false;
 }
 
-/* Calls `take` for each part of a comma-separated list; false: one of them is not allowed, or there are too many. */
+/* Calls `take` for each part of a comma-separated list. False: a part is not allowed, or there are too many. */
 static bool parse_list(const char *text, unsigned most, bool (*take)(void *list, char *part), void *list)
 {
 	char buf[1024], *save = NULL;
@@ -85,7 +86,7 @@ static bool take_network(void *list, char *part)
 static bool parse_endpoints(const char *text, bool words, struct endpoints *out)
 {
 	bool yes = words && strcmp(text, "yes") == 0, no = words && strcmp(text, "no") == 0;
-	memset(out, 0, sizeof(*out)); /* reloading compares it */
+	memset(out, 0, sizeof(*out)); /* config_apply compares the bytes */
 	out->all = yes;
 	return yes || no || parse_list(text, CONFIG_ENDPOINTS_MAX, take_endpoint, out);
 }

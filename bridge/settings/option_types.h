@@ -37,7 +37,7 @@ bool option_parse(const struct option_row *row, const char *text, void *options)
 bool option_set(
 	const struct option_row *row, const char *key, const char *text, void *options, char *why, size_t size);
 
-/* "no value" aside, in words: "5s to 1h", "always, interval or never". */
+/* The allowed values in words: "5s to 1h", "always, interval or never". */
 void option_allowed(const struct option_row *row, char *buf, size_t size);
 
 /* Is it a char * with memory of its own? */

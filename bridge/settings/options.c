@@ -346,7 +346,7 @@ const char *option_standard(const struct option_row *row, char *buf)
 	if (!(row->flags & OPTION_DIRECTORY) || strncmp(row->standard, head, sizeof(head) - 1) != 0)
 		return row->standard;
 	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(row->standard, where) == NULL)
-		return row->standard; /* a service of systemd's, or somebody who may */
+		return row->standard; /* systemd has made it, or this user may make it */
 	if (state == NULL || state[0] != '/') {
 		state = home;
 		below = "/.local/state";

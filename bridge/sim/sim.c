@@ -9,10 +9,13 @@
 
 #define UNITS_MAX 20000
 
-extern const struct sim_protocol sim_h02, sim_h02_binary, sim_h02_mixed, sim_jt808, sim_jt808_2019;
-
-const struct sim_protocol *const sim_protocols[] = {
-	&sim_h02, &sim_h02_binary, &sim_h02_mixed, &sim_jt808, &sim_jt808_2019, NULL};
+/* Those that CMake has found: each is an array that ends with a NULL name. */
+#define X(name) extern const struct sim_protocol sim_##name[];
+SIM_PROTOCOLS
+#undef X
+#define X(name) sim_##name,
+static const struct sim_protocol *const protocols[] = {SIM_PROTOCOLS NULL};
+#undef X
 
 static int usage(FILE *out, int rc)
 {
@@ -21,8 +24,9 @@ static int usage(FILE *out, int rc)
 		     "  -s, --server HOST:PORT   the bridge (127.0.0.1:8888)\n"
 		     "  -n, --units N            units, 1 to 20000 (3)\n"
 		     "  -p, --protocol NAME      ");
-	for (size_t i = 0; sim_protocols[i] != NULL; i++)
-		fprintf(out, "%s%s", i > 0 ? ", " : "", sim_protocols[i]->name);
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		for (const struct sim_protocol *p = protocols[i]; p->name != NULL; p++)
+			fprintf(out, "%s%s", p != protocols[0] ? ", " : "", p->name);
 	fprintf(out,
 		" (h02)\n"
 		"  -t, --transport NAME     tcp or udp (tcp)\n"
@@ -79,9 +83,10 @@ static bool number(const char *text, double min, double max, double *out)
 
 static const struct sim_protocol *find_protocol(const char *name)
 {
-	for (size_t i = 0; sim_protocols[i] != NULL; i++)
-		if (strcmp(sim_protocols[i]->name, name) == 0)
-			return sim_protocols[i];
+	for (size_t i = 0; protocols[i] != NULL; i++)
+		for (const struct sim_protocol *p = protocols[i]; p->name != NULL; p++)
+			if (strcmp(p->name, name) == 0)
+				return p;
 	return NULL;
 }
 
@@ -211,7 +216,7 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	struct sim s = {.units = 3,
-		.protocol = &sim_h02,
+		.protocol = find_protocol("h02"),
 		.interval = 10,
 		.reconnect = 1,
 		.ack_timeout = 15,

@@ -8,7 +8,6 @@
 #define T2M_SIM_H
 
 #include "codecs/record/bytes.h"
-#include "codecs/record/calendar.h"
 
 #include <ev.h>
 #include <netinet/in.h>
@@ -45,6 +44,7 @@ struct sim_unit {
 	uint64_t priv[4]; /* the protocol's own; cleared on connecting */
 };
 
+/* How units speak one protocol. sim_<codec>.c has an array of them, `sim_<codec>`, that ends with a NULL name. */
 struct sim_protocol {
 	const char *name;
 	/* A new connection: what is said first; may be nothing. */
@@ -53,9 +53,8 @@ struct sim_protocol {
 	size_t (*report)(struct sim_unit *u, struct report *r, uint8_t out[SIM_FRAME_MAX]);
 	/* Takes one frame off the input: its length, 0 when there is none yet. */
 	size_t (*input)(struct sim_unit *u, struct span in);
+	unsigned version; /* for the protocol's own use */
 };
-
-extern const struct sim_protocol *const sim_protocols[];
 
 struct sim_counts {
 	uint64_t made, sent, acknowledged, commands, answered, connects, lost, dropped;
@@ -67,7 +66,7 @@ struct sim {
 	socklen_t server_len, from_len; /* from_len 0: any address */
 	const struct sim_protocol *protocol;
 	bool udp, silent;
-	unsigned units, connected;
+	unsigned units;
 	double interval, reconnect, ack_timeout;
 	uint64_t reports; /* a unit; 0 = without end */
 	unsigned alarm_every;

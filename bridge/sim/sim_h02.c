@@ -1,6 +1,8 @@
 /* sim_h02: simulated H02 units: text, binary, and both mixed. See sim.h. */
 #include "bridge/sim/sim.h"
 
+#include "codecs/record/calendar.h"
+
 #include <stdlib.h>
 
 static uint32_t status_word(const struct sim_unit *u, const struct report *r)
@@ -230,6 +232,10 @@ static size_t input(struct sim_unit *u, struct span in)
 	return len;
 }
 
-const struct sim_protocol sim_h02 = {"h02", no_hello, text_report, input};
-const struct sim_protocol sim_h02_binary = {"h02-binary", no_hello, binary_report, input};
-const struct sim_protocol sim_h02_mixed = {"h02-mixed", no_hello, mixed_report, input};
+extern const struct sim_protocol sim_h02[];
+const struct sim_protocol sim_h02[] = {
+	{"h02", no_hello, text_report, input, 0},
+	{"h02-binary", no_hello, binary_report, input, 0},
+	{"h02-mixed", no_hello, mixed_report, input, 0},
+	{0},
+};

@@ -3,6 +3,7 @@
 #include "bridge/sim/sim.h"
 
 #include "codecs/jt808/jt808_options.h"
+#include "codecs/record/calendar.h"
 
 #include <stdlib.h>
 
@@ -20,7 +21,7 @@ static uint8_t bcd(int v)
 
 static bool version_2019(const struct sim_unit *u)
 {
-	return u->sim->protocol->name[5] == '-';
+	return u->sim->protocol->version == 2019;
 }
 
 /* Header, body, check, escapes; returns the length. */
@@ -251,5 +252,9 @@ static size_t input(struct sim_unit *u, struct span in)
 	return end + 1;
 }
 
-const struct sim_protocol sim_jt808 = {"jt808", hello, report, input};
-const struct sim_protocol sim_jt808_2019 = {"jt808-2019", hello, report, input};
+extern const struct sim_protocol sim_jt808[];
+const struct sim_protocol sim_jt808[] = {
+	{"jt808", hello, report, input, 2013},
+	{"jt808-2019", hello, report, input, 2019},
+	{0},
+};

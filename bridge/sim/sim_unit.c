@@ -1,6 +1,8 @@
 /* sim_unit: the life of one simulated unit: connect, report, be acknowledged, send again. See sim.h. */
 #include "bridge/sim/sim.h"
 
+#include "bridge/base/backoff.h"
+
 #include <errno.h>
 #include <math.h>
 #include <netinet/tcp.h>
@@ -33,8 +35,6 @@ static void disconnect(struct sim_unit *u)
 	ev_timer_stop(s->loop, &u->timeout);
 	if (u->fd >= 0)
 		close(u->fd);
-	if (u->connected)
-		s->connected--;
 	u->fd = -1;
 	u->connected = false;
 	u->sent = 0;
@@ -51,7 +51,7 @@ static void lost(struct sim_unit *u)
 	if (u->dead)
 		return;
 	s->counts.lost++;
-	ev_timer_set(&u->retry, s->reconnect * (0.5 + drand48()), 0.);
+	ev_timer_set(&u->retry, backoff_jitter(s->reconnect), 0.);
 	ev_timer_start(s->loop, &u->retry);
 }
 
@@ -229,7 +229,6 @@ static void flush_out(struct sim_unit *u)
 static void on_connected(struct sim_unit *u)
 {
 	u->connected = true;
-	u->sim->connected++;
 	u->sim->counts.connects++;
 	memset(u->priv, 0, sizeof(u->priv));
 	watch(u, EV_READ);

@@ -1,5 +1,5 @@
 /* session_input: bytes -> frames -> records of the unit that speaks.
- * May use: session, codec. May not: know who is admitted (session_admission.c). */
+ * May use: session, session_arrival, codec. May not: know who is admitted (session_admission.c). */
 #include "bridge/units/session_private.h"
 
 #include "bridge/base/log.h"
@@ -12,7 +12,7 @@ static struct session *of_unit(struct codec_unit *unit)
 
 static struct session *current(struct sessions *s)
 {
-	return of_unit(s->conn->stream.link.unit);
+	return of_unit(s->talk->stream.link.unit);
 }
 
 /* --- what a codec says --- */
@@ -21,7 +21,7 @@ static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct sessions *s = ctx;
 	struct session *session = current(s);
-	if (!s->ops.record(s->ops.ctx, session, s->conn, t, s->now))
+	if (!events_record(&s->events, session, s->conn, t, s->now))
 		return false;
 	s->records++;
 	if (!session->trusted && session->conn == s->conn)
@@ -32,7 +32,7 @@ static bool on_record(void *ctx, struct telemetry *t)
 static enum codec_room on_batch(void *ctx, size_t records)
 {
 	struct sessions *s = ctx;
-	return s->ops.batch(s->ops.ctx, records);
+	return events_batch(&s->events, records);
 }
 
 static enum codec_status on_part(void *ctx, const struct codec_part *part, struct codec_parts *parts)
@@ -48,14 +48,14 @@ static enum codec_status on_part(void *ctx, const struct codec_part *part, struc
 static void on_reply(void *ctx, const struct command_reply *reply)
 {
 	struct sessions *s = ctx;
-	if (current(s)->conn == s->conn || s->conn->last_words != NULL)
-		s->ops.reply(s->ops.ctx, current(s), reply, s->now);
+	if (current(s)->conn == s->conn || conn_has_last_words(s->conn))
+		events_reply(&s->events, current(s), reply, s->now);
 }
 
 /* Is it the platform that answers this unit? Not one that is not relayed, nor one that the units file answers itself. */
 static bool platform_answers(const struct sessions *s, const struct session *session)
 {
-	const struct codec *codec = s->conn->stream.codec;
+	const struct codec *codec = s->talk->stream.codec;
 	const struct unit_info *info = session != NULL ? session->info : NULL;
 	if (!codec->relayed || !config_platform_answers(s->config))
 		return false;
@@ -67,23 +67,22 @@ static void on_send(void *ctx, struct span frame)
 	struct sessions *s = ctx;
 	if (platform_answers(s, current(s)))
 		return;
-	size_t before = s->conn->out_len;
-	conn_answer(s->conn, frame, codec_is_echo(s->frame, frame));
-	if (s->conn->out_len > before && s->answers <= ASSEMBLY_PARTS_MAX)
-		s->answer_len[s->answers++] = (uint16_t)frame.len;
+	size_t at = conn_answer(s->conn, frame, codec_is_echo(s->frame, frame));
+	if (at == CONN_REFUSED || s->answers > ASSEMBLY_PARTS_MAX)
+		return;
+	s->answer[s->answers].at = at;
+	s->answer[s->answers++].len = frame.len;
 }
 
 /* --- frames --- */
 
-/* Shows the frame at hand, and the frames that answer it: the end of what is owed. */
+/* Shows the frame at hand, and the frames that answer it. */
 static void show(struct sessions *s, const char *error)
 {
-	size_t at = s->owed_before;
-	s->ops.frame(s->ops.ctx, current(s), true, s->frame, error);
-	for (unsigned i = 0; i < s->answers; at += s->answer_len[i++]) {
-		at += s->conn->udp ? 2 : 0; /* the length */
-		s->ops.frame(s->ops.ctx, current(s), false, span_of(s->conn->out + at, s->answer_len[i]), NULL);
-	}
+	events_frame(&s->events, current(s), true, s->frame, error, s->now);
+	for (size_t i = 0; i < s->answers; i++)
+		events_frame(&s->events, current(s), false,
+			conn_answered(s->conn, s->answer[i].at, s->answer[i].len), NULL, s->now);
 }
 
 static void failed(struct sessions *s, enum codec_status status)
@@ -91,44 +90,30 @@ static void failed(struct sessions *s, enum codec_status status)
 	struct conn *conn = s->conn;
 	const char *why = codec_status_names[status];
 	s->stats->rejected[status]++;
-	bool quiet = conn->told || !conn_take_line(conn);
+	bool quiet = s->talk->told || !conn_take_line(conn);
 	enum log_level level = quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE;
 	if (log_wants(level)) {
 		char peer[CONN_PEER_MAX];
 		conn_peer(conn, peer);
 		log_line(level, "frame from %s (%s) rejected: %s: %s%s", peer,
 			current(s) ? current(s)->unit.ident : "not identified", why, log_bytes(s->frame).text,
-			conn->told ? "" : "; more from this connection only at level debug");
+			s->talk->told ? "" : "; more from this connection only at level debug");
 	}
-	conn->told = true;
+	s->talk->told = true;
 	show(s, why);
 }
 
-enum counter sessions_share(struct sessions *s)
-{
-	struct conn *conn = s->conn;
-	struct bucket *frames = &conn->source->side[conn->udp].frames;
-	if (conn->known > 0)
-		return STAT_COUNT;
-	if (bucket_empty(frames, s->config->limits.frames_per_address, BUCKET_SECOND, s->now.steady_ms))
-		return STAT_REFUSED_FRAMES_PER_ADDRESS;
-	return s->ops.share(s->ops.ctx, conn) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
-}
-
-/* Has the address, or the unit that spoke last, had its share? Before the first frame nobody knows who it is: session_identify
+/* May the address, and the unit that spoke last, give one more frame? Before the first frame nobody knows who it is: session_identify
  * decides. */
-static bool too_fast(struct sessions *s)
+static enum counter why_too_fast(struct sessions *s)
 {
-	struct conn *conn = s->conn;
 	struct session *session = current(s);
 	int64_t most = s->config->limits.frames_per_unit;
-	enum counter reason = conn->stream.codec == NULL ? STAT_COUNT : sessions_share(s);
+	enum counter reason = s->talk->stream.codec == NULL ? STAT_COUNT : session_share(s);
 	if (reason == STAT_COUNT && session != NULL &&
 		bucket_empty(&session->frames, most, BUCKET_SECOND, s->now.steady_ms))
-		reason = STAT_REFUSED_FRAMES_PER_UNIT;
-	if (reason != STAT_COUNT)
-		conn_refused(conn, reason);
-	return reason != STAT_COUNT;
+		return STAT_REFUSED_FRAMES_PER_UNIT;
+	return reason;
 }
 
 /* A frame may give many records: each counts. A guest does not use up what the unit may send. */
@@ -136,7 +121,8 @@ static void spend(struct sessions *s, struct session *session)
 {
 	struct conn *conn = s->conn;
 	int64_t amount = s->records > 1 ? s->records : 1;
-	bucket_spend(&conn->source->side[conn->udp].frames, amount, BUCKET_SECOND, s->now.steady_ms);
+	bucket_spend(
+		&conn_source(conn)->side[conn_is_udp(conn)].frames, amount, BUCKET_SECOND, s->now.steady_ms);
 	if (session != NULL && session->conn == conn)
 		bucket_spend(&session->frames, amount, BUCKET_SECOND, s->now.steady_ms);
 }
@@ -156,14 +142,13 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 	const struct codec_sink sink = {
 		s, session_identify, on_record, on_batch, on_reply, on_part, on_send, gbk_to_utf8};
 	struct conn *conn = s->conn;
-	s->owed_before = conn->out_len;
 	s->answers = 0;
 	s->later = false;
 	s->records = 0;
 	if (status == CODEC_OK)
 		conn_whole(conn, s->frame.len);
 	if (status == CODEC_OK)
-		status = codec_decode(&conn->stream, s->frame, &s->scratch, &sink);
+		status = codec_decode(&s->talk->stream, s->frame, &s->scratch, &sink);
 	guest_leaves(s);
 	assembly_settle(s->assembly, status);
 	if (s->later)
@@ -174,36 +159,52 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 	else
 		show(s, NULL);
 	if (s->fresh != NULL)
-		s->ops.ready(s->ops.ctx, s->fresh, s->now);
+		events_ready(&s->events, s->fresh, s->now);
 	s->fresh = NULL;
 	struct session *session = current(s);
 	spend(s, session);
 	if (session != NULL && session->conn != conn)
-		conn->stream.link.unit = NULL; /* a guest: nothing is remembered of it here */
+		s->talk->stream.link.unit = NULL; /* a guest: nothing is remembered of it here */
 	return true;
 }
 
-size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	struct moment now, enum input_end *end)
+/* Is there no room for a frame, or does it come too fast? That is counted. */
+static enum input_end hold_back(struct sessions *s)
 {
+	if (!events_room(&s->events))
+		return INPUT_NO_ROOM;
+	enum counter reason = why_too_fast(s);
+	if (reason == STAT_COUNT)
+		return INPUT_DONE;
+	conn_refused(s->conn, reason);
+	return INPUT_TOO_FAST;
+}
+
+/* conn_ops.input. Frees no conn and no session. */
+static size_t input(void *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms, struct moment now,
+	enum input_end *end)
+{
+	struct sessions *s = sessions;
+	struct talk *talk = conn_owner(conn);
 	size_t used = 0;
 	s->conn = conn;
+	s->talk = talk;
 	s->now = now;
-	conn->stream.link.now_ms = now.unix_ms;
-	conn->stream.link.quiet_ms = quiet_ms;
-	*end = INPUT_DONE;
-	while (used < bytes.len && conn->leaving == NULL) {
+	talk->stream.link.now_ms = now.unix_ms;
+	talk->stream.link.quiet_ms = quiet_ms;
+	*end = talk->stream.codec != NULL ? INPUT_DONE : INPUT_UNKNOWN;
+	while (used < bytes.len && !conn_is_closed(conn)) {
 		struct frame f;
 		struct span in = span_after(bytes, used);
-		if (!s->ops.room(s->ops.ctx))
-			*end = INPUT_NO_ROOM;
-		else if (too_fast(s))
-			*end = INPUT_TOO_FAST;
-		if (*end != INPUT_DONE)
+		enum input_end held = hold_back(s);
+		if (held != INPUT_DONE) {
+			*end = held;
 			return used;
-		enum codec_status status = codec_next(&conn->stream, in, &f);
-		if (conn->stream.codec == NULL)
+		}
+		enum codec_status status = codec_next(&talk->stream, in, &f);
+		if (talk->stream.codec == NULL)
 			return used; /* kept, to be shown when nobody ever recognises it */
+		*end = INPUT_DONE;
 		stats_add(s->stats, STAT_NOISE, f.skip);
 		used += f.skip;
 		if (status == CODEC_MORE || status == CODEC_NOT_MINE)
@@ -218,6 +219,30 @@ size_t session_input(struct sessions *s, struct conn *conn, struct span bytes, i
 	return used;
 }
 
+/* conn_ops.datagram: another protocol may begin with it. */
+static void datagram(void *sessions, struct conn *conn, struct span bytes)
+{
+	struct talk *talk = conn_owner(conn);
+	(void)sessions;
+	codec_begin_datagram(&talk->stream, bytes);
+}
+
+struct conn_ops sessions_conn_ops(struct sessions *s)
+{
+	_Static_assert(
+		CONN_QUIET_FINAL == CODEC_QUIET_FINAL, "what is final for the one is final for the other");
+	return (struct conn_ops){
+		.ctx = s,
+		.owner_size = sizeof(struct talk),
+		.quiet_short_ms = CODEC_QUIET_SHORT_MS,
+		.quiet_long_ms = CODEC_QUIET_LONG_MS,
+		.expects_units = sessions_expect_units,
+		.datagram = datagram,
+		.input = input,
+		.ended = session_conn_ended,
+	};
+}
+
 /* --- commands --- */
 
 bool session_encode(struct sessions *s, struct session *session, const struct command *command,
@@ -228,10 +253,10 @@ bool session_encode(struct sessions *s, struct session *session, const struct co
 	return session->codec->encode(&link, command, out, token) == CODEC_OK;
 }
 
-bool session_send(
-	struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
+bool session_send(struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx,
+	uint64_t id, struct moment now)
 {
-	s->ops.frame(s->ops.ctx, session, false, frame, NULL);
+	events_frame(&s->events, session, false, frame, NULL, now);
 	return conn_command(session->conn, session, frame, sent, ctx, id);
 }
 

@@ -1,4 +1,10 @@
-/* session_private: what session.c, session_admission.c and session_input.c share; nobody else includes it. */
+/* session_private: what the session files share; nobody else includes it. Each of them calls only those below it:
+ *
+ *   session_input      bytes -> frames -> records of the unit that speaks
+ *   session_arrival    a unit comes on line, takes over, is trusted
+ *   session_admission  may it? Answers only
+ *   session            what all of them have in common: the units file, on line and off line, what is to be told
+ *   session_roster     ident -> session, on line or remembered; who has been gone longest */
 #ifndef T2M_SESSION_PRIVATE_H
 #define T2M_SESSION_PRIVATE_H
 
@@ -16,6 +22,13 @@ struct gone_list {
 	size_t count;
 };
 
+/* What is spoken on one connection, which keeps it: conn_owner(). */
+struct talk {
+	struct codec_stream stream;
+	struct session *sessions; /* units that speak here */
+	bool told;                /* that a frame was rejected */
+};
+
 /* A name in topics that its unit does not have any more: what is retained there is still to be cleared. */
 struct old_name {
 	struct old_name *next;
@@ -27,7 +40,7 @@ struct sessions {
 	struct gone_list gone[GONE_KINDS];
 	size_t online, memory_most;
 	size_t trusted; /* of those that are not in the units file */
-	size_t due;     /* sessions of which something is to be told */
+	size_t due;     /* sessions of which a listener is still to tell */
 	struct old_name *old_names;
 	struct session *walk; /* where sessions_catch_up goes on; NULL: at the beginning */
 	struct bucket udp_arrivals, udp_trusted;
@@ -37,7 +50,8 @@ struct sessions {
 	const struct config *config;
 	const struct units *units;
 	bool reject_unknown;
-	struct session_ops ops;
+	struct events events;
+	size_t session_bytes; /* of struct session and what listeners remember */
 	struct stats *stats;
 	struct telemetry scratch;
 	struct assembly *assembly; /* of messages in several frames */
@@ -45,42 +59,86 @@ struct sessions {
 	struct log_limit incomplete_lines;
 	/* of the session_input at hand */
 	struct conn *conn;
+	struct talk *talk; /* its */
 	struct moment now;
-	struct span frame;                                    /* the one being decoded */
-	size_t owed_before;                                   /* bytes that the connection was owed before it */
-	uint16_t answers, answer_len[ASSEMBLY_PARTS_MAX + 1]; /* frames that answer it */
-	struct session *fresh;                                /* the unit that came with this frame */
+	struct span frame; /* the one being decoded */
+	struct {
+		size_t at, len;
+	} answer[ASSEMBLY_PARTS_MAX + 1]; /* frames that answer it: conn_answered() */
+	size_t answers;
+	struct session *fresh; /* the unit that came with this frame */
 	struct session *guest; /* the unit of the frame, when it stays with another connection */
 	uint8_t guest_priv[sizeof(((struct codec_unit *)0)->priv)]; /* what its codec knew of it before */
 	int64_t records;                                            /* of this frame */
 	bool later; /* its unit came too soon, or its address had its share: the frame is to be given once more */
 };
 
+/* --- session_roster.c --- */
+
 /* On line or remembered; NULL: neither. */
 struct session *sessions_find(struct sessions *s, struct span ident);
+/* NULL: no memory. */
 struct session *sessions_add(struct sessions *s, struct span ident);
-/* It comes on line: no longer among those that are gone. */
+/* It is off line, or what decides in which list it stands has changed: the last of those that are gone. */
+void sessions_go(struct sessions *s, struct session *session);
+/* It comes on line, or what decides in which list it stands is about to change: no longer among those that are gone. */
 void sessions_come_back(struct sessions *s, struct session *session);
+/* After many have joined: the one that has been gone longest is the first again. */
+void sessions_sort_gone(struct sessions *s);
+/* Frees it; it is off line, or all are freed. */
+void sessions_forget(struct sessions *s, struct session *session);
+/* The trusted one that has been gone longest, if it is to be forgotten; NULL: none is. When the clock was wrong as it went, it counts
+ * as gone from now on. */
+struct session *sessions_outdated(struct sessions *s, struct moment now);
+/* Is there a place in the memory of units for one more that is not in the units file? */
+bool sessions_remember_more(const struct sessions *s);
+
+/* --- session.c --- */
+
 /* Takes the session from its connection, which keeps no pointer to it. */
 void session_leave_conn(struct session *session);
 /* What the units file says of it. */
 void session_inform(struct sessions *s, struct session *session);
-/* The options that this codec reads when the unit speaks: those that belong to session->codec, but for the frame of a guest. */
+/* The options that this codec reads when the unit speaks: those of session->codec, but for the frame of a guest. */
 void session_use_options(struct sessions *s, struct session *session, const struct codec *codec);
-bool sessions_admit(const struct sessions *s, const struct unit_info *info);
 /* One line about a stranger that comes or goes: not too many of them. */
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online);
-/* Publishes whether it is on line, or has it due. */
-void sessions_tell_status(struct sessions *s, struct session *session);
-/* Is there a place in the memory of units for one more that is not in the units file? */
-bool sessions_remember_more(const struct sessions *s);
+/* Listeners are told, now or later, whether it is on line. */
+void sessions_tell_presence(struct sessions *s, struct session *session);
+/* Listeners that are to tell of this unit later: `due` is all of them. */
+void session_set_due(struct sessions *s, struct session *session, unsigned due);
 
-/* Has the address of the connection at hand had its share? STAT_COUNT: not yet, or a unit of the units file speaks there. */
-enum counter sessions_share(struct sessions *s);
+/* The connection ends (conn_ops): all its units are off line. Some may be forgotten. */
+void session_conn_ended(
+	void *sessions, struct conn *conn, const char *reason, struct span rest, struct moment now);
+/* Are there units that always have a place, those of the units file? (conn_ops) */
+bool sessions_expect_units(const void *sessions);
+
+/* --- session_admission.c: questions of the connection at hand; they change nothing. STAT_COUNT: nothing is against it --- */
+
+/* May it speak for one more unit, this one? */
+enum counter session_admission(const struct sessions *s, struct span ident);
+/* May one more that is new come on line in this second, from this address or, over UDP, where addresses can be forged, from all of
+ * them? */
+enum counter session_arrivals(const struct sessions *s);
+/* May its address give one more frame, or has it had its share? Units of the units file are exempt. */
+enum counter session_share(const struct sessions *s);
+
+/* It names a unit that is on line on another connection. */
+enum claim {
+	CLAIM_TAKES_OVER = 0, /* from now on it is this one's */
+	CLAIM_LAST_WORDS,     /* it stays there: this connection is an old one */
+	CLAIM_TOO_SOON        /* it stays there: see session_admission.c */
+};
+enum claim session_claim(const struct sessions *s, const struct session *session);
+/* Has it been taken over by another address only a moment ago? */
+bool session_is_flapping(const struct sessions *s, const struct session *session);
+
+/* --- session_arrival.c --- */
 
 /* codec_sink.identify. */
 struct codec_unit *session_identify(void *ctx, struct span ident);
-/* A record of it has been stored: has it behaved like a unit by now? */
+/* A record of it has been stored: has it behaved like a unit by now? Then it is trusted. */
 void session_consider_trust(struct sessions *s, struct session *session);
 
 #endif

@@ -1,37 +1,6 @@
 /* json: the JSON emitter.
- * May use: emit, bytes.
  * May not: know any field name, allocate, print. */
 #include "codecs/record/emit.h"
-
-size_t emit_utf8_length(struct span s)
-{
-	if (s.len == 0)
-		return 0;
-	uint8_t c = s.ptr[0];
-	if (c < 0x80)
-		return 1;
-	size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-	if (c < 0xc2 || c > 0xf4 || s.len < n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s.ptr[i] & 0xc0) != 0x80)
-			return 0;
-	uint8_t d = s.ptr[1];
-	bool overlong = (c == 0xe0 && d < 0xa0) || (c == 0xf0 && d < 0x90);
-	bool outside = (c == 0xed && d > 0x9f) || (c == 0xf4 && d > 0x8f);
-	return overlong || outside ? 0 : n;
-}
-
-bool emit_is_utf8(struct span s)
-{
-	for (size_t i = 0; i < s.len;) {
-		size_t n = emit_utf8_length(span_after(s, i));
-		if (n == 0)
-			return false;
-		i += n;
-	}
-	return true;
-}
 
 static void before_value(struct emitter *e)
 {
@@ -121,7 +90,7 @@ static void escape(struct writer *w, uint8_t c)
 	writer_u8(w, (uint8_t)digits[c & 15]);
 }
 
-/* The bytes that stand in a JSON text as they are: ' ' to '~' but for " and \. */
+/* May the byte stand in a JSON text as it is? ' ' to '~' but for " and \; all others are looked at one by one. */
 static bool is_plain(uint8_t c)
 {
 	return (uint8_t)(c - 0x20) < 0x5f && c != '"' && c != '\\';

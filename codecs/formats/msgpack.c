@@ -1,6 +1,5 @@
-/* msgpack: the MessagePack emitter, over msgpack-c's packer (its unpacker is never used here).
- * May use: emit, bytes, msgpack-c.
- * May not: know any field name, allocate, print. */
+/* msgpack: the MessagePack emitter, over msgpack-c's packer.
+ * May not: unpack (a few bytes can make the library's unpacker reserve a gigabyte), know any field name, allocate, print. */
 #include "codecs/record/emit.h"
 
 #include <msgpack.h>
@@ -54,7 +53,6 @@ static void pack_fixed(struct emitter *e, int64_t number, unsigned decimals)
 		msgpack_pack_double(&pk, (double)number / (double)scale);
 }
 
-/* Is all of it ASCII? */
 static bool is_ascii(struct span s)
 {
 	uint8_t any = 0;
@@ -63,7 +61,7 @@ static bool is_ascii(struct span s)
 	return any < 0x80;
 }
 
-/* Bytes that are no UTF-8 as the characters of the same number. */
+/* A text that is not all ASCII: see emit_text. */
 static void pack_mixed(struct emitter *e, struct span text)
 {
 	msgpack_packer pk = packer(e);
@@ -109,12 +107,3 @@ const struct emit_format emit_msgpack = {
 	.text = pack_text,
 	.key = pack_text,
 };
-
-const struct emit_format *emit_format_find(const char *name)
-{
-	static const struct emit_format *const formats[] = {&emit_json, &emit_msgpack};
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-		if (strcmp(formats[i]->name, name) == 0)
-			return formats[i];
-	return NULL;
-}

@@ -1,7 +1,7 @@
 /* owntracks: see owntracks.h. */
 #include "codecs/formats/owntracks.h"
 
-/* What goes under which name; `divide`: from the table's decimals to those given. */
+/* Which parameter has which name in OwnTracks. Its number, divided by `divide`, has `decimals` decimals there. */
 static const struct row {
 	const char *name;
 	uint16_t field;
@@ -34,7 +34,7 @@ bool owntracks_can(const struct telemetry *t)
 	       telemetry_has(t, TM_TIMESTAMP) && !telemetry_has(t, TM_TIMESTAMP_VALID);
 }
 
-/* To the nearest; half away from zero. */
+/* Rounded to the nearest; a half is rounded away from zero. */
 static int64_t divided(int64_t v, int64_t by)
 {
 	return (v + (v < 0 ? -by : by) / 2) / by;

@@ -1,8 +1,7 @@
-/* h02_command: what goes to an H02 unit: answers and commands.
- * May use: codec, h02. May not: allocate, log, ask the time (link->now_ms is given).
+/* h02_command: commands to an H02 unit.
  *
  * Pattern of a row: what stands between `*XX,<ident>,` and `#`; {time} is HHMMSS now, {name} an argument. */
-#include "codecs/h02/h02.h"
+#include "codecs/h02/h02_private.h"
 
 /* --- tables --- */
 
@@ -58,83 +57,6 @@ const struct command_spec h02_commands[] = {
 
 /* --- path --- */
 
-static void put_head(struct writer *w, const struct codec_unit *unit)
-{
-	const uint8_t *vendor = &unit->priv[H02_VENDOR];
-	writer_u8(w, '*');
-	if (vendor[0] != 0)
-		writer_bytes(w, vendor, 2);
-	else
-		writer_text(w, "HQ");
-	writer_u8(w, ',');
-	writer_text(w, unit->ident);
-	writer_u8(w, ',');
-}
-
-static void put_clock(struct writer *w, int64_t now_ms, bool date)
-{
-	struct calendar c = calendar_of(now_ms / 1000);
-	int number = (c.hour * 100 + c.minute) * 100 + c.second;
-	if (date)
-		writer_decimal(w, (uint64_t)((c.year * 100 + c.month) * 100 + c.day), 8);
-	writer_decimal(w, (uint64_t)number, 6);
-}
-
-/* The form that the options make of the one that the reference gives. */
-static enum h02_answer choose(enum h02_ack ack, enum h02_answer form)
-{
-	switch (ack) {
-	case H02_ACK_AUTO:
-		return form;
-	case H02_ACK_V4: /* a binary frame has no V4 form: its type is no word */
-		return form == H02_ANSWER_R12 ? H02_ANSWER_V4 : form;
-	case H02_ACK_R12:
-		return form == H02_ANSWER_V4 ? H02_ANSWER_R12 : form;
-	case H02_ACK_OFF:
-		return H02_ANSWER_NONE;
-	}
-	return form;
-}
-
-enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struct span type,
-	enum h02_answer form, const struct codec_sink *sink)
-{
-	if (!sink->record(sink->ctx, t))
-		return CODEC_REFUSED;
-	const struct h02_options *options = link->unit->options;
-	form = choose((enum h02_ack)options->ack, form);
-	if (form == H02_ANSWER_V4 && !byte_is_alnum(type.ptr[0]))
-		form = H02_ANSWER_R12;
-	if (form == H02_ANSWER_V4 && span_is(type, "X"))
-		form = H02_ANSWER_R12;
-	if (form == H02_ANSWER_NONE)
-		return CODEC_OK;
-	uint8_t buf[96];
-	struct writer w = writer_of(buf, sizeof(buf));
-	put_head(&w, link->unit);
-	switch (form) {
-	case H02_ANSWER_V4:
-		writer_text(&w, "V4,");
-		writer_span_put(&w, type);
-		writer_u8(&w, ',');
-		put_clock(&w, link->now_ms, true);
-		break;
-	case H02_ANSWER_ECHO:
-		writer_span_put(&w, type);
-		break;
-	case H02_ANSWER_R12:
-		writer_text(&w, "R12,");
-		put_clock(&w, link->now_ms, false);
-		break;
-	case H02_ANSWER_NONE:
-		break;
-	}
-	writer_u8(&w, '#');
-	if (!w.full)
-		sink->send(sink->ctx, writer_span(&w));
-	return CODEC_OK;
-}
-
 static void put_pattern(struct writer *w, const struct command *command, int64_t now_ms)
 {
 	for (const char *p = command->spec->pattern; *p != '\0'; p++) {
@@ -148,19 +70,19 @@ static void put_pattern(struct writer *w, const struct command *command, int64_t
 		const struct command_value *value = command_value(command, name, &arg);
 		p += 1 + n;
 		if (span_is(name, "time"))
-			put_clock(w, now_ms, false);
+			h02_put_clock(w, now_ms, false);
 		else if (value == NULL)
-			w->full = true; /* our own table is wrong */
+			w->full = true; /* the table names an argument that it does not have */
 		else if (arg->param.type == PARAM_INTEGER)
 			writer_decimal(w, (uint64_t)value->number, 1);
 		else
 			writer_span_put(w, value->text);
 	}
 	while (w->len > 0 && !w->full && w->ptr[w->len - 1] == ',')
-		w->len--; /* optional texts that were not given */
+		w->len--; /* texts that were not given leave nothing but their commas */
 }
 
-/* Word and time of the text of a command. */
+/* The word of a command's text, and its second field when that is a time of six digits: the reply repeats both. */
 static void read_token(struct span rest, struct command_token *token)
 {
 	size_t word = 0, time = 0;
@@ -178,7 +100,7 @@ static void read_token(struct span rest, struct command_token *token)
 enum codec_status h02_encode(
 	struct codec_link *link, const struct command *command, struct writer *out, struct command_token *token)
 {
-	put_head(out, link->unit);
+	h02_put_head(out, link->unit);
 	size_t from = out->len;
 	if (command->spec != NULL)
 		put_pattern(out, command, link->now_ms);
@@ -189,7 +111,7 @@ enum codec_status h02_encode(
 	return out->full ? CODEC_NO_ROOM : CODEC_OK;
 }
 
-/* What stands before the first comma; it and the comma are taken off the rest. */
+/* Cuts off the text in front of the first comma, and the comma; returns that text. */
 static struct span take_field(struct span *rest)
 {
 	size_t n = 0;
@@ -200,7 +122,7 @@ static struct span take_field(struct span *rest)
 	return field;
 }
 
-/* *XX,<ident>,<what a text command may be># */
+/* *XX,<ident>,<text>#. The `*` may be missing when the ident is a number; then the `#` must be there, unless `own` is set. */
 bool h02_is_whole(struct span bytes, bool own, struct codec_whole *out)
 {
 	bool star = bytes.len > 0 && bytes.ptr[0] == '*',
@@ -210,9 +132,7 @@ bool h02_is_whole(struct span bytes, bool own, struct codec_whole *out)
 	for (size_t i = 0; i < maker.len; i++)
 		if (maker.ptr[i] < 'A' || maker.ptr[i] > 'Z')
 			return false;
-	bool number = ident.len >= 10;
-	for (size_t i = 0; i < ident.len; i++)
-		number &= byte_is_digit(ident.ptr[i]);
+	bool number = ident.len >= 10 && span_all(ident, byte_is_digit);
 	if (maker.len != 2 || !(star || (number && (end || own))) || rest.len == 0)
 		return false;
 	size_t n = 0;

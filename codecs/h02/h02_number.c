@@ -61,15 +61,15 @@ bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 
 int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned decimals)
 {
-	unsigned both = decimals < d.scale ? decimals : d.scale; /* powers of ten that cancel */
+	unsigned both = decimals < d.scale ? decimals : d.scale; /* powers of ten that cancel out */
 	int64_t up = mul * power10(decimals - both), down = div * power10(d.scale - both), number;
 	if (!__builtin_mul_overflow(d.digits, up, &number) && number <= INT64_MAX - down / 2)
 		return (number + down / 2) / down;
-	/* up * down fits: the greatest are 1852 and 3600000 * 10^9 */
+	/* the product is too large: divide first. up * down fits: they are at most 1852 and 3600000 * 10^9 */
 	return d.digits / down * up + (d.digits % down * up + down / 2) / down;
 }
 
-/* Value from degrees and minutes, both as texts. */
+/* From degrees and minutes, each as a text. */
 static bool from_parts(struct span degrees, struct span minutes, int64_t *out)
 {
 	struct h02_decimal d, m;

@@ -1,18 +1,13 @@
-/* h02_text_layout: the field layouts of H02 text: position block, confirmation, cell reports.
- * May use: codec, h02. May not: allocate, log, ask the time.
+/* h02_text_layout: which field is what: position block, confirmation, cell reports.
+ * May not: read the fields behind the status word (h02_text_tail.c).
  *
  *   block     HHMMSS, S, lat, N|S, lon, E|W, knots, course, [battery code,] DDMMYY, status [, tail...] */
 #include "codecs/h02/h02_number.h"
-#include "codecs/h02/h02_text.h"
+#include "codecs/h02/h02_text_field.h"
 
 /* --- helpers --- */
 
-static bool is_digits(struct span s, size_t min, size_t max)
-{
-	return s.len >= min && s.len <= max && span_all(s, byte_is_digit);
-}
-
-/* 0 to 63 is RXLEV, a negative number is dBm, anything else is unknown. */
+/* A signal level: 0 to 63 is RXLEV, above -110 dBm; a negative number is dBm; any other is unknown. */
 static bool level_dbm(int64_t level, int16_t *dbm)
 {
 	if (level < -200 || level > 63)
@@ -42,7 +37,7 @@ enum codec_status h02_nbr(struct h02_text *x)
 	if (n > TM_CELLS_MAX || x->count < 7 + 3 * (size_t)n + 1)
 		return CODEC_BAD_FIELDS;
 	size_t date = 7 + 3 * (size_t)n;
-	if (!h02_clock(x, x->field[2], x->field[date]))
+	if (!h02_put_clock_fields(x, x->field[2], x->field[date]))
 		return CODEC_BAD_FIELDS;
 	set_network(x, v[0], v[1]);
 	telemetry_set(x->t, TM_TIMING_ADVANCE, v[2]);
@@ -54,7 +49,7 @@ enum codec_status h02_nbr(struct h02_text *x)
 		bool has_dbm = level_dbm(cell[2], &dbm);
 		h02_put_cell(x, i, cell[0], cell[1], has_dbm, dbm);
 	}
-	h02_status_field(x, h02_field(x, date + 1));
+	h02_put_status(x, h02_field(x, date + 1));
 	h02_put_battery(x, h02_field(x, date + 2));
 	return CODEC_OK;
 }
@@ -70,7 +65,7 @@ enum codec_status h02_cell_report(struct h02_text *x)
 	if (n > TM_CELLS_MAX || x->count < 5 + 4 * (size_t)n + 4)
 		return CODEC_BAD_FIELDS;
 	size_t at = 5 + 4 * (size_t)n;
-	if (!h02_clock(x, x->field[2], x->field[at + 3]))
+	if (!h02_put_clock_fields(x, x->field[2], x->field[at + 3]))
 		return CODEC_BAD_FIELDS;
 	set_network(x, mcc, mnc);
 	for (int64_t i = 0; i < n; i++) {
@@ -83,7 +78,7 @@ enum codec_status h02_cell_report(struct h02_text *x)
 	}
 	telemetry_set_text(x->t, TM_BATTERY_RAW, x->field[at]);
 	telemetry_set_text(x->t, TM_REBOOT_INFO, x->field[at + 1]);
-	h02_status_field(x, h02_field(x, at + 4));
+	h02_put_status(x, h02_field(x, at + 4));
 	return CODEC_OK;
 }
 
@@ -121,25 +116,25 @@ static enum codec_status vp1_cells(struct h02_text *x)
 
 /* --- position --- */
 
-struct place { /* the seven fields from the validity on */
-	bool valid;
-	bool known; /* the flag follows its grammar */
+struct validity {
+	bool valid; /* the coordinates are from a fix */
+	bool known; /* the field is a validity at all */
 };
 
-static struct place read_validity(struct span s)
+static struct validity read_validity(struct span s)
 {
 	if (s.len == 0)
-		return (struct place){false, true};
+		return (struct validity){false, true};
 	if (s.len == 1) {
 		uint8_t c = s.ptr[0] & 0xdf;
 		if (c == 'A' || c == 'V' || c == 'B')
-			return (struct place){c == 'A', true};
+			return (struct validity){c == 'A', true};
 	}
-	bool number = is_digits(s, 1, 10);
-	return (struct place){number, number};
+	bool number = span_is_digits(s, 1, 10);
+	return (struct validity){number, number};
 }
 
-/* 1, -1; 0 for none; 2 when it is no hemisphere. */
+/* 1 or -1, the sign; 0: the field is empty; 2: it is no hemisphere. */
 static int hemisphere(struct span s, char positive, char negative)
 {
 	if (s.len == 0 || span_is(s, "0"))
@@ -157,7 +152,7 @@ static bool is_placeholder(struct span lat)
 /* validity, lat, N|S, lon, E|W, knots, course: seven fields from `at` on. */
 static enum codec_status take_place(struct h02_text *x, size_t at)
 {
-	struct place p = read_validity(h02_field(x, at));
+	struct validity p = read_validity(h02_field(x, at));
 	struct span lat = h02_field(x, at + 1), lon = h02_field(x, at + 3);
 	int ns = hemisphere(h02_field(x, at + 2), 'N', 'S'), ew = hemisphere(h02_field(x, at + 4), 'E', 'W');
 	struct h02_decimal knots, course;
@@ -176,9 +171,9 @@ static enum codec_status take_place(struct h02_text *x, size_t at)
 	bool none = lat.len == 0 || lon.len == 0 || ns == 0 || ew == 0 || (!p.valid && is_placeholder(lat));
 	if (none)
 		return CODEC_OK;
-	if (ns < 0 && latitude != INT64_MAX)
+	if (ns < 0 && latitude != CODEC_NOWHERE)
 		latitude = -latitude;
-	if (ew < 0 && longitude != INT64_MAX)
+	if (ew < 0 && longitude != CODEC_NOWHERE)
 		longitude = -longitude;
 	return codec_set_place(x->t, p.valid, latitude, longitude);
 }
@@ -190,21 +185,21 @@ enum codec_status h02_vp1(struct h02_text *x)
 		return vp1_cells(x);
 	if ((!span_is(flag, "A") && !span_is(flag, "B")) || x->count < 10)
 		return CODEC_BAD_FIELDS;
-	/* The date alone makes no timestamp, but it must be one. */
-	if (!h02_clock(x, span_of(NULL, 0), x->field[9]))
+	/* A date without a time sets nothing; but what is no date shows that this is another layout. */
+	if (!h02_put_clock_fields(x, span_of(NULL, 0), x->field[9]))
 		return CODEC_BAD_FIELDS;
 	return take_place(x, 2);
 }
 
-/* What stands between the date and the tail, by type. `at` is behind the date. */
+/* The fields from the one behind the date to the status word; returns where the tail begins. */
 static size_t take_status(struct h02_text *x, size_t at)
 {
 	if (span_is(x->type, "V19") && x->count > at + 2) {
 		telemetry_set_text(x->t, TM_SIM_INFO, h02_field(x, at + 1));
-		h02_iccid(x, h02_field(x, at + 2));
+		h02_put_iccid(x, h02_field(x, at + 2));
 		at += 3;
 	}
-	h02_status_field(x, h02_field(x, at));
+	h02_put_status(x, h02_field(x, at));
 	return at + 1;
 }
 
@@ -214,8 +209,8 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 		return CODEC_BAD_FIELDS;
 	size_t d = at + 8;
 	struct span next = h02_field(x, d + 1);
-	bool battery = is_digits(x->field[d], 1, 3) && x->count > d + 1 &&
-		       (next.len == 0 || is_digits(next, 6, 6) || next.len == 14);
+	bool battery = span_is_digits(x->field[d], 1, 3) && x->count > d + 1 &&
+		       (next.len == 0 || span_is_digits(next, 6, 6) || next.len == 14);
 	if (battery)
 		d++;
 	struct span date = x->field[d], glued = span_of(NULL, 0);
@@ -223,7 +218,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 		glued = span_after(date, 6);
 		date.len = 6;
 	}
-	if (!h02_clock(x, x->field[at], date))
+	if (!h02_put_clock_fields(x, x->field[at], date))
 		return CODEC_BAD_FIELDS;
 	enum codec_status status = take_place(x, at + 1);
 	if (status != CODEC_OK)
@@ -231,7 +226,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 	if (battery)
 		h02_put_battery(x, x->field[d - 1]);
 	if (glued.len > 0) {
-		if (!h02_status_field(x, glued))
+		if (!h02_put_status(x, glued))
 			return CODEC_BAD_FIELDS;
 		h02_tail(x, d + 1);
 	} else {
@@ -245,7 +240,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 static bool block_starts(const struct h02_text *x, size_t at)
 {
 	struct span time = h02_field(x, at), flag = h02_field(x, at + 1);
-	if (x->count < at + 9 || (time.len > 0 && !is_digits(time, 6, 6)))
+	if (x->count < at + 9 || (time.len > 0 && !span_is_digits(time, 6, 6)))
 		return false;
 	bool letter = flag.len == 1 && read_validity(flag).known && !byte_is_digit(flag.ptr[0]);
 	if (!letter && (flag.len > 0 || time.len == 0))
@@ -254,13 +249,14 @@ static bool block_starts(const struct h02_text *x, size_t at)
 	       hemisphere(h02_field(x, at + 5), 'E', 'W') != 2;
 }
 
-/* S32 answers with the odometer in units of 1852/3600 m. */
+/* The answer to S32: the odometer in units of 1852/3600 m, the way at one knot in one second. */
 static void take_mileage(struct h02_text *x, struct span counts)
 {
 	h02_put_decimal(x, TM_MILEAGE, counts, 1852, 3600 * 1000);
 }
 
-/* R-V4: <CMD>[,<values>],<hhmmss>,<position block> */
+/* <command word> [, values...] [, time of the command] [, position block]. Values may look like anything, so the block is searched
+ * first; the time is the last field in front of it, when that has six digits. Without a block it may also have 14 digits. */
 enum codec_status h02_confirmation(struct h02_text *x)
 {
 	size_t block = 4, end;
@@ -272,7 +268,7 @@ enum codec_status h02_confirmation(struct h02_text *x)
 	telemetry_set_text(x->t, TM_COMMAND_CODE, word);
 	if (end > 3) {
 		struct span last = h02_field(x, end - 1);
-		if (is_digits(last, 6, 6) || (!found && is_digits(last, 14, 14))) {
+		if (span_is_digits(last, 6, 6) || (!found && span_is_digits(last, 14, 14))) {
 			time = last;
 			end--;
 		}

@@ -1,9 +1,11 @@
 /* h02_text_tail: the fields behind the status word of H02 text, which vary most.
- * May use: codec, h02. May not: allocate, log, ask the time.
  *
- *   tail      [mcc, mnc, lac, cellid [, more by their number]]; h02.md 3.5 */
+ *   tail      mcc, mnc, lac, cellid [, more]
+ *
+ * What the more is, nobody says: it is told by how many fields there are, by the type, and by which of them have a point. A tail of
+ * another length is shown as it is. */
 #include "codecs/h02/h02_number.h"
-#include "codecs/h02/h02_text.h"
+#include "codecs/h02/h02_text_field.h"
 
 /* --- helpers --- */
 
@@ -12,90 +14,36 @@ static bool has_point(struct span s)
 	return s.len > 0 && memchr(s.ptr, '.', s.len) != NULL;
 }
 
-bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div)
-{
-	struct h02_decimal d;
-	if (!h02_decimal(s, false, &d))
-		return false;
-	telemetry_set(x->t, field, h02_scaled(d, mul, div, telemetry_params[field].decimals));
-	return true;
-}
-
-bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s)
-{
-	int64_t v;
-	if (!h02_whole(s, false, &v))
-		return false;
-	telemetry_set(x->t, field, v);
-	return true;
-}
-
-void h02_put_battery(struct h02_text *x, struct span s)
-{
-	int64_t code;
-	if (h02_whole(s, false, &code) && code <= 255)
-		h02_set_battery_code(x->t, (unsigned)code);
-}
-
-void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm)
-{
-	if (n > 0) {
-		struct telemetry_cell cell = {(uint32_t)lac, (uint32_t)cellid, dbm, has_dbm};
-		if (lac > UINT32_MAX || cellid > UINT32_MAX)
-			telemetry_reject(x->t, TM_GSM_CELLID);
-		else
-			telemetry_add_cell(x->t, cell);
-		return;
-	}
-	if (lac != 0)
-		telemetry_set(x->t, TM_GSM_LAC, lac);
-	if (cellid != 0)
-		telemetry_set(x->t, TM_GSM_CELLID, cellid);
-	if (has_dbm)
-		telemetry_set(x->t, TM_GSM_DBM, dbm);
-}
-
 /* --- cells --- */
 
-static void set_cell(struct h02_text *x, int64_t mcc, int64_t mnc, int64_t lac, int64_t cellid)
-{
-	if (mcc < 200 || mcc > 799)
-		return;
-	telemetry_set(x->t, TM_GSM_MCC, mcc);
-	telemetry_set(x->t, TM_GSM_MNC, mnc);
-	if (lac != 0)
-		telemetry_set(x->t, TM_GSM_LAC, lac);
-	if (cellid != 0)
-		telemetry_set(x->t, TM_GSM_CELLID, cellid);
-}
-
-/* R-CELLBASE. Returns false when the rest of the tail is not to be read (hexadecimal units). */
+/* Sets the cell: all four fields decimal; or lac and cellid swapped, with a hexadecimal cellid; or all four hexadecimal. After the last
+ * form nothing else in the tail is known: false. */
 static bool tail_cell(struct h02_text *x, size_t at)
 {
 	struct span f[4];
 	for (size_t i = 0; i < 4; i++)
 		f[i] = h02_field(x, at + i);
 	int64_t mcc, mnc, lac, cellid;
-	bool network = h02_whole(f[0], false, &mcc) && h02_whole(f[1], false, &mnc) && mcc >= 200 && mcc <= 799;
+	bool network = h02_whole(f[0], false, &mcc) && h02_whole(f[1], false, &mnc) && h02_is_mcc(mcc);
 	if (network && h02_whole(f[2], false, &lac) && h02_whole(f[3], false, &cellid)) {
-		set_cell(x, mcc, mnc, lac, cellid);
+		h02_set_network_cell(x->t, mcc, mnc, lac, cellid);
 		return true;
 	}
 	bool letter = f[2].len >= 5 && !span_all(f[2], byte_is_digit);
 	if (network && letter && !x->long_id && h02_hex(f[2], &cellid) && h02_whole(f[3], false, &lac)) {
-		set_cell(x, mcc, mnc, lac, cellid);
+		h02_set_network_cell(x->t, mcc, mnc, lac, cellid);
 		return true;
 	}
 	bool hex = h02_hex(f[0], &mcc) && h02_hex(f[1], &mnc) && h02_hex(f[2], &lac) && h02_hex(f[3], &cellid);
-	if (!hex || mcc < 200 || mcc > 799)
+	if (!hex || !h02_is_mcc(mcc))
 		return true;
-	set_cell(x, mcc, mnc, lac, cellid);
+	h02_set_network_cell(x->t, mcc, mnc, lac, cellid);
 	return false;
 }
 
 /* --- tails --- */
 
-/* odometer m, temperature, fuel, altitude m, lac hex, cell hex */
+/* odometer m, temperature, fuel, altitude m, lac hex, cell hex. false: it is another tail, the fuel has no point. */
 static bool odometer_tail(struct h02_text *x, size_t at)
 {
 	struct span fuel = h02_field(x, at + 2);
@@ -152,7 +100,7 @@ static void access_points(struct h02_text *x, size_t at)
 	}
 }
 
-/* V5: odometer m [, external volts x 10]; V6: ICCID [, battery code]. False: not such a type. */
+/* V5: odometer m [, external volts x 10]; V6: ICCID [, battery code]. false: another type or length. */
 static bool typed_tail(struct h02_text *x, size_t at, size_t n)
 {
 	struct span first = h02_field(x, at), second = h02_field(x, at + 1);
@@ -165,7 +113,7 @@ static bool typed_tail(struct h02_text *x, size_t at, size_t n)
 	}
 	if (!span_is(x->type, "V6") || (n != 5 && n != 6))
 		return false;
-	h02_iccid(x, first);
+	h02_put_iccid(x, first);
 	h02_put_battery(x, second);
 	return true;
 }

@@ -1,16 +1,16 @@
-/* jt808_answer: what the platform answers to a JT/T 808 unit, and what the unit answers to commands.
- * May use: codec, jt808. May not: allocate, log, ask the time (link->now_ms is given).
+/* jt808_answer: what a JT/T 808 unit is answered, and what it answers to commands.
+ * May not: know what messages say.
  *
  *   0x8001   WORD serial and WORD id of what is answered, BYTE result
  *   0x8003   WORD serial of the first part, count (BYTE, in 2019 WORD), then a WORD for each missing part
  *   0x8100   WORD serial of the registration, BYTE result, then the authentication code
  *
- * A message in parts is answered when all of it is taken: a general answer for each part, in the order of their numbers.
- * Units wait for the answer to the part that they sent last, or to each of them in the order of sending: both find
- * theirs. What was refused for good gets a result that makes the unit stop; what may succeed later gets none. */
-#include "codecs/jt808/jt808.h"
+ * A message in parts is answered when all of it is recorded: a general answer for each part, in the order of their numbers.
+ * Some units wait for the answer to the part that they sent last, others for one to each part in the order of sending: both get it.
+ * What was refused for good gets a result that makes the unit stop; what may succeed later gets no answer. */
+#include "codecs/jt808/jt808_private.h"
 
-#define UDP_FACTOR 3 /* over UDP an answer may be so many times as long as what it answers */
+#define UDP_FACTOR 3 /* over UDP an answer may be three times as long as what it answers */
 
 /* --- answers --- */
 
@@ -19,7 +19,7 @@ static void send_body(
 {
 	uint8_t buf[JT808_FRAME_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
-	jt808_frame(link->unit, id, writer_span(body), &w);
+	jt808_frame_write(link->unit, id, writer_span(body), &w);
 	if (!w.full && !body->full)
 		sink->send(sink->ctx, writer_span(&w));
 }
@@ -43,7 +43,7 @@ static void send_registration(
 	const struct jt808_options *o = link->unit->options;
 	bool accept = o->registration == JT808_REGISTER_ACCEPT;
 	writer_u16(&w, m->serial);
-	writer_u8(&w, accept ? 0 : 4); /* no such terminal */
+	writer_u8(&w, accept ? 0 : 4); /* 4: no such terminal */
 	if (accept)
 		writer_text(&w, o->auth_code[0] == '\0' ? link->unit->ident : o->auth_code);
 	send_body(link, 0x8100, &w, sink);
@@ -96,7 +96,7 @@ static enum jt808_result result_of(enum codec_status status)
 		return JT808_RESULT_OK;
 	if (status == CODEC_UNSUPPORTED || status == CODEC_OVERSIZE)
 		return JT808_RESULT_UNSUPPORTED;
-	return JT808_RESULT_WRONG; /* it would say the same again */
+	return JT808_RESULT_WRONG; /* resent, it would be refused again */
 }
 
 void jt808_answer(struct codec_link *link, const struct jt808_message *m, const uint16_t *serials,
@@ -126,7 +126,7 @@ void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, e
 void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, const struct codec_parts *parts,
 	size_t frame_len, const struct codec_sink *sink)
 {
-	/* header, serial and count of 2019, check and delimiters; each byte may be escaped */
+	/* most bytes besides the list: header of 2019, serial and count, check and delimiters; and escapes may double them all */
 	enum { AROUND = 17 + 4 + 3 };
 	uint8_t buf[JT808_BODY_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
@@ -146,30 +146,62 @@ void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, con
 
 /* --- replies to our commands --- */
 
+/* The messages that answer a command, besides the general 0x0001. Where a message answers several, its serial number tells which; the
+ * reply names the first. */
+static const struct {
+	uint16_t message, command;
+	bool has_serial; /* the body begins with the serial number of the command */
+} replies[] = {
+	{0x0104, 0x8104, true},
+	{0x0104, 0x8106, true},
+	{0x0107, 0x8107, false},
+	{0x0201, 0x8201, true},
+	{0x0500, 0x8500, true},
+};
+#define REPLY_COUNT (sizeof(replies) / sizeof(replies[0]))
+
 static struct span result_name(uint8_t result)
 {
 	static const char *const names[] = {"ok", "failure", "wrong", "unsupported"};
 	return span_text(result < 4 ? names[result] : "unknown result");
 }
 
-void jt808_tell_reply(
-	const struct jt808_message *m, uint16_t command, struct span frame, const struct codec_sink *sink)
+static void tell(struct command_reply *reply, uint16_t command, const struct codec_sink *sink)
+{
+	struct writer w = writer_of(reply->token.word, sizeof(reply->token.word) - 1);
+	writer_id(&w, command, 4);
+	sink->reply(sink->ctx, reply);
+}
+
+/* 0x0001: WORD serial and WORD id of the command, BYTE result */
+static void tell_general(
+	const struct jt808_message *m, struct command_reply *reply, const struct codec_sink *sink)
+{
+	struct reader r = reader_of(m->body);
+	reply->token.serial = reader_u16(&r);
+	uint16_t command = reader_u16(&r);
+	uint8_t result = reader_u8(&r);
+	for (size_t i = 0; i < REPLY_COUNT; i++)
+		if (result == JT808_RESULT_OK && replies[i].command == command)
+			return; /* its own answer is still to come */
+	reply->result = result_name(result);
+	tell(reply, command, sink);
+}
+
+void jt808_tell_reply(const struct jt808_message *m, struct span frame, const struct codec_sink *sink)
 {
 	struct command_reply reply = {.frame = frame, .token.serial = -1};
-	uint8_t id[2] = {(uint8_t)(command >> 8), (uint8_t)command};
-	struct reader r = reader_of(m->body);
 	if (m->id == 0x0001) {
-		reply.token.serial = reader_u16(&r);
-		reader_take(&r, 2);
-		uint8_t result = reader_u8(&r);
-		if (result == JT808_RESULT_OK && jt808_has_answer(command))
-			return; /* the answer itself is still to come */
-		reply.result = result_name(result);
-	} else if (m->id != 0x0107) { /* attributes carry no serial number */
-		reply.token.serial = reader_u16(&r);
+		tell_general(m, &reply, sink);
+		return;
 	}
-	struct writer w = writer_of(reply.token.word, sizeof(reply.token.word) - 1);
-	writer_text(&w, "0x");
-	writer_hex(&w, span_of(id, 2));
-	sink->reply(sink->ctx, &reply);
+	for (size_t i = 0; i < REPLY_COUNT; i++) {
+		if (replies[i].message != m->id)
+			continue;
+		struct reader r = reader_of(m->body);
+		if (replies[i].has_serial)
+			reply.token.serial = reader_u16(&r);
+		tell(&reply, replies[i].command, sink);
+		return;
+	}
 }

@@ -1,9 +1,8 @@
 /* jt808_command: commands to a JT/T 808 unit.
- * May use: codec, jt808. May not: allocate, log, ask the time.
  *
  * Pattern of a row: hex digits are bytes; {name:N} is the argument as N bytes, big endian; {name:s} is a text behind
- * a byte with its length; a blank is nothing. */
-#include "codecs/jt808/jt808.h"
+ * a byte with its length; a blank separates and is not sent. */
+#include "codecs/jt808/jt808_private.h"
 
 /* --- tables --- */
 
@@ -55,14 +54,9 @@ const struct command_spec jt808_commands[] = {
 	{NULL, NULL, 0, NULL, {{{0}, NULL, NULL}}},
 };
 
-bool jt808_has_answer(uint16_t id)
-{
-	return id == 0x8104 || id == 0x8106 || id == 0x8107 || id == 0x8201 || id == 0x8500;
-}
-
 /* --- path --- */
 
-/* {name:N} or {name:s} at p; returns what is behind it. */
+/* Writes the argument that {name:N} or {name:s} at `p` names; returns what stands behind the brace. */
 static const char *put_argument(struct writer *w, const char *p, const struct command *command)
 {
 	const struct command_arg *arg;
@@ -70,7 +64,7 @@ static const char *put_argument(struct writer *w, const char *p, const struct co
 	const struct command_value *value = command_value(command, span_of(p + 1, n), &arg);
 	char form = p[1 + n + 1];
 	if (value == NULL) {
-		w->full = true; /* our own table is wrong */
+		w->full = true; /* the table names an argument that it does not have */
 	} else if (form == 's') {
 		writer_u8(w, (uint8_t)value->text.len);
 		writer_span_put(w, value->text);
@@ -96,7 +90,7 @@ static void put_pattern(struct writer *w, const struct command *command)
 	}
 }
 
-/* A text: flags 1 (as units with text commands want it), in 2019 also the kind 1. */
+/* 0x8300: flags 1, which units that take text commands expect; in 2019 also the kind of text, 1; then the text. */
 static void put_text(struct writer *w, const struct codec_unit *unit, struct span text)
 {
 	writer_u8(w, 1);
@@ -129,20 +123,19 @@ enum codec_status jt808_encode(
 		widen_control(&body);
 	if (body.full)
 		return CODEC_NO_ROOM;
-	*token = (struct command_token){.serial = jt808_frame(link->unit, id, writer_span(&body), out)};
-	uint8_t raw[2] = {(uint8_t)(id >> 8), (uint8_t)id};
+	*token = (struct command_token){.serial = jt808_frame_write(link->unit, id, writer_span(&body), out)};
 	struct writer w = writer_of(token->word, sizeof(token->word) - 1);
-	writer_text(&w, "0x");
-	writer_hex(&w, span_of(raw, 2));
+	writer_id(&w, id, 4);
 	return out->full ? CODEC_NO_ROOM : CODEC_OK;
 }
 
 /* 7E, message id, the rest of the header, body, check, 7E. */
 bool jt808_is_whole(struct span bytes, bool own, struct codec_whole *out)
 {
-	bool delimited = bytes.len >= 15 && bytes.ptr[0] == 0x7e && bytes.ptr[bytes.len - 1] == 0x7e;
+	bool delimited = bytes.len >= JT808_UNESCAPED_MIN + 2 && bytes.ptr[0] == 0x7e &&
+			 bytes.ptr[bytes.len - 1] == 0x7e;
 	size_t at = delimited ? 1 : 0;
-	if (!delimited && (!own || bytes.len < 13))
+	if (!delimited && (!own || bytes.len < JT808_UNESCAPED_MIN))
 		return false;
 	*out = (struct codec_whole){span_of(NULL, 0), (uint16_t)(bytes.ptr[at] << 8 | bytes.ptr[at + 1])};
 	bool known = delimited;

@@ -1,23 +1,23 @@
 /* jt808_info: what JT/T 808 units say of themselves: registration, authentication, parameters, attributes.
- * May use: codec, jt808. May not: allocate, log, ask the time.
  *
  *   0x0100   province 2, city 2, maker, model, terminal id (widths by version), colour 1, plate in GBK
  *   0x0102   2013: the code; 2019: BYTE length, code, IMEI 15, software version 20
  *   0x0104   WORD serial, BYTE count, then DWORD id, BYTE length, value each
  *   0x0107   WORD type, maker, model, terminal id, ICCID 10 BCD, BYTE + hardware, BYTE + firmware, GNSS, network */
-#include "codecs/jt808/jt808.h"
+#include "codecs/jt808/jt808_private.h"
 
 struct widths {
 	uint8_t maker, model, terminal;
 };
 
+static bool is_padding(uint8_t c)
+{
+	return c == 0;
+}
+
 static struct span unpad(struct span s)
 {
-	while (s.len > 0 && s.ptr[0] == 0)
-		s = span_after(s, 1);
-	while (s.len > 0 && s.ptr[s.len - 1] == 0)
-		s.len--;
-	return s;
+	return span_trim(s, is_padding);
 }
 
 static bool printable(uint8_t c)
@@ -25,7 +25,7 @@ static bool printable(uint8_t c)
 	return c >= 0x20 && c < 0x7f;
 }
 
-/* R-CODE: printable ASCII, or the whole field as hex. */
+/* A code padded with zeros: as a text when it is printable ASCII, else the whole field as hex. */
 static void set_code(struct telemetry *t, enum telemetry_field field, struct span raw)
 {
 	struct span text = unpad(raw);
@@ -113,7 +113,7 @@ enum codec_status jt808_parameters(
 	return m->body.len < 3 ? CODEC_TRUNCATED : CODEC_OK;
 }
 
-/* The length of 0x0107 with these widths, or 0 when its texts do not fit. */
+/* How long the body is if its texts have these widths; 0: it is too short for them. */
 static size_t attributes_length(struct span body, struct widths w)
 {
 	struct reader r = reader_of(body);

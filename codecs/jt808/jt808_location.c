@@ -1,10 +1,9 @@
-/* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0704) with its bits and items.
- * May use: codec, jt808. May not: allocate, log, ask the time.
+/* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0500, 0x0704) with its bits and items.
  *
  *   0        4         8          12          16         18          20       22        28
  *   alarms 4 status 4  lat 4 e-6  lon 4 e-6   altitude 2 speed 2 /10 course 2 BCD time  items: id 1, length 1, value
  *   Both words: 1 is active. Coordinates are absolute; south and west are status bits 2 and 3. */
-#include "codecs/jt808/jt808.h"
+#include "codecs/jt808/jt808_private.h"
 
 /* --- tables --- */
 
@@ -43,8 +42,8 @@
 	X(31, TM_ILLEGAL_DOOR_ALARM)
 static const struct telemetry_flags alarm_bits = TM_FLAGS(ALARM_BITS);
 
-/* Bits 2, 3 (signs), 8, 9 (load), 10, 11, 13-17 (also summed up) are read by code, too; 23 to 31 are reserved and
- * can be seen in the word. */
+/* Bits 2 and 3 are the signs of the coordinates, 8 and 9 the load: set by set_status and jt808_location. Bits 10 and 11 together, and 13
+ * to 17 together, set one more boolean. Bits 23 to 31 are reserved; the whole word is a parameter as well. */
 #define STATUS_BITS(X)                                                                                         \
 	X(0, TM_IGNITION)                                                                                      \
 	X(1, TM_POSITION_VALID)                                                                                \
@@ -69,8 +68,8 @@ static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS);
 
 enum item_kind { KIND_NUMBER = 0, KIND_SIGNED, KIND_CSQ };
 
-/* A piece of an item: a number of `size` bytes at `offset`, times `factor`, in units of the table's decimals. An
- * item of another length than a row's stays under its number. */
+/* One number in an item: `size` bytes at `offset`, times `factor` gives units of the parameter's decimals. An item may have several. One
+ * that has another `length` is not decoded: it is shown under its id. */
 static const struct {
 	uint8_t id, length, offset, size;
 	enum item_kind kind;
@@ -115,14 +114,14 @@ static bool set_item(struct telemetry *t, uint8_t id, struct span value)
 		if (items[i].id != id || items[i].length != value.len)
 			continue;
 		if (!known && telemetry_has(t, (enum telemetry_field)items[i].field))
-			return false; /* a second one of its kind: under its number */
+			return false; /* a second item of this id is shown under its id */
 		known = true;
 		struct reader r = reader_of(span_of(value.ptr + items[i].offset, items[i].size));
 		int64_t v = reader_uint(&r, items[i].size);
 		if (items[i].kind == KIND_SIGNED)
 			v = (int16_t)v;
 		if (items[i].kind == KIND_CSQ) {
-			codec_set_csq(t, v); /* 99 and others: unknown */
+			codec_set_csq(t, v);
 			continue;
 		}
 		telemetry_set(t, (enum telemetry_field)items[i].field, v * items[i].factor);
@@ -136,7 +135,7 @@ static void take_items(struct telemetry *t, struct reader *r)
 		size_t at = r->pos;
 		uint8_t id = reader_u8(r), length = reader_u8(r);
 		struct span value = reader_take(r, length);
-		if (r->bad) { /* it overruns the body: what was read before counts */
+		if (r->bad) { /* it is longer than what is left: the items before it count, the rest is shown as bytes */
 			struct writer w = telemetry_scratch(t);
 			writer_hex(&w, span_after(r->in, at));
 			telemetry_set_scratch(t, TM_TAIL, &w);
@@ -154,7 +153,7 @@ static void set_time(struct telemetry *t, struct span s, const struct jt808_opti
 		return;
 	int v[6];
 	for (size_t i = 0; i < 6; i++)
-		v[i] = (s.ptr[i] >> 4) * 10 + (s.ptr[i] & 15);
+		v[i] = byte_bcd(s.ptr[i]);
 	struct calendar c = {2000 + v[0], v[1], v[2], v[3], v[4], v[5]};
 	if (calendar_unix(&c, &unix_s))
 		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->timezone) * 1000);

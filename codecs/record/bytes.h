@@ -1,9 +1,8 @@
 /* bytes: spans, a bounds-checked reader and a bounds-checked writer.
- * May use: stdint, stdbool, stddef, string.
  * May not: allocate, print, know any protocol.
  *
  * Errors are sticky: a read past the end gives 0 and sets `.bad`, a write past the end writes nothing
- * and sets `.full`. Ask once, at the end. Multi-byte numbers are big endian. */
+ * and sets `.full`; so do all that follow. It is enough to ask once, at the end. Numbers of several bytes are big endian. */
 #ifndef T2M_BYTES_H
 #define T2M_BYTES_H
 
@@ -34,7 +33,7 @@ static inline bool span_is(struct span s, const char *text)
 	return s.len == len && (len == 0 || memcmp(s.ptr, text, len) == 0);
 }
 
-/* What is left behind the first `n` bytes; empty when there are fewer. */
+/* Everything but the first `n` bytes; empty when there are no more. */
 static inline struct span span_after(struct span s, size_t n)
 {
 	if (n >= s.len)
@@ -64,7 +63,13 @@ static inline int byte_hex(uint8_t c)
 	return -1;
 }
 
-/* Two decimal digits in each byte? Eight at a time: a digit over 9 and 6 have a carry. */
+/* The number that two decimal digits in one byte mean (BCD); nonsense when span_is_bcd says no. */
+static inline int byte_bcd(uint8_t c)
+{
+	return (c >> 4) * 10 + (c & 15);
+}
+
+/* Has each byte two decimal digits? Eight bytes at a time: a half byte over 9, plus 6, carries into the half byte above. */
 static inline bool span_is_bcd(struct span s)
 {
 	const uint64_t low = 0x0f0f0f0f0f0f0f0f, six = 0x0606060606060606;
@@ -83,6 +88,22 @@ static inline bool span_all(struct span s, bool (*test)(uint8_t))
 		if (!test(s.ptr[i]))
 			return false;
 	return true;
+}
+
+/* `min` to `max` decimal digits and nothing else? */
+static inline bool span_is_digits(struct span s, size_t min, size_t max)
+{
+	return s.len >= min && s.len <= max && span_all(s, byte_is_digit);
+}
+
+/* Without the bytes at both ends that pass the test. */
+static inline struct span span_trim(struct span s, bool (*test)(uint8_t))
+{
+	while (s.len > 0 && test(s.ptr[0]))
+		s = span_of(s.ptr + 1, s.len - 1);
+	while (s.len > 0 && test(s.ptr[s.len - 1]))
+		s.len--;
+	return s;
 }
 
 struct reader {
@@ -113,6 +134,7 @@ static inline struct span reader_take(struct reader *r, size_t n)
 	return s;
 }
 
+/* The next 1 to 4 bytes as a number. */
 static inline uint32_t reader_uint(struct reader *r, size_t bytes)
 {
 	struct span s = reader_take(r, bytes);
@@ -166,14 +188,14 @@ static inline void writer_bytes(struct writer *w, const void *ptr, size_t len)
 
 #define WRITER_SHORT 48
 
-/* The same, faster for short ones: from s.ptr on there must be WRITER_SHORT readable bytes. */
+/* Writes `s`, faster when it is short. WRITER_SHORT bytes must be readable from s.ptr on, whatever s.len is. */
 static inline void writer_short(struct writer *w, struct span s)
 {
 	if (s.len > WRITER_SHORT || w->full || w->cap - w->len < WRITER_SHORT) {
 		writer_bytes(w, s.ptr, s.len);
 		return;
 	}
-	memcpy(w->ptr + w->len, s.ptr, WRITER_SHORT); /* of one size: the compiler knows it */
+	memcpy(w->ptr + w->len, s.ptr, WRITER_SHORT); /* a constant size: a few instructions, no call */
 	w->len += s.len;
 }
 
@@ -216,7 +238,7 @@ static inline int64_t power10(unsigned n)
 	return powers[n];
 }
 
-/* Two digits at a time: the number written so that it ends at `end`, at least `digits` of them; returns its start. */
+/* Writes the number in front of `end`, with zeros up to at least `digits` digits, and returns where it starts. Two digits at a time. */
 static inline uint8_t *decimal_before(uint8_t *end, uint64_t v, unsigned digits)
 {
 	static const char pairs[201] =
@@ -240,7 +262,7 @@ static inline uint8_t *decimal_before(uint8_t *end, uint64_t v, unsigned digits)
 	return at;
 }
 
-/* An unsigned decimal number with at least `digits` digits, 20 at the most. */
+/* A decimal number, with zeros in front up to `digits` digits, 20 at the most. */
 static inline void writer_decimal(struct writer *w, uint64_t v, unsigned digits)
 {
 	uint8_t buf[20];
@@ -263,6 +285,20 @@ static inline void writer_hex(struct writer *w, struct span s)
 		*to++ = (uint8_t)digits[s.ptr[i] & 15];
 	}
 	w->len += 2 * s.len;
+}
+
+/* A number as exactly `digits` upper-case hex digits: 2, 4, 6 or 8. */
+static inline void writer_hex_number(struct writer *w, uint32_t v, unsigned digits)
+{
+	const uint8_t raw[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+	writer_hex(w, span_of(raw + 4 - digits / 2, digits / 2));
+}
+
+/* The same behind "0x", as ids of messages, items and parameters are shown. */
+static inline void writer_id(struct writer *w, uint32_t id, unsigned digits)
+{
+	writer_text(w, "0x");
+	writer_hex_number(w, id, digits);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* calendar: dates to Unix time and back, UTC, without the C library's clock or time zone.
- * May use: stdint. May not: ask the time. */
+ * May not: ask the time. */
 #ifndef T2M_CALENDAR_H
 #define T2M_CALENDAR_H
 
@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 struct calendar {
-	int year, month, day, hour, minute, second; /* as written: month and day from 1 */
+	int year, month, day, hour, minute, second; /* the year with its century, month and day from 1 */
 };
 
+/* Days from 1970-01-01 to this date. */
 static inline int64_t calendar_days(int year, int month, int day)
 {
 	int64_t y = month <= 2 ? year - 1 : year;
@@ -20,6 +21,7 @@ static inline int64_t calendar_days(int year, int month, int day)
 	return era * 146097 + doe - 719468;
 }
 
+/* From 1970 on. */
 static inline struct calendar calendar_of(int64_t unix_s)
 {
 	int64_t days = unix_s / 86400, rest = unix_s % 86400;
@@ -40,7 +42,7 @@ static inline struct calendar calendar_of(int64_t unix_s)
 	};
 }
 
-/* Unix seconds; false when there is no such date or time, or the year is not 2000 to 2079. */
+/* Sets Unix seconds. false: there is no such date or time, or the year is not 2000 to 2079: units then have no time yet. */
 static inline bool calendar_unix(const struct calendar *c, int64_t *unix_s)
 {
 	if (c->year < 2000 || c->year > 2079 || c->month < 1 || c->month > 12 || c->day < 1 || c->day > 31)
@@ -48,7 +50,7 @@ static inline bool calendar_unix(const struct calendar *c, int64_t *unix_s)
 	if (c->hour > 23 || c->minute > 59 || c->second > 59)
 		return false;
 	static const uint8_t last[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = c->year % 4 == 0; /* also 2000 */
+	bool leap = c->year % 4 == 0; /* 2000 was one; other centuries are out of range */
 	if (c->day > last[c->month - 1] || (c->month == 2 && c->day == 29 && !leap))
 		return false;
 	int64_t days = calendar_days(c->year, c->month, c->day);

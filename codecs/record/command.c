@@ -103,7 +103,8 @@ int command_matches(const struct command_token *command, const struct command_to
 {
 	if (command->serial >= 0 && reply->serial >= 0)
 		return command->serial == reply->serial ? 2 : 0;
-	if (strcmp(command->word, reply->word) != 0) /* free text answers a command without a time of its own */
+	/* a reply without a word is free text: it can answer a command that carries no time */
+	if (strcmp(command->word, reply->word) != 0)
 		return reply->word[0] == '\0' && command->time[0] == '\0' ? 1 : 0;
 	return command->time[0] != '\0' && strcmp(command->time, reply->time) == 0 ? 2 : 1;
 }

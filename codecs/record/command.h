@@ -1,8 +1,8 @@
 /* command: what may be asked of a unit, and what it answers.
- * May use: bytes, telemetry (struct param). May not: know any protocol, allocate.
+ * May not: know any protocol, allocate.
  *
- * A command is either text, sent as it is, or a row of its codec's table with arguments. The same name means the
- * same thing in every protocol. */
+ * A command is either a text, sent to the unit as it is, or a named one: a row of its codec's table with arguments. A name means
+ * the same in every protocol. */
 #ifndef T2M_COMMAND_H
 #define T2M_COMMAND_H
 
@@ -12,12 +12,12 @@
 #define COMMAND_ARGS_MAX 8
 
 struct command_arg {
-	struct param param;   /* INTEGER, or TEXT with its lengths */
-	const char *standard; /* when it is not given; NULL: it must be */
-	const char *example;  /* of a text, for people */
+	struct param param;   /* PARAM_INTEGER or PARAM_TEXT */
+	const char *standard; /* the value when the user gives none; NULL: he must */
+	const char *example;  /* of a text, for people; NULL for numbers */
 };
 
-/* Rows of a table of arguments; `standard` NULL: must be given. */
+/* Rows of a table of arguments. `min` and `max` of a text are its lengths in bytes. */
 #define COMMAND_NUMBER(key, min, max, unit, help, standard)                                                    \
 	{                                                                                                      \
 		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard, NULL                                  \
@@ -29,64 +29,65 @@ struct command_arg {
 
 struct command_spec {
 	const char *name; /* engine.stop */
-	const char *help;
-	/* The codec's own language: see h02_command.c and jt808_command.c. {name} stands for an argument. */
-	uint16_t message;
-	const char *pattern;
+	const char *help; /* for people */
+	uint16_t message; /* the message id to send, in protocols that have such; else 0 */
+	const char *
+		pattern; /* what to send, in the codec's own language: see its …_command.c. {name} stands for an argument */
 	struct command_arg args[COMMAND_ARGS_MAX]; /* up to the first without a key */
 };
 
+/* The value of one argument: the number or the text, as its row says. */
 struct command_value {
-	bool given;
+	bool given; /* by the user, or set by command_complete */
 	int64_t number;
 	struct span text;
 };
 
 struct command {
-	struct span text;                /* a text command: ASCII; unused when spec is set */
-	const struct command_spec *spec; /* NULL: a text command */
-	struct command_value values[COMMAND_ARGS_MAX];
+	struct span text;                              /* of a text command: command_check_text allows it */
+	const struct command_spec *spec;               /* the row of a named command; NULL: it is a text */
+	struct command_value values[COMMAND_ARGS_MAX]; /* of a named one, in the order of its row */
 };
 
 #define COMMAND_WORD_MAX 16
 #define COMMAND_TIME_MAX 14
 
-/* What ties a command to its reply. */
+/* What ties a command to its reply: as much of this as the protocol has. */
 struct command_token {
-	char word[COMMAND_WORD_MAX + 1]; /* command word, cut at COMMAND_WORD_MAX; "" when there is none */
-	char time[COMMAND_TIME_MAX + 1]; /* the time that it carries, or "" */
-	int32_t serial;                  /* serial number; -1 in protocols without */
+	char word[COMMAND_WORD_MAX + 1]; /* the command's word or message id, cut at COMMAND_WORD_MAX; or "" */
+	char time[COMMAND_TIME_MAX + 1]; /* the time that the command carries and the reply repeats, or "" */
+	int32_t serial;                  /* the serial number of the command, or -1 */
 };
 
 struct command_reply {
 	struct command_token token;
-	struct span result; /* the unit's own words; may be empty */
-	struct span frame;  /* the whole frame */
+	struct span result; /* what the unit says: ok, or its own words; may be empty */
+	struct span frame;  /* the whole frame of the reply */
 };
 
-/* NULL: the text may be sent. Else why not, as a sentence for the user. */
+/* May this text, of at most `max` bytes, be sent as a command? NULL: yes. Else why not, as a sentence for the user. */
 const char *command_check_text(struct span text, size_t max);
 
 /* NULL when the table has no such command. */
 const struct command_spec *command_find(const struct command_spec *table, struct span name);
 
-/* Is this a value that the argument allows? NULL or why not. */
+/* Does the argument allow this value? NULL: yes. Else why not, as a part of a sentence. */
 const char *command_check_value(const struct command_arg *arg, const struct command_value *value);
 
-/* Fills in the standard values. NULL, or the name of an argument that is missing. */
+/* Sets the standard values of the arguments of a named command that were not given. NULL, or the name of one that has none. */
 const char *command_complete(struct command *command);
 
-/* Writes a request for it as JSON, with every argument that must be given. */
+/* Writes a JSON request for the command, with every argument that must be given: a text as its example, a number as its least value. */
 void command_example(const struct command_spec *spec, struct writer *out);
 
-/* The value of the argument with this name in the pattern; NULL when there is none. */
+/* The value of the argument with this name, and its row; NULL: the command has no such argument. For patterns. */
 const struct command_value *command_value(
 	const struct command *command, struct span name, const struct command_arg **arg);
 
-/* Does the reply answer this command? 2: surely, 1: it may, 0: no. */
+/* Does the reply answer this command? 2: surely (serial number or time agree), 1: it may, 0: no. */
 int command_matches(const struct command_token *command, const struct command_token *reply);
 
-/* Copies a text into one of the token's arrays, cut at its size. */
+/* Copies a text into an array of a token of `size` bytes; what does not fit is cut off. */
 void command_token_copy(char *to, size_t size, struct span from);
 
 #endif

@@ -1,10 +1,10 @@
 /* emit: the few verbs that an output format must know.
- * May use: bytes.
  * May not: know any field name, allocate, print.
  *
  * A document is written as: emit_map(e, pairs), then `pairs` times emit_key and one value, then
- * emit_end. Arrays likewise. The announced counts must be met: MessagePack relies on them. All calls
- * write into the writer given at the start; its `.full` tells, at the end, that there was no room. */
+ * emit_end. Arrays likewise. Exactly the announced number must follow: MessagePack relies on it. At most 31 maps
+ * and arrays may be open at a time. All calls write into the writer given at the start; its `.full` tells, at the end, that there was
+ * no room. */
 #ifndef T2M_EMIT_H
 #define T2M_EMIT_H
 
@@ -15,7 +15,7 @@ struct emitter;
 struct emit_format {
 	const char *name;         /* as in the option `format` */
 	const char *content_type; /* MIME type */
-	uint8_t separator;        /* bytes in front of each pair of a map but the first */
+	uint8_t separator;        /* bytes between two pairs of a map: 1 for a comma, or 0 */
 	void (*map)(struct emitter *, unsigned pairs);
 	void (*array)(struct emitter *, unsigned items);
 	void (*end)(struct emitter *);
@@ -31,9 +31,10 @@ struct emitter {
 	uint32_t open_map;  /* one bit per depth: 1 = map */
 	uint32_t not_first; /* one bit per depth: 1 = a comma is due (JSON) */
 	unsigned depth;
-	bool after_key;
+	bool after_key; /* a value comes next, to the key that was just written */
 };
 
+/* json.c, msgpack.c */
 extern const struct emit_format emit_json;
 extern const struct emit_format emit_msgpack;
 
@@ -76,7 +77,7 @@ static inline void emit_integer(struct emitter *e, int64_t number)
 	e->format->fixed(e, number, 0);
 }
 
-/* Text of any bytes. Valid UTF-8 stays; a byte that is none becomes the character of the same number
+/* Text of any bytes. Valid UTF-8 stays; every other byte becomes the character of the same number
  * (Latin-1), so that the output is always valid UTF-8 and nothing is lost. */
 static inline void emit_text(struct emitter *e, struct span text)
 {
@@ -88,8 +89,9 @@ static inline void emit_key(struct emitter *e, const char *key)
 	e->format->key(e, span_text(key));
 }
 
-/* What this format has written before in a map, behind other pairs, is written once more: whole pairs, and a key at the end
- * when its value is still to come. For hot paths. */
+/* Copies pairs that this format wrote earlier, so that they need not be encoded again. `pairs` begins with the separator that stood in
+ * front of the first of them; it is dropped where the copy opens a map. WRITER_SHORT bytes must be readable from pairs.ptr on.
+ * `value_due`: the bytes end with a key, and the caller writes its value next. */
 static inline void emit_again(struct emitter *e, struct span pairs, bool value_due)
 {
 	uint32_t bit = 1u << e->depth;
@@ -112,7 +114,7 @@ static inline void emit_pair_integer(struct emitter *e, const char *key, int64_t
 	emit_integer(e, number);
 }
 
-/* Length of the valid UTF-8 sequence at the head of `s`, or 0 when there is none. */
+/* Length of the valid UTF-8 sequence that `s` begins with, or 0. */
 size_t emit_utf8_length(struct span s);
 /* Is all of it UTF-8? */
 bool emit_is_utf8(struct span s);

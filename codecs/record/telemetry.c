@@ -8,24 +8,7 @@ const struct param telemetry_params[TM_FIELD_COUNT] = {
 #undef FIELD
 };
 
-/* The fields that are booleans or alarms, as a set. */
-#define IS_FLAG(word, name, type)                                                                              \
-	(TM_##name / 64 == (word) && PARAM_##type >= PARAM_BOOLEAN ? UINT64_C(1) << TM_##name % 64 : 0) |
-static const uint64_t flag_fields[] = {
-#define FIELD(name, key_, type_, ...) IS_FLAG(0, name, type_)
-#include "codecs/record/telemetry_fields.h"
-#undef FIELD
-	0,
-#define FIELD(name, key_, type_, ...) IS_FLAG(1, name, type_)
-#include "codecs/record/telemetry_fields.h"
-#undef FIELD
-	0,
-#define FIELD(name, key_, type_, ...) IS_FLAG(2, name, type_)
-#include "codecs/record/telemetry_fields.h"
-#undef FIELD
-	0,
-};
-_Static_assert(sizeof(flag_fields) / sizeof(flag_fields[0]) == TM_WORDS, "one row for each word");
+_Static_assert(TM_WORDS <= TM_WORDS_MAX, "TM_FLAGS needs a macro for each word");
 
 const char *const param_type_names[] = {
 	[PARAM_INTEGER] = "number",
@@ -56,7 +39,7 @@ static unsigned bit_count(const uint64_t *map)
 {
 	unsigned n = 0;
 	for (size_t i = 0; i < TM_WORDS; i++) {
-		uint64_t v = map[i]; /* __builtin_popcountll is a slow call on plain x86-64 */
+		uint64_t v = map[i]; /* by hand: __builtin_popcountll is a slow call on plain x86-64 */
 		v -= v >> 1 & 0x5555555555555555;
 		v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
 		v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
@@ -70,6 +53,7 @@ void telemetry_reset(struct telemetry *t)
 	memset(t->present, 0, sizeof(t->present));
 	memset(t->rejected, 0, sizeof(t->rejected));
 	memset(t->alarms, 0, sizeof(t->alarms));
+	memset(t->truth, 0, sizeof(t->truth));
 	t->cell_count = 0;
 	t->item_count = 0;
 	t->scratch_len = 0;
@@ -167,32 +151,31 @@ void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, ui
 		if (t->items[i].id != id || strcmp(t->items[i].prefix, prefix) != 0)
 			continue;
 		item->repeat = (uint8_t)(t->items[i].repeat == 0 ? 2 : t->items[i].repeat + 1);
-		if (item->repeat == 0) /* 255 of one kind: enough */
+		if (item->repeat == 0) /* the 256th of this id: ignored */
 			return;
 		break;
 	}
 	t->item_count++;
 }
 
-/* The fields that raise an alarm when they become true. */
-static uint64_t alarms_of(uint64_t fields, size_t word)
+/* Those of the booleans, a word of a set, that are alarms. */
+static uint64_t alarms_of(uint64_t booleans, size_t word)
 {
-	for (uint64_t bits = fields; bits != 0; bits &= bits - 1) {
-		unsigned b = (unsigned)__builtin_ctzll(bits);
+	for (uint64_t left = booleans; left != 0; left &= left - 1) {
+		unsigned b = (unsigned)__builtin_ctzll(left);
 		if (telemetry_params[word * 64 + b].type != PARAM_ALARM)
-			fields &= ~(UINT64_C(1) << b);
+			booleans &= ~(UINT64_C(1) << b);
 	}
-	return fields;
+	return booleans;
 }
 
 bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
 {
 	bool raised = false;
 	for (size_t w = 0; w < TM_WORDS; w++) {
-		uint64_t flags = t->present[w] & flag_fields[w];
-		t->alarms[w] = alarms_of(flags & t->truth[w] & ~before[w], w);
+		t->alarms[w] = alarms_of(t->present[w] & t->truth[w] & ~before[w], w);
 		raised |= t->alarms[w] != 0;
-		before[w] = (before[w] & ~flags) | (flags & t->truth[w]);
+		before[w] = (before[w] & ~t->present[w]) | (t->present[w] & t->truth[w]);
 	}
 	return raised;
 }
@@ -239,12 +222,9 @@ static void emit_item(struct emitter *e, const struct telemetry_item *item)
 {
 	char key[64];
 	uint8_t hex[2 * 1024];
-	uint8_t id[4] = {(uint8_t)(item->id >> 24), (uint8_t)(item->id >> 16), (uint8_t)(item->id >> 8),
-		(uint8_t)item->id};
 	struct writer w = writer_of(key, sizeof(key) - 1), h = writer_of(hex, sizeof(hex));
 	writer_text(&w, item->prefix);
-	writer_text(&w, "0x");
-	writer_hex(&w, span_of(id + 4 - item->digits / 2, item->digits / 2));
+	writer_id(&w, item->id, item->digits);
 	if (item->repeat > 0) {
 		writer_u8(&w, '.');
 		writer_decimal(&w, item->repeat, 1);
@@ -267,59 +247,44 @@ static void emit_item(struct emitter *e, const struct telemetry_item *item)
 	}
 }
 
-/* Every key as a format writes it, behind those of booleans `false`: one behind the other, so that booleans that follow
- * one another and are false are one copy. */
-struct ready {
-	const struct emit_format *format;
-	size_t value; /* bytes of a boolean */
-	uint16_t at[TM_FIELD_COUNT + 1];
-	uint8_t text[TM_FIELD_COUNT * 56 + WRITER_SHORT];
-};
-
-static void make_ready(struct ready *r, const struct emit_format *format)
+void telemetry_keys_make(struct telemetry_keys *keys, const struct emit_format *format)
 {
-	struct writer w = writer_of(r->text, sizeof(r->text) - WRITER_SHORT);
+	struct writer w = writer_of(keys->text, sizeof(keys->text) - WRITER_SHORT);
 	struct emitter e = emitter_of(format, &w);
+	memset(keys->booleans, 0, sizeof(keys->booleans));
 	emit_map(&e, 1);
 	emit_key(&e, "");
 	size_t before = w.len;
 	emit_boolean(&e, false);
-	r->value = w.len - before;
+	keys->false_len = w.len - before;
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++) {
-		r->at[field] = (uint16_t)w.len;
+		keys->at[field] = (uint16_t)w.len;
 		emit_key(&e, telemetry_params[field].key);
-		if (telemetry_params[field].type >= PARAM_BOOLEAN)
+		if (telemetry_params[field].type >= PARAM_BOOLEAN) {
+			bit_set(keys->booleans, (enum telemetry_field)field);
 			emit_boolean(&e, false);
-		else
-			e.after_key = false; /* whose value comes later */
+		} else {
+			e.after_key = false; /* its value is written by emit_field */
+		}
 	}
-	r->at[TM_FIELD_COUNT] = (uint16_t)w.len;
-	r->format = format;
+	keys->at[TM_FIELD_COUNT] = (uint16_t)w.len;
+	keys->format = format;
 }
 
-/* Made when a format is used for the first time. */
-static const struct ready *ready_for(const struct emit_format *format)
+/* The pairs of the fields from `from` to before `to`. */
+static struct span ready_pairs(const struct telemetry_keys *k, size_t from, size_t to)
 {
-	static struct ready formats[2];
-	struct ready *r = formats;
-	if (r->format != NULL && r->format != format)
-		r++;
-	if (r->format != format)
-		make_ready(r, format);
-	return r;
+	return span_of(k->text + k->at[from], (size_t)k->at[to] - k->at[from]);
 }
 
-static struct span ready_span(const struct ready *r, size_t from, size_t to)
-{
-	return span_of(r->text + r->at[from], (size_t)r->at[to] - r->at[from]);
-}
-
-static void emit_field(const struct telemetry *t, struct emitter *e, const struct ready *r, size_t field)
+/* A field that is no false boolean. */
+static void emit_field(
+	const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t field)
 {
 	const struct param *p = &telemetry_params[field];
-	struct span key = ready_span(r, field, field + 1);
-	if (p->type >= PARAM_BOOLEAN) { /* a true one */
-		key.len -= r->value;
+	struct span key = ready_pairs(k, field, field + 1);
+	if (p->type >= PARAM_BOOLEAN) {
+		key.len -= k->false_len;
 		emit_again(e, key, true);
 		emit_boolean(e, true);
 		return;
@@ -331,40 +296,40 @@ static void emit_field(const struct telemetry *t, struct emitter *e, const struc
 		emit_fixed(e, t->value[field].number, p->decimals);
 }
 
-/* The present fields of a word of the sets, in order. */
-static void emit_word(const struct telemetry *t, struct emitter *e, const struct ready *r, size_t w)
+/* The present fields of one word of the sets, in the order of the table. */
+static void emit_word(const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t w)
 {
-	uint64_t left = t->present[w], off = left & flag_fields[w] & ~t->truth[w];
+	uint64_t left = t->present[w], off = left & k->booleans[w] & ~t->truth[w];
 	while (left != 0) {
 		unsigned b = (unsigned)__builtin_ctzll(left);
 		size_t field = w * 64 + b;
 		if (off >> b & 1) {
-			uint64_t end = ~(off >> b); /* behind the false ones that follow one another */
-			unsigned n = end != 0 ? (unsigned)__builtin_ctzll(end) : 64;
-			emit_again(e, ready_span(r, field, field + n), false);
+			uint64_t others = ~(off >> b); /* its lowest bit: the first that is no false boolean */
+			unsigned n = others != 0 ? (unsigned)__builtin_ctzll(others) : 64;
+			emit_again(e, ready_pairs(k, field, field + n), false);
 			left = b + n < 64 ? left >> (b + n) << (b + n) : 0;
 		} else {
-			emit_field(t, e, r, field);
+			emit_field(t, e, k, field);
 			left &= left - 1;
 		}
 	}
 }
 
-void telemetry_emit(const struct telemetry *t, struct emitter *e)
+void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out)
 {
-	const struct ready *ready = ready_for(e->format);
+	struct emitter e = emitter_of(keys->format, out);
 	unsigned pairs = bit_count(t->present) + t->item_count;
 	pairs += (any_bit(t->rejected) ? 1u : 0u) + (any_bit(t->alarms) ? 1u : 0u);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
-	emit_map(e, pairs);
+	emit_map(&e, pairs);
 	for (size_t w = 0; w < TM_WORDS; w++)
-		emit_word(t, e, ready, w);
+		emit_word(t, &e, keys, w);
 	for (unsigned i = 0; i < t->cell_count; i++)
-		emit_cell(e, i + 1, &t->cells[i]);
+		emit_cell(&e, i + 1, &t->cells[i]);
 	for (unsigned i = 0; i < t->item_count; i++)
-		emit_item(e, &t->items[i]);
-	emit_keys(e, "rejected", t->rejected);
-	emit_keys(e, "alarms", t->alarms);
-	emit_end(e);
+		emit_item(&e, &t->items[i]);
+	emit_keys(&e, "rejected", t->rejected);
+	emit_keys(&e, "alarms", t->alarms);
+	emit_end(&e);
 }

@@ -1,9 +1,9 @@
 /* telemetry: one record, the parameter table, and the one walk that writes a record.
- * May use: bytes, emit.
  * May not: know any protocol, allocate, ask the time.
  *
- * Numbers are integers with the scale of the table ("decimals"); texts are spans that stay valid until
- * `decode` returns. What is absent has no presence bit; there is no other way to say absent. */
+ * A number is an integer that counts units of the last decimal of its row: a speed of 12.345 km/h is 12345. A text is a span that
+ * somebody else owns: it must stay valid until the record is written. A parameter is absent when its presence bit is 0; no value
+ * means "absent". */
 #ifndef T2M_TELEMETRY_H
 #define T2M_TELEMETRY_H
 
@@ -34,12 +34,15 @@ struct param {
 };
 
 extern const struct param telemetry_params[TM_FIELD_COUNT];
+/* The names of the types, for people; the index is the type. */
 extern const char *const param_type_names[];
 
+/* Sets of parameters are bits: the parameter `field` is bit field % 64 of word field / 64. */
 #define TM_WORDS ((TM_FIELD_COUNT + 63) / 64)
+#define TM_WORDS_MAX 8   /* 512 parameters: TM_FLAGS has a macro for each word */
 #define TM_CELLS_MAX 176 /* as many as fit into the largest H02 text frame */
 
-struct telemetry_cell { /* a neighbour cell; 0 = absent, for each of them */
+struct telemetry_cell { /* a neighbour cell; 0: that part is absent */
 	uint32_t lac, cellid;
 	int16_t dbm;
 	bool has_dbm;
@@ -47,24 +50,24 @@ struct telemetry_cell { /* a neighbour cell; 0 = absent, for each of them */
 
 #define TM_ITEMS_MAX 512 /* more than the largest JT/T 808 body can hold */
 
-struct telemetry_item { /* something without a name: <prefix>0x<id> */
+struct telemetry_item { /* a value that the table has no row for; its key is <prefix>0x<id>[.<repeat>] */
 	const char *prefix;
 	uint32_t id;
 	uint8_t digits; /* hex digits of the id */
-	uint8_t repeat; /* 0, or 2 for the second of this id, and so on: a suffix */
+	uint8_t repeat; /* 0 for the first of this id, 2 for the second, and so on */
 	enum item_form { ITEM_HEX = 0, ITEM_TEXT, ITEM_NUMBER } form;
 	struct span value;
 };
 
 struct telemetry {
 	uint64_t present[TM_WORDS];
-	uint64_t rejected[TM_WORDS]; /* carried by the frame, but out of range: left out */
-	uint64_t alarms[TM_WORDS];   /* newly raised; set by the bridge for the alarm topic */
-	uint64_t truth[TM_WORDS];    /* values of booleans and alarms */
+	uint64_t rejected[TM_WORDS]; /* the frame carries it, but its value is out of range and was dropped */
+	uint64_t alarms[TM_WORDS];   /* true now and not in the record before: see telemetry_raise */
+	uint64_t truth[TM_WORDS];    /* values of booleans and alarms; 0 in the bits of all others */
 	union {
 		int64_t number;
 		struct span text;
-	} value[TM_FIELD_COUNT]; /* of all others */
+	} value[TM_FIELD_COUNT]; /* of numbers and texts */
 	unsigned cell_count;
 	struct telemetry_cell cells[TM_CELLS_MAX];
 	unsigned item_count;
@@ -73,57 +76,89 @@ struct telemetry {
 	uint8_t scratch[4096];
 };
 
+/* Makes an empty record of any memory: needed before the first record and between two. */
 void telemetry_reset(struct telemetry *t);
 
-/* Sets a number or boolean. Out of the table's range: not set, but marked as rejected. */
+/* Sets a number or boolean (0 is false). Out of the range of its row: not set, but marked as rejected. */
 void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number);
 
-/* Booleans that lie in a status word. Made from a list of rows, X(bit, field), with TM_FLAGS; most words have few bits set, so
- * only those are looked at one by one. */
+/* Which boolean each bit of a status word is. Const tables of these are written as
+ *	#define BITS(X) X(0, TM_SOS_ALARM) X(1, TM_OVERSPEEDING_EVENT)
+ *	static const struct telemetry_flags bits = TM_FLAGS(BITS);
+ * `all` is the set of these booleans: they become present at once, and only the bits that are 1, mostly few, are looked at one by
+ * one. */
 struct telemetry_flags {
-	uint16_t field[32]; /* of each bit, plus one; 0: not one of them */
-	uint64_t all[TM_WORDS];
+	uint16_t field[32]; /* of each bit, plus one; 0: the bit is no boolean */
+	uint64_t all[TM_WORDS_MAX];
 };
 #define TM_FLAG_FIELD(bit, field) [bit] = (field) + 1,
 #define TM_FLAG_IN(word, field) ((field) / 64 == (word) ? UINT64_C(1) << (field) % 64 : 0) |
 #define TM_FLAG_0(bit, field) TM_FLAG_IN(0, field)
 #define TM_FLAG_1(bit, field) TM_FLAG_IN(1, field)
 #define TM_FLAG_2(bit, field) TM_FLAG_IN(2, field)
+#define TM_FLAG_3(bit, field) TM_FLAG_IN(3, field)
+#define TM_FLAG_4(bit, field) TM_FLAG_IN(4, field)
+#define TM_FLAG_5(bit, field) TM_FLAG_IN(5, field)
+#define TM_FLAG_6(bit, field) TM_FLAG_IN(6, field)
+#define TM_FLAG_7(bit, field) TM_FLAG_IN(7, field)
 #define TM_FLAGS(rows)                                                                                         \
 	{                                                                                                      \
 		{rows(TM_FLAG_FIELD)},                                                                         \
 		{                                                                                              \
-			rows(TM_FLAG_0) 0, rows(TM_FLAG_1) 0, rows(TM_FLAG_2) 0                                \
+			rows(TM_FLAG_0) 0, rows(TM_FLAG_1) 0, rows(TM_FLAG_2) 0, rows(TM_FLAG_3) 0,            \
+				rows(TM_FLAG_4) 0, rows(TM_FLAG_5) 0, rows(TM_FLAG_6) 0, rows(TM_FLAG_7) 0     \
 		}                                                                                              \
 	}
-/* A 1 bit is true; for negative logic give ~word. */
+/* Sets all booleans of the table: true where the word has a 1. Where a 0 means true, give ~word. */
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags);
 
-/* Sets a text; an empty one is absent, a too long one is rejected. The bytes are not copied. */
+/* Sets a text. An empty one is absent; one whose length is out of the range of its row is rejected. The bytes are not copied. */
 void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text);
 
-/* Room for a text that is not in the frame as it is: write, then telemetry_set_scratch. */
+/* For a text that does not stand in the frame as it is: write it into telemetry_scratch, then set it with telemetry_set_scratch,
+ * before scratch is asked for again. The bytes stay in the record until it is reset. One that did not fit is rejected. */
 struct writer telemetry_scratch(struct telemetry *t);
 void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w);
 
+/* Marks as rejected a value that was not even set. */
 void telemetry_reject(struct telemetry *t, enum telemetry_field field);
 bool telemetry_has(const struct telemetry *t, enum telemetry_field field);
-/* 0 when absent. */
+/* The value of a number or boolean; 0 when it is absent. */
 int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field);
 
-/* The next neighbour cell; one more than TM_CELLS_MAX is ignored (no frame can hold it). */
+/* Adds a neighbour cell. More than TM_CELLS_MAX are ignored: no frame can hold them. */
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell);
 
-/* Something without a name, so that it is not lost; one more than TM_ITEMS_MAX is ignored. A number has 1 to 4
- * bytes, big endian. */
+/* Adds a value that the table has no row for, so that it is not lost. Neither `prefix` nor `value` is copied. `digits`: of the id in
+ * the key, 2, 4, 6 or 8. ITEM_NUMBER: 1 to 4 bytes, big endian; ITEM_HEX: at most 1024 bytes. More than TM_ITEMS_MAX are ignored. */
 void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, uint8_t digits,
 	enum item_form form, struct span value);
 
-/* Finds alarms that are true here and were not in `before`; sets t->alarms; updates `before` by the
- * alarms that this record carries. True when there is a new one. */
+/* Sets t->alarms to the alarms that are true here and not in `before`, and answers whether there are any. `before` holds the booleans
+ * of the unit as they were last reported (zero at first); those that this record carries replace theirs. */
 bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS]);
 
-/* Writes the record as one map. The first use of a format prepares its keys: not from two threads at once. */
-void telemetry_emit(const struct telemetry *t, struct emitter *e);
+/* One format, made ready to write records. For speed: all keys of the table as this format writes them, one behind the other in the
+ * order of the table; the key of a boolean is followed by the value `false`. So booleans that are neighbours and false are written
+ * with one copy. */
+enum {
+	TM_KEYS_BYTES = WRITER_SHORT + 16 /* what opens the map, and a pair that is never copied */
+#define FIELD(name, key, ...) +(int)sizeof(key) + 8
+#include "codecs/record/telemetry_fields.h"
+#undef FIELD
+};
+struct telemetry_keys {
+	const struct emit_format *format;
+	size_t false_len;                /* bytes of the value `false` */
+	uint64_t booleans[TM_WORDS];     /* the parameters that are booleans or alarms */
+	uint16_t at[TM_FIELD_COUNT + 1]; /* where each key begins in `text` */
+	uint8_t text[TM_KEYS_BYTES];
+};
+
+/* Made once by whoever writes records, never for each record. Only read afterwards: several threads may share it. */
+void telemetry_keys_make(struct telemetry_keys *keys, const struct emit_format *format);
+
+/* Writes the record as one document of the format of `keys`. No room for it: `out` is full. */
+void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out);
 
 #endif

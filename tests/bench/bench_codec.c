@@ -31,7 +31,7 @@ struct work {
 	struct codec_settings *settings;
 	struct telemetry scratch;
 	struct codec_sink sink;
-	const struct emit_format *format;
+	struct telemetry_keys keys;
 	uint8_t frame[256], out[8192];
 	size_t frame_len, written;
 };
@@ -50,8 +50,7 @@ static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct work *w = ctx;
 	struct writer out = writer_of(w->out, sizeof(w->out));
-	struct emitter e = emitter_of(w->format, &out);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &w->keys, &out);
 	w->written += out.len;
 	return true;
 }
@@ -106,7 +105,7 @@ static void prepare(struct work *w, const struct kind *kind, const struct emit_f
 	codec_settings_free(w->settings);
 	memset(w, 0, sizeof(*w));
 	w->settings = codec_settings_open();
-	w->format = format;
+	telemetry_keys_make(&w->keys, format);
 	w->sink = (struct codec_sink){w, on_identify, on_record, NULL, on_reply, on_part, on_send, NULL};
 	w->stream.link.now_ms = 1800000000000;
 	w->stream.link.quiet_ms = CODEC_QUIET_FINAL;
@@ -147,11 +146,12 @@ int main(int argc, char **argv)
 {
 	static struct work w;
 	if (argc == 4) {
+		const struct emit_format *format = emit_format_find(argv[2]);
+		if (format == NULL)
+			return 1;
 		for (size_t k = 0; k < KINDS; k++)
 			if (strcmp(kinds[k].name, argv[1]) == 0)
-				prepare(&w, &kinds[k], emit_format_find(argv[2]));
-		if (w.format == NULL)
-			return 1;
+				prepare(&w, &kinds[k], format);
 		measured(&w, (unsigned)atoi(argv[3]));
 		return 0;
 	}

@@ -144,10 +144,10 @@ def test_a_taken_port_is_exit_code_2(make_bridge, tmp_path):
     assert result.returncode == 2 and f"127.0.0.1:{bridge.port}: Address already in use" in result.stderr
 
 
-def test_readme_has_the_table_of_commands():
+def test_the_page_of_commands_is_what_the_program_prints():
     table = subprocess.run([PROGRAM, "--print-commands"], capture_output=True, text=True, check=True).stdout
-    readme = (ROOT / "README.md").read_text()
-    assert readme.split("<!-- commands -->\n```\n")[1].split("```\n<!-- /commands -->")[0] == table
+    page = (ROOT / "etc/doc/commands.md").read_text()
+    assert page.split("<!-- commands -->\n```\n")[1].split("```\n<!-- /commands -->")[0] == table
 
 
 def man_page(name):

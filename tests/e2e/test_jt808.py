@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from conftest import BUILD, ROOT, Unit, v1, wait_for
@@ -39,17 +40,28 @@ def location(time="260102030405", status=3, alarms=0, latitude=22500000, items=b
 
 
 def answers_to(request):
-    """What the platform must answer to a good frame, but for its serial number: (message, body) or None."""
+    """What the platform must answer to a good frame, but for its serial number: (wide, phone, message, body) or None.
+    The body of a time is `datetime`: now, in the form of the message."""
     data = unescape(request)
     message, wide = int.from_bytes(data[:2], "big"), data[2] & 0x40
     at = 15 if wide else 10
     serial, phone = data[at:at + 2], data[5:15] if wide else data[4:10]
-    if message in (0x0001, 0x0104, 0x0107, 0x0201, 0x0500, 0x0805):
+    if message in (0x0001, 0x0104, 0x0107, 0x0201, 0x0500, 0x0700, 0x0802, 0x0805):
         return None
+    if message in (0x0004, 0x0109):
+        return wide, phone, message | 0x8000, datetime
     if message == 0x0100:
         digits = phone.hex().lstrip("0") or "0"
         return wide, phone, 0x8100, serial + b"\0" + digits.encode()
-    return wide, phone, 0x8001, serial + data[:2] + b"\0"
+    return wide, phone, 0x8001, serial + data[:2] + (b"\3" if message == 0x0F42 else b"\0")
+
+
+def time_of(message, body):
+    """0x8004: BCD; 0x8109: WORD year, a byte for each of the others, BYTE 0. Both in UTC."""
+    if message == 0x8004:
+        return datetime.strptime(body.hex(), "%y%m%d%H%M%S")
+    assert len(body) == 8 and body[7] == 0
+    return datetime(int.from_bytes(body[:2], "big"), *body[2:7])
 
 
 def check_answer(got, want):
@@ -61,6 +73,10 @@ def check_answer(got, want):
     assert check == 0
     head = 17 if wide else 12
     assert int.from_bytes(data[:2], "big") == message
+    if body is datetime:
+        body = data[head:-1]
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        assert now - timedelta(hours=1) < time_of(message, body) < now + timedelta(hours=1)
     assert int.from_bytes(data[2:4], "big") == len(body) | (0x4000 if wide else 0)
     assert data[head - 2 - len(phone):head - 2] == phone
     assert data[head - 2:head] == b"\0\0", "the first message to this unit"

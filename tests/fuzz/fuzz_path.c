@@ -16,14 +16,14 @@ static uint8_t choice[CONFIG_BYTES];
 
 /* --- users --- */
 
-static void send_message(const struct mqtt_message *m, const char *id, const char *correlation)
+static void send_message(const struct route_message *m, const char *id, const char *correlation)
 {
 	if (id != NULL)
 		check_request(id, UINT64_MAX);
 	if (correlation != NULL)
 		check_request(correlation, UINT64_MAX);
 	uint64_t before = world.bridge.stats.count[STAT_COMMANDS];
-	parts_message(&world.bridge, m);
+	downlink_message(world.bridge.downlink, m, parts_now(&world.bridge));
 	if (id != NULL)
 		check_request(id, before);
 	if (correlation != NULL)
@@ -52,13 +52,13 @@ static void do_command(struct span *in)
 	snprintf(id, sizeof(id), "%c%u", flags & 1 ? 's' : 'u', flags & 1 ? next_byte(in) % 3u : number);
 	snprintf(correlation, sizeof(correlation), "c%u", number);
 	bool free_form = n == sizeof(command_forms) / sizeof(command_forms[0]);
-	struct mqtt_message m = {.topic = span_text(topic), .payload = *in, .expiry_s = -1};
+	struct route_message m = {.topic = span_text(topic), .payload = *in, .expiry_s = -1};
 	if (!free_form) {
 		snprintf(text, sizeof(text), command_forms[n], id);
 		m.payload = span_text(text);
 	}
 	bool keyed = !free_form && strstr(command_forms[n], "%s") != NULL;
-	m.retain = flags >> 4 == 15;
+	m.retained = flags >> 4 == 15;
 	m.expiry_s = flags & 32 ? next_byte(in) % 4 : -1;
 	if (flags & 2) {
 		m.response_topic = span_text("answers/fuzz");
@@ -71,9 +71,10 @@ static void do_command(struct span *in)
 
 static void do_birth(void)
 {
-	const struct mqtt_message m = {
+	const struct route_message m = {
 		.topic = span_text("homeassistant/status"), .payload = span_text("online"), .expiry_s = -1};
-	parts_message(&world.bridge, &m);
+	if (world.bridge.homeassistant != NULL)
+		homeassistant_birth(world.bridge.homeassistant, &m, parts_now(&world.bridge));
 }
 
 /* --- the turn, and time --- */

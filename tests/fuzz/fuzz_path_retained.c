@@ -2,6 +2,7 @@
  * May use: session_private.h, for reading. */
 #include "fuzz_path.h"
 
+#include "bridge/peers/conn_private.h"
 #include "bridge/units/session_private.h"
 
 #include <stdlib.h>
@@ -77,27 +78,27 @@ void check_unit(const struct session *session)
 	u->trusted = session->trusted;
 }
 
-bool __real_uplink_record(
-	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);
-bool __wrap_uplink_record(
-	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now);
-bool __wrap_uplink_record(
-	void *ctx, struct session *session, struct conn *conn, struct telemetry *t, struct moment now)
+bool __real_events_record(const struct events *events, struct session *session, const struct conn *conn,
+	struct telemetry *t, struct moment now);
+bool __wrap_events_record(const struct events *events, struct session *session, const struct conn *conn,
+	struct telemetry *t, struct moment now);
+bool __wrap_events_record(const struct events *events, struct session *session, const struct conn *conn,
+	struct telemetry *t, struct moment now)
 {
 	struct unit_seen *u = seen_of(session->unit.ident);
-	bool taken = __real_uplink_record(ctx, session, conn, t, now);
+	bool taken = __real_events_record(events, session, conn, t, now);
 	if (taken && u->records++ == 0)
 		u->first_ms = now.steady_ms;
 	return taken;
 }
 
 /* All that was known of the unit is gone. */
-bool __real_uplink_forgotten(void *ctx, struct session *session, struct moment now);
-bool __wrap_uplink_forgotten(void *ctx, struct session *session, struct moment now);
-bool __wrap_uplink_forgotten(void *ctx, struct session *session, struct moment now)
+bool __real_events_forgotten(const struct events *events, struct session *session, struct moment now);
+bool __wrap_events_forgotten(const struct events *events, struct session *session, struct moment now);
+bool __wrap_events_forgotten(const struct events *events, struct session *session, struct moment now)
 {
 	struct unit_seen *u = seen_of(session->unit.ident);
-	bool told = __real_uplink_forgotten(ctx, session, now);
+	bool told = __real_events_forgotten(events, session, now);
 	if (told) {
 		u->taken_ms = u->first_ms = 0;
 		u->records = 0;
@@ -108,13 +109,14 @@ bool __wrap_uplink_forgotten(void *ctx, struct session *session, struct moment n
 
 /* --- who takes a unit over --- */
 
-void __real_conn_forget(struct conn *conn, struct session *session);
-void __wrap_conn_forget(struct conn *conn, struct session *session);
-void __wrap_conn_forget(struct conn *conn, struct session *session)
+void __real_conn_forget(struct conn *conn, const void *whose);
+void __wrap_conn_forget(struct conn *conn, const void *whose);
+void __wrap_conn_forget(struct conn *conn, const void *whose)
 {
 	const struct conn *fresh = world.bridge.sessions->conn;
 	int64_t now = clocks_steady_ms();
-	if (session != NULL && !conn_is_going(conn)) {
+	const struct session *session = whose;
+	if (!conn_is_going(conn)) {
 		struct unit_seen *u = seen_of(session->unit.ident);
 		bool connects = conn->udp && !fresh->udp;
 		must("takeover-often", connects || u->taken_ms == 0 || now - u->taken_ms >= 1000,
@@ -125,34 +127,43 @@ void __wrap_conn_forget(struct conn *conn, struct session *session)
 			(long long)(now - conn->idle.since_ms));
 		u->taken_ms = now;
 	}
-	__real_conn_forget(conn, session);
+	__real_conn_forget(conn, whose);
 }
 
 /* --- nothing ends inside --- */
 
-size_t __real_session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	struct moment now, enum input_end *end);
-size_t __wrap_session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	struct moment now, enum input_end *end);
-size_t __wrap_session_input(struct sessions *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms,
-	struct moment now, enum input_end *end)
+static struct conn_ops asked; /* the sessions' */
+
+static size_t watch_input(void *ctx, struct conn *conn, struct span bytes, int32_t quiet_ms, struct moment now,
+	enum input_end *end)
 {
 	inside++;
-	size_t used = __real_session_input(sessions, conn, bytes, quiet_ms, now, end);
+	size_t used = asked.input(ctx, conn, bytes, quiet_ms, now, end);
 	inside--;
+	must("input-used", used <= bytes.len, "%zu of %zu bytes are used up", used, bytes.len);
 	return used;
 }
 
-void __real_session_conn_ended(
-	struct sessions *sessions, struct conn *conn, const char *reason, struct moment now);
-void __wrap_session_conn_ended(
-	struct sessions *sessions, struct conn *conn, const char *reason, struct moment now);
-void __wrap_session_conn_ended(
-	struct sessions *sessions, struct conn *conn, const char *reason, struct moment now)
+static void watch_ended(void *ctx, struct conn *conn, const char *reason, struct span rest, struct moment now)
 {
 	must("ends-inside", inside == 0, "a connection ends while the input of another is worked on: %s",
 		reason);
-	__real_session_conn_ended(sessions, conn, reason, now);
+	must("ends-commands", conn->commands == NULL, "a connection ends before its commands: %s", reason);
+	asked.ended(ctx, conn, reason, rest, now);
+}
+
+struct conns *__real_conns_open(struct ev_loop *loop, const struct config *config, const struct conn_ops *ops,
+	struct sources *sources, struct stats *stats);
+struct conns *__wrap_conns_open(struct ev_loop *loop, const struct config *config, const struct conn_ops *ops,
+	struct sources *sources, struct stats *stats);
+struct conns *__wrap_conns_open(struct ev_loop *loop, const struct config *config, const struct conn_ops *ops,
+	struct sources *sources, struct stats *stats)
+{
+	struct conn_ops watched = *ops;
+	asked = *ops;
+	watched.input = watch_input;
+	watched.ended = watch_ended;
+	return __real_conns_open(loop, config, &watched, sources, stats);
 }
 
 /* --- what is put --- */

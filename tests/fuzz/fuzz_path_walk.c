@@ -18,14 +18,14 @@
 /* What a walk finds of an address, or of all strangers over UDP. */
 struct found {
 	const struct source *source;
-	uint32_t connections, fresh, conns, units;
+	uint32_t connections, fresh, conns, units, strangers;
 };
 
 /* What a walk finds in all. */
 struct tally {
 	struct found by_source[SOURCES];
 	size_t sources;
-	size_t conns, fresh, fresh_weight, places, strangers, kept, owed, hashed, online;
+	size_t conns, fresh, fresh_weight, places, units, strangers, kept, owed, hashed, online;
 };
 
 /* Those that are marked, and for how many turns. */
@@ -53,10 +53,15 @@ static struct found *found_of(struct tally *t, const struct source *source)
 	return &t->by_source[t->sources++];
 }
 
-static bool is_here(const struct conn *conn, const struct session *session)
+static const struct talk *talk_of(const struct conn *conn)
+{
+	return (const struct talk *)(const void *)conn->owner;
+}
+
+static bool is_here(const struct conn *conn, const void *session)
 {
 	const struct session *s;
-	LL_FOREACH2(conn->sessions, s, next_here)
+	LL_FOREACH2(talk_of(conn)->sessions, s, next_here)
 	if (s == session)
 		return true;
 	return false;
@@ -68,21 +73,21 @@ static void see_units(const struct conn *conn, struct tally *t)
 	const struct session *s;
 	const struct outgoing *o;
 	uint32_t units = 0, known = 0;
-	bool speaker = conn->stream.link.unit == NULL;
-	LL_FOREACH2(conn->sessions, s, next_here)
+	bool speaker = talk_of(conn)->stream.link.unit == NULL;
+	LL_FOREACH2(talk_of(conn)->sessions, s, next_here)
 	{
 		must("unit-conn", s->conn == conn, "unit %s is listed at a connection that is not its own",
 			s->unit.ident);
 		units++;
 		known += s->info != NULL;
-		speaker |= conn->stream.link.unit == &s->unit;
+		speaker |= talk_of(conn)->stream.link.unit == &s->unit;
 	}
 	must("conn-units", units == conn->units && known == conn->known,
 		"%u units and %u known ones are listed, %u and %u are counted", units, known, conn->units,
 		conn->known);
 	must("conn-unit", speaker, "a connection keeps a pointer to a unit that it does not have");
 	LL_FOREACH(conn->commands, o)
-		must("conn-command", o->ended || is_here(conn, o->session),
+		must("conn-command", o->ended || is_here(conn, o->whose),
 			"a command waits for a unit that its connection does not have");
 	uint32_t strangers = conn_is_going(conn) ? 0 : units - known;
 	must("conn-strangers", conn->strangers == strangers, "%u strangers are listed, %u are counted",
@@ -114,17 +119,19 @@ static void see_conn(const struct conns *c, const struct conn *conn, struct tall
 		"datagrams find a peer that goes, or miss one");
 	f->fresh += fresh;
 	f->conns += place;
-	f->units += conn->strangers;
+	f->units += place ? conn->strangers : 0; /* beside a unit of the units file nothing gives way */
+	f->strangers += conn->strangers;
 	found_of(t, conn->source)->connections++;
 	t->conns++;
 	t->fresh += fresh;
 	t->fresh_weight += fresh ? (conn->tls != NULL ? TLS_WEIGHT : 1) : 0;
 	t->places += place;
+	t->units += place ? conn->strangers : 0;
 	t->hashed += conn->hashed;
 	t->kept += conn->in_cap;
 	t->owed += conn->out_cap;
 	must("output", conn->out_len <= world.most_output, "%u bytes wait for a unit", conn->out_len);
-	size_t frame = conn->stream.codec != NULL ? conn->stream.codec->max_frame : 1024;
+	size_t frame = talk_of(conn)->stream.codec != NULL ? talk_of(conn)->stream.codec->max_frame : 1024;
 	size_t most = conn->udp ? 65536 : (size_t)world.most_input + 2 * frame;
 	must("input", conn->in_len <= most, "%u bytes of a unit are kept", conn->in_len);
 }
@@ -201,6 +208,8 @@ static void see_sources(const struct conns *c, const struct tally *t)
 			s->fresh.count == f->fresh && s->conns.count == f->conns && s->units.count == f->units,
 			"an address has %u fresh, %u conns, %u units; %u, %u, %u are counted", f->fresh,
 			f->conns, f->units, s->fresh.count, s->conns.count, s->units.count);
+		must("share-strangers", s->strangers == f->strangers,
+			"an address has %u strangers, %u are counted", f->strangers, s->strangers);
 		must("share-list",
 			length_of(s->fresh_conns) == f->fresh && length_of(s->unit_conns) == f->conns,
 			"an address lists other connections than it has");
@@ -213,7 +222,7 @@ static void see_sources(const struct conns *c, const struct tally *t)
 	}
 	see_shares("fresh", sources_fresh(c->sources), fresh, t->fresh);
 	see_shares("conns", sources_conns(c->sources), conns, t->places);
-	see_shares("units", sources_units(c->sources), units, t->strangers);
+	see_shares("units", sources_units(c->sources), units, t->units);
 }
 
 static void see_conns(const struct conns *c, struct tally *t, bool turned)
@@ -296,7 +305,7 @@ static void see_sessions(const struct sessions *s, const struct tally *t)
 			"unit %s is not listed at its connection", session->unit.ident);
 		must("unit-trusted",
 			session->trusted ||
-				(session->info == NULL && (session->due & ~SESSION_DUE_STATUS) == 0),
+				(session->info == NULL && (session->due & ~s->events.presence) == 0),
 			"unit %s is not trusted, and is in the units file or to be told to Home Assistant",
 			session->unit.ident);
 		check_unit(session);
@@ -399,7 +408,7 @@ static void see_refused(const struct conn *conn, bool unit)
 	DL_FOREACH2(c->idle_tcp, other, idle.next)
 	{
 		const struct source *s = other->source;
-		bool heavier = unit ? is_heavier(s->units.count, own->units.count)
+		bool heavier = unit ? is_heavier(s->units.count, own->strangers)
 				    : is_heavier(s->conns.count, own->conns.count);
 		must("gives-way", other == conn || other->known > 0 || !heavier,
 			"a place is refused though another address holds %u units by %u connections",

@@ -5,6 +5,7 @@
 #include "fuzz_path.h"
 
 #include "bridge/base/log.h"
+#include "bridge/peers/conn_private.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -133,16 +134,20 @@ void __wrap_conn_whole(struct conn *conn, size_t bytes)
 	__real_conn_whole(conn, bytes);
 }
 
-void __real_conn_answer(struct conn *conn, struct span frame, bool echo);
-void __wrap_conn_answer(struct conn *conn, struct span frame, bool echo);
-void __wrap_conn_answer(struct conn *conn, struct span frame, bool echo)
+size_t __real_conn_answer(struct conn *conn, struct span frame, bool echo);
+size_t __wrap_conn_answer(struct conn *conn, struct span frame, bool echo);
+size_t __wrap_conn_answer(struct conn *conn, struct span frame, bool echo)
 {
 	uint32_t before = conn->out_len;
 	parts_answer(frame);
-	__real_conn_answer(conn, frame, echo);
+	size_t at = __real_conn_answer(conn, frame, echo);
 	struct line *line = line_of(conn);
-	if (conn->out_len == before || line == NULL)
-		return;
+	must("answer-at",
+		(at == CONN_REFUSED) == (conn->out_len == before) &&
+			(at == CONN_REFUSED || at + frame.len == conn->out_len),
+		"an answer stands at %zu of %u bytes", at, conn->out_len);
+	if (at == CONN_REFUSED || line == NULL)
+		return at;
 	see_echo(conn, line, echo);
 	struct answer *a = calloc(1, sizeof(*a) + frame.len);
 	if (a == NULL)
@@ -151,14 +156,15 @@ void __wrap_conn_answer(struct conn *conn, struct span frame, bool echo)
 	a->len = frame.len;
 	memcpy(a->bytes, frame.ptr, frame.len);
 	LL_APPEND(line->answers, a);
+	return at;
 }
 
 bool __real_conn_command(
-	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
+	struct conn *conn, const void *whose, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
 bool __wrap_conn_command(
-	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
+	struct conn *conn, const void *whose, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
 bool __wrap_conn_command(
-	struct conn *conn, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
+	struct conn *conn, const void *whose, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
 {
 	struct line *line = line_of(conn);
 	struct order *o = calloc(1, sizeof(*o) + frame.len);
@@ -170,7 +176,7 @@ bool __wrap_conn_command(
 		LL_APPEND(line->orders, o);
 	else
 		free(o);
-	return __real_conn_command(conn, session, frame, sent, ctx, id);
+	return __real_conn_command(conn, whose, frame, sent, ctx, id);
 }
 
 /* --- what it sends --- */

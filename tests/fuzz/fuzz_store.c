@@ -52,7 +52,8 @@ static void put_some(struct store *s, struct outbox_ring *ring, unsigned count, 
 static struct store *open_it(void)
 {
 	char why[STORE_WHY_MAX];
-	const struct store_options options = {directory, 8 << 20, 1000, STORE_SYNC_NEVER, STORE_DAMAGED_REFUSE};
+	const struct store_options options = {
+		directory, 8 << 20, 1000, OUTBOX_SYNC_NEVER, OUTBOX_DAMAGED_REFUSE};
 	return store_open(&options, why, sizeof(why));
 }
 

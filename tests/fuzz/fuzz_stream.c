@@ -16,7 +16,9 @@ struct state {
 	struct codec_unit unit;
 	struct codec_settings *settings;
 	struct telemetry scratch;
+	struct span rest; /* behind the frame before */
 	struct assembly *assembly;
+	struct telemetry_keys keys[2];
 	uint8_t out[1 << 16];
 };
 
@@ -33,11 +35,9 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 static bool on_record(void *ctx, struct telemetry *t)
 {
 	struct state *s = ctx;
-	const struct emit_format *formats[] = {&emit_json, &emit_msgpack};
 	for (size_t i = 0; i < 2; i++) {
 		struct writer w = writer_of(s->out, sizeof(s->out));
-		struct emitter e = emitter_of(formats[i], &w);
-		telemetry_emit(t, &e);
+		telemetry_emit(t, &s->keys[i], &w);
 		assert(!w.full);
 	}
 	return true;
@@ -75,6 +75,17 @@ static void on_send(void *ctx, struct span frame)
 	assert(frame.len > 0 && frame.ptr != NULL);
 }
 
+/* Each frame lies in the bytes, and behind the one before. */
+static void on_frame(void *ctx, enum codec_status status, struct span frame)
+{
+	struct state *s = ctx;
+	size_t used = (size_t)(frame.ptr - s->rest.ptr) + frame.len;
+	assert(frame.ptr >= s->rest.ptr && used > 0 && used <= s->rest.len);
+	s->rest = span_of(s->rest.ptr + used, s->rest.len - used);
+	assembly_settle(s->assembly, status);
+	assembly_tidy(s->assembly, s->stream.link.now_ms);
+}
+
 /* Each option that is a choice becomes one of its words. */
 static void choose(struct state *s, unsigned number)
 {
@@ -94,24 +105,11 @@ static size_t feed(struct state *s, struct span in, int32_t quiet_ms)
 {
 	const struct codec_sink sink = {
 		s, on_identify, on_record, on_batch, on_reply, on_part, on_send, gbk_to_utf8};
-	size_t used = 0;
+	enum codec_status end;
 	s->stream.link.quiet_ms = quiet_ms;
-	while (used < in.len) {
-		struct frame f;
-		struct span rest = span_after(in, used);
-		enum codec_status status = codec_next(&s->stream, rest, &f);
-		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
-			used += f.skip;
-			break;
-		}
-		assert(f.skip + f.len > 0 && f.skip + f.len <= rest.len);
-		if (status == CODEC_OK)
-			status =
-				codec_decode(&s->stream, span_of(rest.ptr + f.skip, f.len), &s->scratch, &sink);
-		assembly_settle(s->assembly, status);
-		assembly_tidy(s->assembly, s->stream.link.now_ms);
-		used += f.skip + f.len;
-	}
+	s->rest = in;
+	size_t used = codec_each(&s->stream, in, &s->scratch, &sink, on_frame, &end);
+	assert(used <= in.len);
 	assert(s->stream.codec == NULL || in.len - used <= s->stream.codec->max_frame);
 	return used;
 }
@@ -121,7 +119,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct state s;
 	static bool once;
-	once = once || gbk_open();
+	if (!once) {
+		once = gbk_open();
+		telemetry_keys_make(&s.keys[0], &emit_json);
+		telemetry_keys_make(&s.keys[1], &emit_msgpack);
+	}
 	if (size < 4 || size > 8192)
 		return 0;
 	memset(&s.stream, 0, sizeof(s.stream));

@@ -17,7 +17,7 @@ from honest import Ear, Honest, fleet, members
 
 MIB = 1 << 20
 OUTBOX = 128 * MIB
-TRUSTED_AT_ONCE, TRUSTED_A_MINUTE = 50, 20  # units that are not in the units file: see bridge/units/session_admission.c
+TRUSTED_AT_ONCE, TRUSTED_A_MINUTE = 50, 20  # units that are not in the units file: see bridge/units/session_arrival.c
 SERVED_S = 2
 FLEET = "fleet"
 MEMORY_MIB = 400

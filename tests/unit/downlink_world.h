@@ -35,6 +35,7 @@ static unsigned replies, on_wire, queue_len;
 static uint64_t queue[64];
 static conn_sent *queue_sent;
 static struct moment now;
+static bool no_room; /* in the outbox */
 
 struct span session_ident(const struct sessions *s, struct span name)
 {
@@ -60,9 +61,10 @@ bool session_encode(struct sessions *s, struct session *session, const struct co
 	return session->codec->encode(&link, command, out, token) == CODEC_OK;
 }
 
-bool session_send(
-	struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx, uint64_t id)
+bool session_send(struct sessions *s, struct session *session, struct span frame, conn_sent *sent, void *ctx,
+	uint64_t id, struct moment at)
 {
+	(void)at;
 	(void)s;
 	(void)session;
 	(void)frame;
@@ -82,13 +84,15 @@ void session_take_back(struct sessions *s, struct span ident, uint64_t id)
 			queue[i] = queue[--queue_len];
 }
 
-bool uplink_reply(struct uplink *u, const char *ident, const char *name, struct span json, struct span response,
-	struct span correlation, int64_t now_ms)
+bool publish_reply(struct publish *p, const char *ident, const char *name, struct span json,
+	struct span response, struct span correlation, int64_t now_ms)
 {
-	(void)u;
+	(void)p;
 	(void)ident;
 	(void)name;
 	assert_int_equal(now_ms, now.unix_ms);
+	if (no_room)
+		return false;
 	snprintf(last.json, sizeof(last.json), "%.*s", (int)json.len, (const char *)json.ptr);
 	snprintf(last.response, sizeof(last.response), "%.*s", (int)response.len, (const char *)response.ptr);
 	last.correlation = correlation.len;
@@ -117,6 +121,7 @@ static int set_up(void **state)
 	world.unit.codec = codec_find("h02");
 	downlink = downlink_open(&config, &world, NULL, &stats);
 	replies = on_wire = queue_len = 0;
+	no_room = false;
 	now = (struct moment){1800000000000, 5000000};
 	log_open(LOG_LEVEL_ERROR);
 	return downlink == NULL;
@@ -130,15 +135,14 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct downlink_request request_of(const char *payload)
+static struct route_message request_of(const char *payload)
 {
-	return (struct downlink_request){
-		.topic = span_text(TOPIC), .payload = span_text(payload), .expiry_s = -1};
+	return (struct route_message){.topic = span_text(TOPIC), .payload = span_text(payload), .expiry_s = -1};
 }
 
 static void ask(const char *payload)
 {
-	const struct downlink_request r = request_of(payload);
+	const struct route_message r = request_of(payload);
 	downlink_message(downlink, &r, now);
 }
 

@@ -15,15 +15,29 @@ static struct span from_hex(const char *hex)
 	return span_of(bytes, n);
 }
 
-static struct vector vector_of(cJSON *row, const char *file)
+/* The codec that is named by a part of the file's name, NULL when none is. */
+static const struct codec *codec_of(const char *file)
 {
-	struct vector v = {.row = row, .file = strdup(file)};
+	char name[128];
+	snprintf(name, sizeof(name), "%s", strrchr(file, '/') + 1);
+	const struct codec *codec = NULL;
+	char *rest = NULL;
+	for (char *part = strtok_r(name, "-.", &rest); part != NULL && codec == NULL;
+		part = strtok_r(NULL, "-.", &rest))
+		codec = codec_find(part);
+	return codec;
+}
+
+static struct vector vector_of(cJSON *row, const char *file, const struct codec *codec)
+{
+	struct vector v = {.row = row, .file = strdup(file), .codec = codec};
 	v.name = cJSON_GetObjectItemCaseSensitive(row, "name")->valuestring;
 	const cJSON *ident = cJSON_GetObjectItemCaseSensitive(row, "ident");
 	if (ident != NULL)
 		v.ident = span_text(ident->valuestring);
 	const cJSON *segments = cJSON_GetObjectItemCaseSensitive(row, "segments");
 	const cJSON *hex = cJSON_GetObjectItemCaseSensitive(row, "hex");
+	v.is_frame = segments == NULL;
 	v.segments = segments != NULL ? (unsigned)cJSON_GetArraySize(segments) : 1;
 	v.segment = calloc(v.segments, sizeof(*v.segment));
 	for (unsigned i = 0; i < v.segments; i++)
@@ -34,11 +48,17 @@ static struct vector vector_of(cJSON *row, const char *file)
 struct vectors vectors_load(const char *file)
 {
 	char path[512];
-	snprintf(path, sizeof(path), "%s/%s", VECTORS_DIR, file);
+	snprintf(path, sizeof(path), "%s/%s", SOURCE_DIR, file);
 	FILE *f = fopen(path, "r");
 	if (f == NULL)
 		fail_msg("cannot open %s", path);
+	const struct codec *codec = codec_of(file);
+	if (codec == NULL)
+		fail_msg("%s: no part of the file's name is a codec's; call it <codec>.jsonl or "
+			 "<codec>-<theme>.jsonl",
+			path);
 	struct vectors v = {0};
+	bool checked = false;
 	char *line = NULL;
 	size_t cap = 0;
 	while (getline(&line, &cap, f) > 0) {
@@ -46,8 +66,13 @@ struct vectors vectors_load(const char *file)
 		if (row == NULL)
 			fail_msg("%s: row %zu is not JSON", path, v.count + 1);
 		v.item = realloc(v.item, (v.count + 1) * sizeof(*v.item));
-		v.item[v.count++] = vector_of(row, file);
+		v.item[v.count++] = vector_of(row, file, codec);
+		const cJSON *error = cJSON_GetObjectItemCaseSensitive(row, "error");
+		checked |= error != NULL &&
+			   strcmp(error->valuestring, codec_status_names[CODEC_BAD_CHECKSUM]) == 0;
 	}
+	for (size_t i = 0; i < v.count; i++)
+		v.item[i].checked = checked;
 	free(line);
 	fclose(f);
 	if (v.count == 0)
@@ -70,7 +95,7 @@ void vectors_free(struct vectors *v)
 /* What the codec of the stream reads. */
 static struct codec_unit *use_options(const struct player *p, struct codec_unit *unit)
 {
-	if (unit != NULL && p->stream.codec != NULL)
+	if (p->stream.codec != NULL)
 		unit->options = codec_settings_of(p->settings, p->stream.codec);
 	return unit;
 }
@@ -92,18 +117,17 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 
 static bool on_record(void *ctx, struct telemetry *t)
 {
-	struct collected *got = &((struct player *)ctx)->got;
+	struct player *p = ctx;
+	struct collected *got = &p->got;
 	static uint8_t buf[65536];
 	assert_true(got->records < 512);
 	struct writer w = writer_of(buf, sizeof(buf) - 1);
-	struct emitter e = emitter_of(&emit_json, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &p->keys[0], &w);
 	assert_false(w.full);
 	buf[w.len] = '\0';
 	got->json[got->records] = strdup((char *)buf);
 	w = writer_of(buf, sizeof(buf));
-	e = emitter_of(&emit_msgpack, &w);
-	telemetry_emit(t, &e);
+	telemetry_emit(t, &p->keys[1], &w);
 	assert_false(w.full);
 	got->packed[got->records].ptr = memcpy(malloc(w.len), buf, w.len);
 	got->packed[got->records++].len = w.len;
@@ -127,8 +151,9 @@ static enum codec_status on_part(void *ctx, const struct codec_part *part, struc
 
 static void on_reply(void *ctx, const struct command_reply *reply)
 {
-	(void)reply;
-	((struct player *)ctx)->got.replies++;
+	struct collected *got = &((struct player *)ctx)->got;
+	got->token = reply->token;
+	got->replies++;
 }
 
 /* Text as it is, binary as hex. */
@@ -159,6 +184,8 @@ struct player *player_new(struct span ident)
 	p->sink = (struct codec_sink){
 		p, on_identify, on_record, on_batch, on_reply, on_part, on_send, gbk_to_utf8};
 	p->assembly = assembly_open(ASSEMBLY_BYTES);
+	telemetry_keys_make(&p->keys[0], &emit_json);
+	telemetry_keys_make(&p->keys[1], &emit_msgpack);
 	p->settings = codec_settings_open();
 	assert_non_null(p->settings);
 	if (players++ == 0)
@@ -180,6 +207,18 @@ void player_set(struct player *p, const char *codec, const char *key, const char
 		fail_msg("%s", why);
 }
 
+/* Each frame lies in the bytes, and behind the one before. */
+static void on_frame(void *ctx, enum codec_status status, struct span frame)
+{
+	struct player *p = ctx;
+	assert_true(frame.ptr >= p->last && frame.ptr + frame.len > p->last);
+	assert_true(frame.ptr + frame.len <= p->buf + p->len);
+	p->last = frame.ptr + frame.len;
+	assembly_settle(p->assembly, status);
+	p->got.by_status[status]++;
+	p->got.errors += status != CODEC_OK && status != CODEC_FRAGMENT;
+}
+
 void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 {
 	assert_true(p->len + bytes.len <= sizeof(p->buf));
@@ -187,26 +226,12 @@ void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 		memcpy(p->buf + p->len, bytes.ptr, bytes.len);
 	p->len += bytes.len;
 	p->stream.link.quiet_ms = quiet_ms;
-	size_t at = 0;
-	for (;;) {
-		struct frame frame;
-		struct span in = span_of(p->buf + at, p->len - at);
-		enum codec_status status = codec_next(&p->stream, in, &frame);
-		use_options(p, p->stream.link.unit);
-		if (status == CODEC_OK)
-			status = codec_decode(
-				&p->stream, span_of(in.ptr + frame.skip, frame.len), &p->scratch, &p->sink);
-		assembly_settle(p->assembly, status);
-		assert_true(frame.skip + frame.len <= in.len || status == CODEC_MORE);
-		p->got.by_status[status]++;
-		if (status == CODEC_MORE || status == CODEC_NOT_MINE) {
-			at += frame.skip;
-			break;
-		}
-		assert_true(frame.skip + frame.len > 0);
-		p->got.errors += status != CODEC_OK && status != CODEC_FRAGMENT;
-		at += frame.skip + frame.len;
-	}
+	p->last = p->buf;
+	enum codec_status end;
+	codec_settings_use(p->settings, &p->stream, span_of(p->buf, p->len));
+	size_t at = codec_each(&p->stream, span_of(p->buf, p->len), &p->scratch, &p->sink, on_frame, &end);
+	assert_true(at <= p->len);
+	p->got.by_status[end]++;
 	memmove(p->buf, p->buf + at, p->len - at);
 	p->len -= at;
 	if (p->len > p->most_kept)
@@ -232,13 +257,24 @@ void player_free(struct player *p)
 	free(p);
 }
 
+/* Vectors of other projects round in their own way. All keys that are not here: exactly. */
 static double tolerance(const char *key)
 {
-	if (strcmp(key, "position.latitude") == 0 || strcmp(key, "position.longitude") == 0)
-		return 1e-6;
-	if (strcmp(key, "position.speed") == 0 || strcmp(key, "vehicle.mileage") == 0)
-		return 1e-3 + 1e-9;
-	return strstr(key, "voltage") != NULL ? 1e-2 + 1e-9 : 0;
+	static const struct {
+		const char *key;
+		double within;
+	} rounded[] = {
+		{"position.latitude", 1e-6},
+		{"position.longitude", 1e-6},
+		{"position.speed", 1e-3 + 1e-9},
+		{"vehicle.mileage", 1e-3 + 1e-9},
+		{"battery.voltage", 1e-2 + 1e-9},
+		{"external.powersource.voltage", 1e-2 + 1e-9},
+	};
+	for (size_t i = 0; i < sizeof(rounded) / sizeof(rounded[0]); i++)
+		if (strcmp(key, rounded[i].key) == 0)
+			return rounded[i].within;
+	return 0;
 }
 
 static bool same_value(const cJSON *a, const cJSON *b, double within)
@@ -248,9 +284,12 @@ static bool same_value(const cJSON *a, const cJSON *b, double within)
 	return cJSON_Compare(a, b, true);
 }
 
-static bool may_be_added(const char *key)
+/* The item of this key, NULL when there is none. `last` is the one found before: as a rule the next one follows it. */
+static const cJSON *find(const cJSON *object, const cJSON *last, const char *key)
 {
-	return strncmp(key, "custom.", 7) == 0 || strcmp(key, "rejected") == 0;
+	if (last != NULL && last->next != NULL && strcmp(last->next->string, key) == 0)
+		return last->next;
+	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
 static void expect_record(const char *json, const cJSON *want, const char *what)
@@ -258,19 +297,24 @@ static void expect_record(const char *json, const cJSON *want, const char *what)
 	cJSON *got = cJSON_Parse(json);
 	if (got == NULL)
 		fail_msg("%s: not JSON: %s", what, json);
-	for (const cJSON *w = want->child; w != NULL; w = w->next) {
-		const cJSON *g = cJSON_GetObjectItemCaseSensitive(got, w->string);
+	if (strstr(json, "\\u0000") != NULL)
+		fail_msg("%s: a text holds a NUL, which a comparison here would not see: %s", what, json);
+	const cJSON *w = NULL, *g = NULL;
+	cJSON_ArrayForEach(w, want)
+	{
+		g = find(got, g, w->string);
 		if (g == NULL || !same_value(w, g, tolerance(w->string)))
 			fail_msg("%s: %s: want %s, got %s\n%s", what, w->string, cJSON_PrintUnformatted(w),
 				g ? cJSON_PrintUnformatted(g) : "nothing", json);
 	}
-	for (const cJSON *g = got->child; g != NULL; g = g->next) {
-		if (!may_be_added(g->string) && !cJSON_GetObjectItemCaseSensitive(want, g->string))
+	cJSON_ArrayForEach(g, got)
+	{
+		w = find(want, w, g->string);
+		if (w == NULL)
 			fail_msg("%s: %s was not expected: %s", what, g->string, json);
-		for (const cJSON *h = g->next; h != NULL; h = h->next)
-			if (strcmp(g->string, h->string) == 0)
-				fail_msg("%s: %s is there twice: %s", what, g->string, json);
 	}
+	if (cJSON_GetArraySize(got) != cJSON_GetArraySize(want))
+		fail_msg("%s: a key is there twice: %s", what, json);
 	cJSON_Delete(got);
 }
 
@@ -282,6 +326,41 @@ void expect_records(const struct player *p, const cJSON *records, const char *wh
 			p->got.records > 0 ? p->got.json[0] : "");
 	for (size_t i = 0; i < want; i++)
 		expect_record(p->got.json[i], cJSON_GetArrayItem(records, (int)i), what);
+}
+
+static unsigned times_named(const cJSON *row, const char *status)
+{
+	const cJSON *one = cJSON_GetObjectItemCaseSensitive(row, "error"), *error;
+	unsigned n = one != NULL && strcmp(one->valuestring, status) == 0;
+	cJSON_ArrayForEach(error, cJSON_GetObjectItemCaseSensitive(row, "errors")) n +=
+		strcmp(error->valuestring, status) == 0;
+	return n;
+}
+
+void expect_errors(const struct player *p, const struct vector *v, const char *what)
+{
+	for (unsigned s = 0; s < CODEC_STATUS_COUNT; s++) {
+		if (s == CODEC_OK || s == CODEC_MORE)
+			continue;
+		unsigned want = times_named(v->row, codec_status_names[s]);
+		if (p->got.by_status[s] != want)
+			fail_msg("%s: %s: want %u, got %u", what, codec_status_names[s], want,
+				p->got.by_status[s]);
+	}
+}
+
+void expect_answers(const struct player *p, const struct vector *v, const char *what)
+{
+	const cJSON *want = cJSON_GetObjectItemCaseSensitive(v->row, "answers");
+	if (want == NULL)
+		return;
+	cJSON *got = cJSON_CreateArray();
+	for (size_t i = 0; i < p->got.sends; i++)
+		cJSON_AddItemToArray(got, cJSON_CreateString(p->got.sent[i]));
+	if (!cJSON_Compare(want, got, true))
+		fail_msg("%s: answers: want %s, got %s", what, cJSON_PrintUnformatted(want),
+			cJSON_PrintUnformatted(got));
+	cJSON_Delete(got);
 }
 
 static cJSON *from_object(const msgpack_object *o)
@@ -323,6 +402,17 @@ static cJSON *from_object(const msgpack_object *o)
 	}
 }
 
+/* The same pairs in the same order. */
+static bool same_document(const cJSON *a, const cJSON *b)
+{
+	const cJSON *x = a->child, *y = b->child;
+	while (x != NULL && y != NULL && strcmp(x->string, y->string) == 0 && cJSON_Compare(x, y, true)) {
+		x = x->next;
+		y = y->next;
+	}
+	return x == NULL && y == NULL;
+}
+
 void expect_same_formats(const struct player *p, const char *what)
 {
 	for (size_t i = 0; i < p->got.records; i++) {
@@ -335,7 +425,7 @@ void expect_same_formats(const struct player *p, const char *what)
 			fail_msg("%s: MessagePack is cut or has a rest (%zu of %zu bytes)", what, off,
 				p->got.packed[i].len);
 		cJSON *a = from_object(&u.data), *b = cJSON_Parse(p->got.json[i]);
-		if (!cJSON_Compare(a, b, true))
+		if (!same_document(a, b))
 			fail_msg("%s: formats differ: %s and %s", what, cJSON_PrintUnformatted(a),
 				p->got.json[i]);
 		cJSON_Delete(a);

@@ -21,7 +21,10 @@
 
 struct vector {
 	char *file, *name;
+	const struct codec *codec; /* whose name is in the file's name */
+	bool checked; /* its frames carry a check code: a row of the file is refused for a wrong one */
 	struct span ident;
+	bool is_frame; /* one whole frame, not a stream */
 	unsigned segments;
 	struct span *segment;
 	cJSON *row;
@@ -32,7 +35,8 @@ struct vectors {
 	struct vector *item;
 };
 
-/* All rows of tests/vectors/<file>; a row with `hex` has one segment. Ends the test when it can't. */
+/* All rows of a file, given by its path from the root; a row with `hex` has one segment. The file's name holds its codec's: <codec>.jsonl,
+ * <codec>-<theme>.jsonl or streams-<codec>.jsonl. Ends the test when it can't. */
 struct vectors vectors_load(const char *file);
 void vectors_free(struct vectors *v);
 
@@ -47,6 +51,7 @@ struct collected {
 		size_t len;
 	} packed[512];
 	char *sent[512];
+	struct command_token token; /* of the last reply */
 	unsigned by_status[CODEC_STATUS_COUNT];
 };
 
@@ -56,9 +61,11 @@ struct player {
 	struct codec_sink sink;
 	struct codec_settings *settings;
 	struct assembly *assembly;
+	struct telemetry_keys keys[2]; /* JSON, MessagePack */
 	struct telemetry scratch;
-	uint8_t buf[1 << 18];
+	uint8_t buf[1 << 14];
 	size_t len;
+	const uint8_t *last; /* the end of the frame before */
 	size_t most_kept;
 };
 
@@ -68,8 +75,13 @@ void player_set(struct player *p, const char *codec, const char *key, const char
 void player_feed(struct player *p, struct span bytes, int32_t quiet_ms);
 void player_free(struct player *p);
 
-/* Fails the test, naming `what`, unless the records are the expected ones in this order. */
+/* Fails the test, naming `what`, unless the records are the expected ones in this order: each with every key that is
+ * expected, with its value, and no other key. */
 void expect_records(const struct player *p, const cJSON *records, const char *what);
+/* Fails the test unless what was refused or is not whole is what the row names: `error`, or each of `errors`. */
+void expect_errors(const struct player *p, const struct vector *v, const char *what);
+/* Fails the test unless `answers` of the row, when it has them, is what was sent: text, or a frame in hex. */
+void expect_answers(const struct player *p, const struct vector *v, const char *what);
 /* Each record's MessagePack is the same document as its JSON. */
 void expect_same_formats(const struct player *p, const char *what);
 

@@ -238,6 +238,144 @@ static void test_scaled_numbers_are_exact(void **state)
 			h02_scaled(rows[i].d, rows[i].mul, rows[i].div, rows[i].decimals), rows[i].want);
 }
 
+/* telemetry_reset makes an empty record of any memory: nothing is present, and no boolean is left that could raise an alarm later. */
+static void test_a_record_of_any_memory(void **state)
+{
+	(void)state;
+	static struct telemetry t;
+	static struct telemetry_keys keys;
+	uint64_t before[TM_WORDS] = {0}, none[TM_WORDS] = {0};
+	char buf[256];
+	struct writer w = writer_of(buf, sizeof(buf));
+	telemetry_keys_make(&keys, &emit_json);
+	memset(&t, 0xff, sizeof(t));
+	telemetry_reset(&t);
+	telemetry_emit(&t, &keys, &w);
+	assert_true(span_is(writer_span(&w), "{}"));
+	for (size_t field = 0; field < TM_FIELD_COUNT; field++)
+		if (telemetry_params[field].type == PARAM_INTEGER)
+			telemetry_set(&t, (enum telemetry_field)field, telemetry_params[field].max);
+		else if (telemetry_params[field].type != PARAM_TEXT)
+			telemetry_set(&t, (enum telemetry_field)field, false);
+	assert_false(telemetry_raise(&t, before));
+	assert_memory_equal(before, none, sizeof(none));
+	telemetry_set(&t, TM_SOS_ALARM, true);
+	assert_true(telemetry_raise(&t, before));
+	assert_false(telemetry_raise(&t, before));
+}
+
+/* Every set of booleans in a status word, also those in the last word of the sets. */
+static void test_flags_of_every_word(void **state)
+{
+	(void)state;
+#define LAST ((enum telemetry_field)(TM_FIELD_COUNT - 1))
+#define ROWS(X) X(0, TM_IDENT) X(7, TM_SOS_ALARM) X(31, TM_FIELD_COUNT - 1)
+	static const struct telemetry_flags flags = TM_FLAGS(ROWS);
+	static struct telemetry t;
+	telemetry_reset(&t);
+	telemetry_set_flags(&t, 0x80000001, &flags);
+	for (size_t field = 0; field < TM_FIELD_COUNT; field++) {
+		bool truth = t.truth[field / 64] >> field % 64 & 1;
+		bool one_of_them = field == TM_IDENT || field == TM_SOS_ALARM || field == LAST;
+		assert_int_equal(telemetry_has(&t, (enum telemetry_field)field), one_of_them);
+		assert_int_equal(truth, one_of_them && field != TM_SOS_ALARM);
+	}
+}
+
+/* A text frame is answered as the options say; a binary one has no word for V4, so always R12. */
+static void test_a_binary_frame_is_answered_r12(void **state)
+{
+	(void)state;
+	static const char text[] = "*HQ,4106000826,V3,215321,A,0441.9390,N,07404.1836,W,0,0,310815,FFFFFBFF#";
+	static const struct {
+		const char *ack, *text, *binary;
+	} rows[] = {{"auto", "*HQ,4106000826,R12,", "*HQ,4106000826,R12,"},
+		{"v4", "*HQ,4106000826,V4,V3,", "*HQ,4106000826,R12,"},
+		{"r12", "*HQ,4106000826,R12,", "*HQ,4106000826,R12,"}, {"off", NULL, NULL}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct player *p = player_new(nothing);
+		uint8_t odometer[32];
+		memcpy(odometer, BINARY_45, sizeof(odometer));
+		odometer[0] = 'X';
+		player_set(p, "h02", "ack", rows[i].ack);
+		player_feed(p, span_of(text, sizeof(text) - 1), 0);
+		player_feed(p, span_of(BINARY_45, 45), CODEC_QUIET_FINAL);
+		player_feed(p, span_of(odometer, sizeof(odometer)), CODEC_QUIET_FINAL);
+		assert_int_equal(p->got.records, 3);
+		assert_int_equal(p->got.sends, rows[i].text != NULL ? 3 : 0);
+		for (size_t k = 0; k < p->got.sends; k++) {
+			const char *want = k == 0 ? rows[i].text : rows[i].binary;
+			assert_memory_equal(p->got.sent[k], want, strlen(want));
+		}
+		player_free(p);
+	}
+}
+
+/* A frame of a JT/T 808 unit of 2013; no byte of it may need an escape. */
+static size_t unit_frame(uint8_t *out, uint16_t id, struct span body)
+{
+	static const uint8_t phone[] = {0, 0x91, 0x70, 0x50, 0x38, 0x16};
+	struct writer w = writer_of(out, 256);
+	uint8_t check = 0;
+	writer_u8(&w, 0x7e);
+	writer_u16(&w, id);
+	writer_u16(&w, (uint16_t)body.len);
+	writer_bytes(&w, phone, sizeof(phone));
+	writer_u16(&w, 1);
+	writer_span_put(&w, body);
+	for (size_t i = 1; i < w.len; i++)
+		check ^= out[i];
+	writer_u8(&w, check);
+	writer_u8(&w, 0x7e);
+	return w.len;
+}
+
+/* Which messages are replies, to which command; a general "ok" is none where the command has an answer of its own. */
+static void test_replies_of_jt808(void **state)
+{
+	(void)state;
+	static const struct {
+		uint16_t id, general; /* general: the command that 0x0001 answers */
+		uint8_t result;
+		const char *word; /* NULL: no reply */
+		int32_t serial;
+	} rows[] = {
+		{0x0001, 0x8103, 0, "0x8103", 0x0102},
+		{0x0001, 0x8300, 1, "0x8300", 0x0102},
+		{0x0001, 0x8104, 0, NULL, 0},
+		{0x0001, 0x8106, 0, NULL, 0},
+		{0x0001, 0x8107, 0, NULL, 0},
+		{0x0001, 0x8201, 0, NULL, 0},
+		{0x0001, 0x8500, 0, NULL, 0},
+		{0x0001, 0x8104, 1, "0x8104", 0x0102},
+		{0x0001, 0x8106, 3, "0x8106", 0x0102},
+		{0x0001, 0x8107, 2, "0x8107", 0x0102},
+		{0x0001, 0x8201, 1, "0x8201", 0x0102},
+		{0x0001, 0x8500, 1, "0x8500", 0x0102},
+		{0x0104, 0, 0, "0x8104", 0x0102},
+		{0x0107, 0, 0, "0x8107", -1},
+		{0x0201, 0, 0, "0x8201", 0x0102},
+		{0x0500, 0, 0, "0x8500", 0x0102},
+		{0x0002, 0, 0, NULL, 0},
+		{0x0200, 0, 0, NULL, 0},
+		{0x0f00, 0, 0, NULL, 0},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct player *p = player_new(nothing);
+		uint8_t frame[256], body[40] = {1, 2, (uint8_t)(rows[i].general >> 8), (uint8_t)rows[i].general,
+					    rows[i].result};
+		size_t len = unit_frame(frame, rows[i].id, span_of(body, rows[i].id == 1 ? 5 : 30));
+		player_feed(p, span_of(frame, len), CODEC_QUIET_FINAL);
+		assert_int_equal(p->got.records, 1);
+		assert_int_equal(p->got.replies, rows[i].word != NULL ? 1 : 0);
+		if (rows[i].word != NULL) {
+			assert_string_equal(p->got.token.word, rows[i].word);
+			assert_int_equal(p->got.token.serial, rows[i].serial);
+		}
+		player_free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +389,10 @@ int main(void)
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_numbers_are_exact),
 		cmocka_unit_test(test_scaled_numbers_are_exact),
+		cmocka_unit_test(test_a_record_of_any_memory),
+		cmocka_unit_test(test_flags_of_every_word),
+		cmocka_unit_test(test_a_binary_frame_is_answered_r12),
+		cmocka_unit_test(test_replies_of_jt808),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,14 +37,14 @@ static void test_held_is_sent_after_a_jump_and_elapsed_is_right(void **state)
 	pass(1000);
 	now.unix_ms += 365 * DAY;
 	world.here = true;
-	downlink_online(downlink, &world.unit, now);
+	downlink_listener(downlink)->ready(downlink, &world.unit, now);
 	assert_int_equal(queue_len, 1);
 	now.unix_ms -= 700 * DAY;
 	unit_reads();
 	assert_true(last_is("sent"));
 	now.unix_ms += 5 * DAY;
 	pass(1500);
-	downlink_reply(downlink, &world.unit, &reply, now);
+	downlink_listener(downlink)->reply(downlink, &world.unit, &reply, now);
 	assert_true(last_is("answered"));
 	assert_non_null(strstr(last.json, "\"elapsed\":1.5,"));
 }
@@ -122,7 +122,7 @@ static void test_response_topics(void **state)
 		{"answers/\xc2\x85", "control"}, {"answers/\xef\xbf\xbf", "control"}};
 	world.here = true;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct downlink_request r = request_of("R7,130305");
+		struct route_message r = request_of("R7,130305");
 		r.response_topic = span_text(rows[i].topic);
 		r.correlation = span_text("abc");
 		downlink_message(downlink, &r, now);
@@ -142,7 +142,7 @@ static void test_response_topics(void **state)
 		if (strstr(last.json, rows[i].fault) == NULL)
 			fail_msg("%s: %s", rows[i].topic, last.json);
 	}
-	struct downlink_request r = request_of("R7");
+	struct route_message r = request_of("R7");
 	r.response_topic = span_of("answers/a\0b", 11);
 	downlink_message(downlink, &r, now);
 	assert_true(last_is("rejected") && queue_len == 0);
@@ -156,7 +156,7 @@ static void test_no_response_topics(void **state)
 	struct option_at at;
 	assert_true(option_find("commands", "response_topics", &at));
 	assert_true(option_set(at.row, at.row->key, "", &config, why, sizeof(why)));
-	struct downlink_request r = request_of("R7");
+	struct route_message r = request_of("R7");
 	r.response_topic = span_text("answers/here");
 	downlink_message(downlink, &r, now);
 	assert_true(last_is("rejected") && queue_len == 0);
@@ -171,7 +171,7 @@ static void test_correlation_data_has_a_bound(void **state)
 	(void)state;
 	world.here = true;
 	for (size_t len = 1024; len <= sizeof(data); len += sizeof(data) - 1024) {
-		struct downlink_request r = request_of("R7");
+		struct route_message r = request_of("R7");
 		r.response_topic = span_text("answers/here");
 		r.correlation = span_of(data, len);
 		downlink_message(downlink, &r, now);

@@ -142,9 +142,10 @@ static int listen_anywhere(int64_t *port)
 
 static size_t heard;
 
-static void on_message(void *ctx, const struct mqtt_message *message)
+static void on_message(void *ctx, const struct route_message *message, struct moment now)
 {
 	(void)ctx;
+	(void)now;
 	heard += message->topic.len;
 }
 
@@ -174,15 +175,14 @@ static void fill(struct outbox *o)
 
 static void one(struct ev_loop *loop, const struct config *config)
 {
-	static const char *const subscribe[] = {"t/+/cmd", NULL};
 	const struct outbox_options options = {.path = "", .size = 1 << 20};
 	static struct stats stats;
 	char why[200];
 	struct outbox *o = outbox_open(&options, why, sizeof(why));
 	fill(o);
 	int before = atomic_load(&served);
-	struct mqtt_ops ops = {.message = on_message};
-	struct mqtt *m = mqtt_open(loop, config, &ops, subscribe, "t/bridge/status", o, &stats);
+	struct mqtt *m = mqtt_open(loop, config, "t/bridge/status", o, &stats);
+	assert_true(mqtt_route(m, "t/#", on_message, NULL, "no message arrives"));
 	ev_prepare turn;
 	ev_prepare_init(&turn, on_turn);
 	turn.data = m;

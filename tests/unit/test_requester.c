@@ -59,7 +59,7 @@ static void test_big_requests(void **state)
 		ask(text); /* the unit is absent, and its protocol known; and one that nobody knows: */
 		if (!last_is("rejected") || strstr(last.json, rows[i].reason) == NULL)
 			fail_msg("%.60s: %s", text, last.json);
-		struct downlink_request r = request_of(text);
+		struct route_message r = request_of(text);
 		r.topic = span_text("trackers/4711/cmd");
 		downlink_message(downlink, &r, now);
 		if (!last_is("rejected") && !last_is("offline"))
@@ -79,7 +79,7 @@ static void test_what_waits_is_bounded(void **state)
 	memset(text + n, 'x', 8000);
 	strcpy(text + n + 8000, "\"}}");
 	do {
-		struct downlink_request r = request_of(text);
+		struct route_message r = request_of(text);
 		snprintf(topic, sizeof(topic), "trackers/%u/cmd", ++held);
 		r.topic = span_text(topic);
 		r.correlation = span_of(data, sizeof(data));
@@ -103,7 +103,7 @@ static void test_short_holds_are_no_way_around(void **state)
 	unsigned before = replies;
 	(void)state;
 	for (unsigned n = 0; n < 36000; n++) {
-		struct downlink_request r = request_of("{\"payload\":\"R7\",\"hold\":0.1}");
+		struct route_message r = request_of("{\"payload\":\"R7\",\"hold\":0.1}");
 		snprintf(topic, sizeof(topic), "trackers/%u/cmd", n);
 		r.topic = span_text(topic);
 		downlink_message(downlink, &r, now);
@@ -139,7 +139,7 @@ static void test_a_flood_fills_neither_log_nor_outbox(void **state)
 	}
 	log_begin(LOG_LEVEL_INFO);
 	for (unsigned n = 0; n < 1000; n++) {
-		struct downlink_request r = request_of("R7");
+		struct route_message r = request_of("R7");
 		r.topic = span_text("trackers/no.ident/cmd");
 		downlink_message(downlink, &r, now);
 	}
@@ -190,7 +190,7 @@ static void test_one_line_says_how_a_command_ended(void **state)
 	log_begin(LOG_LEVEL_NOTICE);
 	ask("{\"command\":\"engine.stop\"}");
 	unit_reads();
-	downlink_reply(downlink, &world.unit, &reply, now);
+	downlink_listener(downlink)->reply(downlink, &world.unit, &reply, now);
 	world.here = false;
 	ask("S20,1");
 	char *lines = log_end();

@@ -1,0 +1,20 @@
+/* route: a message that the broker has delivered, and the function that handles it.
+ * May use: bytes, clock. May not: know the MQTT client: rooms that handle messages need not know it either. */
+#ifndef T2M_ROUTE_H
+#define T2M_ROUTE_H
+
+#include "bridge/base/clock.h"
+#include "codecs/record/bytes.h"
+
+/* Valid until the handler returns. */
+struct route_message {
+	struct span topic, payload;
+	bool retained;                           /* the broker has kept it; it was not published just now */
+	struct span response_topic, correlation; /* MQTT 5; with a NULL pointer when there are none */
+	int64_t expiry_s;                        /* MQTT 5 message expiry in seconds; -1: none */
+};
+
+/* `now`: when the message was read, by both clocks. */
+typedef void route_handler(void *ctx, const struct route_message *message, struct moment now);
+
+#endif

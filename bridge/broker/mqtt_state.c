@@ -1,0 +1,45 @@
+/* mqtt_state: what all files of the broker ask of a connection, and giving it up.
+ * May use: what mqtt_private.h names. May not: call the library. */
+#include "bridge/broker/mqtt_private.h"
+
+#include <stdarg.h>
+
+void mqtt_give_up(struct mqtt *m, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	if (!m->broken)
+		vsnprintf(m->why, sizeof(m->why), format, args);
+	va_end(args);
+	m->broken = true;
+}
+
+bool mqtt_connected(const struct mqtt *m)
+{
+	return m->connected && !m->broken;
+}
+
+double mqtt_away_seconds(const struct mqtt *m)
+{
+	return mqtt_connected(m) ? 0 : ev_now(m->loop) - m->away_since;
+}
+
+const char *mqtt_user(const struct mqtt *m)
+{
+	return *m->config->mqtt.username ? m->config->mqtt.username : "the bridge";
+}
+
+bool mqtt_left_out(const struct mqtt *m, enum stage stage)
+{
+	return ev_now(m->loop) < m->without_until[stage];
+}
+
+uint16_t mqtt_next_mid(const struct mqtt *m)
+{
+	return m->last_mid == UINT16_MAX ? 1 : (uint16_t)(m->last_mid + 1);
+}
+
+bool mqtt_mid_is_taken(const struct mqtt *m)
+{
+	return m->inflight > 0 && m->flights[mqtt_next_mid(m)].seqnum != 0;
+}

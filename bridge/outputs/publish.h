@@ -1,0 +1,50 @@
+/* publish: a message of ours, in order with what its unit says, into the outbox; and how much of the outbox an address may fill.
+ * May use: session (reading), outbox, topic. May not: know what a message says, sockets or MQTT.
+ *
+ * All outputs publish through it, and none knows another one. */
+#ifndef T2M_PUBLISH_H
+#define T2M_PUBLISH_H
+
+#include "bridge/settings/config.h"
+#include "bridge/outbox/outbox.h"
+#include "bridge/units/session.h"
+#include "bridge/base/topic.h"
+#include "codecs/record/emit.h"
+
+struct publish;
+
+/* Before the first unit: it reserves room in the sessions. `config` and `outbox` must outlive it. NULL: no memory. */
+struct publish *publish_open(const struct config *config, struct outbox *outbox, struct sessions *sessions);
+void publish_free(struct publish *publish);
+/* Says whether there is room. To be registered first. */
+const struct unit_listener *publish_listener(struct publish *publish);
+
+/* A message for this topic, in order with what the unit `ident` says; the other members are the caller's. `topic` must last as long
+ * as the message. */
+struct outbox_message publish_message(
+	const struct publish *publish, const char *ident, const struct topic *topic, int64_t now_ms);
+/* The number that the next message will get. */
+uint64_t publish_next_seqnum(const struct publish *publish);
+/* Where the payload of one message is written; publish_put is done with it. */
+struct writer publish_writer(struct publish *publish);
+/* Puts the message with what was written; `payload` NULL: an empty one. `from`: what its bytes are to be counted for; NULL: for
+ * nobody. False: no room; or it is too long, which is logged, and it is lost. */
+bool publish_put(struct publish *publish, struct outbox_message *message, const struct writer *payload,
+	const struct conn *from, struct moment now);
+
+/* Time of the unit's newest dated position, Unix time; 0: none is known. It lasts as long as something is retained of the unit. */
+int64_t publish_newest_ms(const struct publish *publish, struct session *session);
+void publish_note_newest(struct publish *publish, struct session *session, int64_t newest_ms);
+/* The message is retained, and that is remembered over restarts with the time of the unit's newest position, in one transaction:
+ * so it can be cleared when the unit is forgotten. */
+void publish_retain(struct outbox_message *message, const struct session *session, int64_t newest_ms);
+/* Clears what is retained in one of the unit's topics. `forget`: nothing is remembered of it any more. False: no room. */
+bool publish_clear(struct publish *publish, const char *ident, const char *name, const char *leaf, bool forget,
+	struct moment now);
+
+/* What became of a command: to <prefix>/<name>/cmd/reply and, when the request named one, to its MQTT 5 response
+ * topic with its correlation data. False: no room. */
+bool publish_reply(struct publish *publish, const char *ident, const char *name, struct span json,
+	struct span response_topic, struct span correlation, int64_t now_ms);
+
+#endif

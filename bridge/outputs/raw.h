@@ -1,0 +1,18 @@
+/* raw: each frame as it was -> the unit's raw topic, when the configuration wants that; and the first bytes of a connection that no
+ * codec recognised -> the log and the bridge's unknown topic.
+ * May use: session (reading), publish, topic, emit. May not: look inside a frame; know MQTT or other outputs. */
+#ifndef T2M_RAW_H
+#define T2M_RAW_H
+
+#include "bridge/outputs/publish.h"
+
+struct raw;
+
+/* NULL: no memory. */
+struct raw *raw_open(const struct config *config, struct publish *publish);
+void raw_free(struct raw *raw);
+const struct unit_listener *raw_listener(struct raw *raw);
+/* The configuration was read again: it listens to frames only with [publish] raw. */
+void raw_use_config(struct raw *raw);
+
+#endif

@@ -1,0 +1,165 @@
+/* records: see records.h. */
+#include "bridge/outputs/records.h"
+
+#include <stdlib.h>
+
+#define FUTURE_MS (24 * 3600 * 1000LL) /* a date further ahead than this is none */
+
+/* What is remembered of a unit. */
+struct raised {
+	uint64_t alarms[TM_WORDS]; /* as the last record that carried them had them */
+};
+
+struct records {
+	const struct config *config;
+	struct publish *publish;
+	struct stats *stats;
+	size_t place; /* in each session: struct raised */
+	struct unit_listener listener, alarm_listener;
+	enum content content;
+	struct telemetry_keys keys;
+	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
+};
+
+static void complete(struct records *r, const struct session *session, const struct conn *conn,
+	struct telemetry *t, int64_t now_ms)
+{
+	conn_peer(conn, r->peer);
+	telemetry_set_text(t, TM_PROTOCOL_ID, span_text(session->codec->name));
+	telemetry_set_text(t, TM_PEER, span_text(r->peer));
+	telemetry_set(t, TM_CHANNEL_ID, r->config->publish.channel_id);
+	const struct unit_info *info = session->info;
+	if (info != NULL && info->id >= 0)
+		telemetry_set(t, TM_DEVICE_ID, info->id);
+	if (info != NULL) {
+		telemetry_set_text(t, TM_DEVICE_NAME, span_text(info->name));
+		telemetry_set_text(t, TM_DEVICE_TYPE_ID, span_text(info->type));
+	}
+	telemetry_set(t, TM_SERVER_TIMESTAMP, now_ms);
+	telemetry_set(t, TM_SERVER_SEQNUM, (int64_t)publish_next_seqnum(r->publish));
+	if (telemetry_has(t, TM_TIMESTAMP) && telemetry_number(t, TM_TIMESTAMP) <= now_ms + FUTURE_MS)
+		return;
+	telemetry_set(t, TM_TIMESTAMP, now_ms);
+	telemetry_set(t, TM_TIMESTAMP_VALID, false);
+}
+
+/* Its date is the server's: it had none of its own. */
+static bool is_undated(const struct telemetry *t)
+{
+	return telemetry_has(t, TM_TIMESTAMP_VALID);
+}
+
+/* Is this the unit's newest position? Without a date: not if it says that it is old. */
+static bool is_newest(const struct telemetry *t, int64_t newest_ms)
+{
+	return is_undated(t) ? telemetry_number(t, TM_BUFFERED) == 0
+			     : telemetry_number(t, TM_TIMESTAMP) >= newest_ms;
+}
+
+/* The time of the newest position, with this one. One that is dated ahead is taken as of now: a wrong clock must not hold back what
+ * follows. */
+static int64_t newest_with(const struct telemetry *t, int64_t newest_ms, int64_t now_ms)
+{
+	int64_t when = telemetry_number(t, TM_TIMESTAMP), taken_as = when < now_ms ? when : now_ms;
+	return !is_undated(t) && taken_as > newest_ms ? taken_as : newest_ms;
+}
+
+/* `newest_ms` NULL: it is not retained. */
+static bool put(struct records *r, const struct session *session, const struct conn *conn,
+	const struct telemetry *t, const char *leaf, const int64_t *newest_ms, struct moment now)
+{
+	struct topic topic = topic_unit(r->config->publish.prefix, session_topic(session), leaf);
+	struct writer w = publish_writer(r->publish);
+	telemetry_emit(t, &r->keys, &w);
+	struct outbox_message m = publish_message(r->publish, session->unit.ident, &topic, now.unix_ms);
+	m.content = r->content;
+	m.retain_if_newest = newest_ms != NULL;
+	if (newest_ms != NULL)
+		publish_retain(&m, session, *newest_ms);
+	return publish_put(r->publish, &m, &w, conn, now);
+}
+
+/* The newest is remembered over restarts, so that an old report never takes its place. */
+static bool put_retained(struct records *r, struct session *session, const struct conn *conn,
+	const struct telemetry *t, int64_t newest_ms, struct moment now)
+{
+	newest_ms = newest_with(t, newest_ms, now.unix_ms);
+	if (!put(r, session, conn, t, "position", &newest_ms, now))
+		return false;
+	publish_note_newest(r->publish, session, newest_ms);
+	return true;
+}
+
+static bool on_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
+{
+	struct records *r = ctx;
+	complete(r, session, conn, t, now.unix_ms);
+	bool position = telemetry_has(t, TM_LATITUDE);
+	int64_t newest_ms = publish_newest_ms(r->publish, session);
+	if (position && r->config->publish.retain && session->trusted && is_newest(t, newest_ms))
+		return put_retained(r, session, conn, t, newest_ms, now);
+	return put(r, session, conn, t, position ? "position" : "telemetry", NULL, now);
+}
+
+/* The alarms of this record that are new. They count as raised once the record that raises them is stored. */
+static bool on_alarm(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
+{
+	struct records *r = ctx;
+	struct raised *raised = session_memory(session, r->place);
+	uint64_t alarms[TM_WORDS];
+	memcpy(alarms, raised->alarms, sizeof(alarms));
+	if (telemetry_raise(t, alarms)) {
+		if (!put(r, session, conn, t, "alarm", NULL, now))
+			return false;
+		stats_add(r->stats, STAT_ALARMS, 1);
+	}
+	memcpy(raised->alarms, alarms, sizeof(alarms));
+	stats_add(r->stats, STAT_RECORDS, 1);
+	return true;
+}
+
+static bool on_forgotten(void *ctx, struct session *session, struct moment now)
+{
+	struct records *r = ctx;
+	return publish_clear(r->publish, session->unit.ident, session_topic(session), "position", true, now);
+}
+
+static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
+{
+	return publish_clear(((struct records *)ctx)->publish, ident, name, "position", false, now);
+}
+
+struct records *records_open(
+	const struct config *config, struct publish *publish, struct sessions *sessions, struct stats *stats)
+{
+	struct records *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->config = config;
+	r->publish = publish;
+	r->stats = stats;
+	r->place = sessions_reserve(sessions, sizeof(struct raised));
+	r->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
+	telemetry_keys_make(&r->keys, r->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
+	r->listener = (struct unit_listener){
+		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};
+	r->alarm_listener = (struct unit_listener){.ctx = r, .record = on_alarm};
+	return r;
+}
+
+void records_free(struct records *r)
+{
+	free(r);
+}
+
+const struct unit_listener *records_listener(struct records *r)
+{
+	return &r->listener;
+}
+
+const struct unit_listener *records_alarm_listener(struct records *r)
+{
+	return &r->alarm_listener;
+}

@@ -1,0 +1,122 @@
+/* h02_text_field: one text frame as fields, and what a single field can set.
+ * May not: know which field stands where. */
+#include "codecs/h02/h02_text_field.h"
+
+#include "codecs/h02/h02_number.h"
+
+static bool is_blank(uint8_t c)
+{
+	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+}
+
+void h02_split(struct h02_text *x, struct span body)
+{
+	const uint8_t *from = body.ptr, *end = body.ptr + body.len, *comma;
+	x->body = body;
+	x->count = 0;
+	do {
+		comma = memchr(from, ',', (size_t)(end - from));
+		x->start[x->count] = (size_t)(from - body.ptr);
+		x->field[x->count++] =
+			span_trim(span_of(from, (size_t)((comma ? comma : end) - from)), is_blank);
+		if (comma != NULL)
+			from = comma + 1;
+	} while (comma != NULL && x->count < H02_FIELDS_MAX);
+}
+
+struct span h02_raw(const struct h02_text *x, size_t i)
+{
+	return i < x->count ? span_after(x->body, x->start[i]) : span_of(NULL, 0);
+}
+
+void h02_join(struct h02_text *x, enum telemetry_field field, size_t from, size_t to)
+{
+	struct writer w = telemetry_scratch(x->t);
+	for (size_t i = from; i < to; i++) {
+		if (i > from)
+			writer_u8(&w, ',');
+		writer_span_put(&w, x->field[i]);
+	}
+	telemetry_set_scratch(x->t, field, &w);
+}
+
+static int two(struct span s, size_t at)
+{
+	return (s.ptr[at] - '0') * 10 + (s.ptr[at + 1] - '0');
+}
+
+bool h02_put_clock_fields(struct h02_text *x, struct span time, struct span date)
+{
+	if ((time.len > 0 && !span_is_digits(time, 6, 6)) || (date.len > 0 && !span_is_digits(date, 6, 6)))
+		return false;
+	if (time.len == 0 || date.len == 0)
+		return true;
+	struct calendar c = {
+		2000 + two(date, 4), two(date, 2), two(date, 0), two(time, 0), two(time, 2), two(time, 4)};
+	h02_set_time(x->t, &c);
+	return true;
+}
+
+bool h02_put_status(struct h02_text *x, struct span s)
+{
+	int64_t word;
+	if (s.len != 8 || !h02_hex(s, &word))
+		return false;
+	h02_set_status(x->t, (uint32_t)word, span_is(x->type, "V6") || span_is(x->type, "V8"));
+	return true;
+}
+
+/* The number of a SIM begins with 89; units fill it up with F, ? or : to its full length. */
+void h02_put_iccid(struct h02_text *x, struct span s)
+{
+	while (s.len > 0 && !byte_is_digit(s.ptr[s.len - 1])) {
+		uint8_t c = s.ptr[s.len - 1];
+		if (c != 'F' && c != 'f' && c != '?' && c != ':')
+			break;
+		s.len--;
+	}
+	if (s.len > 2 && s.ptr[0] == '8' && s.ptr[1] == '9' && span_all(s, byte_is_alnum))
+		telemetry_set_text(x->t, TM_ICCID, s);
+}
+
+bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div)
+{
+	struct h02_decimal d;
+	bool minus = s.len > 1 && s.ptr[0] == '-';
+	if (!h02_decimal(minus ? span_after(s, 1) : s, false, &d))
+		return false;
+	int64_t v = h02_scaled(d, mul, div, telemetry_params[field].decimals);
+	telemetry_set(x->t, field, minus ? -v : v);
+	return true;
+}
+
+bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s)
+{
+	int64_t v;
+	if (!h02_whole(s, false, &v))
+		return false;
+	telemetry_set(x->t, field, v);
+	return true;
+}
+
+void h02_put_battery(struct h02_text *x, struct span s)
+{
+	int64_t code;
+	if (h02_whole(s, false, &code) && code <= 255)
+		h02_set_battery_code(x->t, (unsigned)code);
+}
+
+void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm)
+{
+	if (n > 0) {
+		struct telemetry_cell cell = {(uint32_t)lac, (uint32_t)cellid, dbm, has_dbm};
+		if (lac > UINT32_MAX || cellid > UINT32_MAX)
+			telemetry_reject(x->t, TM_GSM_CELLID);
+		else
+			telemetry_add_cell(x->t, cell);
+		return;
+	}
+	h02_set_cell(x->t, lac, cellid);
+	if (has_dbm)
+		telemetry_set(x->t, TM_GSM_DBM, dbm);
+}
