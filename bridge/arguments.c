@@ -10,7 +10,10 @@
 
 static void print_help(FILE *out)
 {
-	fprintf(out, "tracker2mqtt " T2M_VERSION ": GPS trackers to an MQTT broker and back\n\n"
+	fprintf(out, "tracker2mqtt " T2M_VERSION ": GPS trackers (");
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		fprintf(out, "%s%s", c == codecs ? "" : ", ", (*c)->label);
+	fprintf(out, ") to an MQTT broker and back\n\n"
 		     "usage: tracker2mqtt [-c FILE]       run in the foreground, log on stderr\n"
 		     "       tracker2mqtt -t [-c FILE]    check the configuration\n\n"
 		     "  -c, --config FILE      configuration; default " CONFIG_DEFAULT_FILE ",\n"
@@ -26,10 +29,11 @@ static void print_help(FILE *out)
 		     "  -h, --help             this text\n"
 		     "  -V, --version          version\n\n"
 		     "Options of the configuration, [section] key (default):\n");
-	char own[OPTION_STANDARD_MAX];
-	for (size_t i = 0; i < option_count; i++)
-		fprintf(out, "  [%s] %s (%s)\n      %s\n", option_table[i].section, option_table[i].key,
-			option_standard(&option_table[i], own), option_table[i].help);
+	char own[OPTION_STANDARD_MAX], text[OPTION_HELP_MAX];
+	for (struct option_at at = {0}; option_next(&at);)
+		if (at.row->type != OPTION_MOVED)
+			fprintf(out, "  [%s] %s (%s)\n      %s\n", at.section, at.row->key,
+				option_standard(at.row, own), option_help(at.row, text));
 	fprintf(out, "\nEach may be given in the environment as TRACKER2MQTT_<SECTION>_<KEY>.\n"
 		     "Exit codes: 0 fine, 1 configuration or usage, 2 could not start.\n");
 }

@@ -1,5 +1,6 @@
 /* arguments: the command line: what is printed and done with, and what is left for main.
- * May use: config, telemetry. May not: start anything. */
+ * Uses: bridge/settings, codecs, codecs/record.
+ * Not: start anything. */
 #ifndef T2M_ARGUMENTS_H
 #define T2M_ARGUMENTS_H
 

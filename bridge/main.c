@@ -1,5 +1,6 @@
 /* main: flags, configuration, the turn of the loop, signals.
- * May use: everything. May not: hold any logic of its own. */
+ * Uses: bridge/base, bridge/outbox, bridge/units.
+ * Not: hold any logic of its own. */
 #include "bridge/units/gbk.h"
 #include "bridge/base/log.h"
 #include "bridge/parts.h"

@@ -2,11 +2,17 @@
 #include "bridge/parts.h"
 
 #include "bridge/base/directory.h"
-#include "bridge/units/gbk.h"
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
 #include "bridge/outbox/store.h"
 #include "bridge/base/topic.h"
+
+/* the words of [outbox] sync and damaged are the outbox' own */
+_Static_assert((int)CONFIG_SYNC_ALWAYS == (int)OUTBOX_SYNC_ALWAYS, "always");
+_Static_assert((int)CONFIG_SYNC_INTERVAL == (int)OUTBOX_SYNC_INTERVAL, "interval");
+_Static_assert((int)CONFIG_SYNC_NEVER == (int)OUTBOX_SYNC_NEVER, "never");
+_Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
+_Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
 
 #define CATCH_UP_BELOW 1000
 #define CATCH_UP_MS 10        /* between two turns that tell what is due */
@@ -24,14 +30,7 @@ static void on_remembered(void *ctx, struct span ident, int64_t value, int64_t h
 
 void parts_use_config(struct bridge *b)
 {
-	const struct config *c = &b->config;
-	log_open((enum log_level)c->log.level);
-	bool answered = *c->relay.server && c->relay.replies == 1; /* by the maker's platform */
-	b->codec_options.h02_ack = answered ? H02_ACK_OFF : (enum h02_ack)c->h02.ack;
-	b->codec_options.jt808_reject = c->jt808.registration == 1;
-	b->codec_options.jt808_auth_code = c->jt808.auth_code;
-	b->codec_options.jt808_utc_offset_s = (int32_t)c->jt808.timezone;
-	b->codec_options.from_gbk = gbk_to_utf8;
+	log_open((enum log_level)b->config.log.level);
 }
 
 static void on_gone(void *ctx, const char *ident)
@@ -43,8 +42,8 @@ static void on_gone(void *ctx, const char *ident)
 static void use_units(struct bridge *b, struct units *fresh)
 {
 	struct units *old = b->units;
-	units_use(fresh, &b->codec_options, (enum h02_ack)b->config.h02.ack);
-	bool reject = b->config.units.unknown == 1;
+	units_use(fresh, b->config.codecs);
+	bool reject = b->config.units.unknown == UNITS_UNKNOWN_REJECT;
 	if (old != NULL && reject) { /* off line under the names that they had */
 		sessions_close_strangers(b->sessions, fresh);
 		conns_reap(b->conns);
@@ -63,17 +62,18 @@ static unsigned check_places(const struct config *c, FILE *errors)
 {
 	char where[DIRECTORY_PATH_MAX];
 	unsigned faults = 0;
-	for (size_t i = 0; i < option_count; i++) {
-		const struct config_option *o = &option_table[i];
+	for (struct option_at at = {0}; option_next(&at);) {
+		const struct option_row *row = at.row;
+		bool directory = at.codec == NULL && (row->flags & OPTION_DIRECTORY);
 		const char *path =
-			o->flags & OPTION_DIRECTORY ? *(char *const *)((const char *)c + o->offset) : "";
+			directory ? *(char *const *)(const void *)((const char *)c + row->offset) : "";
 		const char *fault = *path ? directory_fault(path, where) : NULL;
 		if (fault != NULL)
 			faults += fprintf(errors,
 					  "[%s] %s = %s cannot be made: %s: %s; allowed: a directory that this "
 					  "user may "
 					  "make and write\n",
-					  o->section, o->key, path, where, fault) > 0;
+					  at.section, row->key, path, where, fault) > 0;
 	}
 	return faults;
 }
@@ -240,7 +240,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		return false;
 	snprintf(why, size, "no memory");
 	b->sources = sources_open(&b->stats);
-	b->sessions = sessions_open(&b->codec_options, c, outbox_memory_most(b->outbox), &b->stats);
+	b->sessions = sessions_open(c, outbox_memory_most(b->outbox), &b->stats);
 	if (b->sources == NULL || b->sessions == NULL)
 		return false;
 	if (!open_outputs(b))

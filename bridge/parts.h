@@ -1,5 +1,7 @@
 /* parts: the rooms of the bridge and how they are joined.
- * May use: everything. May not: hold any logic of its own. */
+ * Uses: bridge/base, bridge/broker, bridge/commands, bridge/outbox, bridge/outputs, bridge/peers,
+ * bridge/settings, bridge/units.
+ * Not: hold any logic of its own. */
 #ifndef T2M_PARTS_H
 #define T2M_PARTS_H
 
@@ -24,7 +26,6 @@ struct bridge {
 	struct ev_loop *loop;
 	const char *path;
 	struct config config;
-	struct codec_options codec_options;
 	struct stats stats;
 	struct outbox *outbox;
 	struct units *units;
@@ -51,7 +52,7 @@ struct bridge {
 	bool stopping;
 };
 
-/* Gives the log and the codecs the options of the configuration. */
+/* Gives the log the options of the configuration. */
 void parts_use_config(struct bridge *bridge);
 /* The files that the configuration names, and with `places` the directories, too: how many have faults, which are written to
  * `errors`. */

@@ -1,5 +1,6 @@
 /* codec: the contract between the protocols and the bridge.
- * May not: wait, store, talk, log, allocate or ask the time.
+ * Uses: codecs/record.
+ * Not: wait, store, talk, log, allocate or ask the time.
  *
  * A codec turns bytes into records and commands into bytes. The bridge keeps the memory (struct
  * codec_unit, struct codec_link), gives the time, and is called back through struct codec_sink. A new
@@ -12,6 +13,7 @@
 #ifndef T2M_CODEC_H
 #define T2M_CODEC_H
 
+#include "codecs/option.h"
 #include "codecs/record/bytes.h"
 #include "codecs/record/command.h"
 #include "codecs/record/telemetry.h"
@@ -49,23 +51,11 @@ extern const char *const codec_status_names[CODEC_STATUS_COUNT];
 
 #define CODEC_IDENT_MAX 20
 
-enum h02_ack { H02_ACK_AUTO = 0, H02_ACK_V4, H02_ACK_R12, H02_ACK_OFF };
-
-/* What the configuration says to the codecs; may differ from unit to unit. */
-struct codec_options {
-	enum h02_ack h02_ack;
-	bool jt808_reject;           /* registrations are refused */
-	const char *jt808_auth_code; /* "" or NULL: the unit's ident */
-	int32_t jt808_utc_offset_s;  /* of the times that units send */
-	/* GBK to UTF-8; NULL: such text is given as it is. Writes nothing when it is no GBK. */
-	void (*from_gbk)(struct span in, struct writer *out);
-};
-
 /* What is remembered of one unit while it is connected. The bridge fills in ident and options before the codec sees it. */
 struct codec_unit {
 	char ident[CODEC_IDENT_MAX + 1]; /* as the unit reports it: digits or letters */
-	const struct codec_options *options;
-	uint8_t priv[32]; /* the codec's own; all zero at first */
+	const void *options; /* the struct that its codec's rows describe; may differ from unit to unit */
+	uint8_t priv[32];    /* the codec's own; all zero at first */
 };
 
 #define CODEC_QUIET_SHORT_MS                                                                                   \
@@ -126,6 +116,8 @@ struct codec_sink {
 	enum codec_status (*part)(void *ctx, const struct codec_part *part, struct codec_parts *parts);
 	/* A whole frame that acknowledges or answers this one. It leaves after the records are stored. */
 	void (*send)(void *ctx, struct span frame);
+	/* GBK to UTF-8; NULL: such text is given as it is. Writes nothing when it is no GBK. */
+	void (*from_gbk)(struct span in, struct writer *out);
 };
 
 /* Is this answer, byte for byte, the frame that it answers? If a forged sender address makes two servers talk to each other, each would
@@ -149,11 +141,17 @@ struct codec_whole {
 };
 
 struct codec {
-	const char *name;                    /* protocol.id, and the name of its folder */
-	const char *title;                   /* for people */
-	size_t max_frame;                    /* `frame` never asks to keep more bytes than these */
-	size_t max_command;                  /* bytes of a text command */
+	const char *name;   /* protocol.id, the name of its folder and of its section in the configuration */
+	const char *label;  /* for people, in a sentence: "<label> units" */
+	const char *title;  /* for people, in a list */
+	size_t max_frame;   /* `frame` never asks to keep more bytes than these */
+	size_t max_command; /* bytes of a text command */
 	const struct command_spec *commands; /* ends with a NULL name */
+	bool relayed; /* frames of its units go on to a platform as well, when one is configured */
+	/* What can be set for its units (ends with a NULL key), and the size of the struct that holds the values. Each member is described by
+	 * one row. NULL and 0: nothing. */
+	const struct option_row *options;
+	size_t options_size;
 	/* Does a frame of this codec start at the first of these bytes (there is one at least)? OK, MORE (cannot tell yet) or NOT_MINE. */
 	enum codec_status (*sniff)(struct span head);
 	/* Finds the next frame in bytes, one at least, that follow those of the call before. OK: decode `len` bytes behind `skip`. MORE: drop

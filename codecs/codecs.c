@@ -1,5 +1,6 @@
 /* codecs: the protocol table, and the steps that all protocols share: recognise, frame, decode.
- * May not: look inside a frame. */
+ * Uses: nothing else.
+ * Not: look inside a frame. */
 #include "codecs/codec.h"
 
 /* The protocols, one line each: codecs/<name>/<name>.c defines codec_<name>. The first that recognises a frame gets it. */

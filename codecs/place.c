@@ -1,5 +1,6 @@
 /* place: coordinates and signal strength, as the records of all protocols must treat them; see codec.h.
- * May not: know any protocol. */
+ * Uses: nothing else.
+ * Not: know any protocol. */
 #include "codecs/codec.h"
 
 enum codec_status codec_set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude)

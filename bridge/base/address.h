@@ -1,5 +1,6 @@
 /* address: IP addresses with ports, networks, their texts.
- * May use: the C library. May not: know connections or the configuration. */
+ * Uses: codecs/record.
+ * Not: know connections or the configuration. */
 #ifndef T2M_ADDRESS_H
 #define T2M_ADDRESS_H
 

@@ -1,5 +1,6 @@
 /* backoff: how long to wait before the next try: twice as long each time, with some jitter.
- * May use: the C library. May not: know what is tried, or keep time. */
+ * Uses: nothing else.
+ * Not: know what is tried, or keep time. */
 #ifndef T2M_BACKOFF_H
 #define T2M_BACKOFF_H
 

@@ -1,5 +1,6 @@
 /* clock: the steady clock, which never jumps, and the clock of the world, which people read.
- * May use: the C library. May not: know anything else. */
+ * Uses: nothing else.
+ * Not: know anything else. */
 #ifndef T2M_CLOCK_H
 #define T2M_CLOCK_H
 

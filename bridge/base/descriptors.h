@@ -1,5 +1,6 @@
 /* descriptors: how many file descriptors the process may open, and how many of them are kept for the bridge itself.
- * May use: the C library, log. May not: know what they are for.
+ * Uses: nothing else.
+ * Not: know what they are for.
  *
  * The broker, the outbox, a reload, the certificates and the log may need descriptors at any time. So the rooms that open many
  * because somebody outside wants it (listener, relay) ask descriptors_room first. */

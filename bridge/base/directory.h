@@ -1,5 +1,6 @@
 /* directory: making directories for files that the bridge keeps.
- * May use: the file system. May not: know what they are for. */
+ * Uses: nothing else.
+ * Not: know what they are for. */
 #ifndef T2M_DIRECTORY_H
 #define T2M_DIRECTORY_H
 

@@ -1,5 +1,6 @@
 /* errand: a slow call in a thread of its own; its end is reported on the loop, unless the errand was abandoned.
- * May use: libev, pthread. May not: know what the call does.
+ * Uses: <ev.h>.
+ * Not: know what the call does.
  *
  * The argument belongs to the thread while `run` runs, and to the loop afterwards. Nobody ever waits for the thread. */
 #ifndef T2M_ERRAND_H

@@ -1,5 +1,6 @@
 /* frames: frames one behind the other in one buffer, each behind its length in two bytes.
- * May use: bytes. May not: own the buffer, or know what is in a frame.
+ * Uses: codecs/record.
+ * Not: own the buffer, or know what is in a frame.
  *
  * The caller owns the buffer and remembers `len`, the number of bytes in it that frames take. */
 #ifndef T2M_FRAMES_H

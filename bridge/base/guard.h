@@ -1,5 +1,6 @@
 /* guard: a call into a library in which an assertion may fail; without the guard, that would end the process.
- * May use: the C library. May not: know which library.
+ * Uses: nothing else.
+ * Not: know which library.
  *
  * An assertion of libmosquitto fails at an MQTT 5 property that the library does not know: whoever sends it bytes could end the bridge. A
  * guarded call returns instead. Memory that the library had allocated in it is lost. */

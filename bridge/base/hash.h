@@ -1,5 +1,6 @@
 /* hash: uthash with a keyed hash: nobody outside can choose names that fall into one bucket.
- * May use: uthash, libsodium (hash.c only). May not: know what is hashed.
+ * Uses: <sodium/crypto_shorthash.h>, <uthash.h>.
+ * Not: know what is hashed.
  *
  * Include this header, never <uthash.h>. The hash is SipHash-2-4; its key comes from the kernel once per process. */
 #ifndef T2M_HASH_H

@@ -1,5 +1,6 @@
 /* http: a small HTTP server on the loop: a path leads to a handler.
- * May use: libmicrohttpd (http.c only), libev, address. May not: know what is answered.
+ * Uses: codecs/record; <ev.h>, <microhttpd.h>.
+ * Not: know what is answered.
  *
  * GET and HEAD only (else 405). A path without a handler is answered with 404 and the list of the paths. A connection serves one request.
  * At most 16 connections; http.c says which one has to end when more come. */

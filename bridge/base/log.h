@@ -1,5 +1,6 @@
 /* log: lines on stderr.
- * May use: the C library, the UTF-8 check of emit. May not: know any part of the bridge.
+ * Uses: codecs/record.
+ * Not: know any part of the bridge.
  *
  * Each line has one of the levels below; under journald (JOURNAL_STREAM) it carries systemd's <N>. A line stays one line,
  * whatever text is in it: control characters, line and paragraph separators, marks that change the direction of writing, and

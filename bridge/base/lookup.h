@@ -1,5 +1,6 @@
 /* lookup: the address of a host and port, asked of the system's resolver without stopping the loop.
- * May use: libev, errand. May not: connect. */
+ * Uses: <ev.h>.
+ * Not: connect. */
 #ifndef T2M_LOOKUP_H
 #define T2M_LOOKUP_H
 

@@ -1,5 +1,6 @@
 /* reason: the table of the reason codes of MQTT 5, and of what becomes of a message that the broker answers with one.
- * May use: the C library. May not: know libmosquitto or the outbox. */
+ * Uses: nothing else.
+ * Not: know libmosquitto or the outbox. */
 #ifndef T2M_REASON_H
 #define T2M_REASON_H
 

@@ -1,5 +1,6 @@
 /* route: a message that the broker has delivered, and the function that handles it.
- * May use: bytes, clock. May not: know the MQTT client: rooms that handle messages need not know it either. */
+ * Uses: codecs/record.
+ * Not: know the MQTT client: rooms that handle messages need not know it either. */
 #ifndef T2M_ROUTE_H
 #define T2M_ROUTE_H
 

@@ -1,5 +1,6 @@
 /* service: reports to systemd: ready, reloading, stopping, alive, a status line.
- * May use: libsystemd (service.c only). May not: know any part of the bridge. Without systemd every call does nothing. */
+ * Uses: <systemd/sd-daemon.h>.
+ * Not: know any part of the bridge. Without systemd every call does nothing. */
 #ifndef T2M_SERVICE_H
 #define T2M_SERVICE_H
 

@@ -1,5 +1,6 @@
 /* stats: named counters, counted where things happen, published as one JSON map.
- * May use: emit, the codecs' status names. May not: know where the numbers come from. */
+ * Uses: codecs.
+ * Not: know where the numbers come from. */
 #ifndef T2M_STATS_H
 #define T2M_STATS_H
 

@@ -1,5 +1,6 @@
 /* tls: TLS towards units (server) and towards the broker (client).
- * May use: OpenSSL (tls.c only), log. May not: know connections, units or MQTT.
+ * Uses: <openssl/err.h>, <openssl/ssl.h>, <openssl/x509v3.h>.
+ * Not: know connections, units or MQTT.
  *
  * TLS 1.2 and newer, the library's own choice of ciphers. */
 #ifndef T2M_TLS_H

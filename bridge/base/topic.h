@@ -1,5 +1,6 @@
 /* topic: writing and reading topic names.
- * May use: bytes, the UTF-8 check of emit. May not: know MQTT.
+ * Uses: codecs/record.
+ * Not: know MQTT.
  *
  * <prefix>/<ident>/<leaf> for a unit, <prefix>/bridge/<instance>/<leaf> for the bridge, <prefix>/unknown/raw for
  * frames without a unit. An ident is 1 to 20 digits or letters, so it can never hold a level or a wildcard; the words

@@ -1,5 +1,6 @@
 /* mqtt: libmosquitto on the libev loop: connects, backs off, subscribes, publishes from the outbox.
- * May use: libmosquitto, libev, outbox. May not: know units or frames.
+ * Uses: bridge/base, bridge/outbox, bridge/settings; <ev.h>.
+ * Not: know units or frames.
  *
  * A message leaves the outbox when the broker has acknowledged it, never before. Each attempt to connect has a client of its own and runs in
  * a thread, because resolving a name and connecting can take long. What was not acknowledged on a connection that broke is published

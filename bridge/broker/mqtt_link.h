@@ -1,5 +1,6 @@
 /* mqtt_link: a client of libmosquitto as the configuration wants it, and the attempt to connect it, in a thread.
- * May use: libmosquitto, tls, errand. May not: publish, know the outbox or who owns the connection. */
+ * Uses: bridge/base, bridge/settings; <mosquitto.h>, <mqtt_protocol.h>.
+ * Not: publish, know the outbox or who owns the connection. */
 #ifndef T2M_MQTT_LINK_H
 #define T2M_MQTT_LINK_H
 

@@ -1,4 +1,5 @@
 /* mqtt_private: what the files mqtt*.c share; nobody else includes it.
+ * Uses: bridge/base.
  *
  * Each file calls those below it alone:
  *   mqtt          connects, reads and writes, drops the connection

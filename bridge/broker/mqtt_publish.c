@@ -1,5 +1,6 @@
 /* mqtt_publish: messages of the outbox to the broker, and how it answers them.
- * May use: what mqtt_private.h names. May not: connect.
+ * Uses: bridge/base; <mqtt_protocol.h>.
+ * Not: connect.
  *
  * A message is done when the broker has accepted it, never before. A message that the broker refuses is treated as reason.h says; one at
  * which it closes the connection, as suspect.h says. A message that is larger than the broker's maximum is set aside unsent. */

@@ -1,5 +1,6 @@
 /* mqtt_routes: filters, their handlers, and the subscriptions for them.
- * May use: what mqtt_private.h names. May not: connect, publish.
+ * Uses: bridge/base; <mqtt_protocol.h>.
+ * Not: connect, publish.
  *
  * A filter without wildcards is found by its topic; only those with wildcards are compared one by one, so a message costs the
  * same however many routes without wildcards there are. */

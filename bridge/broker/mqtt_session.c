@@ -1,5 +1,6 @@
 /* mqtt_session: the first steps of a new connection (subscribe, publish `online`, publish messages), and the library's callbacks.
- * May use: what mqtt_private.h names. May not: open sockets, read the outbox.
+ * Uses: bridge/base; <mqtt_protocol.h>.
+ * Not: open sockets, read the outbox.
  *
  * All three steps are taken at once, unless the broker has closed a connection at one of the first two: then each step waits for the answer
  * to the step before. A step that fails three times is left out for a while. So a step that the broker does not accept never holds the

@@ -1,5 +1,6 @@
 /* mqtt_state: what all files of the broker ask of a connection, and giving it up.
- * May use: what mqtt_private.h names. May not: call the library. */
+ * Uses: nothing else.
+ * Not: call the library. */
 #include "bridge/broker/mqtt_private.h"
 
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /* mqtt_tell: what the broker refuses, for people: one line a minute in the log, and a sentence for /healthz.
- * May use: what mqtt_private.h names. May not: change what happens. */
+ * Uses: bridge/base.
+ * Not: change what happens. */
 #include "bridge/broker/mqtt_private.h"
 
 #include "bridge/base/reason.h"

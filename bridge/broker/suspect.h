@@ -1,5 +1,6 @@
 /* suspect: finds the message at which the broker closes the connection.
- * May use: the C library. May not: know MQTT or the outbox; it is told numbers of messages.
+ * Uses: nothing else.
+ * Not: know MQTT or the outbox; it is told numbers of messages.
  *
  * In flight means sent and not answered. A message that was in flight at two breaks of the connection is suspect. A suspect is sent alone,
  * with nothing else in flight, so that the next break shows whether it is the reason. It is the reason when it was in flight at

@@ -1,5 +1,6 @@
 /* window: how many messages may be in flight, which means sent to the broker and not acknowledged: as many as help, and no more.
- * May use: the C library. May not: know MQTT, the clock (`now_us` is an argument).
+ * Uses: nothing else.
+ * Not: know MQTT, the clock (`now_us` is an argument).
  *
  * libmosquitto searches all messages in flight for each acknowledgement, so a large window costs CPU; only a far broker needs one. The
  * window tries sizes between WINDOW_LEAST and its limit. Doubling stays if the throughput grows by more than a quarter; halving stays if

@@ -1,5 +1,6 @@
 /* allowed: what the configuration allows those who publish requests.
- * May use: config, request, topic. May not: know units, MQTT, the clock. */
+ * Uses: bridge/base, bridge/settings.
+ * Not: know units, MQTT, the clock. */
 #ifndef T2M_ALLOWED_H
 #define T2M_ALLOWED_H
 

@@ -1,7 +1,8 @@
 /* downlink: a request comes from MQTT, is checked, and its command is sent to the unit; what became of it goes to cmd/reply.
- * May use: session, request, allowed, outcome, topic. May not: know frame bytes, MQTT; ask for the time: `now` is an
- * argument. Waiting times are measured by its steady clock, so that setting the system's clock changes none of them; its
- * Unix time is only written down.
+ * Uses: bridge/base, bridge/outputs, bridge/settings, bridge/units.
+ * Not: know frame bytes, MQTT; ask for the time: `now` is an argument. Waiting times are measured by its
+ * steady clock, so that setting the system's clock changes none of them; its Unix time is only written
+ * down.
  *
  * Each request ends exactly once: answered, timeout, offline, expired or rejected. Before that it may be held (the unit is
  * not connected) and sent. A unit's answer is never called success, for what it means is the unit's affair. The timeout of a

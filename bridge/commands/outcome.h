@@ -1,5 +1,6 @@
 /* outcome: what became of a command goes to cmd/reply, the response topic, a counter and the log.
- * May use: publish, stats, log. May not: know units, MQTT, the clock.
+ * Uses: bridge/base, bridge/outputs.
+ * Not: know units, MQTT, the clock.
  *
  * Each end of a command is one line of the log at level notice: unit, command, what became of it. That line has nothing that
  * the command carries, which may be a password; a line at level debug has the frame. When there are too many ends of a kind,

@@ -1,5 +1,6 @@
 /* request: the payload of a request, text or JSON, is taken apart and checked.
- * May use: cJSON (request.c only), command. May not: know units, MQTT.
+ * Uses: codecs; <cJSON.h>.
+ * Not: know units, MQTT.
  *
  *   S32,000000,1                                            a text for the unit
  *   {"payload":"S32,000000,1"}                              the same, with room for id, timeout and hold

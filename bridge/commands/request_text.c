@@ -1,5 +1,6 @@
 /* request_text: what somebody published as a text for a unit, and is none; see request.h.
- * May use: codec, command. May not: know units, MQTT, any one protocol. */
+ * Uses: nothing else.
+ * Not: know units, MQTT, any one protocol. */
 #include "bridge/commands/request.h"
 
 #include <stdio.h>

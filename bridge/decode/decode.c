@@ -1,5 +1,7 @@
 /* decode: tracker2mqtt-decode, the codecs without any network.
- * May use: codecs, the C library. May not: know the bridge. */
+ * Uses: bridge/base, bridge/settings, bridge/units, codecs.
+ * Not: know the bridge. */
+#include "bridge/settings/codec_settings.h"
 #include "bridge/units/assembly.h"
 #include "codecs/codec.h"
 #include "bridge/units/gbk.h"
@@ -20,7 +22,7 @@ struct unit {
 
 struct decoder {
 	struct telemetry_keys keys; /* of the format to write */
-	struct codec_options options;
+	struct codec_settings *settings;
 	struct codec_sink sink;
 	struct codec_stream stream;
 	struct unit *units;
@@ -35,20 +37,27 @@ struct decoder {
 	uint8_t buf[BUFFER], out[1 << 16];
 };
 
+/* What the codec of the stream reads; the unit may have spoken another protocol before. */
+static struct codec_unit *use_options(const struct decoder *d, struct codec_unit *unit)
+{
+	if (d->stream.codec != NULL)
+		unit->options = codec_settings_of(d->settings, d->stream.codec);
+	return unit;
+}
+
 static struct codec_unit *on_identify(void *ctx, struct span ident)
 {
 	struct decoder *d = ctx;
 	struct unit *u = NULL;
 	HASH_FIND(hh, d->units, ident.ptr, (unsigned)ident.len, u);
 	if (u != NULL)
-		return &u->unit;
+		return use_options(d, &u->unit);
 	u = calloc(1, sizeof(*u));
 	if (u == NULL || ident.len > CODEC_IDENT_MAX)
 		abort();
 	memcpy(u->unit.ident, ident.ptr, ident.len);
-	u->unit.options = &d->options;
 	HASH_ADD(hh, d->units, unit.ident, (unsigned)ident.len, u);
-	return &u->unit;
+	return use_options(d, &u->unit);
 }
 
 static bool on_record(void *ctx, struct telemetry *t)
@@ -113,6 +122,7 @@ static size_t feed(struct decoder *d, struct span in, bool final)
 	d->in = in;
 	d->any = false;
 	d->stream.link.quiet_ms = final ? CODEC_QUIET_FINAL : 0;
+	codec_settings_use(d->settings, &d->stream, in);
 	size_t used = codec_each(&d->stream, in, &d->scratch, &d->sink, on_frame, &end);
 	if (!final)
 		return used;
@@ -274,8 +284,7 @@ int main(int argc, char **argv)
 	struct arguments args = {NULL, false};
 	if (d == NULL)
 		abort();
-	d->options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
-	d->sink = (struct codec_sink){d, on_identify, on_record, NULL, on_reply, on_part, on_send};
+	d->sink = (struct codec_sink){d, on_identify, on_record, NULL, on_reply, on_part, on_send, gbk_to_utf8};
 	int rc = read_arguments(argc, argv, d, &args);
 	if (rc >= 0) {
 		free(d);
@@ -283,7 +292,8 @@ int main(int argc, char **argv)
 	}
 	gbk_open();
 	d->assembly = assembly_open(ASSEMBLY_BYTES);
-	if (d->assembly == NULL)
+	d->settings = codec_settings_open();
+	if (d->assembly == NULL || d->settings == NULL)
 		abort();
 	if (optind == argc)
 		decode_file(d, &args, "-");
@@ -293,6 +303,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: fragment: a message in several frames is incomplete\n", d->file);
 		d->failed = true;
 	}
+	codec_settings_free(d->settings);
 	assembly_free(d->assembly);
 	gbk_close();
 	struct unit *u, *next;

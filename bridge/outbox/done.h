@@ -1,6 +1,7 @@
 /* done: a set of message numbers (those that the broker has acknowledged), as sorted ranges: a range takes as little as one
  * number.
- * May use: the C library. May not: know what they number. */
+ * Uses: nothing else.
+ * Not: know what they number. */
 #ifndef T2M_DONE_H
 #define T2M_DONE_H
 

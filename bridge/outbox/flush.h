@@ -1,5 +1,6 @@
 /* flush: fdatasync of a file in a thread of its own, so that a slow disk does not hold up the loop.
- * May use: the C library, pthread. May not: know what is in the file. */
+ * Uses: nothing else.
+ * Not: know what is in the file. */
 #ifndef T2M_FLUSH_H
 #define T2M_FLUSH_H
 

@@ -1,5 +1,6 @@
 /* lanes: which orders wait because the broker refused a message of theirs, and when each is tried again.
- * May use: the C library. May not: know MQTT, hold messages, ask for the time: `now_ms` is an argument, of a steady clock.
+ * Uses: nothing else.
+ * Not: know MQTT, hold messages, ask for the time: `now_ms` is an argument, of a steady clock.
  *
  * An order that waits has a lane. Only its first message is sent, when that is due: after a second, then two, up to four
  * minutes. Once the broker has taken that message, the lane is open: the messages behind it were left out, and are given in

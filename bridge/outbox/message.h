@@ -1,5 +1,6 @@
 /* message: one outgoing MQTT publication, and its form as bytes, in memory and on disk.
- * May use: bytes. May not: know MQTT or units.
+ * Uses: codecs/record.
+ * Not: know MQTT or units.
  *
  * The form: struct message_head, then topic, correlation data, memory key and payload. Host byte order: an outbox stays on
  * its machine. */

@@ -1,5 +1,6 @@
 /* outbox: the queue of messages between what units said and what the broker has acknowledged.
- * May use: ring, store. May not: know MQTT, units or formats.
+ * Uses: bridge/base.
+ * Not: know MQTT, units or formats.
  *
  * outbox_put keeps a message in memory. outbox_sync stores all that was put; only then may a unit be acknowledged. outbox_next
  * gives the message that is to be published next. outbox_done forgets a message that the broker has acknowledged. Each message

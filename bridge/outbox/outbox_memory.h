@@ -1,5 +1,6 @@
 /* outbox_memory: values under keys, in memory: those of the messages in the ring; without a store, all that is remembered.
- * May use: hash. May not: know the disk. */
+ * Uses: bridge/base.
+ * Not: know the disk. */
 #ifndef T2M_OUTBOX_MEMORY_H
 #define T2M_OUTBOX_MEMORY_H
 

@@ -1,5 +1,5 @@
 /* outbox_options: how an outbox is kept; what the outbox and its store are both told.
- * May use: the C library. */
+ * Uses: nothing else. */
 #ifndef T2M_OUTBOX_OPTIONS_H
 #define T2M_OUTBOX_OPTIONS_H
 

@@ -1,5 +1,6 @@
 /* outbox_send: gives the messages of the ring or the store in the order of send_order.
- * May use: ring, store, send_order, the clock. May not: decide who goes next; know MQTT.
+ * Uses: bridge/base.
+ * Not: decide who goes next; know MQTT.
  *
  * It knows the time, and leaves out the messages that are to be set aside. Only outbox.c includes this. */
 #ifndef T2M_OUTBOX_SEND_H

@@ -1,5 +1,6 @@
 /* refused: the form, on disk, of a message that the broker can never take: why and when, then the message in message.h's form.
- * May use: message. May not: use LMDB, know MQTT: reasons are numbers here. */
+ * Uses: nothing else.
+ * Not: use LMDB, know MQTT: reasons are numbers here. */
 #ifndef T2M_REFUSED_H
 #define T2M_REFUSED_H
 

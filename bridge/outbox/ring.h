@@ -1,5 +1,6 @@
 /* ring: messages in memory, in the order of their numbers, in chunks that are allocated and freed as needed.
- * May use: message. May not: know MQTT or the disk. */
+ * Uses: nothing else.
+ * Not: know MQTT or the disk. */
 #ifndef T2M_RING_H
 #define T2M_RING_H
 

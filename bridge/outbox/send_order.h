@@ -1,6 +1,7 @@
 /* send_order: which message goes next.
- * May use: lanes. May not: know what is in a message, the disk or MQTT; ask for the time: `now_ms` is an argument, of a
- * steady clock.
+ * Uses: nothing else.
+ * Not: know what is in a message, the disk or MQTT; ask for the time: `now_ms` is an argument, of a steady
+ * clock.
  *
  * The backlog goes in order. Beside it go the messages of units that have none in the backlog (the live lane), and those of
  * orders that wait because the broker refused a message of theirs (lanes.h). A message is here its number and its order, which

@@ -1,5 +1,6 @@
 /* store: messages on disk, in LMDB: one transaction for each turn of the loop.
- * May use: LMDB (store*.c only), message, log. May not: know MQTT, units or the order of sending.
+ * Uses: bridge/base.
+ * Not: know MQTT, units or the order of sending.
  *
  * The directory holds data.mdb, the lock file of the one process that writes, and (sync = interval) the mark of the last flush.
  * A file is examined before LMDB opens it. When the file is taken away or cut while the bridge runs, that is noticed, and no

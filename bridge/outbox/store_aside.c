@@ -1,5 +1,6 @@
 /* store_aside: messages that the broker can never take are kept with the reason and the time, for people.
- * May use: LMDB, message. May not: know MQTT: reasons are numbers here.
+ * Uses: nothing else.
+ * Not: know MQTT: reasons are numbers here.
  *
  * Database "refused": a running number -> the form of refused.h; under the number 0 the sum. */
 #include "bridge/outbox/store_private.h"

@@ -1,5 +1,6 @@
 /* store_check: reads the store's file without LMDB and says in words what is damaged, before LMDB maps the file.
- * May use: the C library, store_meta, refused. May not: use LMDB, write.
+ * Uses: nothing else.
+ * Not: use LMDB, write.
  *
  * LMDB trusts its file: a damaged one makes LMDB read and write where it must not. A file that this room finds fine, LMDB
  * can open. Only pread is used, and every offset is checked, so the file may even change meanwhile.

@@ -1,5 +1,6 @@
 /* store_dir: the directory of the store: it is made, it is locked for one process, its files are moved aside.
- * May use: the C library. May not: know what is in the files. */
+ * Uses: bridge/base.
+ * Not: know what is in the files. */
 #ifndef T2M_STORE_DIR_H
 #define T2M_STORE_DIR_H
 

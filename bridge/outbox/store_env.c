@@ -1,4 +1,5 @@
-/* store_env: LMDB's environment is opened and closed. See store.h. */
+/* store_env: LMDB's environment is opened and closed. See store.h.
+ * Uses: nothing else. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* store_guard: work on what LMDB has mapped. A file that is cut, a broken disk and a failed assertion of LMDB end the work, never
- * the process. See store.h. */
+ * the process. See store.h.
+ * Uses: nothing else. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* store_memory: values that are remembered under keys. See store.h.
+ * Uses: nothing else.
  *
  * Under each key stand the value and when it was put; an earlier version of the program stored the value alone. Keys that
  * begin with '#' are the store's own: no ident begins so. */

@@ -1,5 +1,6 @@
 /* store_meta: the two meta pages of LMDB's file; and the mark, a copy of the state that the disk surely has.
- * May use: the C library. May not: use LMDB.
+ * Uses: nothing else.
+ * Not: use LMDB.
  *
  * An older state can be put back into the meta pages.
  *

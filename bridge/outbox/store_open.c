@@ -1,4 +1,5 @@
 /* store_open: decides what is opened. See store.h.
+ * Uses: bridge/base.
  *
  * The files are examined first. After a power cut the state that the disk surely has is put back. Damaged files are moved
  * aside. Files that somebody took away while they were in use are made again. */

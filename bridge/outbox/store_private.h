@@ -1,4 +1,5 @@
 /* store_private: what the files of the store share. See store.h.
+ * Uses: <lmdb.h>.
  *
  * The files stand in order below: each calls only what stands before it. */
 #ifndef T2M_STORE_PRIVATE_H

@@ -1,4 +1,5 @@
-/* store_read: reads messages one by one, without those that are done; counts what is done. See store.h. */
+/* store_read: reads messages one by one, without those that are done; counts what is done. See store.h.
+ * Uses: nothing else. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>

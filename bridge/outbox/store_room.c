@@ -1,4 +1,5 @@
 /* store_room: how many pages the messages use, and room for more. See store.h.
+ * Uses: nothing else.
  *
  * There must be room in the file, which grows before LMDB needs it, and in the map, which does not grow. */
 #include "bridge/outbox/store_private.h"

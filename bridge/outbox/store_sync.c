@@ -1,4 +1,5 @@
 /* store_sync: makes safe what was stored, with sync = interval. See store.h.
+ * Uses: nothing else.
  *
  * A flush holds on to one state, so that LMDB does not use its pages again. It makes that state safe beside the loop, and
  * then writes the mark, which names that state. Only then are the pages of the state before let go. */

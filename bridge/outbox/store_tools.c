@@ -1,4 +1,5 @@
 /* store_tools: what people ask of an outbox. See store.h.
+ * Uses: bridge/base.
  *
  * While it only reads, it takes no lock on a bridge's files, so it may be stopped or killed at any moment. */
 #include "bridge/base/log.h"

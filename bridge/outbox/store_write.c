@@ -1,4 +1,5 @@
-/* store_write: messages are written and deleted, in as many transactions as the disk needs. See store.h. */
+/* store_write: messages are written and deleted, in as many transactions as the disk needs. See store.h.
+ * Uses: nothing else. */
 #include "bridge/outbox/store_private.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* homeassistant: tells Home Assistant of each unit, by MQTT discovery: one device with what this unit really sends.
- * May use: session (reading), publish, emit. May not: know sockets, MQTT or other outputs.
+ * Uses: bridge/base.
+ * Not: know sockets, MQTT or other outputs.
  * Source: home-assistant.io, integrations mqtt and device_tracker.mqtt (device discovery). */
 #ifndef T2M_HOMEASSISTANT_H
 #define T2M_HOMEASSISTANT_H

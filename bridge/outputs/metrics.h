@@ -1,5 +1,6 @@
 /* metrics: /metrics and /healthz, for Prometheus and for whoever watches the process.
- * May use: http, stats. May not: know sockets, units or MQTT. */
+ * Uses: bridge/base.
+ * Not: know sockets, units or MQTT. */
 #ifndef T2M_METRICS_H
 #define T2M_METRICS_H
 

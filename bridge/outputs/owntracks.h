@@ -1,5 +1,6 @@
 /* owntracks: each fix in OwnTracks' form as well, to a topic of its own.
- * May use: session (reading), publish, topic, emit, formats. May not: know sockets, MQTT or other outputs. */
+ * Uses: codecs/formats.
+ * Not: know sockets, MQTT or other outputs. */
 #ifndef T2M_OUTPUTS_OWNTRACKS_H
 #define T2M_OUTPUTS_OWNTRACKS_H
 

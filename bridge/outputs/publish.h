@@ -1,5 +1,6 @@
 /* publish: a message of ours, in order with what its unit says, into the outbox; and how much of the outbox an address may fill.
- * May use: session (reading), outbox, topic. May not: know what a message says, sockets or MQTT.
+ * Uses: bridge/base, bridge/outbox, bridge/settings, bridge/units, codecs/record.
+ * Not: know what a message says, sockets or MQTT.
  *
  * All outputs publish through it, and none knows another one. */
 #ifndef T2M_PUBLISH_H

@@ -1,6 +1,7 @@
 /* raw: each frame as it was -> the unit's raw topic, when the configuration wants that; and the first bytes of a connection that no
  * codec recognised -> the log and the bridge's unknown topic.
- * May use: session (reading), publish, topic, emit. May not: look inside a frame; know MQTT or other outputs. */
+ * Uses: bridge/base.
+ * Not: look inside a frame; know MQTT or other outputs. */
 #ifndef T2M_RAW_H
 #define T2M_RAW_H
 

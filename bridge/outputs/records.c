@@ -141,7 +141,7 @@ struct records *records_open(
 	r->publish = publish;
 	r->stats = stats;
 	r->place = sessions_reserve(sessions, sizeof(struct raised));
-	r->content = config->publish.format == 0 ? CONTENT_JSON : CONTENT_MSGPACK;
+	r->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
 	telemetry_keys_make(&r->keys, r->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
 	r->listener = (struct unit_listener){
 		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};

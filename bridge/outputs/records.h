@@ -1,5 +1,6 @@
 /* records: a record of a unit -> position or telemetry, and alarm.
- * May use: session (reading), publish, topic, emit. May not: know sockets, MQTT or other outputs.
+ * Uses: nothing else.
+ * Not: know sockets, MQTT or other outputs.
  *
  * What a record gives leaves in this order: the record itself, what other outputs make of it, its alarm. Hence two listeners: the
  * first completes the record, for all behind it; the other one ends it. */

@@ -176,7 +176,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 		return;
 	if (n <= 0)
 		lost(w, n == 0 ? "closed by the server" : strerror(errno));
-	else if (r->config->relay.replies == 1)
+	else if (r->config->relay.replies == RELAY_REPLIES_RELAY)
 		answer(r, w->ident, span_of(buf, (size_t)n));
 }
 
@@ -247,8 +247,8 @@ static void pass_on(struct relay *r, const char *ident, struct span frame)
 
 static bool is_relayed(const struct session *session)
 {
-	return session->conn != NULL && session->trusted && session->codec == codec_find("h02") &&
-	       (session->info == NULL || !session->info->relay_off);
+	return session->conn != NULL && session->trusted && session->codec->relayed &&
+	       (session->info == NULL || session->info->relay == UNIT_RELAY_YES);
 }
 
 static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error,

@@ -1,5 +1,6 @@
-/* relay: the frames of H02 units go on to the maker's platform as well, so that its app keeps working.
- * May use: libev, address, session. May not: parse frames, know MQTT or other outputs.
+/* relay: the frames of units go on to the maker's platform as well, so that its app keeps working.
+ * Uses: bridge/base, bridge/settings, bridge/units; <ev.h>.
+ * Not: parse frames, know MQTT or other outputs.
  *
  * Each unit has a connection of its own there, as the platform expects. What the platform does, or that it is away, never holds up
  * the bridge: a bounded number of bytes waits for each unit, and beyond that the oldest frames are left out and counted. */

@@ -1,5 +1,6 @@
 /* status: whether a unit is on line, since when, where and why not -> its status topic, retained of trusted units.
- * May use: session (reading), publish, topic, emit. May not: know sockets, MQTT or other outputs. */
+ * Uses: nothing else.
+ * Not: know sockets, MQTT or other outputs. */
 #ifndef T2M_STATUS_H
 #define T2M_STATUS_H
 

@@ -1,6 +1,7 @@
 /* buffers: memory for what one peer sent and for what it is owed. Both come and go with each frame, so buffers of the usual size are
  * kept for the next one.
- * May use: the C library. May not: know whose they are. */
+ * Uses: nothing else.
+ * Not: know whose they are. */
 #ifndef T2M_BUFFERS_H
 #define T2M_BUFFERS_H
 

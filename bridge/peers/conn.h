@@ -1,5 +1,6 @@
 /* conn: one peer, TCP or UDP alike: what it sent and nobody has used yet, what it is owed, when it goes.
- * May use: libev, source, proxy. May not: know what the bytes mean, nor whose they are: that is the owner's (struct conn_ops).
+ * Uses: bridge/base, codecs/record.
+ * Not: know what the bytes mean, nor whose they are: that is the owner's (struct conn_ops).
  *
  * Nothing that happens while the bytes of one peer are worked on frees a conn: who is to go is marked, is no longer
  * read or written, and goes in conns_reap, at the top of the turn.

@@ -1,6 +1,7 @@
 /* conn_account: as what a connection counts, for its address and in all: not at all, among those that have not named a unit, or among
  * those with units. Only what can give way counts.
- * May use: source, share. May not: end anything. */
+ * Uses: nothing else.
+ * Not: end anything. */
 #include "bridge/peers/conn_private.h"
 
 static void enter(struct conn *conn, enum account account)

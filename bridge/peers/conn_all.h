@@ -1,5 +1,6 @@
 /* conn_all: all connections and UDP peers: how they come, when they are looked at again, how all end.
- * May use: libev, conn, source. May not: know what the bytes of a peer mean (conn_ops). */
+ * Uses: bridge/settings.
+ * Not: know what the bytes of a peer mean (conn_ops). */
 #ifndef T2M_CONN_ALL_H
 #define T2M_CONN_ALL_H
 

@@ -1,6 +1,7 @@
 /* conn_io: one peer's socket, plain or TLS, TCP or UDP: receive, send, watch. And the rest of the world of this folder: its clock, and
  * the account of refusals.
- * May use: libev, tls, source. May not: know queues, or why something is sent. */
+ * Uses: nothing else.
+ * Not: know queues, or why something is sent. */
 #include "bridge/peers/conn_private.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* conn_limits: who has a place, and who gives way when there is none left.
- * May use: conn, conn_account, source, share. May not: know bytes, or which units they are.
+ * Uses: nothing else.
+ * Not: know bytes, or which units they are.
  *
  * Connections of units of the units file always have a place. All others share: when a place is wanted and none is free, the address
  * that holds clearly more than the one that wants gives one up; over UDP, where addresses can be forged, all strangers are one

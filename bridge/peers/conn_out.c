@@ -1,5 +1,6 @@
 /* conn_out: what one peer is owed: answers after storing, commands alone in their segment, both in turns.
- * May use: conn_io, buffers. May not: use sockets, or know what it sends. */
+ * Uses: nothing else.
+ * Not: use sockets, or know what it sends. */
 #include "bridge/peers/conn_private.h"
 
 #include <stdlib.h>

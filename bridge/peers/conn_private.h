@@ -1,4 +1,5 @@
 /* conn_private: what the conn files share; nobody else includes it. Each of them calls only those below it:
+ * Uses: bridge/base; <ev.h>.
  *
  *   conn_all      all of them: accept, datagrams, timers, flush, reap
  *   conn_limits   who has a place, and who gives way when there is none left

@@ -1,5 +1,6 @@
 /* conn_state: what may be asked of one peer. All of these are questions: they change nothing.
- * May use: source, conn_io's clock. May not: act. */
+ * Uses: nothing else.
+ * Not: act. */
 #include "bridge/peers/conn_private.h"
 
 void *conn_owner(struct conn *conn)

@@ -1,5 +1,6 @@
 /* listener: TCP and TLS accept, UDP receive; hands over to conns.
- * May use: libev, conn. May not: know codecs, MQTT. */
+ * Uses: bridge/base, bridge/settings; <ev.h>.
+ * Not: know codecs, MQTT. */
 #ifndef T2M_LISTENER_H
 #define T2M_LISTENER_H
 

@@ -1,5 +1,6 @@
 /* proxy: the header of the PROXY protocol, versions 1 and 2: whose connection a proxy hands on.
- * May use: address, bytes. May not: read sockets.
+ * Uses: bridge/base, codecs/record.
+ * Not: read sockets.
  * Source: haproxy, doc/proxy-protocol.txt, 2020/03/05. */
 #ifndef T2M_PROXY_H
 #define T2M_PROXY_H

@@ -1,5 +1,6 @@
 /* share: who holds most of a pool that strangers share, so that the one who holds most gives way first.
- * May use: the C library. May not: know what is shared.
+ * Uses: nothing else.
+ * Not: know what is shared.
  *
  * Holders are kept by the power of two that their count reaches: a change costs the same however many there are, and the
  * heaviest found holds at least half of what the true heaviest holds. */

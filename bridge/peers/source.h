@@ -1,6 +1,7 @@
 /* source: what is remembered of an address from which units or strangers come: how many connections, how fast, what was
  * refused.
- * May use: address, share, stats, log. May not: know sockets or sessions.
+ * Uses: bridge/base.
+ * Not: know sockets or sessions.
  *
  * IPv6 counts by /64: that is what one customer has. A refusal is counted each time and logged at most once a minute for an
  * address, with a line that stays as it is: `refused ADDRESS: REASON (N since the last line)`. The address of a datagram can be

@@ -1,5 +1,5 @@
 /* config: reading the file and the environment, reloading.
- * May use: inifile, config, log. May not: start anything. */
+ * Not: start anything. */
 #include "bridge/settings/config.h"
 
 #include "bridge/settings/inifile.h"
@@ -12,19 +12,33 @@
 
 extern char **environ;
 
+/* How an option was set by the file or by the environment. */
+struct seen {
+	unsigned line; /* of the file; 0: it does not set it */
+	bool by_environment, by_old_name;
+};
+
 struct reading {
 	struct inifile file;
 	struct config *config;
-	unsigned seen[CONFIG_OPTIONS_MAX]; /* the line on which each option was set; 0: it was not */
+	struct seen *seen; /* by the options' numbers */
 };
+
+static size_t count_options(void)
+{
+	struct option_at at = {0};
+	while (option_next(&at))
+		;
+	return at.number;
+}
 
 static void unknown_key(struct inifile *r, const char *section, const char *key)
 {
 	char what[1024];
 	bool known_section = false;
 	size_t n = 0;
-	for (size_t i = 0; i < option_count; i++)
-		known_section |= strcmp(option_table[i].section, section) == 0;
+	for (struct option_at at = {0}; option_next(&at);)
+		known_section |= strcmp(at.section, section) == 0;
 	if (known_section)
 		n = (size_t)snprintf(
 			what, sizeof(what), "unknown option %.50s in [%s]; allowed:", key, section);
@@ -33,9 +47,9 @@ static void unknown_key(struct inifile *r, const char *section, const char *key)
 			*section ? "unknown section [" : "an option must stand in a section", section,
 			*section ? "]" : "");
 	const char *last = "";
-	for (size_t i = 0; i < option_count && n < sizeof(what); i++) {
-		const char *name = known_section ? option_table[i].key : option_table[i].section;
-		if ((known_section && strcmp(option_table[i].section, section) != 0) || strcmp(last, name) == 0)
+	for (struct option_at at = {0}; option_next(&at) && n < sizeof(what);) {
+		const char *name = known_section ? at.row->key : at.section;
+		if ((known_section && strcmp(at.section, section) != 0) || strcmp(last, name) == 0)
 			continue;
 		last = name;
 		n += (size_t)snprintf(what + n, sizeof(what) - n, known_section ? " %s" : " [%s]", name);
@@ -43,29 +57,44 @@ static void unknown_key(struct inifile *r, const char *section, const char *key)
 	inifile_fault(r, what);
 }
 
+/* Under an old name, too, an option is told under the name that was given. */
 static void on_pair(struct inifile *file, const char *section, const char *key, const char *value)
 {
 	struct reading *r = file->ctx;
-	const struct config_option *option = option_find(section, key);
+	struct option_at at, given;
 	char what[600];
-	if (option == NULL) {
+	if (!option_find(section, key, &given)) {
 		unknown_key(file, section, key);
 		return;
 	}
-	unsigned *seen = &r->seen[option - option_table];
-	if (*seen != 0) {
-		snprintf(what, sizeof(what), "%s is set twice; line %u has it already", key, *seen);
+	option_moved(&given, &at);
+	bool old_name = at.row != given.row;
+	struct seen *seen = &r->seen[at.number];
+	if (seen->line != 0 && old_name != seen->by_old_name) {
+		snprintf(what, sizeof(what),
+			"[%s] %s is set twice, once under its old name; line %u has it already", at.section,
+			at.row->key, seen->line);
 		inifile_fault(file, what);
 		return;
 	}
-	*seen = file->line;
-	if ((option->flags & OPTION_SECRET) && file->comment_behind) {
+	if (seen->line != 0) {
+		snprintf(what, sizeof(what), "%s is set twice; line %u has it already", key, seen->line);
+		inifile_fault(file, what);
+		return;
+	}
+	seen->line = file->line;
+	seen->by_old_name = old_name;
+	if ((at.row->flags & OPTION_SECRET) && file->comment_behind) {
 		snprintf(what, sizeof(what),
 			"%s: a ';' behind a blank would start a comment and cut the value; use %s_file", key,
 			key);
 		inifile_fault(file, what);
-	} else if (!option_set(r->config, option, value, what, sizeof(what))) {
+	} else if (!option_set(at.row, key, value, option_owner(r->config, &at), what, sizeof(what))) {
 		inifile_fault(file, what);
+	} else if (old_name) {
+		log_fault(file->errors,
+			"%s:%u: notice: [%s] %s is called [%s] %s now: rename it; the old name still works",
+			file->path, file->line, section, key, at.section, at.row->key);
 	}
 }
 
@@ -136,34 +165,65 @@ static unsigned use_password(struct config *config, const char *config_path, FIL
 	return faults;
 }
 
-static unsigned read_environment(struct config *config, FILE *errors)
+#define ENVIRONMENT_HEAD "TRACKER2MQTT_"
+
+/* Is this the name of the option in the environment, behind the head? `section`: is its section's at least? */
+static bool is_named(const struct option_at *at, const char *name, size_t len, bool *section)
 {
-	static const char head[] = "TRACKER2MQTT_";
+	size_t s = strlen(at->section), k = strlen(at->row->key);
+	*section = strncasecmp(name, at->section, s) == 0 && name[s] == '_';
+	return *section && len == s + 1 + k && strncasecmp(name + s + 1, at->row->key, k) == 0;
+}
+
+/* Sets an option from a variable NAME=value. false: `what` says why not. An old name is told in a line of its own. */
+static bool take_variable(
+	struct reading *r, const struct option_at *given, const char *variable, char *what, size_t size)
+{
+	struct option_at at;
+	const char *value = strchr(variable, '=') + 1;
+	option_moved(given, &at);
+	bool old_name = at.row != given->row;
+	struct seen *seen = &r->seen[at.number];
+	if (seen->by_environment && old_name != seen->by_old_name) {
+		snprintf(what, size, "[%s] %s is set twice, once under its old name; only one is allowed",
+			at.section, at.row->key);
+		return false;
+	}
+	seen->by_environment = true;
+	seen->by_old_name = old_name;
+	if (!option_set(at.row, given->row->key, value, option_owner(r->config, &at), what, size))
+		return false;
+	if (old_name)
+		log_fault(r->file.errors,
+			"environment:%.*s: notice: [%s] %s is called [%s] %s now: rename it; the old name "
+			"still works",
+			(int)(value - 1 - variable), variable, given->section, given->row->key, at.section,
+			at.row->key);
+	return true;
+}
+
+static unsigned read_environment(struct reading *r)
+{
+	static const size_t head = sizeof(ENVIRONMENT_HEAD) - 1;
 	unsigned faults = 0;
 	for (char **e = environ; *e != NULL; e++) {
-		if (strncmp(*e, head, sizeof(head) - 1) != 0)
+		const char *value = strchr(*e, '=');
+		if (strncmp(*e, ENVIRONMENT_HEAD, head) != 0 || value == NULL)
 			continue;
-		const char *name = *e + sizeof(head) - 1, *value = strchr(*e, '=');
-		bool known_section = false, found = false;
-		for (size_t i = 0; value != NULL && i < option_count; i++) {
-			const struct config_option *o = &option_table[i];
-			size_t s = strlen(o->section), k = strlen(o->key);
-			bool section = strncasecmp(name, o->section, s) == 0 && name[s] == '_';
+		bool known_section = false, found = false, section;
+		char what[600];
+		for (struct option_at at = {0}; !found && option_next(&at);) {
+			found = is_named(&at, *e + head, (size_t)(value - *e) - head, &section);
 			known_section |= section;
-			if (!section || (size_t)(value - name) != s + 1 + k ||
-				strncasecmp(name + s + 1, o->key, k) != 0)
+			if (!found || take_variable(r, &at, *e, what, sizeof(what)))
 				continue;
-			char what[600];
-			found = true;
-			if (option_set(config, o, value + 1, what, sizeof(what)))
-				break;
-			log_fault(errors, "environment:%.*s: %s", (int)(value - *e), *e, what);
+			log_fault(r->file.errors, "environment:%.*s: %s", (int)(value - *e), *e, what);
 			faults++;
 		}
 		if (known_section && !found) {
-			log_fault(errors,
+			log_fault(r->file.errors,
 				"environment:%.*s: no such option; allowed: %s<SECTION>_<KEY> as in the file",
-				(int)(value - *e), *e, head);
+				(int)(value - *e), *e, ENVIRONMENT_HEAD);
 			faults++;
 		}
 	}
@@ -199,7 +259,7 @@ static unsigned check_listen(const struct config *config, const char *path, FILE
 static unsigned check_whole(struct config *config, const char *path, FILE *errors)
 {
 	unsigned faults = check_listen(config, path, errors);
-	if (config->homeassistant.discovery && config->publish.format != 0) {
+	if (config->homeassistant.discovery && config->publish.format != PUBLISH_JSON) {
 		fprintf(errors,
 			"%s: [homeassistant] discovery needs [publish] format = json: Home Assistant reads "
 			"no MessagePack\n",
@@ -253,84 +313,71 @@ bool config_init(struct config *config)
 {
 	char why[600], own[OPTION_STANDARD_MAX];
 	memset(config, 0, sizeof(*config));
-	for (size_t i = 0; i < option_count; i++) {
-		const struct config_option *o = &option_table[i];
-		if (!option_set(config, o, option_standard(o, own), why, sizeof(why)) &&
-			!option_set(config, o, o->standard, why, sizeof(why))) /* a home with a strange name */
+	config->codecs = codec_settings_open();
+	if (config->codecs == NULL)
+		return false;
+	for (struct option_at at = {0}; option_next(&at);) {
+		const struct option_row *row = at.row;
+		if (at.codec == NULL &&
+			!option_set(row, row->key, option_standard(row, own), config, why, sizeof(why)) &&
+			!option_set(row, row->key, row->standard, config, why, sizeof(why))) /* a home with a strange name */
 			return false;
 	}
 	return true;
 }
 
-static bool is_string(enum option_type type)
-{
-	return type == OPTION_TEXT || type == OPTION_NAME || type == OPTION_TOPIC || type == OPTION_PREFIXES;
-}
-
 void config_free(struct config *config)
 {
-	for (size_t i = 0; i < option_count; i++) {
-		if (is_string(option_table[i].type))
-			free(*(char **)((char *)config + option_table[i].offset));
-	}
+	for (struct option_at at = {0}; option_next(&at);)
+		if (at.codec == NULL && option_is_string(at.row))
+			free(*(char **)(void *)((char *)config + at.row->offset));
+	codec_settings_free(config->codecs);
 	memset(config, 0, sizeof(*config));
 }
 
 unsigned config_load(struct config *config, const char *path, FILE *errors)
 {
-	struct reading r = {.config = config};
+	struct reading r = {.config = config, .seen = calloc(count_options(), sizeof(*r.seen))};
 	r.file = (struct inifile){
 		.path = path ? path : "defaults", .errors = errors, .ctx = &r, .pair = on_pair};
-	if (path != NULL && !inifile_read(&r.file))
+	if (r.seen == NULL) {
+		inifile_fault(&r.file, "no memory to read the configuration");
 		return r.file.faults;
-	unsigned faults = r.file.faults + read_environment(config, errors);
+	}
+	bool read = path == NULL || inifile_read(&r.file);
+	unsigned faults = r.file.faults + (read ? read_environment(&r) : 0);
+	free(r.seen);
+	if (!read)
+		return faults;
 	if (faults == 0)
 		faults += check_whole(config, r.file.path, errors) + use_password(config, path, errors);
 	set_instance(config);
 	return faults;
 }
 
-static size_t size_of(enum option_type type)
-{
-	switch (type) {
-	case OPTION_BOOLEAN:
-		return sizeof(bool);
-	case OPTION_ENDPOINTS:
-	case OPTION_SOME_ENDPOINTS:
-		return sizeof(struct endpoints);
-	case OPTION_NETWORKS:
-		return sizeof(struct networks);
-	case OPTION_TEXT:
-	case OPTION_NAME:
-	case OPTION_TOPIC:
-	case OPTION_PREFIXES:
-	case OPTION_INTEGER:
-	case OPTION_DURATION:
-	case OPTION_SIZE:
-	case OPTION_CHOICE:
-	case OPTION_TIMEZONE:
-		return sizeof(int64_t);
-	}
-	return 0;
-}
-
 void config_apply(struct config *config, const struct config *fresh)
 {
-	for (size_t i = 0; i < option_count; i++) {
-		const struct config_option *o = &option_table[i];
-		char *old = (char *)config + o->offset;
-		const char *now = (const char *)fresh + o->offset;
-		bool text = is_string(o->type);
-		bool same = text ? strcmp(*(char **)old, *(char *const *)now) == 0
-				 : memcmp(old, now, size_of(o->type)) == 0;
+	for (struct option_at at = {0}; option_next(&at);) {
+		const struct option_row *row = at.row;
+		char *old = (char *)option_owner(config, &at) + row->offset;
+		const char *now =
+			(const char *)option_owner((struct config *)(uintptr_t)fresh, &at) + row->offset;
+		bool text = option_is_string(row);
+		bool same = text ? strcmp(*(char **)(void *)old, *(char *const *)(const void *)now) == 0
+				 : memcmp(old, now, option_size(row)) == 0;
 		if (same)
 			continue;
-		if (o->flags & OPTION_RELOAD) {
+		if (row->flags & OPTION_RELOAD) {
 			/* no text may change while running, so no pointer is copied */
-			memcpy(old, now, size_of(o->type));
-			log_notice("reload: [%s] %s changed", o->section, o->key);
+			memcpy(old, now, option_size(row));
+			log_notice("reload: [%s] %s changed", at.section, row->key);
 		} else {
-			log_warning("reload: [%s] %s changed; it needs a restart", o->section, o->key);
+			log_warning("reload: [%s] %s changed; it needs a restart", at.section, row->key);
 		}
 	}
+}
+
+bool config_platform_answers(const struct config *config)
+{
+	return *config->relay.server != '\0' && config->relay.replies == RELAY_REPLIES_RELAY;
 }

@@ -1,37 +1,25 @@
-/* config: the configuration: one struct, one table of options, one strict reader.
- * May use: inifile (config.c only), the codecs' option types.
- * May not: start anything.
+/* config: the configuration: one struct, tables of options, one strict reader.
+ * Uses: bridge/base.
+ * Not: start anything, name a codec.
  *
- * The table in options.c is the source: the reader, the sample ini, --help and the man page come from it.
- * Durations are kept in milliseconds, sizes in bytes. */
+ * The tables in options.c and those of the codecs are the source: the reader, the sample ini, --help and the man page come from
+ * them. Durations are kept in milliseconds, sizes in bytes. */
 #ifndef T2M_CONFIG_H
 #define T2M_CONFIG_H
 
-#include "bridge/base/address.h"
-#include "codecs/codec.h"
+#include "bridge/settings/codec_settings.h"
+#include "bridge/settings/option_types.h"
 
 #include <stdio.h>
 
 #define CONFIG_DEFAULT_FILE "/etc/tracker2mqtt/tracker2mqtt.ini"
-#define CONFIG_ENDPOINTS_MAX 16
 
-#define CONFIG_NETWORKS_MAX 32
-
-/* durations are kept in milliseconds */
-#define CONFIG_SECOND 1000LL
-#define CONFIG_HOUR (3600 * CONFIG_SECOND)
-#define CONFIG_DAY (24 * CONFIG_HOUR)
-
-struct endpoints {
-	unsigned count;
-	bool all; /* the word `yes` instead of a list */
-	union address item[CONFIG_ENDPOINTS_MAX];
-};
-
-struct networks {
-	unsigned count;
-	struct network item[CONFIG_NETWORKS_MAX];
-};
+/* What the words of the choices mean; the words stand in options.c. */
+enum publish_format { PUBLISH_JSON = 0, PUBLISH_MSGPACK };
+enum units_unknown { UNITS_UNKNOWN_ACCEPT = 0, UNITS_UNKNOWN_REJECT };
+enum relay_replies { RELAY_REPLIES_BRIDGE = 0, RELAY_REPLIES_RELAY };
+enum config_sync { CONFIG_SYNC_ALWAYS = 0, CONFIG_SYNC_INTERVAL, CONFIG_SYNC_NEVER };
+enum config_damaged { CONFIG_DAMAGED_ASIDE = 0, CONFIG_DAMAGED_REFUSE };
 
 struct config {
 	struct {
@@ -44,7 +32,7 @@ struct config {
 	struct {
 		int64_t unidentified, units, units_per_connection, arrivals_per_address, udp_arrivals,
 			frames_per_unit, frames_per_address;
-		int64_t input, output;
+		int64_t input, output, parts;
 	} limits;
 	struct {
 		char *host, *client_id, *username, *password, *password_file;
@@ -67,16 +55,9 @@ struct config {
 		int64_t size, sync, sync_interval, damaged;
 	} outbox;
 	struct {
-		int64_t ack;
-	} h02;
-	struct {
 		char *file;
 		int64_t unknown, remember, remembered;
 	} units;
-	struct {
-		int64_t registration, timezone, max_packets;
-		char *auth_code;
-	} jt808;
 	struct {
 		char *topic;
 	} owntracks;
@@ -95,41 +76,26 @@ struct config {
 	struct {
 		int64_t level;
 	} log;
+	struct codec_settings *codecs; /* what the codecs bring */
 };
 
-enum option_type {
-	OPTION_TEXT = 0,
-	OPTION_NAME,     /* letters, digits, . _ - */
-	OPTION_TOPIC,    /* topic levels without wildcards */
-	OPTION_PREFIXES, /* beginnings of topics, comma-separated */
-	OPTION_BOOLEAN,
-	OPTION_INTEGER,
-	OPTION_DURATION,
-	OPTION_SIZE,
-	OPTION_CHOICE,
-	OPTION_ENDPOINTS,
-	OPTION_SOME_ENDPOINTS, /* no, yes, or a list */
-	OPTION_NETWORKS,
-	OPTION_TIMEZONE,
+/* An option in its section: where option_next stands in the tables. All zero: before the first. */
+struct option_at {
+	const char *section;
+	const struct option_row *row;
+	const struct codec *codec; /* that it belongs to; NULL: to the bridge itself */
+	size_t number;             /* counts from 0 */
+	size_t next, next_codec;   /* option_next's own */
 };
 
-/* DIRECTORY: one that is made when it is missing; the default is another one for users who may not write it. */
-enum { OPTION_SECRET = 1, OPTION_RELOAD = 2, OPTION_NOT_EMPTY = 4, OPTION_DIRECTORY = 8 };
-
-struct config_option {
-	const char *section, *key;
-	enum option_type type;
-	unsigned flags;
-	size_t offset;
-	const char *standard; /* the default, as text; option_standard gives the one of this user */
-	int64_t min, max;     /* INTEGER, DURATION (ms), SIZE (bytes); TEXT: longest */
-	const char *const *choices;
-	const char *help;
-};
-
-extern const struct config_option option_table[];
-extern const size_t option_count;
-#define CONFIG_OPTIONS_MAX 128
+/* Goes to the next of all options, in the order of the sample; false: there is none. */
+bool option_next(struct option_at *at);
+/* The option with this key; false: there is none. */
+bool option_find(const char *section, const char *key, struct option_at *out);
+/* The option that this one is the old name of; every other option is its own. */
+void option_moved(const struct option_at *old, struct option_at *out);
+/* The struct that its row describes. */
+void *option_owner(struct config *config, const struct option_at *at);
 
 /* All defaults, as option_standard gives them. false: no memory; config_free is all that may follow. */
 bool config_init(struct config *config);
@@ -137,31 +103,26 @@ void config_free(struct config *config);
 
 /* Reads a file over the defaults, then the environment (TRACKER2MQTT_<SECTION>_<KEY>), then the password: of the option, of
  * password_file, or of the service's credential, a file `mqtt-password` in $CREDENTIALS_DIRECTORY, or, where that is not set,
- * beside `path`. An empty one is none. Writes one line for each fault to `errors`. Returns the number of faults. `path` NULL: no file. */
+ * beside `path`. An empty one is none. Writes one line for each fault to `errors`, and one for each option that stands there under
+ * its old name, which is none. Returns the number of faults. `path` NULL: no file. */
 unsigned config_load(struct config *config, const char *path, FILE *errors);
 
 /* Takes from `fresh` what may change while running; logs the name of every other change. */
 void config_apply(struct config *config, const struct config *fresh);
 
-bool endpoints_have(const struct endpoints *list, const union address *a);
-
-/* +HH:MM or -HH:MM as seconds east of Greenwich. */
-bool option_timezone(const char *text, int64_t *out);
-/* The place of a word in a list that ends with NULL; -1: it is not there. */
-int option_choice(const char *const *choices, const char *text);
-extern const char *const option_h02_acks[];
-/* Sets one option from text, which is copied. False: `why` says what is wrong and what is allowed. */
-bool option_set(
-	struct config *config, const struct config_option *option, const char *text, char *why, size_t size);
-const struct config_option *option_find(const char *section, const char *key);
+/* Does the platform, to which frames are relayed, answer their units? */
+bool config_platform_answers(const struct config *config);
 
 /* The default for the user who runs this: of a directory below /var/lib that he may not write, the same name below his own
  * state ($XDG_STATE_HOME, ~/.local/state). Valid as long as `buf` of OPTION_STANDARD_MAX bytes. */
 #define OPTION_STANDARD_MAX 200
-const char *option_standard(const struct config_option *option, char *buf);
+const char *option_standard(const struct option_row *row, char *buf);
 
-/* The allowed values in words: "5s to 1h", "always, interval or never". */
-void option_allowed(const struct config_option *option, char *buf, size_t size);
+/* What it is for, with the codecs' own words where the row leaves a place for them. Valid as long as `buf` of OPTION_HELP_MAX
+ * bytes. */
+#define OPTION_HELP_MAX 600
+const char *option_help(const struct option_row *row, char *buf);
+
 /* The complete sample ini. */
 void options_print(FILE *out);
 

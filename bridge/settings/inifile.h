@@ -1,5 +1,6 @@
 /* inifile: a strict reader of lines in front of inih, which names every fault with its line.
- * May use: inih (inifile.c only). May not: know any option.
+ * Uses: bridge/base; <ini.h>.
+ * Not: know any option.
  *
  * Faults are: lines of more than 198 characters, lines that begin with a blank, NUL bytes, and lines that are neither a
  * section, a key = value nor a comment. */

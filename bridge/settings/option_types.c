@@ -1,9 +1,11 @@
-/* option_types: what the values of options may be: they are read from text, and the allowed ones are said in words.
- * May use: config. May not: read files, start anything. */
-#include "bridge/settings/config.h"
+/* option_types: see option_types.h. */
+#include "bridge/settings/option_types.h"
+
+#include "bridge/base/topic.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct unit_name {
@@ -97,7 +99,8 @@ bool endpoints_have(const struct endpoints *list, const union address *a)
 	return list->all;
 }
 
-int option_choice(const char *const *choices, const char *text)
+/* The place of a word in a list that ends with NULL; -1: it is not there. */
+static int place_of(const char *const *choices, const char *text)
 {
 	for (int i = 0; choices[i] != NULL; i++)
 		if (strcmp(choices[i], text) == 0)
@@ -105,7 +108,8 @@ int option_choice(const char *const *choices, const char *text)
 	return -1;
 }
 
-bool option_timezone(const char *text, int64_t *out)
+/* +HH:MM or -HH:MM as seconds east of Greenwich. */
+static bool parse_timezone(const char *text, int64_t *out)
 {
 	unsigned hours, minutes;
 	char sign, end;
@@ -115,152 +119,250 @@ bool option_timezone(const char *text, int64_t *out)
 	return (sign == '+' || sign == '-') && hours <= 14 && minutes <= 59;
 }
 
-static bool text_allowed(const struct config_option *option, const char *text)
+static bool is_level(const struct option_row *row)
+{
+	return row->type == OPTION_NAME || row->type == OPTION_LEVEL;
+}
+
+static bool char_allowed(const struct option_row *row, unsigned char c)
+{
+	bool prefixes = row->type == OPTION_PREFIXES;
+	if (row->type == OPTION_LABEL)
+		return true;
+	if (is_level(row))
+		return byte_is_alnum(c) || strchr("._-", c) != NULL;
+	if ((row->type == OPTION_TOPIC || prefixes) && (c == '+' || c == '#'))
+		return false;
+	return c >= 0x20 && c != 0x7f && !(prefixes && c == '$');
+}
+
+static bool text_allowed(const struct option_row *row, const char *text)
 {
 	size_t n = strlen(text);
-	if ((int64_t)n > option->max || (n == 0 && (option->flags & OPTION_NOT_EMPTY)))
+	if ((int64_t)n > row->max || (n == 0 && (row->flags & OPTION_NOT_EMPTY)))
 		return false;
-	if (option->type == OPTION_TOPIC && (n == 0 || text[0] == '/' || text[0] == '$' || text[n - 1] == '/'))
+	if (row->type == OPTION_TOPIC && (n == 0 || text[0] == '/' || text[0] == '$' || text[n - 1] == '/'))
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-		if (c < 0x20 || c == 0x7f)
+	if (row->type == OPTION_LEVEL && (n == 0 || topic_reserved(span_text(text))))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!char_allowed(row, (unsigned char)text[i]))
 			return false;
-		if ((option->type == OPTION_TOPIC || option->type == OPTION_PREFIXES) && (c == '+' || c == '#'))
-			return false;
-		if (option->type == OPTION_PREFIXES && c == '$')
-			return false;
-		if (option->type == OPTION_NAME && !byte_is_alnum(c) && strchr("._-", c) == NULL)
-			return false;
-	}
 	return true;
 }
 
-static void print_choices(const char *const *choices, char *buf, size_t size)
+static void print_words(const char *const *words, char *buf, size_t size)
 {
 	buf[0] = '\0';
-	for (size_t i = 0; choices[i] != NULL; i++) {
+	for (size_t i = 0; words[i] != NULL; i++) {
 		size_t n = strlen(buf);
-		const char *glue = i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ";
-		snprintf(buf + n, size - n, "%s%s", glue, choices[i]);
+		const char *glue = i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ";
+		snprintf(buf + n, size - n, "%s%s", glue, words[i]);
 	}
 }
 
-void option_allowed(const struct config_option *option, char *buf, size_t size)
+/* A text, or a list. */
+static void print_text_allowed(const struct option_row *row, char *buf, size_t size)
 {
-	char from[32], to[32];
-	switch (option->type) {
-	case OPTION_TEXT:
+	bool some = row->type == OPTION_SOME_ENDPOINTS;
+	if (row->type == OPTION_TEXT || row->type == OPTION_LABEL)
 		snprintf(buf, size, "a text of %s to %" PRId64 " characters",
-			option->flags & OPTION_NOT_EMPTY ? "1" : "0", option->max);
-		return;
-	case OPTION_NAME:
-		snprintf(buf, size, "letters, digits, . _ -, at most %" PRId64, option->max);
-		return;
-	case OPTION_TOPIC:
+			row->flags & OPTION_NOT_EMPTY ? "1" : "0", row->max);
+	else if (is_level(row))
+		snprintf(buf, size, "letters, digits, . _ -, at most %" PRId64 "%s", row->max,
+			row->type == OPTION_LEVEL ? ", but not the words bridge and unknown" : "");
+	else if (row->type == OPTION_TOPIC)
 		snprintf(buf, size,
 			"topic levels without + and #, not beginning with / or $, 1 to %" PRId64 " characters",
-			option->max);
-		return;
-	case OPTION_PREFIXES:
+			row->max);
+	else if (row->type == OPTION_PREFIXES)
 		snprintf(buf, size,
 			"beginnings of topics without + # $, comma-separated, 0 to %" PRId64 " characters",
-			option->max);
+			row->max);
+	else if (row->type == OPTION_NETWORKS)
+		snprintf(buf, size,
+			"addresses or networks (192.0.2.0/24, 2001:db8::/32), comma-separated, at "
+			"most %d",
+			CONFIG_NETWORKS_MAX);
+	else
+		snprintf(buf, size,
+			"%saddress:port, comma-separated, at most %d, numeric addresses, IPv6 in brackets%s",
+			some ? "no, yes, or " : "", CONFIG_ENDPOINTS_MAX, some ? "" : ", or empty");
+}
+
+void option_allowed(const struct option_row *row, char *buf, size_t size)
+{
+	char from[32], to[32];
+	switch (row->type) {
+	case OPTION_TEXT:
+	case OPTION_NAME:
+	case OPTION_TOPIC:
+	case OPTION_PREFIXES:
+	case OPTION_LABEL:
+	case OPTION_LEVEL:
+	case OPTION_ENDPOINTS:
+	case OPTION_SOME_ENDPOINTS:
+	case OPTION_NETWORKS:
+		print_text_allowed(row, buf, size);
 		return;
 	case OPTION_BOOLEAN:
 		snprintf(buf, size, "yes or no");
 		return;
 	case OPTION_INTEGER:
-		snprintf(buf, size, "a whole number from %" PRId64 " to %" PRId64, option->min, option->max);
+		snprintf(buf, size, "a whole number from %" PRId64 " to %" PRId64, row->min, row->max);
 		return;
 	case OPTION_DURATION:
-		print_number(option->min, durations, from, sizeof(from));
-		print_number(option->max, durations, to, sizeof(to));
+		print_number(row->min, durations, from, sizeof(from));
+		print_number(row->max, durations, to, sizeof(to));
 		snprintf(buf, size, "a duration from %s to %s with a unit: ms s m h d", from, to);
 		return;
 	case OPTION_SIZE:
-		print_number(option->min, sizes, from, sizeof(from));
-		print_number(option->max, sizes, to, sizeof(to));
+		print_number(row->min, sizes, from, sizeof(from));
+		print_number(row->max, sizes, to, sizeof(to));
 		snprintf(buf, size, "a size from %s to %s, in bytes or with K M G", from, to);
 		return;
 	case OPTION_CHOICE:
-		print_choices(option->choices, buf, size);
+		print_words(row->choices, buf, size);
 		return;
 	case OPTION_TIMEZONE:
 		snprintf(buf, size, "+HH:MM or -HH:MM");
 		return;
-	case OPTION_ENDPOINTS:
-	case OPTION_SOME_ENDPOINTS:
-		snprintf(buf, size,
-			"%saddress:port, comma-separated, at most %d, numeric addresses, IPv6 in brackets%s",
-			option->type == OPTION_SOME_ENDPOINTS ? "no, yes, or " : "", CONFIG_ENDPOINTS_MAX,
-			option->type == OPTION_SOME_ENDPOINTS ? "" : ", or empty");
-		return;
-	case OPTION_NETWORKS:
-		snprintf(buf, size,
-			"addresses or networks (192.0.2.0/24, 2001:db8::/32), comma-separated, at "
-			"most %d",
-			CONFIG_NETWORKS_MAX);
+	case OPTION_MOVED:
+		snprintf(buf, size, "%s", row->standard);
 		return;
 	}
 }
 
-/* Reads a value of this option from text to `at`. False: it is not allowed. */
-static bool parse_value(const struct config_option *option, const char *text, void *at)
+static bool parse_number_of(const struct option_row *row, const char *text, int64_t *out)
+{
+	const struct unit_name *units = row->type == OPTION_DURATION ? durations
+					: row->type == OPTION_SIZE   ? sizes
+								     : NULL;
+	int64_t bare = row->type == OPTION_DURATION ? 0 : 1;
+	return parse_number(text, units, bare, out) && *out >= row->min && *out <= row->max;
+}
+
+/* false: not allowed, or no memory. */
+static bool parse_value(const struct option_row *row, const char *text, void *at)
 {
 	int64_t v = 0;
 	char **string = at;
-	switch (option->type) {
+	switch (row->type) {
 	case OPTION_TEXT:
 	case OPTION_NAME:
 	case OPTION_TOPIC:
 	case OPTION_PREFIXES:
-		if (!text_allowed(option, text))
+		if (!text_allowed(row, text))
 			return false;
 		free(*string);
 		*string = strdup(text);
 		return *string != NULL;
+	case OPTION_LABEL:
+	case OPTION_LEVEL:
+		if (!text_allowed(row, text))
+			return false;
+		strcpy(at, text); /* max + 1 bytes */
+		return true;
 	case OPTION_BOOLEAN:
 		return parse_boolean(text, at);
 	case OPTION_ENDPOINTS:
 	case OPTION_SOME_ENDPOINTS:
-		return parse_endpoints(text, option->type == OPTION_SOME_ENDPOINTS, at);
+		return parse_endpoints(text, row->type == OPTION_SOME_ENDPOINTS, at);
 	case OPTION_NETWORKS:
 		memset(at, 0, sizeof(struct networks));
 		return parse_list(text, CONFIG_NETWORKS_MAX, take_network, at);
 	case OPTION_TIMEZONE:
-		if (!option_timezone(text, &v))
+		if (!parse_timezone(text, &v))
 			return false;
 		break;
 	case OPTION_CHOICE:
-		v = option_choice(option->choices, text);
+		v = place_of(row->choices, text);
 		if (v < 0)
 			return false;
 		break;
 	case OPTION_INTEGER:
 	case OPTION_DURATION:
-	case OPTION_SIZE: {
-		const struct unit_name *units = option->type == OPTION_DURATION ? durations
-						: option->type == OPTION_SIZE   ? sizes
-										: NULL;
-		int64_t bare = option->type == OPTION_DURATION ? 0 : 1;
-		if (!parse_number(text, units, bare, &v) || v < option->min || v > option->max)
+	case OPTION_SIZE:
+		if (!parse_number_of(row, text, &v))
 			return false;
 		break;
-	}
+	case OPTION_MOVED:
+		return false;
 	}
 	memcpy(at, &v, sizeof(v));
 	return true;
 }
 
-bool option_set(
-	struct config *config, const struct config_option *option, const char *text, char *why, size_t size)
+bool option_parse(const struct option_row *row, const char *text, void *options)
 {
-	if (parse_value(option, text, (char *)config + option->offset))
+	return parse_value(row, text, (char *)options + row->offset);
+}
+
+bool option_set(
+	const struct option_row *row, const char *key, const char *text, void *options, char *why, size_t size)
+{
+	if (option_parse(row, text, options))
 		return true;
 	char allowed[256];
-	option_allowed(option, allowed, sizeof(allowed));
-	const char *shown = option->flags & OPTION_SECRET ? "(hidden)" : text;
-	snprintf(why, size, "%s = %s is not allowed; allowed: %s", option->key, shown, allowed);
+	option_allowed(row, allowed, sizeof(allowed));
+	const char *shown = row->flags & OPTION_SECRET ? "(hidden)" : text;
+	snprintf(why, size, "%s = %s is not allowed; allowed: %s", key, shown, allowed);
 	return false;
+}
+
+bool option_is_string(const struct option_row *row)
+{
+	return row->type == OPTION_TEXT || row->type == OPTION_NAME || row->type == OPTION_TOPIC ||
+	       row->type == OPTION_PREFIXES;
+}
+
+size_t option_size(const struct option_row *row)
+{
+	switch (row->type) {
+	case OPTION_TEXT:
+	case OPTION_NAME:
+	case OPTION_TOPIC:
+	case OPTION_PREFIXES:
+		return sizeof(char *);
+	case OPTION_LABEL:
+	case OPTION_LEVEL:
+		return (size_t)row->max + 1;
+	case OPTION_BOOLEAN:
+		return sizeof(bool);
+	case OPTION_ENDPOINTS:
+	case OPTION_SOME_ENDPOINTS:
+		return sizeof(struct endpoints);
+	case OPTION_NETWORKS:
+		return sizeof(struct networks);
+	case OPTION_INTEGER:
+	case OPTION_DURATION:
+	case OPTION_SIZE:
+	case OPTION_CHOICE:
+	case OPTION_TIMEZONE:
+		return sizeof(int64_t);
+	case OPTION_MOVED:
+		return 0;
+	}
+	return 0;
+}
+
+bool options_use_standard(const struct option_row *rows, void *options)
+{
+	char why[600];
+	for (const struct option_row *row = rows; row != NULL && row->key != NULL; row++)
+		if (row->type != OPTION_MOVED &&
+			!option_set(row, row->key, row->standard, options, why, sizeof(why)))
+			return false;
+	return true;
+}
+
+void options_free_strings(const struct option_row *rows, void *options)
+{
+	for (const struct option_row *row = rows; row != NULL && row->key != NULL; row++) {
+		char **string = (char **)(void *)((char *)options + row->offset);
+		if (!option_is_string(row))
+			continue;
+		free(*string);
+		*string = NULL;
+	}
 }

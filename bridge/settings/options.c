@@ -1,277 +1,436 @@
-/* options: the option table, and the sample ini printed from it.
- * May use: config, directory. May not: read files, start anything. */
+/* options: the bridge's own tables of options, the walk over them and the codecs', and the sample ini printed from it.
+ * Uses: bridge/base.
+ * Not: read files, start anything. */
 #include "bridge/settings/config.h"
 
 #include "bridge/base/directory.h"
+#include "bridge/base/log.h"
 
 #include <stdlib.h>
 
 /* --- table --- */
 
-static const char *const formats[] = {"json", "msgpack", NULL};
-const char *const option_h02_acks[] = {"auto", "v4", "r12", "off", NULL};
-static const char *const accept_reject[] = {"accept", "reject", NULL};
-static const char *const syncs[] = {"always", "interval", "never", NULL};
-static const char *const aside_refuse[] = {"aside", "refuse", NULL};
-static const char *const replies[] = {"bridge", "relay", NULL};
-static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const formats[] = {[PUBLISH_JSON] = "json", [PUBLISH_MSGPACK] = "msgpack", NULL};
+static const char *const unknowns[] = {
+	[UNITS_UNKNOWN_ACCEPT] = "accept", [UNITS_UNKNOWN_REJECT] = "reject", NULL};
+static const char *const syncs[] = {[CONFIG_SYNC_ALWAYS] = "always",
+	[CONFIG_SYNC_INTERVAL] = "interval",
+	[CONFIG_SYNC_NEVER] = "never",
+	NULL};
+static const char *const damaged[] = {
+	[CONFIG_DAMAGED_ASIDE] = "aside", [CONFIG_DAMAGED_REFUSE] = "refuse", NULL};
+static const char *const replies[] = {[RELAY_REPLIES_BRIDGE] = "bridge", [RELAY_REPLIES_RELAY] = "relay", NULL};
+static const char *const levels[] = {[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_NOTICE] = "notice",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+	NULL};
 
 #define AT(field) offsetof(struct config, field)
 #define SECOND CONFIG_SECOND
 #define HOUR CONFIG_HOUR
 #define DAY CONFIG_DAY
 
-const struct config_option option_table[] = {
-	{"listen", "tcp", OPTION_ENDPOINTS, 0, AT(listen.tcp), "0.0.0.0:8888", 0, 0, NULL,
+static const struct option_row listen_rows[] = {
+	{"tcp", OPTION_ENDPOINTS, 0, AT(listen.tcp), "0.0.0.0:8888", 0, 0, NULL,
 		"Addresses for TCP units: address:port, comma-separated; IPv6 in brackets; empty: none."},
-	{"listen", "udp", OPTION_ENDPOINTS, 0, AT(listen.udp), "0.0.0.0:8888", 0, 0, NULL,
-		"Addresses for UDP units."},
-	{"listen", "tls", OPTION_ENDPOINTS, 0, AT(listen.tls), "", 0, 0, NULL,
+	{"udp", OPTION_ENDPOINTS, 0, AT(listen.udp), "0.0.0.0:8888", 0, 0, NULL, "Addresses for UDP units."},
+	{"tls", OPTION_ENDPOINTS, 0, AT(listen.tls), "", 0, 0, NULL,
 		"Addresses for TCP units and relays that speak TLS."},
-	{"listen", "tls_cert_file", OPTION_TEXT, 0, AT(listen.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, 0, AT(listen.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM, with the chain behind it) for `tls`. Read again by a reload."},
-	{"listen", "tls_key_file", OPTION_TEXT, 0, AT(listen.tls_key_file), "", 0, 180, NULL,
+	{"tls_key_file", OPTION_TEXT, 0, AT(listen.tls_key_file), "", 0, 180, NULL,
 		"Its private key (PEM). Read again by a reload."},
-	{"listen", "max_connections", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections), "100000", 1,
-		10000000, NULL,
+	{"max_connections", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections), "100000", 1, 10000000,
+		NULL,
 		"Connections (TCP) and peers (UDP) at a time; then a UDP peer or the address with most gives "
 		"one up for others, or "
 		"they are refused. Those of units of the units file always have a place."},
-	{"listen", "max_connections_per_address", OPTION_INTEGER, OPTION_RELOAD,
-		AT(listen.max_connections_per_address), "0", 0, 10000000, NULL,
+	{"max_connections_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections_per_address),
+		"0", 0, 10000000, NULL,
 		"The same for one address (IPv6: /64); 0: no limit, for many units share the address of their "
 		"operator."},
-	{"listen", "proxy_protocol", OPTION_SOME_ENDPOINTS, 0, AT(listen.proxy_protocol), "no", 0, 0, NULL,
+	{"proxy_protocol", OPTION_SOME_ENDPOINTS, 0, AT(listen.proxy_protocol), "no", 0, 0, NULL,
 		"Which of the TCP and TLS addresses take connections from a proxy (haproxy) that begin with a "
 		"PROXY header, v1 or v2; those without are refused. yes: all."},
-	{"listen", "proxy_from", OPTION_NETWORKS, OPTION_RELOAD, AT(listen.proxy_from), "127.0.0.1,::1", 0, 0,
-		NULL, "Who may connect there; all others are refused."},
-	{"listen", "first_frame_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.first_frame_timeout), "30s",
-		SECOND, DAY, NULL, "A connection that has not sent a whole frame after this time is closed."},
-	{"listen", "idle_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.idle_timeout), "30m", SECOND,
-		30 * DAY, NULL, "A TCP unit that has been silent for this time is closed."},
-	{"listen", "udp_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.udp_timeout), "30m", SECOND,
-		30 * DAY, NULL, "A UDP unit that has been silent for this time is off line."},
-	{"listen", "tcp_keepalive", OPTION_DURATION, OPTION_RELOAD, AT(listen.keepalive), "2m", 0, HOUR, NULL,
+	{"proxy_from", OPTION_NETWORKS, OPTION_RELOAD, AT(listen.proxy_from), "127.0.0.1,::1", 0, 0, NULL,
+		"Who may connect there; all others are refused."},
+	{"first_frame_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.first_frame_timeout), "30s", SECOND,
+		DAY, NULL, "A connection that has not sent a whole frame after this time is closed."},
+	{"idle_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.idle_timeout), "30m", SECOND, 30 * DAY, NULL,
+		"A TCP unit that has been silent for this time is closed."},
+	{"udp_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.udp_timeout), "30m", SECOND, 30 * DAY, NULL,
+		"A UDP unit that has been silent for this time is off line."},
+	{"tcp_keepalive", OPTION_DURATION, OPTION_RELOAD, AT(listen.keepalive), "2m", 0, HOUR, NULL,
 		"A silent TCP connection is probed after this time, so that units behind a dead NAT are "
 		"noticed; 0: never. For new connections."},
-	{"listen", "tcp_user_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.user_timeout), "2m", 0, HOUR,
-		NULL,
+	{"tcp_user_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.user_timeout), "2m", 0, HOUR, NULL,
 		"A TCP connection that acknowledges nothing for this time is broken; 0: as the system "
 		"says. For new connections."},
-	{"limits", "unidentified", OPTION_INTEGER, OPTION_RELOAD, AT(limits.unidentified), "10000", 1, 10000000,
-		NULL,
+	{.key = NULL},
+};
+
+static const struct option_row limits_rows[] = {
+	{"unidentified", OPTION_INTEGER, OPTION_RELOAD, AT(limits.unidentified), "10000", 1, 10000000, NULL,
 		"Connections that have not named a unit yet (one over TLS counts as ten); when there are more, "
 		"the oldest of the "
 		"address with most is closed."},
-	{"limits", "units", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units), "200000", 1, 10000000, NULL,
+	{"units", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units), "200000", 1, 10000000, NULL,
 		"Units on line at a time that are not in the units file; then the address with most gives one "
 		"up for others."},
-	{"limits", "units_per_connection", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units_per_connection),
-		"1000", 1, 10000000, NULL, "Units that may speak through one connection or UDP peer."},
-	{"limits", "frames_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_unit), "200", 0,
-		10000000, NULL,
+	{"units_per_connection", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units_per_connection), "1000", 1,
+		10000000, NULL, "Units that may speak through one connection or UDP peer."},
+	{"frames_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_unit), "200", 0, 10000000, NULL,
 		"Records a second of one unit; beyond, reading pauses (TCP) or datagrams are left out (UDP); "
 		"0: "
 		"no limit."},
-	{"limits", "frames_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_address), "10000",
-		0, 10000000, NULL, "The same for all that comes from one address (IPv6: /64)."},
-	{"limits", "arrivals_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.arrivals_per_address),
-		"500", 0, 10000000, NULL,
+	{"frames_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_address), "10000", 0,
+		10000000, NULL, "The same for all that comes from one address (IPv6: /64)."},
+	{"arrivals_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.arrivals_per_address), "500", 0,
+		10000000, NULL,
 		"New units a second that come on line from one address, in the same way; those of the units "
 		"file and those that "
 		"are remembered may always come."},
-	{"limits", "udp_arrivals", OPTION_INTEGER, OPTION_RELOAD, AT(limits.udp_arrivals), "500", 0, 10000000,
-		NULL,
+	{"udp_arrivals", OPTION_INTEGER, OPTION_RELOAD, AT(limits.udp_arrivals), "500", 0, 10000000, NULL,
 		"New units a second that come on line over UDP from all addresses, which may be forged; those "
 		"of the units file "
 		"and those that are remembered may always come; 0: no limit."},
-	{"limits", "input", OPTION_SIZE, OPTION_RELOAD, AT(limits.input), "16K", 4096, 128 << 10, NULL,
+	{"input", OPTION_SIZE, OPTION_RELOAD, AT(limits.input), "16K", 4096, 128 << 10, NULL,
 		"Most bytes read from a connection at a time, and kept for it while the outbox is full."},
-	{"limits", "output", OPTION_SIZE, OPTION_RELOAD, AT(limits.output), "64K", 4096, 1 << 20, NULL,
+	{"output", OPTION_SIZE, OPTION_RELOAD, AT(limits.output), "64K", 4096, 1 << 20, NULL,
 		"Most bytes that wait for a unit that does not read; what is beyond is left out."},
-	{"mqtt", "host", OPTION_TEXT, OPTION_NOT_EMPTY, AT(mqtt.host), "localhost", 0, 180, NULL,
+	{"parts", OPTION_INTEGER, OPTION_RELOAD, AT(limits.parts), "32", 2, 255, NULL,
+		"Most parts of a message that comes in several frames."},
+	{.key = NULL},
+};
+
+static const struct option_row mqtt_rows[] = {
+	{"host", OPTION_TEXT, OPTION_NOT_EMPTY, AT(mqtt.host), "localhost", 0, 180, NULL,
 		"Name or address of the broker."},
-	{"mqtt", "port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
-	{"mqtt", "version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL,
-		"MQTT version: 5, or 4 for 3.1.1."},
-	{"mqtt", "client_id", OPTION_TEXT, 0, AT(mqtt.client_id), "", 0, 180, NULL,
+	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
+	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL, "MQTT version: 5, or 4 for 3.1.1."},
+	{"client_id", OPTION_TEXT, 0, AT(mqtt.client_id), "", 0, 180, NULL,
 		"Client id; empty: tracker2mqtt- and the instance."},
-	{"mqtt", "username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
-	{"mqtt", "password", OPTION_TEXT, OPTION_SECRET, AT(mqtt.password), "", 0, 180, NULL, "Password."},
-	{"mqtt", "password_file", OPTION_TEXT, 0, AT(mqtt.password_file), "", 0, 180, NULL,
+	{"username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
+	{"password", OPTION_TEXT, OPTION_SECRET, AT(mqtt.password), "", 0, 180, NULL, "Password."},
+	{"password_file", OPTION_TEXT, 0, AT(mqtt.password_file), "", 0, 180, NULL,
 		"File whose first line is the password, instead of `password`; empty: none. The service reads "
 		"/etc/tracker2mqtt/mqtt-password so."},
-	{"mqtt", "keepalive", OPTION_DURATION, 0, AT(mqtt.keepalive), "60s", 5 * SECOND, HOUR, NULL,
+	{"keepalive", OPTION_DURATION, 0, AT(mqtt.keepalive), "60s", 5 * SECOND, HOUR, NULL,
 		"MQTT keep-alive."},
-	{"mqtt", "inflight", OPTION_INTEGER, 0, AT(mqtt.inflight), "1000", 1, 60000, NULL,
+	{"inflight", OPTION_INTEGER, 0, AT(mqtt.inflight), "1000", 1, 60000, NULL,
 		"Messages on their way without the broker's acknowledgement; the broker may allow fewer."},
-	{"mqtt", "connect_timeout", OPTION_DURATION, 0, AT(mqtt.connect_timeout), "10s", SECOND, HOUR, NULL,
+	{"connect_timeout", OPTION_DURATION, 0, AT(mqtt.connect_timeout), "10s", SECOND, HOUR, NULL,
 		"How long to wait for the broker's answer to a connect."},
-	{"mqtt", "qos", OPTION_INTEGER, 0, AT(mqtt.qos), "1", 0, 1, NULL,
+	{"qos", OPTION_INTEGER, 0, AT(mqtt.qos), "1", 0, 1, NULL,
 		"QoS of messages. 0 is for brokers without QoS 1, and ends the guarantee: what is on its way "
 		"when the "
 		"connection breaks is lost."},
-	{"mqtt", "ack_timeout", OPTION_DURATION, 0, AT(mqtt.ack_timeout), "60s", SECOND, HOUR, NULL,
+	{"ack_timeout", OPTION_DURATION, 0, AT(mqtt.ack_timeout), "60s", SECOND, HOUR, NULL,
 		"A message that the broker does not acknowledge for so long, while it acknowledges others, is "
 		"sent again "
 		"over a new connection."},
-	{"mqtt", "tls", OPTION_BOOLEAN, 0, AT(mqtt.tls), "no", 0, 0, NULL,
+	{"tls", OPTION_BOOLEAN, 0, AT(mqtt.tls), "no", 0, 0, NULL,
 		"Speak TLS to the broker; its certificate must be valid for `host`."},
-	{"mqtt", "tls_ca_file", OPTION_TEXT, 0, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
+	{"tls_ca_file", OPTION_TEXT, 0, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
 		"Certificates (PEM) of the authorities to trust; empty: those of the system."},
-	{"mqtt", "tls_cert_file", OPTION_TEXT, 0, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, 0, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM) to show the broker; empty: none. Read at each connect."},
-	{"mqtt", "tls_key_file", OPTION_TEXT, 0, AT(mqtt.tls_key_file), "", 0, 180, NULL,
-		"Its private key (PEM)."},
-	{"publish", "prefix", OPTION_TOPIC, 0, AT(publish.prefix), "trackers", 0, 100, NULL,
+	{"tls_key_file", OPTION_TEXT, 0, AT(mqtt.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{.key = NULL},
+};
+
+static const struct option_row publish_rows[] = {
+	{"prefix", OPTION_TOPIC, 0, AT(publish.prefix), "trackers", 0, 100, NULL,
 		"First level or levels of all topics."},
-	{"publish", "format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats,
-		"Format of the records."},
-	{"publish", "retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
+	{"format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats, "Format of the records."},
+	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
 		"Publish the newest position of each unit retained."},
-	{"publish", "raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
+	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
 		"Publish each frame, in and out, as hex and text."},
-	{"publish", "unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.unknown), "yes", 0, 0, NULL,
+	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.unknown), "yes", 0, 0, NULL,
 		"Publish the first bytes of connections that no protocol recognises, at most one a second."},
-	{"publish", "instance", OPTION_NAME, 0, AT(publish.instance), "", 0, 60, NULL,
+	{"instance", OPTION_NAME, 0, AT(publish.instance), "", 0, 60, NULL,
 		"Name of this bridge in topics and status; empty: the host name."},
-	{"publish", "channel_id", OPTION_INTEGER, OPTION_RELOAD, AT(publish.channel_id), "1", 0, 4294967295LL,
-		NULL, "Number of this bridge in each record (channel.id)."},
-	{"publish", "stats_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.stats_interval), "60s", SECOND,
-		DAY, NULL, "How often the counters are published."},
-	{"commands", "enabled", OPTION_BOOLEAN, 0, AT(commands.enabled), "yes", 0, 0, NULL,
+	{"channel_id", OPTION_INTEGER, OPTION_RELOAD, AT(publish.channel_id), "1", 0, 4294967295LL, NULL,
+		"Number of this bridge in each record (channel.id)."},
+	{"stats_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.stats_interval), "60s", SECOND, DAY, NULL,
+		"How often the counters are published."},
+	{.key = NULL},
+};
+
+static const struct option_row commands_rows[] = {
+	{"enabled", OPTION_BOOLEAN, 0, AT(commands.enabled), "yes", 0, 0, NULL,
 		"Take commands from <prefix>/<ident>/cmd."},
-	{"commands", "gap", OPTION_DURATION, OPTION_RELOAD, AT(commands.gap), "200ms", 0, 60 * SECOND, NULL,
+	{"gap", OPTION_DURATION, OPTION_RELOAD, AT(commands.gap), "200ms", 0, 60 * SECOND, NULL,
 		"Silence before and after a command on a unit's connection; units ignore what shares a "
 		"segment."},
-	{"commands", "timeout", OPTION_DURATION, OPTION_RELOAD, AT(commands.timeout), "30s", SECOND, DAY, NULL,
+	{"timeout", OPTION_DURATION, OPTION_RELOAD, AT(commands.timeout), "30s", SECOND, DAY, NULL,
 		"How long to wait for a unit's answer, unless the command says so itself."},
-	{"commands", "hold", OPTION_DURATION, OPTION_RELOAD, AT(commands.hold), "0", 0, 30 * DAY, NULL,
+	{"hold", OPTION_DURATION, OPTION_RELOAD, AT(commands.hold), "0", 0, 30 * DAY, NULL,
 		"How long a command for an absent unit is kept, unless it says so itself; 0: not at all."},
-	{"commands", "allow", OPTION_TEXT, 0, AT(commands.allow), "", 0, 180, NULL,
+	{"allow", OPTION_TEXT, 0, AT(commands.allow), "", 0, 180, NULL,
 		"Only these commands, comma-separated: names (position.request), words of text commands (D1); "
 		"empty: all."},
-	{"commands", "response_topics", OPTION_PREFIXES, 0, AT(commands.response_topics),
+	{"response_topics", OPTION_PREFIXES, 0, AT(commands.response_topics),
 		"answers/,replies/,responses/,reply/,response/", 0, 180, NULL,
 		"Beginnings of MQTT 5 response topics that are allowed beside the unit's own cmd/reply; empty: "
 		"none."},
-	{"commands", "max_held_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(commands.max_held_per_unit), "8", 1,
-		1000, NULL, "Commands that may wait for one unit, held or for their answer."},
-	{"outbox", "path", OPTION_TEXT, OPTION_DIRECTORY, AT(outbox.path), "/var/lib/tracker2mqtt/outbox", 0,
-		180, NULL,
+	{"max_held_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(commands.max_held_per_unit), "8", 1, 1000, NULL,
+		"Commands that may wait for one unit, held or for their answer."},
+	{.key = NULL},
+};
+
+static const struct option_row outbox_rows[] = {
+	{"path", OPTION_TEXT, OPTION_DIRECTORY, AT(outbox.path), "/var/lib/tracker2mqtt/outbox", 0, 180, NULL,
 		"Directory where messages wait for the broker; empty: in memory only, lost when the process "
 		"ends. The default of a user who may not write it is ~/.local/state/tracker2mqtt/outbox."},
-	{"outbox", "size", OPTION_SIZE, 0, AT(outbox.size), "1G", 1 << 20, 1LL << 40, NULL,
+	{"size", OPTION_SIZE, 0, AT(outbox.size), "1G", 1 << 20, 1LL << 40, NULL,
 		"Most bytes that wait for the broker; when full, reading from units pauses."},
-	{"outbox", "sync", OPTION_CHOICE, 0, AT(outbox.sync), "always", 0, 0, syncs,
+	{"sync", OPTION_CHOICE, 0, AT(outbox.sync), "always", 0, 0, syncs,
 		"When it is safe against power loss: before each acknowledgement, every sync_interval, or as "
 		"the kernel likes."},
-	{"outbox", "sync_interval", OPTION_DURATION, 0, AT(outbox.sync_interval), "1s", 10, HOUR, NULL,
+	{"sync_interval", OPTION_DURATION, 0, AT(outbox.sync_interval), "1s", 10, HOUR, NULL,
 		"For sync = interval."},
-	{"outbox", "damaged", OPTION_CHOICE, 0, AT(outbox.damaged), "aside", 0, 0, aside_refuse,
+	{"damaged", OPTION_CHOICE, 0, AT(outbox.damaged), "aside", 0, 0, damaged,
 		"What becomes of an outbox that cannot be read, after a power cut for example: its files are "
 		"moved "
 		"aside and an empty one begins, or the start is refused."},
-	{"units", "file", OPTION_TEXT, 0, AT(units.file), "", 0, 180, NULL,
-		"Ini file with a section for each unit: name, id, type, topic, ack, timezone; empty: none. "
+	{.key = NULL},
+};
+
+static const struct option_row units_rows[] = {
+	{"file", OPTION_TEXT, 0, AT(units.file), "", 0, 180, NULL,
+		"Ini file with a section for each unit: name, id, type, topic, {per unit}; empty: none. "
 		"Read again by a reload."},
-	{"units", "unknown", OPTION_CHOICE, OPTION_RELOAD, AT(units.unknown), "accept", 0, 0, accept_reject,
+	{"unknown", OPTION_CHOICE, OPTION_RELOAD, AT(units.unknown), "accept", 0, 0, unknowns,
 		"Units that are not in the units file."},
-	{"units", "remember", OPTION_DURATION, OPTION_RELOAD, AT(units.remember), "90d", DAY, 3650 * DAY, NULL,
+	{"remember", OPTION_DURATION, OPTION_RELOAD, AT(units.remember), "90d", DAY, 3650 * DAY, NULL,
 		"A unit that is not in the units file is forgotten so long after its last word; its retained "
 		"topics are then "
 		"cleared."},
-	{"units", "remembered", OPTION_INTEGER, OPTION_RELOAD, AT(units.remembered), "100000", 0, 10000000,
-		NULL,
+	{"remembered", OPTION_INTEGER, OPTION_RELOAD, AT(units.remembered), "100000", 0, 10000000, NULL,
 		"So many of them are remembered at most, as far as an eighth of the outbox' size has room (64 "
 		"bytes each)."},
-	{"h02", "ack", OPTION_CHOICE, OPTION_RELOAD, AT(h02.ack), "auto", 0, 0, option_h02_acks,
-		"How H02 units are acknowledged: by message type, always V4, always R12, or not at all."},
-	{"jt808", "registration", OPTION_CHOICE, OPTION_RELOAD, AT(jt808.registration), "accept", 0, 0,
-		accept_reject, "What a JT/T 808 unit that registers is told."},
-	{"jt808", "auth_code", OPTION_TEXT, 0, AT(jt808.auth_code), "", 0, 60, NULL,
-		"Authentication code given at registration; empty: the unit's ident. It is no secret: whoever "
-		"registers is told it, and it is not checked when a unit authenticates."},
-	{"jt808", "timezone", OPTION_TIMEZONE, OPTION_RELOAD, AT(jt808.timezone), "+08:00", 0, 0, NULL,
-		"Time zone of the times that JT/T 808 units send; the standard says +08:00."},
-	{"jt808", "max_packets", OPTION_INTEGER, OPTION_RELOAD, AT(jt808.max_packets), "32", 2, 255, NULL,
-		"Most parts of a message that comes in several frames."},
-	{"owntracks", "topic", OPTION_TEXT, 0, AT(owntracks.topic), "", 0, 120, NULL,
-		"Positions in OwnTracks' form as well, to this topic: owntracks/{ident}/tracker; empty: not."},
-	{"homeassistant", "discovery", OPTION_BOOLEAN, 0, AT(homeassistant.discovery), "no", 0, 0, NULL,
-		"Tell Home Assistant of each unit (MQTT discovery); needs format = json."},
-	{"homeassistant", "prefix", OPTION_TOPIC, 0, AT(homeassistant.prefix), "homeassistant", 0, 100, NULL,
-		"First level or levels of Home Assistant's topics."},
-	{"homeassistant", "retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.retain), "no", 0, 0, NULL,
-		"Publish what Home Assistant is told retained; without, it is told again when it starts."},
-	{"homeassistant", "engine", OPTION_BOOLEAN, 0, AT(homeassistant.engine), "no", 0, 0, NULL,
-		"Give Home Assistant buttons that stop and resume engines."},
-	{"metrics", "listen", OPTION_ENDPOINTS, 0, AT(metrics.listen), "", 0, 0, NULL,
-		"Address for /metrics (Prometheus) and /healthz over HTTP, such as 127.0.0.1:9888; empty: "
-		"none."},
-	{"metrics", "offline_limit", OPTION_DURATION, OPTION_RELOAD, AT(metrics.offline_limit), "5m", SECOND,
-		DAY, NULL, "/healthz says 503 when the broker has been away for so long."},
-	{"relay", "server", OPTION_TEXT, 0, AT(relay.server), "", 0, 180, NULL,
-		"host:port of the maker's platform, to which the frames of H02 units go as well; empty: none. "
-		"In "
-		"the units file, relay = no takes a unit out."},
-	{"relay", "replies", OPTION_CHOICE, 0, AT(relay.replies), "bridge", 0, 0, replies,
-		"Who answers those units: the bridge, or the platform through it; then the bridge does not "
-		"acknowledge H02 frames itself."},
-	{"relay", "buffer", OPTION_SIZE, 0, AT(relay.buffer), "16K", 1024, 1 << 20, NULL,
-		"Most bytes that wait for the platform for each unit; beyond, the oldest frames are left out."},
-	{"log", "level", OPTION_CHOICE, OPTION_RELOAD, AT(log.level), "info", 0, 0, levels, "What is logged."},
+	{.key = NULL},
 };
 
-const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
-_Static_assert(sizeof(option_table) / sizeof(option_table[0]) <= CONFIG_OPTIONS_MAX,
-	"CONFIG_OPTIONS_MAX has room for all");
+static const struct option_row owntracks_rows[] = {
+	{"topic", OPTION_TEXT, 0, AT(owntracks.topic), "", 0, 120, NULL,
+		"Positions in OwnTracks' form as well, to this topic: owntracks/{ident}/tracker; empty: not."},
+	{.key = NULL},
+};
 
-const struct config_option *option_find(const char *section, const char *key)
+static const struct option_row homeassistant_rows[] = {
+	{"discovery", OPTION_BOOLEAN, 0, AT(homeassistant.discovery), "no", 0, 0, NULL,
+		"Tell Home Assistant of each unit (MQTT discovery); needs format = json."},
+	{"prefix", OPTION_TOPIC, 0, AT(homeassistant.prefix), "homeassistant", 0, 100, NULL,
+		"First level or levels of Home Assistant's topics."},
+	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.retain), "no", 0, 0, NULL,
+		"Publish what Home Assistant is told retained; without, it is told again when it starts."},
+	{"engine", OPTION_BOOLEAN, 0, AT(homeassistant.engine), "no", 0, 0, NULL,
+		"Give Home Assistant buttons that stop and resume engines."},
+	{.key = NULL},
+};
+
+static const struct option_row metrics_rows[] = {
+	{"listen", OPTION_ENDPOINTS, 0, AT(metrics.listen), "", 0, 0, NULL,
+		"Address for /metrics (Prometheus) and /healthz over HTTP, such as 127.0.0.1:9888; empty: "
+		"none."},
+	{"offline_limit", OPTION_DURATION, OPTION_RELOAD, AT(metrics.offline_limit), "5m", SECOND, DAY, NULL,
+		"/healthz says 503 when the broker has been away for so long."},
+	{.key = NULL},
+};
+
+static const struct option_row relay_rows[] = {
+	{"server", OPTION_TEXT, 0, AT(relay.server), "", 0, 180, NULL,
+		"host:port of the maker's platform, to which the frames of {relayed} units go as well; empty: "
+		"none. "
+		"In "
+		"the units file, relay = no takes a unit out."},
+	{"replies", OPTION_CHOICE, 0, AT(relay.replies), "bridge", 0, 0, replies,
+		"Who answers those units: the bridge, or the platform through it; then the bridge does not "
+		"acknowledge {relayed} frames itself."},
+	{"buffer", OPTION_SIZE, 0, AT(relay.buffer), "16K", 1024, 1 << 20, NULL,
+		"Most bytes that wait for the platform for each unit; beyond, the oldest frames are left out."},
+	{.key = NULL},
+};
+
+static const struct option_row log_rows[] = {
+	{"level", OPTION_CHOICE, OPTION_RELOAD, AT(log.level), "info", 0, 0, levels, "What is logged."},
+	{.key = NULL},
+};
+
+/* In the order of the sample. Without a name: here stand the sections of the codecs. */
+static const struct {
+	const char *name;
+	const struct option_row *rows;
+} sections[] = {
+	{"listen", listen_rows},
+	{"limits", limits_rows},
+	{"mqtt", mqtt_rows},
+	{"publish", publish_rows},
+	{"commands", commands_rows},
+	{"outbox", outbox_rows},
+	{"units", units_rows},
+	{NULL, NULL},
+	{"owntracks", owntracks_rows},
+	{"homeassistant", homeassistant_rows},
+	{"metrics", metrics_rows},
+	{"relay", relay_rows},
+	{"log", log_rows},
+};
+#define SECTION_COUNT (sizeof(sections) / sizeof(sections[0]))
+
+/* --- walking --- */
+
+/* false: there are no more. */
+static bool next_section(struct option_at *at)
 {
-	for (size_t i = 0; i < option_count; i++)
-		if (strcmp(option_table[i].section, section) == 0 && strcmp(option_table[i].key, key) == 0)
-			return &option_table[i];
-	return NULL;
+	bool own = at->next < SECTION_COUNT && sections[at->next].name != NULL;
+	if (at->next == SECTION_COUNT)
+		return false;
+	at->codec = own ? NULL : codecs[at->next_codec];
+	if (own) {
+		at->section = sections[at->next].name;
+		at->row = sections[at->next].rows;
+	} else if (at->codec != NULL) {
+		at->section = at->codec->name;
+		at->row = at->codec->options;
+		at->next_codec++;
+	}
+	at->next += own || at->codec == NULL;
+	return true;
 }
 
-const char *option_standard(const struct config_option *option, char *buf)
+bool option_next(struct option_at *at)
+{
+	if (at->row != NULL) {
+		at->row++;
+		at->number++;
+	}
+	while (at->row == NULL || at->row->key == NULL)
+		if (!next_section(at))
+			return false;
+	return true;
+}
+
+bool option_find(const char *section, const char *key, struct option_at *out)
+{
+	*out = (struct option_at){0};
+	while (option_next(out))
+		if (strcmp(out->section, section) == 0 && strcmp(out->row->key, key) == 0)
+			return true;
+	return false;
+}
+
+void option_moved(const struct option_at *old, struct option_at *out)
+{
+	const char *name = old->row->standard, *dot = old->row->type == OPTION_MOVED ? strchr(name, '.') : NULL;
+	char section[50];
+	snprintf(section, sizeof(section), "%.*s", dot != NULL ? (int)(dot - name) : 0, name);
+	if (dot == NULL || !option_find(section, dot + 1, out))
+		*out = *old;
+}
+
+void *option_owner(struct config *config, const struct option_at *at)
+{
+	return at->codec != NULL ? codec_settings_of(config->codecs, at->codec) : config;
+}
+
+const char *option_standard(const struct option_row *row, char *buf)
 {
 	static const char head[] = "/var/lib/";
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *below = "";
 	char where[DIRECTORY_PATH_MAX];
-	if (!(option->flags & OPTION_DIRECTORY) || strncmp(option->standard, head, sizeof(head) - 1) != 0)
-		return option->standard;
-	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(option->standard, where) == NULL)
-		return option->standard; /* systemd has made it, or this user may make it */
+	if (!(row->flags & OPTION_DIRECTORY) || strncmp(row->standard, head, sizeof(head) - 1) != 0)
+		return row->standard;
+	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(row->standard, where) == NULL)
+		return row->standard; /* systemd has made it, or this user may make it */
 	if (state == NULL || state[0] != '/') {
 		state = home;
 		below = "/.local/state";
 	}
 	if (state == NULL || state[0] != '/')
-		return option->standard;
-	int n = snprintf(
-		buf, OPTION_STANDARD_MAX, "%s%s/%s", state, below, option->standard + sizeof(head) - 1);
-	return n <= option->max ? buf : option->standard;
+		return row->standard;
+	int n = snprintf(buf, OPTION_STANDARD_MAX, "%s%s/%s", state, below, row->standard + sizeof(head) - 1);
+	return n <= row->max ? buf : row->standard;
+}
+
+/* The labels of the codecs whose units are relayed. */
+static void put_relayed(struct writer *w)
+{
+	size_t n = 0;
+	for (const struct codec *const *c = codecs; *c != NULL; c++) {
+		if (!(*c)->relayed)
+			continue;
+		writer_text(w, n++ > 0 ? " and " : "");
+		writer_text(w, (*c)->label);
+	}
+}
+
+/* Has an option before this one the same key, for units as well? */
+static bool is_repeated(const struct option_at *at)
+{
+	for (struct option_at before = {0}; option_next(&before) && before.row != at->row;)
+		if ((before.row->flags & OPTION_PER_UNIT) && strcmp(before.row->key, at->row->key) == 0)
+			return true;
+	return false;
+}
+
+/* The keys that the codecs let the units file give. */
+static void put_per_unit(struct writer *w)
+{
+	size_t n = 0;
+	for (struct option_at at = {0}; option_next(&at);) {
+		if (!(at.row->flags & OPTION_PER_UNIT) || is_repeated(&at))
+			continue;
+		writer_text(w, n++ > 0 ? ", " : "");
+		writer_text(w, at.row->key);
+	}
+}
+
+const char *option_help(const struct option_row *row, char *buf)
+{
+	static const struct {
+		const char *place;
+		void (*put)(struct writer *w);
+	} places[] = {{"{relayed}", put_relayed}, {"{per unit}", put_per_unit}};
+	struct writer w = writer_of(buf, OPTION_HELP_MAX - 1);
+	for (const char *c = row->help; *c != '\0';) {
+		size_t i = 0, n = sizeof(places) / sizeof(places[0]);
+		while (i < n && strncmp(c, places[i].place, strlen(places[i].place)) != 0)
+			i++;
+		if (i < n)
+			places[i].put(&w);
+		else
+			writer_u8(&w, (uint8_t)*c);
+		c += i < n ? strlen(places[i].place) : 1;
+	}
+	buf[w.len] = '\0';
+	return buf;
 }
 
 void options_print(FILE *out)
 {
-	char own[OPTION_STANDARD_MAX];
+	char own[OPTION_STANDARD_MAX], help[OPTION_HELP_MAX], allowed[256];
+	const char *section = "";
 	fprintf(out, "# tracker2mqtt: the complete configuration, with its defaults.\n"
 		     "# Durations take a unit (ms s m h d), sizes may (K M G). A line begins in the first "
 		     "column; a ';'\n"
 		     "# behind a blank starts a comment. TRACKER2MQTT_<SECTION>_<KEY> in the environment "
 		     "overrides.\n");
-	for (size_t i = 0; i < option_count; i++) {
-		const struct config_option *o = &option_table[i];
-		char allowed[256];
-		if (i == 0 || strcmp(o->section, option_table[i - 1].section) != 0)
-			fprintf(out, "\n[%s]\n", o->section);
-		option_allowed(o, allowed, sizeof(allowed));
-		fprintf(out, "# %s\n#   %s%s\n%s =%s%s\n", o->help, allowed,
-			o->flags & OPTION_RELOAD ? "; changed by a reload" : "", o->key,
-			*o->standard ? " " : "", option_standard(o, own));
+	for (struct option_at at = {0}; option_next(&at);) {
+		const struct option_row *row = at.row;
+		if (row->type == OPTION_MOVED)
+			continue;
+		if (strcmp(at.section, section) != 0)
+			fprintf(out, "\n[%s]\n", at.section);
+		section = at.section;
+		option_allowed(row, allowed, sizeof(allowed));
+		fprintf(out, "# %s\n#   %s%s\n%s =%s%s\n", option_help(row, help), allowed,
+			row->flags & OPTION_RELOAD ? "; changed by a reload" : "", row->key,
+			*row->standard ? " " : "", option_standard(row, own));
 	}
 }

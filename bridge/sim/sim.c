@@ -1,4 +1,5 @@
-/* sim: tracker2mqtt-sim, simulated units: flags, the loop, the summary. See sim_unit.h. */
+/* sim: tracker2mqtt-sim, simulated units: flags, the loop, the summary. See sim_unit.h.
+ * Uses: nothing else. */
 #include "bridge/sim/sim_unit.h"
 
 #include <getopt.h>

@@ -1,4 +1,5 @@
-/* sim_h02: simulated H02 units: text, binary, and both mixed. See sim_unit.h. */
+/* sim_h02: simulated H02 units: text, binary, and both mixed. See sim_unit.h.
+ * Uses: codecs/record. */
 #include "bridge/sim/sim_unit.h"
 
 #include "codecs/record/calendar.h"

@@ -1,5 +1,6 @@
 /* sim_jt808: simulated JT/T 808 units, header of 2013 and of 2019: registration, authentication, reports one by one or,
- * when several are due, in batches; acknowledgements by serial number. See sim_unit.h. */
+ * when several are due, in batches; acknowledgements by serial number. See sim_unit.h.
+ * Uses: codecs/record. */
 #include "bridge/sim/sim_unit.h"
 
 #include "codecs/record/calendar.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 
 enum { DELIMITER = 0x7e, ESCAPE = 0x7d };
-enum { UTC_OFFSET_S = 8 * 3600 };
+enum { UTC_OFFSET_S = 8 * 3600 }; /* units send the time of China, as the standard says */
 
 /* u->priv, cleared on connecting */
 enum { PRIV_STATE = 0, PRIV_SERIAL };

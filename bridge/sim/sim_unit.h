@@ -1,5 +1,6 @@
 /* sim_unit: the life of one simulated unit: connect, report, be acknowledged, send again.
- * May use: libev, bytes, calendar. May not: be part of the bridge.
+ * Uses: bridge/base, codecs/record; <ev.h>.
+ * Not: be part of the bridge.
  *
  * A unit makes a report each interval, connected or not, keeps it until it is acknowledged, and sends what is
  * not acknowledged again after reconnecting. Each report of a unit has a time of its own

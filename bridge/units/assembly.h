@@ -1,6 +1,6 @@
 /* assembly: messages that came in several frames, put together within bounds.
- * May use: codec (struct codec_part), hash. May not: know any protocol, the clock (`now_ms` is an argument, of a clock
- * that never jumps).
+ * Uses: codecs.
+ * Not: know any protocol, the clock (`now_ms` is an argument, of a clock that never jumps).
  *
  * Nothing that is kept here has been acknowledged, so whatever is dropped comes again. Parts are kept by unit, whatever
  * connection they come by. Parts of one unit, kind and total belong together, in any order. A part that contradicts those

@@ -1,4 +1,5 @@
-/* assembly_private: what assembly.c and assembly_room.c share; nobody else includes it. */
+/* assembly_private: what assembly.c and assembly_room.c share; nobody else includes it.
+ * Uses: bridge/base. */
 #ifndef T2M_ASSEMBLY_PRIVATE_H
 #define T2M_ASSEMBLY_PRIVATE_H
 

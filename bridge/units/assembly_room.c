@@ -1,5 +1,6 @@
 /* assembly_room: who pays for messages in parts, and which of them gives way.
- * May use: assembly_private. May not: know which message a part belongs to. */
+ * Uses: nothing else.
+ * Not: know which message a part belongs to. */
 #include "bridge/units/assembly_private.h"
 
 #include <stdlib.h>

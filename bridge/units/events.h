@@ -1,5 +1,6 @@
 /* events: what units do, and who wants to hear it.
- * May use: codec. May not: know sessions from inside, or any listener.
+ * Uses: bridge/base, codecs.
+ * Not: know sessions from inside, or any listener.
  *
  * Outputs and commands are listeners. Each fills in the members that it wants to hear; NULL: it is not interested. Listeners are told
  * in the order of registering; what ends (forgotten, cleared) goes in the opposite order, so that who came first has the last

@@ -1,5 +1,6 @@
 /* gbk: GBK text, as Chinese units send it, to UTF-8, through the C library's iconv.
- * May use: iconv. May not: know any protocol. */
+ * Uses: codecs/record; <iconv.h>.
+ * Not: know any protocol. */
 #ifndef T2M_GBK_H
 #define T2M_GBK_H
 

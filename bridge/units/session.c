@@ -11,15 +11,13 @@
 #define LINES_A_MINUTE 6     /* of strangers that come and go */
 #define AT_ONCE 200          /* units in one go, of which is told what is due, or which are forgotten */
 
-struct sessions *sessions_open(const struct codec_options *options, const struct config *config,
-	size_t memory_most, struct stats *stats)
+struct sessions *sessions_open(const struct config *config, size_t memory_most, struct stats *stats)
 {
 	struct sessions *s = calloc(1, sizeof(*s));
 	if (s == NULL || (s->assembly = assembly_open(ASSEMBLY_BYTES)) == NULL) {
 		free(s);
 		return NULL;
 	}
-	s->options = options;
 	s->config = config;
 	s->memory_most = memory_most;
 	s->stats = stats;
@@ -92,7 +90,15 @@ void sessions_remember(struct sessions *s, struct span ident, int64_t value, int
 void session_inform(struct sessions *s, struct session *session)
 {
 	session->info = units_find(s->units, span_text(session->unit.ident));
-	session->unit.options = session->info != NULL ? &session->info->options : s->options;
+	session_use_options(s, session, session->codec);
+}
+
+void session_use_options(struct sessions *s, struct session *session, const struct codec *codec)
+{
+	const struct unit_info *info = session->info;
+	const void *own = info != NULL && codec != NULL ? unit_options(info, codec) : NULL;
+	bool general = own == NULL && codec != NULL;
+	session->unit.options = general ? codec_settings_of(s->config->codecs, codec) : own;
 }
 
 /* It has another name in topics: the old ones are cleared, then the new ones are told. */

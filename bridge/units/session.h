@@ -1,5 +1,6 @@
 /* session: one unit on its connection: recognise, frame, decode; ident -> session.
- * May use: codec, conn's few calls. May not: know MQTT, the disk, the clock (the moment is an argument).
+ * Uses: bridge/base, bridge/peers, bridge/settings, codecs.
+ * Not: know MQTT, the disk, the clock (the moment is an argument).
  *
  * The newest session of an ident wins, within limits: see session_arrival.c. Several units may share one connection. What is
  * remembered of a unit outlives its connection, for a bounded number of units. What units do is told to listeners: see events.h.
@@ -43,8 +44,7 @@ struct session {
 struct sessions;
 
 /* All may change meanwhile. `memory_most`: so many units can be remembered over restarts. */
-struct sessions *sessions_open(const struct codec_options *options, const struct config *config,
-	size_t memory_most, struct stats *stats);
+struct sessions *sessions_open(const struct config *config, size_t memory_most, struct stats *stats);
 /* Registers a listener: before the first unit. It is kept, not copied, and must outlive the sessions. False: there are too many. */
 bool sessions_listen(struct sessions *sessions, const struct unit_listener *listener);
 /* Room for a listener in every session, aligned for 64-bit numbers and zero at first: before the first unit. Its place, for

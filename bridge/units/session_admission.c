@@ -1,5 +1,6 @@
 /* session_admission: may this unit, this connection, this frame, now? Answers with the reason against it; session_arrival.c acts.
- * May use: session, source, conn's few questions. May not: change anything, look at frames.
+ * Uses: nothing else.
+ * Not: change anything, look at frames.
  *
  * Two connections may name the same unit: the newer one gets it, but at most once a second whatever they speak, for one of them
  * may lie. A datagram, whose sender proves nothing, never gets a unit that has spoken over TCP within TCP_KEEPS_MS, and who connects

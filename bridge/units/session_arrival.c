@@ -1,6 +1,7 @@
 /* session_arrival: a unit comes on line, takes over from another connection, is trusted. Whether it may is asked in
  * session_admission.c; here it is done, and what is refused is counted.
- * May use: session, session_admission, source, conn's few calls. May not: look at frames. */
+ * Uses: bridge/base.
+ * Not: look at frames. */
 #include "bridge/units/session_private.h"
 
 #include "bridge/base/log.h"
@@ -114,9 +115,9 @@ static struct codec_unit *comes_on_line(struct sessions *s, struct session *sess
 		stats_set(s->stats, STAT_UNITS, ++s->online);
 	}
 	memset(session->unit.priv, 0, sizeof(session->unit.priv));
+	session->codec = s->talk->stream.codec;
 	session_inform(s, session);
 	session->conn = conn;
-	session->codec = s->talk->stream.codec;
 	session->number = ++s->number;
 	session->since_ms = s->now.unix_ms;
 	if (!session->trusted && is_trusted_at_once(s, session))
@@ -142,16 +143,18 @@ static struct codec_unit *as_guest(struct sessions *s, struct session *session)
 		memcpy(s->guest_priv, session->unit.priv, sizeof(s->guest_priv));
 		memset(session->unit.priv, 0, sizeof(session->unit.priv));
 		s->guest = session;
+		session_use_options(s, session, s->talk->stream.codec);
 	}
 	return &session->unit;
 }
 
 /* Another protocol than before from the same peer. */
-static void use_codec(struct session *session, const struct codec *codec)
+static void use_codec(struct sessions *s, struct session *session, const struct codec *codec)
 {
 	if (session->codec == codec)
 		return;
 	session->codec = codec;
+	session_use_options(s, session, codec);
 	memset(session->unit.priv, 0, sizeof(session->unit.priv));
 }
 
@@ -201,7 +204,7 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 	struct conn *conn = s->conn;
 	struct session *session = sessions_find(s, ident);
 	if (session != NULL && session->conn == conn) {
-		use_codec(session, s->talk->stream.codec);
+		use_codec(s, session, s->talk->stream.codec);
 		return &session->unit;
 	}
 	if (!topic_ident_ok(ident) || conn_is_closed(conn))

@@ -1,8 +1,10 @@
 /* session_input: bytes -> frames -> records of the unit that speaks.
- * May use: session, session_arrival, codec. May not: know who is admitted (session_admission.c). */
+ * Uses: bridge/base.
+ * Not: know who is admitted (session_admission.c). */
 #include "bridge/units/session_private.h"
 
 #include "bridge/base/log.h"
+#include "bridge/units/gbk.h"
 
 static struct session *of_unit(struct codec_unit *unit)
 {
@@ -40,7 +42,7 @@ static enum codec_status on_part(void *ctx, const struct codec_part *part, struc
 	const struct assembly_from from = {
 		current(s)->unit.ident, conn_account(s->conn)->key, current(s)->info != NULL};
 	return assembly_add(
-		s->assembly, &from, (unsigned)s->config->jt808.max_packets, part, s->now.steady_ms, parts);
+		s->assembly, &from, (unsigned)s->config->limits.parts, part, s->now.steady_ms, parts);
 }
 
 /* Commands went to the unit's own connection: nobody else answers them. */
@@ -51,9 +53,21 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 		events_reply(&s->events, current(s), reply, s->now);
 }
 
+/* Is it the platform that answers this unit? Not one that is not relayed, nor one that the units file answers itself. */
+static bool platform_answers(const struct sessions *s, const struct session *session)
+{
+	const struct codec *codec = s->talk->stream.codec;
+	const struct unit_info *info = session != NULL ? session->info : NULL;
+	if (!codec->relayed || !config_platform_answers(s->config))
+		return false;
+	return info == NULL || (info->relay == UNIT_RELAY_YES && !unit_has_own_answers(info, codec));
+}
+
 static void on_send(void *ctx, struct span frame)
 {
 	struct sessions *s = ctx;
+	if (platform_answers(s, current(s)))
+		return;
 	size_t at = conn_answer(s->conn, frame, codec_is_echo(s->frame, frame));
 	if (at == CONN_REFUSED || s->answers > ASSEMBLY_PARTS_MAX)
 		return;
@@ -116,15 +130,18 @@ static void spend(struct sessions *s, struct session *session)
 
 static void guest_leaves(struct sessions *s)
 {
-	if (s->guest != NULL)
+	if (s->guest != NULL) {
 		memcpy(s->guest->unit.priv, s->guest_priv, sizeof(s->guest_priv));
+		session_use_options(s, s->guest, s->guest->codec);
+	}
 	s->guest = NULL;
 }
 
 /* One whole frame. False: not now. */
 static bool take_frame(struct sessions *s, enum codec_status status)
 {
-	const struct codec_sink sink = {s, session_identify, on_record, on_batch, on_reply, on_part, on_send};
+	const struct codec_sink sink = {
+		s, session_identify, on_record, on_batch, on_reply, on_part, on_send, gbk_to_utf8};
 	struct conn *conn = s->conn;
 	s->answers = 0;
 	s->later = false;

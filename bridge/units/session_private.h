@@ -1,4 +1,5 @@
 /* session_private: what the session files share; nobody else includes it. Each of them calls only those below it:
+ * Uses: bridge/base.
  *
  *   session_input      bytes -> frames -> records of the unit that speaks
  *   session_arrival    a unit comes on line, takes over, is trusted
@@ -47,7 +48,6 @@ struct sessions {
 	struct bucket told;        /* of strangers, whether they are on line */
 	struct log_limit lines[2]; /* of strangers that go off line, and that come on line */
 	uint64_t number;
-	const struct codec_options *options;
 	const struct config *config;
 	const struct units *units;
 	bool reject_unknown;
@@ -100,6 +100,8 @@ bool sessions_remember_more(const struct sessions *s);
 void session_leave_conn(struct session *session);
 /* What the units file says of it. */
 void session_inform(struct sessions *s, struct session *session);
+/* The options that this codec reads when the unit speaks: those of session->codec, but for the frame of a guest. */
+void session_use_options(struct sessions *s, struct session *session, const struct codec *codec);
 /* One line about a stranger that comes or goes: not too many of them. */
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online);
 /* Listeners are told, now or later, whether it is on line. */

@@ -1,5 +1,6 @@
 /* session_roster: ident -> session: all units, on line and remembered, and those that have been gone longest.
- * May use: the C library, units. May not: know connections, tell anybody. */
+ * Uses: nothing else.
+ * Not: know connections, tell anybody. */
 #include "bridge/units/session_private.h"
 
 #include <stdlib.h>

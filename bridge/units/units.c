@@ -4,7 +4,6 @@
 #include "bridge/settings/inifile.h"
 #include "bridge/base/topic.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 struct units {
@@ -12,64 +11,181 @@ struct units {
 	unsigned bad_section; /* line of the last section, when it is no ident and no key has told so */
 };
 
-static bool copy_text(char *to, size_t size, const char *from)
+/* What a unit has of its own among the options of one codec. */
+struct unit_options {
+	struct unit_options *next;
+	const struct codec *codec;
+	_Alignas(max_align_t)
+		uint8_t memory[]; /* the codec's struct, then a byte for each row: is it the unit's own? */
+};
+
+/* --- the keys --- */
+
+static const char *const relays[] = {[UNIT_RELAY_YES] = "yes", [UNIT_RELAY_NO] = "no", NULL};
+
+#define AT(field) offsetof(struct unit_info, field)
+#define MOST(field) (sizeof(((struct unit_info *)0)->field) - 1)
+
+static const struct option_row own_rows[] = {
+	{.key = "name", .type = OPTION_LABEL, .flags = OPTION_NOT_EMPTY, .offset = AT(name), .max = MOST(name)},
+	{.key = "id", .type = OPTION_INTEGER, .offset = AT(id), .max = 4294967295LL},
+	{.key = "type", .type = OPTION_LABEL, .flags = OPTION_NOT_EMPTY, .offset = AT(type), .max = MOST(type)},
+	{.key = "topic", .type = OPTION_LEVEL, .offset = AT(topic), .max = MOST(topic)},
+	{.key = "relay", .type = OPTION_CHOICE, .offset = AT(relay), .choices = relays},
+};
+#define OWN_COUNT (sizeof(own_rows) / sizeof(own_rows[0]))
+#define ALLOWED_MAX 400
+#define OWN_BEHIND 1 /* so many of them are told behind the codecs' keys */
+_Static_assert(OWN_COUNT <= 8 * sizeof(unsigned), "unit_info.seen has a bit for each");
+
+/* The row of a codec with this key that a unit may have itself; NULL: it has none. */
+static const struct option_row *row_of(const struct codec *codec, const char *key)
 {
-	if (strlen(from) >= size || *from == '\0')
-		return false;
-	strcpy(to, from);
-	return true;
+	for (const struct option_row *row = codec->options; row != NULL && row->key != NULL; row++)
+		if ((row->flags & OPTION_PER_UNIT) && strcmp(row->key, key) == 0)
+			return row;
+	return NULL;
 }
 
-static bool topic_allowed(const char *text)
+/* Has a codec before this one such a row with the same key? */
+static bool is_known_before(const struct codec *const *codec, const char *key)
 {
-	for (const char *c = text; *c != '\0'; c++)
-		if (!byte_is_alnum((uint8_t)*c) && strchr("._-", *c) == NULL)
-			return false;
-	return *text != '\0' && strlen(text) <= 60 && !topic_reserved(span_text(text));
+	for (const struct codec *const *c = codecs; c != codec; c++)
+		if (row_of(*c, key) != NULL)
+			return true;
+	return false;
 }
 
-static bool parse_id(const char *text, int64_t *out)
+static void put_key(struct writer *w, const struct option_row *row)
 {
-	char *end;
-	errno = 0;
-	*out = strtoll(text, &end, 10);
-	return byte_is_digit((uint8_t)*text) && *end == '\0' && errno == 0 && *out <= 4294967295LL;
+	writer_text(w, row == own_rows ? "the keys " : ", ");
+	writer_text(w, row->key);
 }
 
-/* NULL: taken; else what is allowed. */
-static const char *take(struct unit_info *u, const char *key, const char *value)
+/* All of them, as what is allowed. */
+static void print_keys(char allowed[ALLOWED_MAX])
 {
-	if (strcmp(key, "name") == 0)
-		return copy_text(u->name, sizeof(u->name), value) ? NULL : "a text of 1 to 200 characters";
-	if (strcmp(key, "type") == 0)
-		return copy_text(u->type, sizeof(u->type), value) ? NULL : "a text of 1 to 200 characters";
-	if (strcmp(key, "id") == 0)
-		return parse_id(value, &u->id) ? NULL : "a whole number from 0 to 4294967295";
-	if (strcmp(key, "topic") == 0)
-		return topic_allowed(value) && copy_text(u->topic, sizeof(u->topic), value)
-			       ? NULL
-			       : "letters, digits, . _ -, at most 60, but not the words bridge and unknown";
-	if (strcmp(key, "ack") == 0)
-		return (u->ack = option_choice(option_h02_acks, value)) >= 0 ? NULL : "auto, v4, r12 or off";
-	if (strcmp(key, "timezone") == 0)
-		return option_timezone(value, &u->timezone) ? NULL : "+HH:MM or -HH:MM";
-	if (strcmp(key, "relay") == 0) {
-		u->relay_off = strcmp(value, "no") == 0;
-		return u->relay_off || strcmp(value, "yes") == 0 ? NULL : "yes or no";
+	struct writer w = writer_of(allowed, ALLOWED_MAX - 1);
+	size_t i = 0;
+	while (i < OWN_COUNT - OWN_BEHIND)
+		put_key(&w, &own_rows[i++]);
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		for (const struct option_row *row = (*c)->options; row != NULL && row->key != NULL; row++)
+			if ((row->flags & OPTION_PER_UNIT) && !is_known_before(c, row->key))
+				put_key(&w, row);
+	while (i < OWN_COUNT)
+		put_key(&w, &own_rows[i++]);
+	allowed[w.len] = '\0';
+}
+
+/* --- options of codecs --- */
+
+static struct unit_options *find_options(const struct unit_info *u, const struct codec *codec)
+{
+	struct unit_options *o = u->options;
+	while (o != NULL && o->codec != codec)
+		o = o->next;
+	return o;
+}
+
+static uint8_t *own_mark(const struct unit_options *o, const struct option_row *row)
+{
+	return (uint8_t *)(uintptr_t)o->memory + o->codec->options_size + (row - o->codec->options);
+}
+
+static struct unit_options *add_options(struct unit_info *u, const struct codec *codec)
+{
+	size_t rows = 0;
+	while (codec->options[rows].key != NULL)
+		rows++;
+	struct unit_options *o = calloc(1, sizeof(*o) + codec->options_size + rows);
+	if (o == NULL)
+		return NULL;
+	o->codec = codec;
+	o->next = u->options;
+	u->options = o;
+	return o;
+}
+
+const void *unit_options(const struct unit_info *u, const struct codec *codec)
+{
+	const struct unit_options *o = find_options(u, codec);
+	return o != NULL ? o->memory : NULL;
+}
+
+bool unit_has_own_answers(const struct unit_info *u, const struct codec *codec)
+{
+	const struct unit_options *o = find_options(u, codec);
+	bool has = false;
+	for (const struct option_row *row = codec->options; o != NULL && row->key != NULL; row++)
+		has |= (row->flags & OPTION_ANSWERS) && *own_mark(o, row);
+	return has;
+}
+
+static void use_general(struct unit_options *o, const char *general)
+{
+	for (const struct option_row *row = o->codec->options; row->key != NULL; row++)
+		if (!*own_mark(o, row))
+			memcpy(o->memory + row->offset, general + row->offset, option_size(row));
+}
+
+/* Of what is the unit's own; the other strings belong to the configuration. */
+static void free_options(struct unit_options *o)
+{
+	for (const struct option_row *row = o->codec->options; row->key != NULL; row++)
+		if (option_is_string(row) && *own_mark(o, row))
+			free(*(char **)(void *)(o->memory + row->offset));
+	free(o);
+}
+
+/* --- reading --- */
+
+enum taken { TAKEN_OK = 0, TAKEN_REFUSED, TAKEN_TWICE, TAKEN_NO_MEMORY, TAKEN_UNKNOWN };
+
+static enum taken take_value(const struct option_row *row, const char *value, void *owner, char *allowed)
+{
+	if (option_parse(row, value, owner))
+		return TAKEN_OK;
+	option_allowed(row, allowed, ALLOWED_MAX);
+	return TAKEN_REFUSED;
+}
+
+/* One codec's option for this unit. */
+static enum taken take_option(struct unit_info *u, const struct codec *codec, const struct option_row *row,
+	const char *value, char *allowed)
+{
+	struct unit_options *o = find_options(u, codec);
+	if (o == NULL && (o = add_options(u, codec)) == NULL)
+		return TAKEN_NO_MEMORY;
+	if (*own_mark(o, row))
+		return TAKEN_TWICE;
+	*own_mark(o, row) = 1;
+	return take_value(row, value, o->memory, allowed);
+}
+
+static enum taken take_of_codecs(struct unit_info *u, const char *key, const char *value, char *allowed)
+{
+	enum taken taken = TAKEN_UNKNOWN;
+	for (const struct codec *const *c = codecs; *c != NULL; c++) {
+		const struct option_row *row = row_of(*c, key);
+		if (row != NULL && (taken == TAKEN_UNKNOWN || taken == TAKEN_OK))
+			taken = take_option(u, *c, row, value, allowed);
 	}
-	return "the keys name, id, type, topic, ack, timezone, relay";
+	return taken;
 }
 
-static const char *const keys[] = {"name", "id", "type", "topic", "ack", "timezone", "relay", NULL};
-
-/* Has this unit had the key before? */
-static bool repeated(struct unit_info *u, const char *key)
+/* `allowed`: REFUSED: what would be. */
+static enum taken take(struct unit_info *u, const char *key, const char *value, char *allowed)
 {
-	int n = option_choice(keys, key);
-	unsigned bit = n >= 0 ? 1u << n : 0;
-	bool before = u->seen & bit;
-	u->seen |= bit;
-	return before;
+	for (size_t i = 0; i < OWN_COUNT; i++) {
+		if (strcmp(own_rows[i].key, key) != 0)
+			continue;
+		if (u->seen & 1u << i)
+			return TAKEN_TWICE;
+		u->seen |= 1u << i;
+		return take_value(&own_rows[i], value, u, allowed);
+	}
+	return take_of_codecs(u, key, value, allowed);
 }
 
 static struct unit_info *find(struct units *units, struct span ident)
@@ -112,37 +228,48 @@ static void on_section(struct inifile *file, const char *section)
 		return;
 	}
 	memcpy(u->ident, ident.ptr, ident.len);
-	u->id = u->ack = -1;
-	u->timezone = INT64_MAX;
+	u->id = -1;
 	HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
+}
+
+static void name_unit(struct units *units, struct inifile *file, struct unit_info *u)
+{
+	u->topic_line = file->line;
+	if (find_topic(units, span_text(u->topic)) != NULL)
+		inifile_fault(file, "this topic belongs to another unit");
+	else
+		HASH_ADD(by_topic, units->by_topic, topic, (unsigned)strlen(u->topic), u);
 }
 
 static void on_pair(struct inifile *file, const char *section, const char *key, const char *value)
 {
 	struct units *units = file->ctx;
-	char what[400];
+	char what[ALLOWED_MAX + 200], allowed[ALLOWED_MAX] = "";
 	struct unit_info *u = find(units, span_text(section));
 	if (u == NULL) {
 		units->bad_section = 0;
 		bad_section(file);
 		return;
 	}
-	if (repeated(u, key)) {
-		snprintf(what, sizeof(what), "%.60s is set twice for this unit", key);
-		inifile_fault(file, what);
+	switch (take(u, key, value, allowed)) {
+	case TAKEN_OK:
+		if (strcmp(key, "topic") == 0)
+			name_unit(units, file, u);
 		return;
-	}
-	const char *allowed = take(u, key, value);
-	if (allowed != NULL) {
+	case TAKEN_UNKNOWN:
+		print_keys(allowed);
+		/* fall through */
+	case TAKEN_REFUSED:
 		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
-		inifile_fault(file, what);
-	} else if (strcmp(key, "topic") == 0) {
-		u->topic_line = file->line;
-		if (find_topic(units, span_text(u->topic)) != NULL)
-			inifile_fault(file, "this topic belongs to another unit");
-		else
-			HASH_ADD(by_topic, units->by_topic, topic, (unsigned)strlen(u->topic), u);
+		break;
+	case TAKEN_TWICE:
+		snprintf(what, sizeof(what), "%.60s is set twice for this unit", key);
+		break;
+	case TAKEN_NO_MEMORY:
+		snprintf(what, sizeof(what), "no memory for this unit");
+		break;
 	}
+	inifile_fault(file, what);
 }
 
 /* A topic that is the ident of another unit: both would write there. Known only when all sections have been read. */
@@ -189,23 +316,22 @@ void units_free(struct units *units)
 	HASH_CLEAR(by_topic, units->by_topic);
 	HASH_ITER(hh, units->by_ident, u, next) {
 		HASH_DEL(units->by_ident, u);
+		while (u->options != NULL) {
+			struct unit_options *o = u->options;
+			u->options = o->next;
+			free_options(o);
+		}
 		free(u);
 	}
 	free(units);
 }
 
-void units_use(struct units *units, const struct codec_options *general, enum h02_ack unrelayed)
+void units_use(struct units *units, const struct codec_settings *general)
 {
 	struct unit_info *u, *next;
-	HASH_ITER(hh, units->by_ident, u, next) {
-		u->options = *general;
-		if (u->relay_off)
-			u->options.h02_ack = unrelayed;
-		if (u->ack >= 0)
-			u->options.h02_ack = (enum h02_ack)u->ack;
-		if (u->timezone != INT64_MAX)
-			u->options.jt808_utc_offset_s = (int32_t)u->timezone;
-	}
+	HASH_ITER(hh, units->by_ident, u, next)
+		for (struct unit_options *o = u->options; o != NULL; o = o->next)
+			use_general(o, codec_settings_of(general, o->codec));
 }
 
 void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident),

@@ -1,30 +1,33 @@
 /* units: the units file: what is known of a unit beforehand, and who is admitted.
- * May use: inifile, topic, the codecs' options. May not: know connections or MQTT.
+ * Uses: bridge/base, bridge/settings.
+ * Not: know connections or MQTT, name a codec.
  *
  *   [9170123456]
  *   name = Van 12
  *   id = 12
  *   type = ST-903
  *   topic = van-12        instead of the ident in topics; not another unit's ident
- *   ack = r12             as [h02] ack
- *   timezone = +00:00     as [jt808] timezone
- *   relay = no            not to the maker's platform */
+ *   relay = no            not to the maker's platform
+ *
+ * and each option that a codec lets be set per unit (OPTION_PER_UNIT), under the key that it has in the codec's own section. Where
+ * several codecs have such an option with the same key, it is set for all of them. */
 #ifndef T2M_UNITS_H
 #define T2M_UNITS_H
 
 #include "bridge/settings/config.h"
 #include "bridge/base/hash.h"
 
+/* What the word behind `relay` means; the words stand in units.c. */
+enum unit_relay { UNIT_RELAY_YES = 0, UNIT_RELAY_NO };
+
 struct unit_info {
 	char ident[CODEC_IDENT_MAX + 1];
 	char name[201], type[201], topic[61]; /* "": not given */
 	int64_t id;                           /* -1: not given */
-	int ack;                              /* -1: not given */
-	int64_t timezone;                     /* INT64_MAX: not given */
-	bool relay_off;
-	unsigned seen;                /* keys in the file, a bit for each */
-	unsigned topic_line;          /* where its topic stands there */
-	struct codec_options options; /* the general ones with this unit's own */
+	int64_t relay;                        /* enum unit_relay */
+	unsigned seen;                        /* the file's own keys, a bit for each */
+	unsigned topic_line;                  /* where its topic stands there */
+	struct unit_options *options; /* for each codec of which it has options of its own; see unit_options */
 	UT_hash_handle hh, by_topic;
 };
 
@@ -34,9 +37,14 @@ struct units;
 struct units *units_open(const char *path, FILE *errors);
 void units_free(struct units *units);
 
-/* Gives every unit the general options with its own over them. `unrelayed`: how H02 units are acknowledged that are not
- * relayed. */
-void units_use(struct units *units, const struct codec_options *general, enum h02_ack unrelayed);
+/* Gives every unit the general options of the codecs below its own; again after a reload. */
+void units_use(struct units *units, const struct codec_settings *general);
+
+/* The options of this unit as a unit of this codec; NULL: it has none of its own, the general ones are meant. Valid as long as the
+ * units. */
+const void *unit_options(const struct unit_info *unit, const struct codec *codec);
+/* Does the file say itself how the bridge answers this unit, as a unit of this codec (OPTION_ANSWERS)? */
+bool unit_has_own_answers(const struct unit_info *unit, const struct codec *codec);
 
 /* Calls `gone` for each unit of `before` that is not in `now`. */
 void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident),

@@ -1,4 +1,5 @@
-/* formats: the table of formats; see emit.h. */
+/* formats: the table of formats; see emit.h.
+ * Uses: codecs/record. */
 #include "codecs/record/emit.h"
 
 const struct emit_format *emit_format_find(const char *name)

@@ -1,5 +1,6 @@
 /* json: the JSON emitter.
- * May not: know any field name, allocate, print. */
+ * Uses: codecs/record.
+ * Not: know any field name, allocate, print. */
 #include "codecs/record/emit.h"
 
 static void before_value(struct emitter *e)

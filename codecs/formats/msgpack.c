@@ -1,5 +1,6 @@
 /* msgpack: the MessagePack emitter, over msgpack-c's packer.
- * May not: unpack (a few bytes can make the library's unpacker reserve a gigabyte), know any field name, allocate, print. */
+ * Uses: codecs/record; <msgpack.h>.
+ * Not: unpack (a few bytes can make the library's unpacker reserve a gigabyte), know any field name, allocate, print. */
 #include "codecs/record/emit.h"
 
 #include <msgpack.h>

@@ -1,5 +1,6 @@
 /* owntracks: a record as an OwnTracks location.
- * May not: know any protocol or topic.
+ * Uses: codecs/record.
+ * Not: know any protocol or topic.
  * Source: owntracks/booklet, docs/tech/json.md. */
 #ifndef T2M_OWNTRACKS_H
 #define T2M_OWNTRACKS_H

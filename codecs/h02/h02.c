@@ -1,5 +1,6 @@
 /* h02: H02 / SinoTrack / "TQ", text and binary, mixed on one connection: the codec and its parts.
- * May not: allocate, log, ask the time.
+ * Uses: nothing else.
+ * Not: allocate, log, ask the time.
  *
  *   text     *XX,<id>,<type>[,<field>]...#
  *             XX maker code, id 1 to 20 digits or empty, at most 1024 bytes
@@ -21,10 +22,14 @@ static enum codec_status decode(
 
 const struct codec codec_h02 = {
 	.name = "h02",
+	.label = "H02",
 	.title = "H02 / SinoTrack, text and binary",
 	.max_frame = H02_TEXT_MAX,
 	.max_command = 900,
 	.commands = h02_commands,
+	.relayed = true,
+	.options = h02_option_rows,
+	.options_size = sizeof(struct h02_options),
 	.sniff = h02_sniff,
 	.frame = h02_frame,
 	.decode = decode,

@@ -1,5 +1,6 @@
 /* h02_answer: what the unit is answered once its record is stored.
- * May not: know commands. */
+ * Uses: nothing else.
+ * Not: know commands. */
 #include "codecs/h02/h02_private.h"
 
 void h02_put_head(struct writer *w, const struct codec_unit *unit)
@@ -45,7 +46,8 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 {
 	if (!sink->record(sink->ctx, t))
 		return CODEC_REFUSED;
-	form = choose(link->unit->options->h02_ack, form);
+	const struct h02_options *options = link->unit->options;
+	form = choose((enum h02_ack)options->ack, form);
 	if (form == H02_ANSWER_NONE)
 		return CODEC_OK;
 	uint8_t buf[96];

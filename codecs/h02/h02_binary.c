@@ -1,5 +1,6 @@
 /* h02_binary: what the `$` and `X` frames of H02 say.
- * May not: look for the end of a frame.
+ * Uses: nothing else.
+ * Not: look for the end of a frame.
  *
  *   0    1..5   6 7 8      9 10 11    12..15    16       17..21hi   21lo   22..23hi  23lo..24  25..28
  *   $    id     hh mm ss   DD MM YY   DDMMMMMM  battery  DDDMMMMMM  flags  knots     course    status

@@ -1,4 +1,5 @@
 /* h02_command: commands to an H02 unit.
+ * Uses: nothing else.
  *
  * Pattern of a row: what stands between `*XX,<ident>,` and `#`; {time} is HHMMSS now, {name} an argument. */
 #include "codecs/h02/h02_private.h"

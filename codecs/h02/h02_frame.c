@@ -1,5 +1,6 @@
 /* h02_frame: where does a frame end?
- * May not: know what it means.
+ * Uses: nothing else.
+ * Not: know what it means.
  *
  * Neither form has a length or a check code. A text frame ends at `#`; a binary one where the next frame
  * starts, or where the unit falls silent at a known length. Everything else between frames is noise. */

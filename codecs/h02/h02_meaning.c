@@ -1,5 +1,6 @@
 /* h02_meaning: what text and binary frames say in the same codes: status word, battery code, time, cell.
- * May not: know in which field or byte a code stands. */
+ * Uses: nothing else.
+ * Not: know in which field or byte a code stands. */
 #include "codecs/h02/h02_private.h"
 
 /* Status word: a bit that is 0 means true; but in bit 10, the ignition, 1 does. Bits 5 and 6 have two meanings: h02_set_status. */

@@ -1,5 +1,6 @@
 /* h02_number: numbers and coordinates as H02 text frames write them.
- * May not: know field orders. */
+ * Uses: codecs/record.
+ * Not: know field orders. */
 #ifndef T2M_H02_NUMBER_H
 #define T2M_H02_NUMBER_H
 

@@ -1,5 +1,6 @@
 /* h02_private: what the files of the H02 codec share, file by file, from the first byte to the answer.
- * May not: be included outside of codecs/h02.
+ * Uses: codecs, codecs/record.
+ * Not: be included outside of codecs/h02.
  *
  *   h02.c          binds:  start -> frame -> text or binary -> answer;  command
  *   h02_start.c            does a frame start here, how sure is that?
@@ -8,11 +9,13 @@
  *   h02_binary.c           its length decides what its bytes are
  *   h02_meaning.c          the codes that text and binary share
  *   h02_answer.c           the record is handed over, then the unit is answered
- *   h02_command.c          what is sent to a unit */
+ *   h02_command.c          what is sent to a unit
+ *   h02_options.c          what users can set */
 #ifndef T2M_H02_PRIVATE_H
 #define T2M_H02_PRIVATE_H
 
 #include "codecs/codec.h"
+#include "codecs/h02/h02_options.h"
 #include "codecs/record/calendar.h"
 
 #define H02_TEXT_MAX 1024 /* with `*` and `#`; real frames are shorter */

@@ -1,5 +1,6 @@
 /* h02_start: does a frame start here, and how sure is that?
- * May not: look for its end, know what it means.
+ * Uses: nothing else.
+ * Not: look for its end, know what it means.
  *
  * A text frame starts with `*XX,`; that is enough where a frame may start, but not in the middle of another one: there a digit must
  * follow. A binary frame starts with `$` or `X`, which may be any byte of another frame; so the id, time and date behind it are

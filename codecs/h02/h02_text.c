@@ -1,7 +1,8 @@
 /* h02_text: the `*XX,<id>,<type>,...#` frames of H02: the table of message types, and the path of one frame.
+ * Uses: nothing else.
  *
  *   *HQ,9170503816,V1,123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF,460,00,10342,4283#
- *    XX id         ty HHMMSS S lat        D lon         G knots  deg DDMMYY status   tail           */
+ *    XX id         ty HHMMSS S lat        D lon         G knots  deg DDMMYY status   tail */
 #include "codecs/h02/h02_text_field.h"
 
 #include "codecs/h02/h02_number.h"

@@ -1,5 +1,5 @@
 /* h02_text_field: one text frame as fields, and what a single field can set.
- * May not: know which field stands where. */
+ * Not: know which field stands where. */
 #include "codecs/h02/h02_text_field.h"
 
 #include "codecs/h02/h02_number.h"

@@ -1,5 +1,6 @@
 /* h02_text_field: one text frame as fields, and what a single field can set.
- * May not: be included outside of codecs/h02. */
+ * Uses: nothing else.
+ * Not: be included outside of codecs/h02. */
 #ifndef T2M_H02_TEXT_FIELD_H
 #define T2M_H02_TEXT_FIELD_H
 

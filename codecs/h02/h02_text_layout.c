@@ -1,5 +1,6 @@
 /* h02_text_layout: which field is what: position block, confirmation, cell reports.
- * May not: read the fields behind the status word (h02_text_tail.c).
+ * Uses: nothing else.
+ * Not: read the fields behind the status word (h02_text_tail.c).
  *
  *   block     HHMMSS, S, lat, N|S, lon, E|W, knots, course, [battery code,] DDMMYY, status [, tail...] */
 #include "codecs/h02/h02_number.h"

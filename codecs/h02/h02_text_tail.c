@@ -1,4 +1,5 @@
 /* h02_text_tail: the fields behind the status word of H02 text, which vary most.
+ * Uses: nothing else.
  *
  *   tail      mcc, mnc, lac, cellid [, more]
  *

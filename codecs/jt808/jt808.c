@@ -1,5 +1,6 @@
 /* jt808: JT/T 808 as trackers speak it: the codec, its table of messages, the path of one frame.
- * May not: know delimiters and escapes (jt808_frame.c), write answers (jt808_answer.c).
+ * Uses: nothing else.
+ * Not: know delimiters and escapes (jt808_frame.c), write answers (jt808_answer.c).
  *
  * Sources: the standards JT/T 808-2011, -2013 and -2019, and frames of real units, which differ in places. */
 #include "codecs/jt808/jt808_private.h"
@@ -9,7 +10,7 @@
 /* --- what the messages say --- */
 
 static enum codec_status take_nothing(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)t;
 	(void)m;
@@ -19,7 +20,7 @@ static enum codec_status take_nothing(
 
 /* The bytes as they are: nobody decodes them. Long ones in pieces, for a parameter holds 1024 bytes. */
 static enum codec_status take_payload(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	enum { PIECE = 1000 };
 	(void)options;
@@ -40,20 +41,20 @@ static enum codec_status take_payload(
 }
 
 static enum codec_status take_location(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	return jt808_location(t, m->body, options);
 }
 
 /* WORD serial of our command, then a location. */
 static enum codec_status take_answered_location(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	return m->body.len < 2 ? CODEC_TRUNCATED : jt808_location(t, span_after(m->body, 2), options);
 }
 
 static enum codec_status take_reply(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	if (m->body.len != 5)
@@ -72,7 +73,7 @@ static enum codec_status take_reply(
 struct row {
 	uint16_t id;
 	enum codec_status (*take)(
-		struct telemetry *, const struct jt808_message *, const struct codec_options *);
+		struct telemetry *, const struct jt808_message *, const struct jt808_options *);
 	enum jt808_answer answer;
 	bool list; /* the body is a list of bodies, each of them a record of its own */
 };
@@ -244,7 +245,7 @@ static enum codec_status decode(
 	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
 	uint8_t plain[JT808_FRAME_MAX];
-	struct jt808_message m;
+	struct jt808_message m = {.from_gbk = sink->from_gbk};
 	enum codec_status status = jt808_frame_read(frame, plain, &m);
 	if (status == CODEC_OK && is_from_platform(m.id))
 		status = CODEC_FROM_PLATFORM;
@@ -258,10 +259,13 @@ static enum codec_status decode(
 
 const struct codec codec_jt808 = {
 	.name = "jt808",
+	.label = "JT/T 808",
 	.title = "JT/T 808, versions 2011, 2013 and 2019",
 	.max_frame = JT808_FRAME_MAX,
 	.max_command = 900,
 	.commands = jt808_commands,
+	.options = jt808_option_rows,
+	.options_size = sizeof(struct jt808_options),
 	.sniff = jt808_sniff,
 	.frame = jt808_frame_find,
 	.decode = decode,

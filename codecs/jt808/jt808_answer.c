@@ -1,5 +1,6 @@
 /* jt808_answer: what a JT/T 808 unit is answered, and what it answers to commands.
- * May not: know what messages say.
+ * Uses: nothing else.
+ * Not: know what messages say.
  *
  *   0x8001   WORD serial and WORD id of what is answered, BYTE result
  *   0x8003   WORD serial of the first part, count (BYTE, in 2019 WORD), then a WORD for each missing part
@@ -40,12 +41,12 @@ static void send_registration(
 {
 	uint8_t buf[JT808_BODY_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
-	const struct codec_options *o = link->unit->options;
+	const struct jt808_options *o = link->unit->options;
+	bool accept = o->registration == JT808_REGISTER_ACCEPT;
 	writer_u16(&w, m->serial);
-	writer_u8(&w, o->jt808_reject ? 4 : 0); /* 4: no such terminal */
-	bool own = o->jt808_auth_code == NULL || o->jt808_auth_code[0] == '\0';
-	if (!o->jt808_reject)
-		writer_text(&w, own ? link->unit->ident : o->jt808_auth_code);
+	writer_u8(&w, accept ? 0 : 4); /* 4: no such terminal */
+	if (accept)
+		writer_text(&w, o->auth_code[0] == '\0' ? link->unit->ident : o->auth_code);
 	send_body(link, 0x8100, &w, sink);
 }
 

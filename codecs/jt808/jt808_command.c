@@ -1,4 +1,5 @@
 /* jt808_command: commands to a JT/T 808 unit.
+ * Uses: nothing else.
  *
  * Pattern of a row: hex digits are bytes; {name:N} is the argument as N bytes, big endian; {name:s} is a text behind
  * a byte with its length; a blank separates and is not sent. */

@@ -1,5 +1,6 @@
 /* jt808_frame: bytes to a message and back: delimiters, escapes, check byte, header.
- * May not: know any message.
+ * Uses: nothing else.
+ * Not: know any message.
  *
  *   7E | id 2 | properties 2 | [version 1] | phone 6 or 10 | serial 2 | [total 2, number 2] | body | check 1 | 7E
  *

@@ -1,4 +1,5 @@
 /* jt808_info: what JT/T 808 units say of themselves: registration, authentication, parameters, attributes.
+ * Uses: nothing else.
  *
  *   0x0100   province 2, city 2, maker, model, terminal id (widths by version), colour 1, plate in GBK
  *   0x0102   2013: the code; 2019: BYTE length, code, IMEI 15, software version 20
@@ -46,8 +47,9 @@ static void set_codes(struct telemetry *t, struct reader *r, struct widths w)
 }
 
 enum codec_status jt808_registration(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
+	(void)options;
 	static const struct widths v2011 = {5, 8, 7}, v2013 = {5, 20, 7}, v2019 = {11, 30, 30};
 	struct widths widths = m->version_2019 ? v2019 : m->body.len >= 37 ? v2013 : v2011;
 	struct reader r = reader_of(m->body);
@@ -60,8 +62,8 @@ enum codec_status jt808_registration(
 	telemetry_set(t, TM_CITY_ID, city);
 	struct span plate = unpad(reader_take(&r, reader_left(&r)));
 	struct writer w = telemetry_scratch(t);
-	if (options->from_gbk != NULL)
-		options->from_gbk(plate, &w);
+	if (m->from_gbk != NULL)
+		m->from_gbk(plate, &w);
 	if (w.len > 0)
 		telemetry_set_scratch(t, TM_REGISTRATION_NUMBER, &w);
 	else
@@ -70,7 +72,7 @@ enum codec_status jt808_registration(
 }
 
 enum codec_status jt808_authentication(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	if (!m->version_2019)
@@ -86,7 +88,7 @@ enum codec_status jt808_authentication(
 }
 
 enum codec_status jt808_parameters(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	struct reader r = reader_of(m->body);
@@ -124,7 +126,7 @@ static size_t attributes_length(struct span body, struct widths w)
 }
 
 enum codec_status jt808_attributes(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options)
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	static const struct widths known[] = {{5, 20, 7}, {5, 30, 30}, {11, 30, 30}};

@@ -1,4 +1,5 @@
 /* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0500, 0x0704) with its bits and items.
+ * Uses: nothing else.
  *
  *   0        4         8          12          16         18          20       22        28
  *   alarms 4 status 4  lat 4 e-6  lon 4 e-6   altitude 2 speed 2 /10 course 2 BCD time  items: id 1, length 1, value
@@ -146,7 +147,7 @@ static void take_items(struct telemetry *t, struct reader *r)
 	}
 }
 
-static void set_time(struct telemetry *t, struct span s, const struct codec_options *options)
+static void set_time(struct telemetry *t, struct span s, const struct jt808_options *options)
 {
 	int64_t unix_s;
 	if (!span_is_bcd(s))
@@ -156,10 +157,10 @@ static void set_time(struct telemetry *t, struct span s, const struct codec_opti
 		v[i] = byte_bcd(s.ptr[i]);
 	struct calendar c = {2000 + v[0], v[1], v[2], v[3], v[4], v[5]};
 	if (calendar_unix(&c, &unix_s))
-		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->jt808_utc_offset_s) * 1000);
+		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->timezone) * 1000);
 }
 
-enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options)
+enum codec_status jt808_location(struct telemetry *t, struct span body, const struct jt808_options *options)
 {
 	struct reader r = reader_of(body);
 	uint32_t alarms = reader_u32(&r), status = reader_u32(&r);

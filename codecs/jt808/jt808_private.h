@@ -1,16 +1,19 @@
 /* jt808_private: what the files of the JT/T 808 codec share, file by file.
- * May not: be included outside of codecs/jt808.
+ * Uses: codecs, codecs/record.
+ * Not: be included outside of codecs/jt808.
  *
  *   jt808.c            binds: find -> read -> what the message says -> answer;  command
  *   jt808_frame.c      bytes to a message and back
  *   jt808_location.c   where the unit is: alarms, status, items
  *   jt808_info.c       what it is: registration, authentication, parameters, attributes
  *   jt808_answer.c     what it is answered, and what it answers to commands
- *   jt808_command.c    what is sent to it */
+ *   jt808_command.c    what is sent to it
+ *   jt808_options.c    what users can set */
 #ifndef T2M_JT808_PRIVATE_H
 #define T2M_JT808_PRIVATE_H
 
 #include "codecs/codec.h"
+#include "codecs/jt808/jt808_options.h"
 #include "codecs/record/calendar.h"
 
 #define JT808_FRAME_MAX 2200 /* the largest body and header, all escaped, have 2092 */
@@ -38,7 +41,8 @@ struct jt808_message {
 	uint8_t protocol_version; /* 0 before 2019 */
 	uint16_t total, number;   /* of a message in parts; both 0: it came in one frame */
 	struct span phone, body;
-	char type[7]; /* "0x0200" */
+	char type[7];                                         /* "0x0200" */
+	void (*from_gbk)(struct span in, struct writer *out); /* the sink's */
 };
 
 /* --- jt808_frame.c --- */
@@ -55,18 +59,18 @@ uint16_t jt808_frame_write(struct codec_unit *unit, uint16_t id, struct span bod
 /* --- jt808_location.c --- */
 
 /* A location: 0x0200, an item of 0x0704, or what follows the serial number in 0x0201 and 0x0500. */
-enum codec_status jt808_location(struct telemetry *t, struct span body, const struct codec_options *options);
+enum codec_status jt808_location(struct telemetry *t, struct span body, const struct jt808_options *options);
 
 /* --- jt808_info.c: 0x0100, 0x0102, 0x0104, 0x0107 --- */
 
 enum codec_status jt808_registration(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_authentication(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_parameters(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_attributes(
-	struct telemetry *t, const struct jt808_message *m, const struct codec_options *options);
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 
 /* --- jt808_answer.c --- */
 

@@ -1,5 +1,6 @@
 /* bytes: spans, a bounds-checked reader and a bounds-checked writer.
- * May not: allocate, print, know any protocol.
+ * Uses: nothing else.
+ * Not: allocate, print, know any protocol.
  *
  * Errors are sticky: a read past the end gives 0 and sets `.bad`, a write past the end writes nothing
  * and sets `.full`; so do all that follow. It is enough to ask once, at the end. Numbers of several bytes are big endian. */

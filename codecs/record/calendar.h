@@ -1,5 +1,6 @@
 /* calendar: dates to Unix time and back, UTC, without the C library's clock or time zone.
- * May not: ask the time. */
+ * Uses: nothing else.
+ * Not: ask the time. */
 #ifndef T2M_CALENDAR_H
 #define T2M_CALENDAR_H
 

@@ -1,5 +1,6 @@
 /* command: what may be asked of a unit, and what it answers.
- * May not: know any protocol, allocate.
+ * Uses: nothing else.
+ * Not: know any protocol, allocate.
  *
  * A command is either a text, sent to the unit as it is, or a named one: a row of its codec's table with arguments. A name means
  * the same in every protocol. */

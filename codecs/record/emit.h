@@ -1,5 +1,6 @@
 /* emit: the few verbs that an output format must know.
- * May not: know any field name, allocate, print.
+ * Uses: nothing else.
+ * Not: know any field name, allocate, print.
  *
  * A document is written as: emit_map(e, pairs), then `pairs` times emit_key and one value, then
  * emit_end. Arrays likewise. Exactly the announced number must follow: MessagePack relies on it. At most 31 maps

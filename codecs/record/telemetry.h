@@ -1,5 +1,6 @@
 /* telemetry: one record, the parameter table, and the one walk that writes a record.
- * May not: know any protocol, allocate, ask the time.
+ * Uses: nothing else.
+ * Not: know any protocol, allocate, ask the time.
  *
  * A number is an integer that counts units of the last decimal of its row: a speed of 12.345 km/h is 12345. A text is a span that
  * somebody else owns: it must stay valid until the record is written. A parameter is absent when its presence bit is 0; no value

@@ -1,5 +1,6 @@
 /* telemetry_fields: the rows of the parameter table, in the order in which a record shows them.
  * Read by telemetry.h (the enum) and telemetry.c (the table); has no include guard on purpose.
+ * Uses: nothing else.
  *
  * FIELD(name, key, type, decimals, min, max, unit, help)
  * min and max count in units of the last decimal. Names without `custom.` follow flespi's. */

@@ -1,5 +1,6 @@
 /* template: a small protocol, to copy from when a new one is added. The program does not speak it; the tests build it and run it.
- * May not: allocate, log, ask the time, keep anything outside of link->priv and unit->priv.
+ * Uses: codecs, codecs/record.
+ * Not: allocate, log, ask the time, keep anything outside of link->priv and unit->priv.
  *
  * To add a protocol: copy this folder and rename it, write one line in codecs.c, and replace what stands here step by step, with the
  * vectors first. Write the layout of a frame here, as this comment does, and where it is described.
@@ -205,7 +206,7 @@ static const struct command_spec commands[] = {
 	{"position.request", "one position now", 1, "POS", {{{0}, NULL, NULL}}},
 	{"report.interval", "report interval", 2, "INT,{interval}",
 		{COMMAND_NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL)}},
-	{NULL},
+	{.name = NULL},
 };
 
 static bool template_is_whole(struct span bytes, bool own, struct codec_whole *out)
@@ -242,6 +243,7 @@ static enum codec_status template_encode(
 
 const struct codec codec_template = {
 	.name = "template",
+	.label = "template",
 	.title = "a protocol to copy from",
 	.max_frame = FRAME_MAX,
 	.max_command = FRAME_MAX - 40,

@@ -1,6 +1,7 @@
 /* bench_codec: a frame -> record -> document, as the bridge does it, for each kind of frame and each format.
  * usage: bench_codec                 nanoseconds a frame, the median of several runs
  *        bench_codec KIND FORMAT N   N frames, for callgrind --toggle-collect=measured */
+#include "bridge/settings/codec_settings.h"
 #include "codecs/codec.h"
 
 #include <stdio.h>
@@ -27,7 +28,7 @@ static const struct kind {
 struct work {
 	struct codec_stream stream;
 	struct codec_unit unit;
-	struct codec_options options;
+	struct codec_settings *settings;
 	struct telemetry scratch;
 	struct codec_sink sink;
 	struct telemetry_keys keys;
@@ -40,6 +41,8 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 	struct work *w = ctx;
 	memset(w->unit.ident, 0, sizeof(w->unit.ident));
 	memcpy(w->unit.ident, ident.ptr, ident.len);
+	if (w->unit.options == NULL)
+		w->unit.options = codec_settings_of(w->settings, w->stream.codec);
 	return &w->unit;
 }
 
@@ -99,11 +102,11 @@ static size_t jt808_frame(uint8_t *out)
 
 static void prepare(struct work *w, const struct kind *kind, const struct emit_format *format)
 {
+	codec_settings_free(w->settings);
 	memset(w, 0, sizeof(*w));
-	w->options.jt808_utc_offset_s = 28800;
-	w->unit.options = &w->options;
+	w->settings = codec_settings_open();
 	telemetry_keys_make(&w->keys, format);
-	w->sink = (struct codec_sink){w, on_identify, on_record, NULL, on_reply, on_part, on_send};
+	w->sink = (struct codec_sink){w, on_identify, on_record, NULL, on_reply, on_part, on_send, NULL};
 	w->stream.link.now_ms = 1800000000000;
 	w->stream.link.quiet_ms = CODEC_QUIET_FINAL;
 	if (kind->hex == NULL)

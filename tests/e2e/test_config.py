@@ -91,6 +91,33 @@ def test_environment(tmp_path):
     assert check(ini, TRACKER2MQTT_PORT_8888_TCP="tcp://1").returncode == 0
 
 
+def test_an_option_under_its_old_name(tmp_path):
+    """It is read, and a line says the new name; a wrong value is told under the name that was given."""
+    ini, variable = tmp_path / "a.ini", "TRACKER2MQTT_JT808_MAX_PACKETS"
+    head = f"[outbox]\npath = {tmp_path / 'outbox'}\n"
+    told = "[jt808] max_packets is called [limits] parts now"
+    ini.write_text(head + "[jt808]\nmax_packets = 4\n")
+    result = check(ini)
+    assert result.returncode == 0 and f"{ini}:4: notice: {told}" in result.stderr
+    ini.write_text(head + "[jt808]\nmax_packets = 1\n")
+    result = check(ini)
+    assert result.returncode == 1 and f"{ini}:4: max_packets = 1 is not allowed; allowed: a whole number from 2 to 255\n" in result.stderr
+    for order in (("limits", "parts"), ("jt808", "max_packets")), (("jt808", "max_packets"), ("limits", "parts")):
+        ini.write_text(head + "".join(f"[{section}]\n{key} = 4\n" for section, key in order))
+        result = check(ini)
+        assert result.returncode == 1 and f"{ini}:6: [limits] parts is set twice" in result.stderr and "line 4" in result.stderr
+    ini.write_text(head)
+    result = check(ini, **{variable: "4"})
+    assert result.returncode == 0 and f"environment:{variable}: notice: {told}" in result.stderr
+    result = check(ini, **{variable: "1"})
+    assert result.returncode == 1 and f"environment:{variable}: max_packets = 1 is not allowed" in result.stderr
+    result = check(ini, **{variable: "4", "TRACKER2MQTT_LIMITS_PARTS": "4"})
+    assert result.returncode == 1 and "[limits] parts is set twice" in result.stderr
+    ini.write_text(head + "[limits]\nparts = 4\n")  # the environment wins, under either name
+    assert check(ini, **{variable: "5"}).returncode == 0
+    assert "max_packets" not in subprocess.run([PROGRAM, "--print-config"], capture_output=True, text=True, check=True).stdout
+
+
 def test_usage():
     assert subprocess.run([PROGRAM, "--nonsense"], capture_output=True).returncode == 1
     assert subprocess.run([PROGRAM, "extra"], capture_output=True).returncode == 1

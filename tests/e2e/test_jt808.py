@@ -173,7 +173,7 @@ def test_a_repeated_message_is_acknowledged_again(make_bridge):
 
 
 def test_parts(make_bridge, subscribe):
-    bridge = make_bridge({"jt808": {"max_packets": "4"}})
+    bridge = make_bridge({"limits": {"parts": "4"}})
     bridge.wait_connected()
     sub = subscribe()
     unit = Unit(bridge.port)

@@ -176,8 +176,10 @@ def test_each_part_from_another_udp_port(make_bridge, subscribe):
         unit.close()
 
 
-def test_what_is_refused_for_good_is_told_so(make_bridge, subscribe):
-    bridge = make_bridge({"jt808": {"max_packets": "4"}})
+@pytest.mark.parametrize("section,key", [("limits", "parts"), ("jt808", "max_packets")])  # today's name, and the old one
+def test_what_is_refused_for_good_is_told_so(make_bridge, subscribe, section, key):
+    bridge = make_bridge({section: {key: "4"}})
+    assert ("is called [limits] parts now" in bridge.log()) == (key == "max_packets")
     bridge.wait_connected()
     sub = subscribe()
     unit = Speaker(bridge)

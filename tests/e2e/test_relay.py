@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from conftest import BUILD, Bridge, Unit, free_port, v1, wait_for
+from test_jt808 import frame, location, unescape
 
 PLATFORM_ONLY = ("channel.id", "peer", "server.timestamp", "server.seqnum", "device.name")
 
@@ -64,6 +65,65 @@ def test_the_platform_answers(world):
     sub.publish("platform/9170503816/cmd", "S32,000000,1")  # and what it commands
     assert unit.receive_until(b",S32,").endswith(b"*HQ,9170503816,S32,000000,1#")
     unit.close()
+
+
+UNITS = """[9170503816]
+[9170503817]
+relay = no
+[9170503818]
+ack = v4
+[9170503819]
+relay = no
+ack = r12
+[9170503820]
+ack = off
+[9170503821]
+timezone = +00:00
+"""
+
+
+@pytest.mark.parametrize("replies,answers", [
+    # who is relayed is answered by the platform alone, unless the units file says how the bridge is to answer it
+    ("relay", {"16": [b"R12"], "17": [b"V4"], "18": [b"R12", b"V4"], "19": [b"R12"], "20": [b"R12"], "21": [b"R12"], "99": [b"R12"]}),
+    ("bridge", {"16": [b"V4"], "17": [b"V4"], "18": [b"V4"], "19": [b"R12"], "20": [], "21": [b"V4"], "99": [b"V4"]})])
+def test_who_answers(world, tmp_path, replies, answers):
+    (tmp_path / "units.ini").write_text(UNITS)
+    bridge, platform, sub = world(replies=replies)
+    for unit_number, want in answers.items():
+        ident, relayed = f"91705038{unit_number}", unit_number not in ("17", "19")
+        unit = Unit(bridge.port)
+        for n in range(3):
+            unit.send(v1(ident, clock(n)))
+        sub.on(f"trackers/{ident}/position", 3)
+        if relayed:
+            sub.on(f"platform/{ident}/position", 3)
+        # what is commanded comes behind all answers
+        sub.publish(f"{'platform' if relayed and replies == 'relay' else 'trackers'}/{ident}/cmd", "S32,000000,1")
+        data = unit.receive_until(b",S32,")
+        forms = [part.split(b",")[2] for part in data.split(b"#") if part and b",S32," not in part]
+        assert sorted(forms) == sorted(want * 3), (ident, data)
+        unit.close()
+    modern = Unit(bridge.port)
+    modern.send(frame(0x0200, location(), serial=7))
+    assert unescape(modern.receive())[12:-1] == bytes.fromhex("0007020000"), "units that are not relayed are answered"
+    modern.close()
+
+
+def test_strangers_are_not_answered_in_the_place_of_the_platform(world):
+    """Not yet relayed, they get no answer: whoever asks the platform to answer does not want the bridge to."""
+    bridge, platform, sub = world(replies="relay")
+    crowd = Unit(bridge.port)
+    crowd.send("".join(v1(f"{800000 + n}") for n in range(60)))
+    sub.on("trackers/800059/position")
+    for n in range(50):
+        sub.on(f"platform/{800000 + n}/position")
+    sub.publish("platform/800000/cmd", "S32,000000,1")
+    data = crowd.receive_until(b"*HQ,800000,S32,")
+    sub.publish("trackers/800059/cmd", "S32,000001,1")
+    data += crowd.receive_until(b"*HQ,800059,S32,")
+    assert b",V4," not in data and not any(b"*HQ,8000%d,R12," % n in data for n in range(50, 60)), data
+    assert b"*HQ,800000,R12," in data
+    crowd.close()
 
 
 def test_the_platform_comes_and_goes(world):

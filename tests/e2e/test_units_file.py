@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from conftest import BUILD, Unit, v1, wait_for
-from test_jt808 import frame, location
+from test_jt808 import frame, location, unescape
 from test_strangers import unit_from
 
 UNITS = """[9170503816]
@@ -57,6 +57,69 @@ def test_names_topics_and_options(world):
     assert sub.on("trackers/13912345678/position")[0].record["timestamp"] == 1577836800
     for u in (unit, other, modern):
         u.close()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_each_protocol_reads_its_own_options(make_bridge, subscribe, tmp_path, transport):
+    """A unit that is named in two protocols, in turns: by one UDP peer, by connections that take it over or are its guests. Each
+    frame is read and answered with the options of its own protocol, those of the unit over the general ones."""
+    path = tmp_path / "units.ini"
+    path.write_text("[13912345678]\ntimezone = +02:00\n")
+    bridge = make_bridge({"h02": {"ack": "r12"}, "jt808": {"registration": "reject"}, "units": {"file": path}})
+    bridge.wait_connected()
+    sub = subscribe()
+    peer, units, times = Unit(bridge.port, "udp"), [], []
+    for n in range(4):
+        old, modern = (Unit(bridge.port), Unit(bridge.port)) if transport == "tcp" else (peer, peer)
+        units += [old, modern]
+        old.send(v1("13912345678", f"12350{n}"))
+        assert b",R12," in old.receive()
+        if transport == "tcp" and n > 0:  # whoever has the unit speaks behind its guest; it may have been taken over
+            units[1].send(frame(0x0200, location(f"20010102001{n}"), serial=100 + n))
+            answer = units[1].receive()
+            assert not answer or unescape(answer)[12:-1] == bytes.fromhex(f"{100 + n:04x}020000")
+            times += [10 + n] if answer else []
+        modern.send(frame(0x0200, location(f"20010102000{n}"), serial=n))
+        assert unescape(modern.receive())[12:-1] == bytes.fromhex(f"{n:04x}020000")
+        times.append(n)
+        modern.send(frame(0x0100, bytes(37) + b"plate", serial=n))
+        assert unescape(modern.receive())[12:-1] == bytes.fromhex(f"{n:04x}04")
+    got = sub.on("trackers/13912345678/position", 4 + len(times))
+    assert [m.record["timestamp"] - 1577836800 for m in got if m.record["message.type"] == "0x0200"] == times
+    for unit in {peer, *units}:
+        unit.close()
+
+
+def test_a_reload_reaches_units_that_have_options_of_their_own(make_bridge, subscribe, tmp_path):
+    path = tmp_path / "units.ini"
+    path.write_text("[9170503816]\nname = a\n[9170503817]\ntimezone = +00:00\n[9170503818]\nack = v4\n[13912345678]\ntimezone = +00:00\n")
+    bridge = make_bridge({"h02": {"ack": "r12"}, "jt808": {"registration": "reject", "timezone": "+01:00"}, "units": {"file": path}})
+    bridge.wait_connected()
+    sub = subscribe()
+    modern, other = Unit(bridge.port), Unit(bridge.port)
+
+    def check(form, accepted, offset_s, time):
+        for ident in ("9170503816", "9170503817", "9170503818", "9170503819"):
+            unit = Unit(bridge.port)
+            unit.send(v1(ident))
+            assert (b",V4," if ident == "9170503818" else form) in unit.receive()
+            unit.close()
+        for unit, phone, offset in (modern, "013912345678", 0), (other, "013912345679", offset_s):
+            unit.send(frame(0x0100, bytes(37), phone=phone))
+            assert unescape(unit.receive())[14] == (0 if accepted else 4)
+            unit.send(frame(0x0200, location(time), phone=phone))
+            unit.receive()
+            sub.on(f"trackers/{phone.lstrip('0')}/position", where=lambda m: m.record["timestamp"] % 86400 == 43200 - offset)
+
+    check(b",R12,", False, 3600, "200101120000")
+    bridge.sections["h02"]["ack"] = "auto"
+    bridge.sections["jt808"].update({"registration": "accept", "timezone": "+05:00"})
+    bridge.write()
+    bridge.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "reloaded" in bridge.log(), "the reload")
+    check(b",V4,", True, 5 * 3600, "200102120000")
+    for unit in (modern, other):
+        unit.close()
 
 
 def test_who_is_admitted_and_who_no_longer(world):

@@ -102,7 +102,7 @@ bool __wrap_outbox_sync(struct outbox *outbox)
 	bool all = __real_outbox_sync(outbox);
 	must("stored",
 		!all || !world.disk_refuses || first + count == world.put_before_refusal ||
-			world.bridge.config.outbox.sync != 0,
+			world.bridge.config.outbox.sync != CONFIG_SYNC_ALWAYS,
 		"the disk refuses, and all is said to be stored");
 	if (all)
 		stored = first + count;

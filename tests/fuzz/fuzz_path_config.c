@@ -105,7 +105,7 @@ const char *files_write(const uint8_t choice[CONFIG_BYTES], unsigned units)
 		"[publish]\ninstance = fuzz\nformat = %s\nraw = %s\nretain = %s\n"
 		"[commands]\ngap = %dms\ntimeout = 3s\nhold = %ds\nmax_held_per_unit = %d\nallow = %s\n"
 		"[outbox]\npath = %s\nsize = 1M\nsync = %s\nsync_interval = 20ms\n"
-		"[h02]\nack = %s\n[jt808]\nregistration = %s\nmax_packets = %d\n"
+		"[h02]\nack = %s\n[jt808]\nregistration = %s\n[limits]\nparts = %d\n"
 		"[units]\nfile = %s\nunknown = %s\nremember = 1d\nremembered = %d\n"
 		"[owntracks]\ntopic = %s\n[homeassistant]\ndiscovery = %s\nretain = %s\nengine = yes\n"
 		"[log]\nlevel = %s\n",

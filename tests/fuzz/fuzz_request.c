@@ -6,8 +6,7 @@
 static void encode(const struct codec *codec, const struct request *r)
 {
 	uint8_t frame[4096];
-	struct codec_options options = {0};
-	struct codec_unit unit = {.ident = "9170503816", .options = &options};
+	struct codec_unit unit = {.ident = "9170503816"};
 	struct codec_link link = {.now_ms = 1800000000000, .unit = &unit};
 	struct writer w = writer_of(frame, sizeof(frame));
 	struct command_token token;

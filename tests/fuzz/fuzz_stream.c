@@ -1,5 +1,7 @@
 /* fuzz_stream: arbitrary bytes, cut arbitrarily, through recognising, framing, decoding and both formats.
  * The first bytes of the input say where to cut. With FUZZ_CODEC the stream is that codec's from the first byte. */
+#include "bridge/settings/codec_settings.h"
+#include "bridge/settings/option_types.h"
 #include "bridge/units/assembly.h"
 #include "codecs/codec.h"
 #include "bridge/units/gbk.h"
@@ -12,7 +14,7 @@
 struct state {
 	struct codec_stream stream;
 	struct codec_unit unit;
-	struct codec_options options;
+	struct codec_settings *settings;
 	struct telemetry scratch;
 	struct span rest; /* behind the frame before */
 	struct assembly *assembly;
@@ -26,7 +28,7 @@ static struct codec_unit *on_identify(void *ctx, struct span ident)
 	assert(ident.len >= 1 && ident.len <= CODEC_IDENT_MAX && span_all(ident, byte_is_alnum));
 	memset(s->unit.ident, 0, sizeof(s->unit.ident));
 	memcpy(s->unit.ident, ident.ptr, ident.len);
-	s->unit.options = &s->options;
+	s->unit.options = codec_settings_of(s->settings, s->stream.codec);
 	return &s->unit;
 }
 
@@ -84,9 +86,25 @@ static void on_frame(void *ctx, enum codec_status status, struct span frame)
 	assembly_tidy(s->assembly, s->stream.link.now_ms);
 }
 
+/* Each option that is a choice becomes one of its words. */
+static void choose(struct state *s, unsigned number)
+{
+	char why[300];
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		for (const struct option_row *row = (*c)->options; row != NULL && row->key != NULL; row++) {
+			unsigned count = 0;
+			while (row->type == OPTION_CHOICE && row->choices[count] != NULL)
+				count++;
+			if (count > 0)
+				assert(option_set(row, row->key, row->choices[number % count],
+					codec_settings_of(s->settings, *c), why, sizeof(why)));
+		}
+}
+
 static size_t feed(struct state *s, struct span in, int32_t quiet_ms)
 {
-	const struct codec_sink sink = {s, on_identify, on_record, on_batch, on_reply, on_part, on_send};
+	const struct codec_sink sink = {
+		s, on_identify, on_record, on_batch, on_reply, on_part, on_send, gbk_to_utf8};
 	enum codec_status end;
 	s->stream.link.quiet_ms = quiet_ms;
 	s->rest = in;
@@ -113,10 +131,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef FUZZ_CODEC
 	s.stream.codec = codec_find(FUZZ_CODEC);
 #endif
-	s.options.h02_ack = (enum h02_ack)(data[0] & 3);
+	if (s.settings == NULL)
+		s.settings = codec_settings_open();
+	choose(&s, data[0] & 3);
 	s.assembly = assembly_open(MEMORY);
 	assert(s.assembly != NULL);
-	s.options.from_gbk = gbk_to_utf8;
 	size_t cuts[2] = {data[1], data[2] * 8u}, len = size - 3;
 	uint8_t *bytes = malloc(len); /* its end is guarded by the sanitizer */
 	memcpy(bytes, data + 3, len);

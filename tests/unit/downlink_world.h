@@ -26,7 +26,6 @@ struct told {
 	size_t correlation;
 };
 
-static struct codec_options options;
 static struct sessions world;
 static struct config config;
 static struct stats stats;
@@ -119,7 +118,6 @@ static int set_up(void **state)
 	memset(&stats, 0, sizeof(stats));
 	config_init(&config);
 	strcpy(world.unit.unit.ident, IDENT);
-	world.unit.unit.options = &options;
 	world.unit.codec = codec_find("h02");
 	downlink = downlink_open(&config, &world, NULL, &stats);
 	replies = on_wire = queue_len = 0;

@@ -92,20 +92,27 @@ void vectors_free(struct vectors *v)
 	free(v->item);
 }
 
+/* What the codec of the stream reads. */
+static struct codec_unit *use_options(const struct player *p, struct codec_unit *unit)
+{
+	if (p->stream.codec != NULL)
+		unit->options = codec_settings_of(p->settings, p->stream.codec);
+	return unit;
+}
+
 static struct codec_unit *on_identify(void *ctx, struct span ident)
 {
 	struct player *p = ctx;
 	struct collected *got = &p->got;
 	for (size_t i = 0; i < got->unit_count; i++)
 		if (span_is(ident, got->units[i].ident))
-			return &got->units[i];
+			return use_options(p, &got->units[i]);
 	assert_true(ident.len >= 1 && ident.len <= CODEC_IDENT_MAX);
 	assert_true(span_all(ident, byte_is_alnum));
 	assert_true(got->unit_count < 16);
 	struct codec_unit *unit = &got->units[got->unit_count++];
 	memcpy(unit->ident, ident.ptr, ident.len);
-	unit->options = &got->options;
-	return unit;
+	return use_options(p, unit);
 }
 
 static bool on_record(void *ctx, struct telemetry *t)
@@ -174,16 +181,30 @@ struct player *player_new(struct span ident)
 {
 	struct player *p = calloc(1, sizeof(*p));
 	p->stream.link.now_ms = TEST_NOW_MS;
-	p->sink = (struct codec_sink){p, on_identify, on_record, on_batch, on_reply, on_part, on_send};
+	p->sink = (struct codec_sink){
+		p, on_identify, on_record, on_batch, on_reply, on_part, on_send, gbk_to_utf8};
 	p->assembly = assembly_open(ASSEMBLY_BYTES);
 	telemetry_keys_make(&p->keys[0], &emit_json);
 	telemetry_keys_make(&p->keys[1], &emit_msgpack);
-	p->got.options = (struct codec_options){.jt808_utc_offset_s = 8 * 3600, .from_gbk = gbk_to_utf8};
+	p->settings = codec_settings_open();
+	assert_non_null(p->settings);
 	if (players++ == 0)
 		gbk_open();
 	if (ident.len > 0)
 		p->stream.link.unit = on_identify(p, ident);
 	return p;
+}
+
+void player_set(struct player *p, const char *codec, const char *key, const char *value)
+{
+	char why[300];
+	const struct codec *c = codec_find(codec);
+	const struct option_row *row = c->options;
+	while (row->key != NULL && strcmp(row->key, key) != 0)
+		row++;
+	assert_non_null(row->key);
+	if (!option_set(row, key, value, codec_settings_of(p->settings, c), why, sizeof(why)))
+		fail_msg("%s", why);
 }
 
 /* Each frame lies in the bytes, and behind the one before. */
@@ -207,6 +228,7 @@ void player_feed(struct player *p, struct span bytes, int32_t quiet_ms)
 	p->stream.link.quiet_ms = quiet_ms;
 	p->last = p->buf;
 	enum codec_status end;
+	codec_settings_use(p->settings, &p->stream, span_of(p->buf, p->len));
 	size_t at = codec_each(&p->stream, span_of(p->buf, p->len), &p->scratch, &p->sink, on_frame, &end);
 	assert_true(at <= p->len);
 	p->got.by_status[end]++;
@@ -229,6 +251,7 @@ void player_free(struct player *p)
 	assembly_tidy(p->assembly, INT64_MAX);
 	assert_int_equal(assembly_bytes(p->assembly), 0);
 	assembly_free(p->assembly);
+	codec_settings_free(p->settings);
 	if (--players == 0)
 		gbk_close();
 	free(p);

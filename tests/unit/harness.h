@@ -11,6 +11,8 @@
 #include <cJSON.h>
 #include <cmocka.h>
 
+#include "bridge/settings/codec_settings.h"
+#include "bridge/settings/option_types.h"
 #include "bridge/units/assembly.h"
 #include "codecs/codec.h"
 #include "bridge/units/gbk.h"
@@ -51,13 +53,13 @@ struct collected {
 	char *sent[512];
 	struct command_token token; /* of the last reply */
 	unsigned by_status[CODEC_STATUS_COUNT];
-	struct codec_options options;
 };
 
 struct player {
 	struct codec_stream stream;
 	struct collected got;
 	struct codec_sink sink;
+	struct codec_settings *settings;
 	struct assembly *assembly;
 	struct telemetry_keys keys[2]; /* JSON, MessagePack */
 	struct telemetry scratch;
@@ -68,6 +70,8 @@ struct player {
 };
 
 struct player *player_new(struct span ident);
+/* Sets an option of a codec, as the configuration would. */
+void player_set(struct player *p, const char *codec, const char *key, const char *value);
 void player_feed(struct player *p, struct span bytes, int32_t quiet_ms);
 void player_free(struct player *p);
 

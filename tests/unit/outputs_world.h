@@ -22,7 +22,6 @@
 #define NOW_MS 1800000000000LL
 #define CONNS 3
 
-static struct codec_options options;
 static struct config config;
 static struct stats stats;
 static struct outbox *outbox;
@@ -291,7 +290,7 @@ static inline void world_open(void)
 	now = (struct moment){NOW_MS, 5000000};
 	log_open(LOG_LEVEL_ERROR);
 	outbox = outbox_open(&o, why, sizeof(why));
-	sessions = sessions_open(&options, &config, 1000, &stats);
+	sessions = sessions_open(&config, 1000, &stats);
 	assert_true(outbox != NULL && sessions != NULL);
 	publish = publish_open(&config, outbox, sessions);
 	assert_non_null(publish);

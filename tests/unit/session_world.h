@@ -31,7 +31,6 @@ struct conn {
 static struct {
 	struct config config;
 	struct stats stats;
-	struct codec_options options;
 	struct sessions *sessions;
 	struct units *units;
 	struct conn_ops ops;
@@ -318,6 +317,7 @@ static void use_units(const char *file, bool reject_unknown)
 	world.units = units_open(path, stderr);
 	unlink(path);
 	assert_non_null(world.units);
+	units_use(world.units, world.config.codecs);
 	sessions_use_units(world.sessions, world.units, reject_unknown);
 	if (before != NULL)
 		units_free(before);
@@ -331,7 +331,7 @@ static int set_up(void **state)
 	log_open(LOG_LEVEL_ERROR);
 	world.now = (struct moment){TEST_NOW_MS, 1000000};
 	world.places = STAT_COUNT;
-	world.sessions = sessions_open(&world.options, &world.config, 1000, &world.stats);
+	world.sessions = sessions_open(&world.config, 1000, &world.stats);
 	assert_non_null(world.sessions);
 	assert_true(sessions_listen(world.sessions, &listener));
 	world.ops = sessions_conn_ops(world.sessions);

@@ -12,15 +12,19 @@ static const char *const files[] = {VECTOR_FILES};
 
 static const struct span nothing;
 
-static const struct codec_options forms[] = {
-	{.h02_ack = H02_ACK_AUTO, .jt808_utc_offset_s = 8 * 3600},
-	{.h02_ack = H02_ACK_V4, .jt808_reject = true},
-	{.h02_ack = H02_ACK_R12, .jt808_auth_code = "*HQ,1,V0#"},
-	{.h02_ack = H02_ACK_OFF, .jt808_auth_code = "1"},
+struct form {
+	const char *ack, *registration, *auth_code;
+};
+
+static const struct form forms[] = {
+	{"auto", "accept", ""},
+	{"v4", "reject", ""},
+	{"r12", "accept", "*HQ,1,V0#"},
+	{"off", "accept", "1"},
 };
 #define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))
 
-static void each(void (*test)(const struct vector *, const struct codec_options *))
+static void each(void (*test)(const struct vector *, const struct form *))
 {
 	for (size_t f = 0; f < FILE_COUNT; f++) {
 		struct vectors all = vectors_load(files[f]);
@@ -43,10 +47,12 @@ static struct span sent_bytes(const char *sent, uint8_t *buf, size_t size)
 	return span_of(buf, n);
 }
 
-static struct player *player_for(const struct vector *v, const struct codec_options *options, bool pinned)
+static struct player *player_for(const struct vector *v, const struct form *form, bool pinned)
 {
 	struct player *p = player_new(v->ident);
-	p->got.options = *options;
+	player_set(p, "h02", "ack", form->ack);
+	player_set(p, "jt808", "registration", form->registration);
+	player_set(p, "jt808", "auth_code", form->auth_code);
 	for (unsigned i = 0; pinned && i < v->segments; i++)
 		player_feed(p, v->segment[i], 0);
 	if (pinned) {
@@ -78,13 +84,13 @@ static void talk(const struct vector *v, struct player *ends[2], const char *fir
 	}
 }
 
-static void dies_out(const struct vector *v, const struct codec_options *options)
+static void dies_out(const struct vector *v, const struct form *form)
 {
 	static const char *const how[] = {"both fresh", "the first knows the codec", "the second", "both"};
-	struct player *p = player_for(v, options, true);
+	struct player *p = player_for(v, form, true);
 	for (size_t i = 0; i < p->got.sends; i++)
 		for (unsigned k = 0; k < 4; k++) {
-			struct player *ends[] = {player_for(v, options, k & 2), player_for(v, options, k & 1)};
+			struct player *ends[] = {player_for(v, form, k & 2), player_for(v, form, k & 1)};
 			talk(v, ends, p->got.sent[i], how[k]);
 			player_free(ends[0]);
 			player_free(ends[1]);
@@ -178,11 +184,11 @@ static double worst;
 static char worst_name[200];
 
 /* What is answered to all frames of a peer so far is bounded by what came; so each frame bears its own answer. */
-static void not_much_longer(const struct vector *v, const struct codec_options *options)
+static void not_much_longer(const struct vector *v, const struct form *form)
 {
 	size_t came = 0, went = 0;
 	uint8_t buf[2048];
-	struct player *p = player_for(v, options, true);
+	struct player *p = player_for(v, form, true);
 	for (unsigned i = 0; i < v->segments; i++)
 		came += v->segment[i].len;
 	for (size_t i = 0; i < p->got.sends; i++)

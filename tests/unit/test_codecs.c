@@ -133,8 +133,7 @@ static void test_nothing_is_lost(void **state)
 static void test_encode(void **state)
 {
 	(void)state;
-	struct codec_options options = {0};
-	struct codec_unit unit = {.ident = "9170503816", .options = &options};
+	struct codec_unit unit = {.ident = "9170503816"};
 	struct codec_link link = {.now_ms = TEST_NOW_MS, .unit = &unit};
 	uint8_t buf[1024];
 	struct writer w = writer_of(buf, sizeof(buf));
@@ -289,17 +288,16 @@ static void test_a_binary_frame_is_answered_r12(void **state)
 	(void)state;
 	static const char text[] = "*HQ,4106000826,V3,215321,A,0441.9390,N,07404.1836,W,0,0,310815,FFFFFBFF#";
 	static const struct {
-		enum h02_ack ack;
-		const char *text, *binary;
-	} rows[] = {{H02_ACK_AUTO, "*HQ,4106000826,R12,", "*HQ,4106000826,R12,"},
-		{H02_ACK_V4, "*HQ,4106000826,V4,V3,", "*HQ,4106000826,R12,"},
-		{H02_ACK_R12, "*HQ,4106000826,R12,", "*HQ,4106000826,R12,"}, {H02_ACK_OFF, NULL, NULL}};
+		const char *ack, *text, *binary;
+	} rows[] = {{"auto", "*HQ,4106000826,R12,", "*HQ,4106000826,R12,"},
+		{"v4", "*HQ,4106000826,V4,V3,", "*HQ,4106000826,R12,"},
+		{"r12", "*HQ,4106000826,R12,", "*HQ,4106000826,R12,"}, {"off", NULL, NULL}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct player *p = player_new(nothing);
 		uint8_t odometer[32];
 		memcpy(odometer, BINARY_45, sizeof(odometer));
 		odometer[0] = 'X';
-		p->got.options.h02_ack = rows[i].ack;
+		player_set(p, "h02", "ack", rows[i].ack);
 		player_feed(p, span_of(text, sizeof(text) - 1), 0);
 		player_feed(p, span_of(BINARY_45, 45), CODEC_QUIET_FINAL);
 		player_feed(p, span_of(odometer, sizeof(odometer)), CODEC_QUIET_FINAL);

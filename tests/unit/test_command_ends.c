@@ -29,7 +29,9 @@ static void goes_offline(const char *reason)
 static void set(const char *name, const char *value)
 {
 	char why[200];
-	assert_true(option_set(&config, option_find("commands", name), value, why, sizeof(why)));
+	struct option_at at;
+	assert_true(option_find("commands", name, &at));
+	assert_true(option_set(at.row, at.row->key, value, &config, why, sizeof(why)));
 }
 
 #define CHECK_LAST(status, reason) check_last(__LINE__, status, reason)

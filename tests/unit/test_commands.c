@@ -12,8 +12,7 @@ static size_t encode(const struct codec *codec, const char *header, const char *
 {
 	char why[1200];
 	struct request r;
-	struct codec_options options = {0};
-	struct codec_unit unit = {.ident = "9170503816", .options = &options};
+	struct codec_unit unit = {.ident = "9170503816"};
 	struct codec_link link = {.now_ms = NOW_MS, .unit = &unit};
 	struct command_token token;
 	struct writer w = writer_of(out, size);

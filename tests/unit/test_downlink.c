@@ -153,7 +153,9 @@ static void test_no_response_topics(void **state)
 	char why[200];
 	(void)state;
 	world.here = true;
-	assert_true(option_set(&config, option_find("commands", "response_topics"), "", why, sizeof(why)));
+	struct option_at at;
+	assert_true(option_find("commands", "response_topics", &at));
+	assert_true(option_set(at.row, at.row->key, "", &config, why, sizeof(why)));
 	struct route_message r = request_of("R7");
 	r.response_topic = span_text("answers/here");
 	downlink_message(downlink, &r, now);

@@ -208,9 +208,9 @@ static void test_whose_frames_do_not(void **state)
 	l->frame(relay, &other, true, span_text("e"), NULL, now);
 	other = unit;
 	other.info = &info;
-	info.relay_off = true;
+	info.relay = UNIT_RELAY_NO;
 	l->frame(relay, &other, true, span_text("f"), NULL, now);
-	info.relay_off = false;
+	info.relay = UNIT_RELAY_YES;
 	l->frame(relay, &other, true, span_text("g"), NULL, now);
 	l->frame(relay, &unit, true, span_text("h"), "bad", now); /* the platform judges for itself */
 	expect_got("gh");

@@ -1,6 +1,8 @@
 /* test_session: who comes on line, takes over, is a guest, has a place; with connections and a clock of the test's own. */
 #include "session_world.h"
 
+#include "codecs/h02/h02_options.h"
+
 #define A "9000000001"
 #define B "9000000002"
 #define C "9000000003"
@@ -345,7 +347,8 @@ static void test_no_room_and_not_stored(void **state)
 {
 	(void)state;
 	struct conn conn = connection(HOME, false);
-	world.options.h02_ack = H02_ACK_V4;
+	struct h02_options *options = codec_settings_of(world.config.codecs, codec_find("h02"));
+	options->ack = H02_ACK_V4;
 	world.full = true;
 	assert_int_equal(says(&conn, A), INPUT_NO_ROOM);
 	assert_int_equal(world.frames_in, 0);
@@ -357,6 +360,34 @@ static void test_no_room_and_not_stored(void **state)
 	says(&conn, A);
 	assert_int_equal(world.frames_out, 1);
 	assert_true(conn.answers_len > 0);
+}
+
+/* Who is relayed is answered by the platform when it is to answer, but for units that the units file answers itself. */
+static void test_the_platform_answers_in_the_bridges_place(void **state)
+{
+	static const struct {
+		const char *ident;
+		bool by_bridge;
+	} rows[] = {{A, false}, {"9000000002", true}, {"9000000003", true}, {"9000000004", false},
+		{"9000000005", false}};
+	(void)state;
+	free(world.config.relay.server);
+	world.config.relay.server = strdup("192.0.2.1:8090");
+	use_units(
+		"[" A "]\n[9000000002]\nrelay = no\n[9000000003]\nack = v4\n[9000000004]\nack = off\n", false);
+	for (int64_t replies = RELAY_REPLIES_BRIDGE; replies <= RELAY_REPLIES_RELAY; replies++) {
+		world.config.relay.replies = replies;
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct conn conn = connection(HOME, false);
+			bool off = strcmp(rows[i].ident, "9000000004") == 0;
+			bool want = !off && (rows[i].by_bridge || replies == RELAY_REPLIES_BRIDGE);
+			says(&conn, rows[i].ident);
+			assert_int_equal(conn.answers_len > 0, want);
+			ends(&conn);
+		}
+	}
+	assert_int_equal(world.records, 10);
+	assert_int_equal(world.frames_out, 6);
 }
 
 static void test_closed_is_not_heard(void **state)
@@ -391,6 +422,7 @@ int main(void)
 		TEST(units_file_alone),
 		TEST(what_nobody_recognises),
 		TEST(no_room_and_not_stored),
+		TEST(the_platform_answers_in_the_bridges_place),
 		TEST(closed_is_not_heard),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
