@@ -35,10 +35,9 @@ static size_t file_count;
 
 /* --- connections --- */
 
-static struct place_of_conn {
-	_Alignas(16) uint8_t bytes[2048];
-} conns[CONNS];
+static char conns[CONNS]; /* a conn is an address, and nobody looks there */
 static struct source accounts[CONNS];
+static bool conn_known[CONNS]; /* a unit of the units file speaks there */
 
 static inline struct conn *conn_at(size_t i)
 {
@@ -47,7 +46,7 @@ static inline struct conn *conn_at(size_t i)
 
 static inline size_t index_of(const struct conn *conn)
 {
-	return (size_t)((const struct place_of_conn *)(const void *)conn - conns);
+	return (size_t)((const char *)(const void *)conn - conns);
 }
 
 void __wrap_conn_peer(const struct conn *conn, char buf[CONN_PEER_MAX]);
@@ -66,6 +65,12 @@ struct source *__wrap_conn_account(const struct conn *conn);
 struct source *__wrap_conn_account(const struct conn *conn)
 {
 	return &accounts[index_of(conn)];
+}
+
+bool __wrap_conn_is_known(const struct conn *conn);
+bool __wrap_conn_is_known(const struct conn *conn)
+{
+	return conn_known[index_of(conn)];
 }
 
 void __wrap_conn_unit_changes(struct conn *conn, bool known);
@@ -282,7 +287,7 @@ static inline void world_open(void)
 		.path = "", .size = (size_t)config.outbox.size, .sync = OUTBOX_SYNC_ALWAYS};
 	memset(&stats, 0, sizeof(stats));
 	memset(&events, 0, sizeof(events));
-	memset(conns, 0, sizeof(conns));
+	memset(conn_known, 0, sizeof(conn_known));
 	memset(accounts, 0, sizeof(accounts));
 	for (size_t i = 0; i < CONNS; i++)
 		accounts[i].key[0] = (uint8_t)(i + 1);

@@ -283,6 +283,9 @@ static void test_share_beside_others(void **state)
 	assert_false(may(0));
 	assert_true(may(1));
 	assert_true(may(2));
+	conn_known[0] = true; /* the units file names one of its units */
+	assert_true(may(0));
+	conn_known[0] = false;
 	pass(10 * 60 * 1000);
 	assert_false(may(0));
 	pass(1);
