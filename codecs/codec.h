@@ -69,6 +69,7 @@ struct codec_link {
 	bool after_noise;        /* the bytes just before these were skipped as noise; set by codec_next */
 	int32_t quiet_ms;        /* how long the peer has been silent after these bytes; set before each call */
 	struct codec_unit *unit; /* the unit that was identified last on this connection, or NULL */
+	const void *options;     /* those of a unit that is not known yet; NULL: the defaults */
 	uint8_t priv[8];         /* the codec's own; all zero at first */
 };
 
@@ -158,7 +159,8 @@ struct codec {
 	 * `skip`, keep the rest (at most max_frame) and call again when more bytes have come or quiet_ms has grown. Else: these `len` bytes
 	 * are no frame, and why; skip + len is at least 1. After OK and errors drop skip + len and call again. */
 	enum codec_status (*frame)(struct codec_link *link, struct span in, struct frame *out);
-	/* Decodes what `frame` found. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record.
+	/* Decodes what `frame` found. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record; of a
+	 * frame that has several, why the first of those that are missing is.
 	 * `scratch` is memory for the record; its content before and after does not matter. */
 	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
 		const struct codec_sink *sink);
@@ -210,7 +212,7 @@ size_t codec_each(struct codec_stream *stream, struct span in, struct telemetry 
 
 /* Sets coordinates in 1e-7 degrees; CODEC_NOWHERE is one that the frame gives in an impossible way. `valid`: they are from a fix; then an
  * impossible one refuses the record: BAD_LATITUDE or BAD_LONGITUDE. Without a fix the answer is OK, impossible ones are marked as
- * rejected, and 0/0 is dropped: units send it when they know no place. */
+ * rejected. Exactly 0/0 is no place, whatever the frame claims: position.valid is set to false, and there are no coordinates. */
 enum codec_status codec_set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude);
 #define CODEC_NOWHERE INT64_MAX
 

@@ -16,7 +16,9 @@ enum codec_status codec_set_place(struct telemetry *t, bool valid, int64_t latit
 		telemetry_reject(t, TM_LATITUDE);
 	if (bad_lon)
 		telemetry_reject(t, TM_LONGITUDE);
-	bool nowhere = !valid && latitude == 0 && longitude == 0;
+	bool nowhere = latitude == 0 && longitude == 0;
+	if (nowhere)
+		telemetry_set(t, TM_POSITION_VALID, false);
 	if (bad_lat || bad_lon || nowhere)
 		return CODEC_OK;
 	telemetry_set(t, TM_LATITUDE, latitude);

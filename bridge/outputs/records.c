@@ -3,7 +3,13 @@
 
 #include <stdlib.h>
 
-#define FUTURE_MS (24 * 3600 * 1000LL) /* a date further ahead than this is none */
+#define DAY_MS (24 * 3600 * 1000LL)
+#define FUTURE_MS DAY_MS        /* a date further ahead than this is none */
+#define PAST_MS 1262304000000LL /* nor is one before 2010: the unit's clock was reset */
+#define GPS_WEEKS_MS                                                                                           \
+	(1024 * 7 *                                                                                            \
+		DAY_MS) /* nor one that is as old as this, for GPS counts weeks up to here and begins anew */
+#define GPS_WEEKS_APART_MS (2 * DAY_MS) /* give or take these */
 
 /* What is remembered of a unit. */
 struct raised {
@@ -21,6 +27,14 @@ struct records {
 	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
 };
 
+/* Can a unit have sent it now, or stored it and sent it later? */
+static bool is_usable(int64_t date_ms, int64_t now_ms)
+{
+	int64_t weeks_ms = date_ms - (now_ms - GPS_WEEKS_MS);
+	bool rolled_over = weeks_ms >= -GPS_WEEKS_APART_MS && weeks_ms <= GPS_WEEKS_APART_MS;
+	return date_ms >= PAST_MS && date_ms <= now_ms + FUTURE_MS && !rolled_over;
+}
+
 static void complete(struct records *r, const struct session *session, const struct conn *conn,
 	struct telemetry *t, int64_t now_ms)
 {
@@ -37,7 +51,7 @@ static void complete(struct records *r, const struct session *session, const str
 	}
 	telemetry_set(t, TM_SERVER_TIMESTAMP, now_ms);
 	telemetry_set(t, TM_SERVER_SEQNUM, (int64_t)publish_next_seqnum(r->publish));
-	if (telemetry_has(t, TM_TIMESTAMP) && telemetry_number(t, TM_TIMESTAMP) <= now_ms + FUTURE_MS)
+	if (telemetry_has(t, TM_TIMESTAMP) && is_usable(telemetry_number(t, TM_TIMESTAMP), now_ms))
 		return;
 	telemetry_set(t, TM_TIMESTAMP, now_ms);
 	telemetry_set(t, TM_TIMESTAMP_VALID, false);

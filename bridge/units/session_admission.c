@@ -20,10 +20,16 @@ static bool is_name_of_another(const struct sessions *s, struct span ident)
 	return owner != NULL && !span_is(ident, owner->ident);
 }
 
+/* The number of units that were never given one: there may be several, and they would be one unit here. */
+static bool is_nobody(struct span ident)
+{
+	return span_is(ident, "0");
+}
+
 enum counter session_admission(const struct sessions *s, struct span ident)
 {
 	bool stranger = units_find(s->units, ident) == NULL;
-	if ((stranger && s->reject_unknown) || is_name_of_another(s, ident))
+	if ((stranger && (s->reject_unknown || is_nobody(ident))) || is_name_of_another(s, ident))
 		return STAT_REFUSED_NOT_ADMITTED;
 	return conn_units(s->conn) >= s->config->limits.units_per_connection ? STAT_REFUSED_UNITS_PER_CONNECTION
 									     : STAT_COUNT;

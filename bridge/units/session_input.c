@@ -148,6 +148,7 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 	s->records = 0;
 	if (status == CODEC_OK)
 		conn_whole(conn, s->frame.len);
+	s->talk->stream.link.options = codec_settings_of(s->config->codecs, s->talk->stream.codec);
 	if (status == CODEC_OK)
 		status = codec_decode(&s->talk->stream, s->frame, &s->scratch, &sink);
 	guest_leaves(s);

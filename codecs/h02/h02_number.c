@@ -35,10 +35,15 @@ bool h02_hex(struct span s, int64_t *out)
 	return true;
 }
 
+bool h02_is_empty(struct span s)
+{
+	return s.len == 0 || span_is(s, "null");
+}
+
 bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 {
 	*out = (struct h02_decimal){0};
-	if (empty && (s.len == 0 || span_is(s, "null")))
+	if (empty && h02_is_empty(s))
 		return true;
 	int64_t v = 0;
 	size_t i = 0, point, scale = 0;

@@ -18,8 +18,11 @@ bool h02_whole(struct span s, bool negative, int64_t *out);
 /* 1 to 8 hex digits. */
 bool h02_hex(struct span s, int64_t *out);
 
+/* Nothing, or `null`: the unit says that it does not know. */
+bool h02_is_empty(struct span s);
+
 /* Digits with at most one point. In front of it at most 9, leading zeros not counted; behind it those after the ninth are dropped.
- * An empty field and `null` are 0 when `empty` allows it. */
+ * One for which h02_is_empty says yes is 0 when `empty` allows it. */
 bool h02_decimal(struct span s, bool empty, struct h02_decimal *out);
 
 /* d * mul / div with `decimals` decimals, rounded to the nearest. */

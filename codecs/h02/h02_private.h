@@ -62,6 +62,8 @@ enum codec_status h02_text_decode(
 struct h02_text;
 /* The message types with a layout of their own. OK or BAD_FIELDS, or BAD_LATITUDE and the like. `at`: the field with the time. */
 enum codec_status h02_block(struct h02_text *x, size_t at);
+/* Does a position block start at this field? */
+bool h02_block_starts(const struct h02_text *x, size_t at);
 enum codec_status h02_confirmation(struct h02_text *x);
 enum codec_status h02_nbr(struct h02_text *x);
 enum codec_status h02_cell_report(struct h02_text *x);

@@ -71,6 +71,12 @@ static enum codec_status take_v3(struct h02_text *x)
 	return cells ? h02_cell_report(x) : h02_block(x, 2);
 }
 
+/* Mostly a position. There are units that send something else under this type: it is shown as it is. */
+static enum codec_status take_v9(struct h02_text *x)
+{
+	return h02_block_starts(x, 2) ? h02_block(x, 2) : take_generic(x);
+}
+
 /* --- tables --- */
 
 static const struct {
@@ -82,6 +88,7 @@ static const struct {
 	{"V3", take_v3, H02_ANSWER_R12},
 	{"V4", h02_confirmation, H02_ANSWER_R12}, /* answered only when it has a position: see below */
 	{"V6", take_block, H02_ANSWER_V4},
+	{"V9", take_v9, H02_ANSWER_R12},
 	{"NBR", h02_nbr, H02_ANSWER_V4},
 	{"VP1", h02_vp1, H02_ANSWER_R12},
 	{"LINK", take_link, H02_ANSWER_NONE},

@@ -106,6 +106,14 @@ void h02_put_battery(struct h02_text *x, struct span s)
 		h02_set_battery_code(x->t, (unsigned)code);
 }
 
+bool h02_level_dbm(int64_t level, int16_t *dbm)
+{
+	if (level < -200 || level > 63)
+		return false;
+	*dbm = (int16_t)(level < 0 ? level : level - 110);
+	return true;
+}
+
 void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm)
 {
 	if (n > 0) {

@@ -44,6 +44,8 @@ bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span
 bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s);
 /* Sets the charge from a battery code; nothing when the field is no number up to 255. */
 void h02_put_battery(struct h02_text *x, struct span s);
+/* A signal level: 0 to 63 is RXLEV, above -110 dBm; a negative number is dBm; any other is unknown: false. */
+bool h02_level_dbm(int64_t level, int16_t *dbm);
 /* The serving cell (n = 0) or a neighbour; lac and cellid: 0 is unknown. */
 void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm);
 

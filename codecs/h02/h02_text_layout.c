@@ -6,17 +6,6 @@
 #include "codecs/h02/h02_number.h"
 #include "codecs/h02/h02_text_field.h"
 
-/* --- helpers --- */
-
-/* A signal level: 0 to 63 is RXLEV, above -110 dBm; a negative number is dBm; any other is unknown. */
-static bool level_dbm(int64_t level, int16_t *dbm)
-{
-	if (level < -200 || level > 63)
-		return false;
-	*dbm = (int16_t)(level < 0 ? level : level - 110);
-	return true;
-}
-
 /* --- cells --- */
 
 static void set_network(struct h02_text *x, int64_t mcc, int64_t mnc)
@@ -47,7 +36,7 @@ enum codec_status h02_nbr(struct h02_text *x)
 			if (!h02_whole(x->field[7 + 3 * (size_t)i + k], k == 2, &cell[k]))
 				return CODEC_BAD_FIELDS;
 		int16_t dbm = 0;
-		bool has_dbm = level_dbm(cell[2], &dbm);
+		bool has_dbm = h02_level_dbm(cell[2], &dbm);
 		h02_put_cell(x, i, cell[0], cell[1], has_dbm, dbm);
 	}
 	h02_put_status(x, h02_field(x, date + 1));
@@ -106,7 +95,7 @@ static enum codec_status vp1_cells(struct h02_text *x)
 		if (!end)
 			continue;
 		int16_t dbm = 0;
-		bool has_dbm = k == 3 && level_dbm(v[2], &dbm);
+		bool has_dbm = k == 3 && h02_level_dbm(v[2], &dbm);
 		if (k < 2)
 			return CODEC_BAD_FIELDS;
 		h02_put_cell(x, (int64_t)n++, v[0], v[1], has_dbm, dbm);
@@ -167,8 +156,10 @@ static enum codec_status take_place(struct h02_text *x, size_t at)
 		(lon.len > 0 && !h02_coordinate(lon, &longitude)))
 		return CODEC_BAD_FIELDS;
 	telemetry_set(x->t, TM_POSITION_VALID, p.valid);
-	telemetry_set(x->t, TM_SPEED, h02_scaled(knots, 1852, 1000, 3));
-	telemetry_set(x->t, TM_DIRECTION, h02_scaled(course, 1, 1, 4));
+	if (!h02_is_empty(h02_field(x, at + 5)))
+		telemetry_set(x->t, TM_SPEED, h02_scaled(knots, 1852, 1000, 3));
+	if (!h02_is_empty(h02_field(x, at + 6)))
+		telemetry_set(x->t, TM_DIRECTION, h02_scaled(course, 1, 1, 4));
 	bool none = lat.len == 0 || lon.len == 0 || ns == 0 || ew == 0 || (!p.valid && is_placeholder(lat));
 	if (none)
 		return CODEC_OK;
@@ -238,7 +229,7 @@ enum codec_status h02_block(struct h02_text *x, size_t at)
 
 /* --- V4 --- */
 
-static bool block_starts(const struct h02_text *x, size_t at)
+bool h02_block_starts(const struct h02_text *x, size_t at)
 {
 	struct span time = h02_field(x, at), flag = h02_field(x, at + 1);
 	if (x->count < at + 9 || (time.len > 0 && !span_is_digits(time, 6, 6)))
@@ -261,7 +252,7 @@ static void take_mileage(struct h02_text *x, struct span counts)
 enum codec_status h02_confirmation(struct h02_text *x)
 {
 	size_t block = 4, end;
-	while (block < x->count && !block_starts(x, block))
+	while (block < x->count && !h02_block_starts(x, block))
 		block++;
 	bool found = block < x->count;
 	end = found ? block : x->count;

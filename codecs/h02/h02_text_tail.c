@@ -2,6 +2,8 @@
  * Uses: nothing else.
  *
  *   tail      mcc, mnc, lac, cellid [, more]
+ *   watches   battery code, n, mcc, mnc, n x (lac, cellid, level)
+ *   V9        user alarm, alarm setting, mcc, mnc, lac, cellid, battery flag
  *
  * What the more is, nobody says: it is told by how many fields there are, by the type, and by which of them have a point. A tail of
  * another length is shown as it is. */
@@ -43,6 +45,44 @@ static bool tail_cell(struct h02_text *x, size_t at)
 }
 
 /* --- tails --- */
+
+/* The watches' tail. false: it is another one. A level of 0 is not told from none. */
+static bool watch_tail(struct h02_text *x, size_t at, size_t fields)
+{
+	int64_t battery, n, mcc, mnc, cell[3];
+	if (!h02_whole(h02_field(x, at), false, &battery) || battery > 100 ||
+		!h02_whole(h02_field(x, at + 1), false, &n) || n < 1 || n > TM_CELLS_MAX ||
+		fields != 4 + 3 * (size_t)n || !h02_whole(h02_field(x, at + 2), false, &mcc) ||
+		!h02_is_mcc(mcc) || !h02_whole(h02_field(x, at + 3), false, &mnc))
+		return false;
+	for (size_t i = at + 4; i < at + fields; i++)
+		if (!h02_whole(h02_field(x, i), true, &cell[0]))
+			return false;
+	h02_put_battery(x, h02_field(x, at));
+	h02_set_network_cell(x->t, mcc, mnc, 0, 0);
+	for (int64_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < 3; k++)
+			h02_whole(h02_field(x, at + 4 + 3 * (size_t)i + k), true, &cell[k]);
+		int16_t dbm = 0;
+		bool has_dbm = cell[2] != 0 && h02_level_dbm(cell[2], &dbm);
+		h02_put_cell(x, i, cell[0], cell[1], has_dbm, dbm);
+	}
+	return true;
+}
+
+/* The tail of V9, shown as it is too: nobody says what its other fields are. false: another type or length. */
+static bool v9_tail(struct h02_text *x, size_t at, size_t fields)
+{
+	int64_t v[4];
+	if (!span_is(x->type, "V9") || fields != 7)
+		return false;
+	for (size_t i = 0; i < 4; i++)
+		if (!h02_whole(h02_field(x, at + 2 + i), false, &v[i]))
+			return false;
+	h02_set_network_cell(x->t, v[0], v[1], v[2], v[3]);
+	h02_join(x, TM_TAIL, at, at + fields);
+	return true;
+}
 
 /* odometer m, temperature, fuel, altitude m, lac hex, cell hex. false: it is another tail, the fuel has no point. */
 static bool odometer_tail(struct h02_text *x, size_t at)
@@ -126,7 +166,7 @@ void h02_tail(struct h02_text *x, size_t at)
 		n--; /* a trailing comma */
 	if (n == 0)
 		return;
-	if (n == 6 && odometer_tail(x, at))
+	if ((n == 6 && odometer_tail(x, at)) || watch_tail(x, at, n) || v9_tail(x, at, n))
 		return;
 	bool known = n >= 4 && (n <= 8 || n == 14);
 	if (!known) {

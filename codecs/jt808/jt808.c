@@ -5,8 +5,6 @@
  * Sources: the standards JT/T 808-2011, -2013 and -2019, and frames of real units, which differ in places. */
 #include "codecs/jt808/jt808_private.h"
 
-#define PAYLOAD_MAX 60000 /* with two hex digits for each byte it must fit one record */
-
 /* --- what the messages say --- */
 
 static enum codec_status take_nothing(
@@ -15,28 +13,6 @@ static enum codec_status take_nothing(
 	(void)t;
 	(void)m;
 	(void)options;
-	return CODEC_OK;
-}
-
-/* The bytes as they are: nobody decodes them. Long ones in pieces, for a parameter holds 1024 bytes. */
-static enum codec_status take_payload(
-	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
-{
-	enum { PIECE = 1000 };
-	(void)options;
-	if (m->body.len <= PIECE) {
-		struct writer w = telemetry_scratch(t);
-		writer_hex(&w, m->body);
-		telemetry_set_scratch(t, TM_PAYLOAD, &w);
-		return CODEC_OK;
-	}
-	if (m->body.len > PAYLOAD_MAX)
-		return CODEC_OVERSIZE;
-	for (size_t at = 0; at < m->body.len; at += PIECE) {
-		size_t n = m->body.len - at < PIECE ? m->body.len - at : PIECE;
-		telemetry_add_item(t, "custom.payload.", (uint32_t)(at / PIECE), 4, ITEM_HEX,
-			span_of(m->body.ptr + at, n));
-	}
 	return CODEC_OK;
 }
 
@@ -70,46 +46,64 @@ static enum codec_status take_reply(
 
 /* --- tables --- */
 
+/* The body may be a list of bodies, each of them a record of its own. The value is the size of the number in front of each. */
+enum list {
+	LIST_NONE = 0,
+	LIST_BYTE = 1, /* BYTE length and body, again and again */
+	LIST_WORD = 2, /* WORD count, BYTE kind; then WORD length and body, again and again */
+};
+
 struct row {
 	uint16_t id;
 	enum codec_status (*take)(
 		struct telemetry *, const struct jt808_message *, const struct jt808_options *);
 	enum jt808_answer answer;
-	bool list; /* the body is a list of bodies, each of them a record of its own */
+	enum list list;
 };
 
 static const struct row messages[] = {
-	{0x0001, take_reply, JT808_ANSWER_NONE, false},
-	{0x0002, take_nothing, JT808_ANSWER_GENERAL, false},
-	{0x0003, take_nothing, JT808_ANSWER_GENERAL, false},
-	{0x0004, take_nothing, JT808_ANSWER_TIME, false},
-	{0x0005, take_payload, JT808_ANSWER_GENERAL, false},
-	{0x0100, jt808_registration, JT808_ANSWER_REGISTRATION, false},
-	{0x0102, jt808_authentication, JT808_ANSWER_GENERAL, false},
-	{0x0104, jt808_parameters, JT808_ANSWER_NONE, false},
-	{0x0107, jt808_attributes, JT808_ANSWER_NONE, false},
-	{0x0109, take_nothing, JT808_ANSWER_VENDOR_TIME, false},
-	{0x0200, take_location, JT808_ANSWER_GENERAL, false},
-	{0x0201, take_answered_location, JT808_ANSWER_NONE, false},
-	{0x0301, take_payload, JT808_ANSWER_GENERAL, false},
-	{0x0302, take_payload, JT808_ANSWER_GENERAL, false},
-	{0x0500, take_answered_location, JT808_ANSWER_NONE, false},
-	{0x0700, take_payload, JT808_ANSWER_NONE, false},
-	{0x0702, take_payload, JT808_ANSWER_GENERAL, false},
-	{0x0704, take_location, JT808_ANSWER_GENERAL, true},
-	{0x0705, take_payload, JT808_ANSWER_GENERAL, false},
-	{0x0801, take_payload, JT808_ANSWER_GENERAL, false},
-	{0x0802, take_payload, JT808_ANSWER_NONE, false},
-	{0x0805, take_payload, JT808_ANSWER_NONE, false},
-	{0x0900, take_payload, JT808_ANSWER_GENERAL, false},
-	{0x1210, take_payload, JT808_ANSWER_GENERAL, false},
+	{0x0001, take_reply, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0002, take_nothing, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0003, take_nothing, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0004, take_nothing, JT808_ANSWER_TIME, LIST_NONE},
+	{0x0005, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0100, jt808_registration, JT808_ANSWER_REGISTRATION, LIST_NONE},
+	{0x0102, jt808_authentication, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0104, jt808_parameters, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0107, jt808_attributes, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0109, take_nothing, JT808_ANSWER_VENDOR_TIME, LIST_NONE},
+	{0x0200, take_location, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0201, take_answered_location, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0210, take_location, JT808_ANSWER_GENERAL, LIST_BYTE},
+	{0x0301, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0302, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0500, take_answered_location, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0506, take_nothing, JT808_ANSWER_GENERAL, LIST_NONE}, /* a heartbeat of some makers */
+	{0x0700, jt808_payload, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0701, jt808_counted_text, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0702, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0704, take_location, JT808_ANSWER_GENERAL, LIST_WORD},
+	{0x0705, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x0801, jt808_payload, JT808_ANSWER_MEDIA, LIST_NONE},
+	{0x0802, jt808_payload, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0805, jt808_payload, JT808_ANSWER_NONE, LIST_NONE},
+	{0x0900, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x1007, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE}, /* time zone */
+	{0x1210, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x1300, jt808_wide_text, JT808_ANSWER_GENERAL, LIST_NONE},
+	{0x2070, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE}, /* acceleration */
+	{0x6006, jt808_text, JT808_ANSWER_GENERAL, LIST_NONE},
 };
-static const struct row unknown = {0, take_payload, JT808_ANSWER_GENERAL, false};
+static const struct row battery = {0x0210, jt808_battery, JT808_ANSWER_GENERAL, LIST_NONE};
+static const struct row unknown = {0, jt808_payload, JT808_ANSWER_GENERAL, LIST_NONE};
 
-static const struct row *find_row(uint16_t id)
+/* 0x0210 has two layouts: the length tells. */
+static const struct row *find_row(const struct jt808_message *m)
 {
+	if (m->id == battery.id && m->body.len == JT808_BATTERY_BYTES)
+		return &battery;
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
-		if (messages[i].id == id)
+		if (messages[i].id == m->id)
 			return &messages[i];
 	return &unknown;
 }
@@ -123,46 +117,60 @@ static void begin_record(struct codec_link *link, struct telemetry *t, const str
 	telemetry_set_text(t, TM_MESSAGE_TYPE, span_of(m->type, 6));
 }
 
-/* A list (0x0704): WORD count, BYTE kind, then for each item WORD length and body. Whole items beyond the count are recorded too: the
- * answer acknowledges them as well, and the unit would forget them. Bytes behind the count that are no whole item are noise. Without a
- * sink the items are only tried. */
+/* What became of a list. */
+struct outcome {
+	size_t good;           /* items that are records */
+	enum codec_status bad; /* why the first of the others is none; OK: there are no others */
+};
+
+/* Tries all items of a list; with a sink it gives it the good ones. Units count wrongly, so every whole item is one, whatever the count
+ * says: the answer acknowledges it as well, and the unit would forget it. Bytes behind the last counted item that are no whole item are
+ * noise. TRUNCATED: one of the counted items is longer than what is left, so none of them is to be trusted. */
 static enum codec_status each_item(struct codec_link *link, const struct jt808_message *m,
-	const struct row *row, struct telemetry *t, const struct codec_sink *sink, size_t *items)
+	const struct row *row, struct telemetry *t, const struct codec_sink *sink, struct outcome *out)
 {
 	struct jt808_message item = *m;
 	struct reader r = reader_of(m->body);
-	uint16_t count = reader_u16(&r);
-	uint8_t kind = reader_u8(&r);
-	*items = 0;
-	while (!r.bad && (reader_left(&r) > 0 || *items < count)) {
-		item.body = reader_take(&r, reader_u16(&r));
-		if (r.bad && *items >= count)
-			return CODEC_OK;
+	bool wide = row->list == LIST_WORD;
+	size_t count = wide ? reader_u16(&r) : 0, seen = 0;
+	uint8_t kind = wide ? reader_u8(&r) : 0;
+	*out = (struct outcome){0, CODEC_OK};
+	for (; !r.bad && reader_left(&r) > 0; seen++) {
+		item.body = reader_take(&r, reader_uint(&r, row->list));
 		if (r.bad)
 			break;
 		begin_record(link, t, m);
 		enum codec_status status = row->take(t, &item, link->unit->options);
-		if (status != CODEC_OK)
-			return status;
-		telemetry_set(t, TM_BUFFERED, kind == 1);
+		if (status != CODEC_OK) {
+			out->bad = out->bad == CODEC_OK ? status : out->bad;
+			continue;
+		}
+		if (wide)
+			telemetry_set(t, TM_BUFFERED, kind == 1);
 		if (sink != NULL && !sink->record(sink->ctx, t))
 			return CODEC_REFUSED;
-		++*items;
+		out->good++;
 	}
-	return r.bad ? CODEC_TRUNCATED : CODEC_OK;
+	if (seen < count && (r.bad || seen == 0))
+		return CODEC_TRUNCATED;
+	if (r.bad && seen != count && out->bad == CODEC_OK)
+		out->bad = CODEC_TRUNCATED;
+	return CODEC_OK;
 }
 
-/* All items or none: the records are given only when every item is fine and there is room for all. */
+/* All good items or none: they are given only when there is room for all. `kept`: they are. */
 static enum codec_status take_list(struct codec_link *link, const struct jt808_message *m,
-	const struct row *row, struct telemetry *t, const struct codec_sink *sink)
+	const struct row *row, struct telemetry *t, const struct codec_sink *sink, bool *kept)
 {
-	size_t items;
+	struct outcome items;
 	enum codec_status status = each_item(link, m, row, t, NULL, &items);
-	if (status != CODEC_OK)
-		return status;
-	switch (items > 1 && sink->batch != NULL ? sink->batch(sink->ctx, items) : CODEC_ROOM_YES) {
+	if (status != CODEC_OK || items.good == 0)
+		return status != CODEC_OK ? status : items.bad;
+	switch (items.good > 1 && sink->batch != NULL ? sink->batch(sink->ctx, items.good) : CODEC_ROOM_YES) {
 	case CODEC_ROOM_YES:
-		return each_item(link, m, row, t, sink, &items);
+		status = each_item(link, m, row, t, sink, &items);
+		*kept = status == CODEC_OK;
+		return *kept ? items.bad : status;
 	case CODEC_ROOM_NOT_NOW:
 		return CODEC_REFUSED;
 	case CODEC_ROOM_NEVER:
@@ -172,10 +180,10 @@ static enum codec_status take_list(struct codec_link *link, const struct jt808_m
 }
 
 static enum codec_status take(struct codec_link *link, const struct jt808_message *m, const struct row *row,
-	struct telemetry *t, const struct codec_sink *sink)
+	struct telemetry *t, const struct codec_sink *sink, bool *kept)
 {
-	if (row->list)
-		return take_list(link, m, row, t, sink);
+	if (row->list != LIST_NONE)
+		return take_list(link, m, row, t, sink, kept);
 	begin_record(link, t, m);
 	enum codec_status status = row->take(t, m, link->unit->options);
 	if (status != CODEC_OK)
@@ -185,20 +193,100 @@ static enum codec_status take(struct codec_link *link, const struct jt808_messag
 	return row == &unknown ? CODEC_UNSUPPORTED : CODEC_OK;
 }
 
+/* The IMEI that the message holds somewhere; empty: none. */
+static struct span find_imei(const struct jt808_message *m, uint8_t digits[16])
+{
+	size_t at = 0; /* where a location begins */
+	if (m->id == 0x0201 || m->id == 0x0500)
+		at = 2;
+	else if (m->id == 0x0704)
+		at = 5;
+	else if (m->id == 0x0210)
+		at = 1;
+	else if (m->id != 0x0200)
+		return jt808_authentication_imei(m);
+	return jt808_location_imei(span_after(m->body, at), digits);
+}
+
+static bool is_nul(uint8_t c)
+{
+	return c == 0;
+}
+
+static bool is_zero_digit(uint8_t c)
+{
+	return c == '0';
+}
+
+/* A phone number of zeros is nobody's: units that were never given one send it. Such a unit is known by its IMEI, and once it has told
+ * that, all that comes on its connection with this number is its. false: it is not known. */
+static bool name_nobody(const struct codec_link *link, const struct jt808_message *m, struct writer *ident)
+{
+	uint8_t digits[16];
+	struct span imei = find_imei(m, digits);
+	if (span_is_digits(imei, 15, 15) && !span_all(imei, is_zero_digit)) {
+		ident->len = 0;
+		writer_span_put(ident, imei);
+		return true;
+	}
+	if (link->unit == NULL || !span_all(span_of(jt808_unit(link->unit)->phone, 10), is_nul))
+		return false;
+	ident->len = 0;
+	writer_text(ident, link->unit->ident);
+	return true;
+}
+
+/* Is this a message that a unit sends before it tells who it is, and that holds nothing to lose? */
+static bool is_greeting(uint16_t id)
+{
+	static const uint16_t ids[] = {0x0002, 0x0004, 0x0100, 0x0102, 0x0109, 0x0506};
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+static void note_header(struct codec_unit *unit, const struct jt808_message *m)
+{
+	struct jt808_unit *u = jt808_unit(unit);
+	memcpy(u->phone, m->phone.ptr, m->phone.len);
+	u->version_2019 = m->version_2019;
+	u->protocol_version = m->protocol_version;
+}
+
+/* Answers a message whose unit is not known, or was not looked for. */
+static void answer_unnamed(struct codec_link *link, const struct jt808_message *m, enum codec_status status,
+	const struct codec_sink *sink)
+{
+	struct codec_unit nobody = {.ident = "0", .options = link->options};
+	struct codec_link alone = *link;
+	bool known =
+		link->unit != NULL && memcmp(jt808_unit(link->unit)->phone, m->phone.ptr, m->phone.len) == 0;
+	note_header(&nobody, m);
+	alone.unit = &nobody;
+	jt808_answer(known ? link : &alone, m, NULL, find_row(m)->answer, status, sink);
+}
+
 static enum codec_status identify(
 	struct codec_link *link, const struct jt808_message *m, const struct codec_sink *sink)
 {
 	uint8_t ident[32];
 	struct writer w = writer_of(ident, sizeof(ident));
-	if (!jt808_ident(m, &w))
+	if (!jt808_ident(m, &w)) {
+		answer_unnamed(link, m, CODEC_BAD_ID, sink);
 		return CODEC_BAD_ID;
+	}
+	bool nobody = span_all(m->phone, is_nul) && !name_nobody(link, m, &w);
+	if (nobody && is_greeting(m->id)) { /* so that it goes on to the message that tells who it is */
+		answer_unnamed(link, m, CODEC_OK, sink);
+		return CODEC_NO_IDENT;
+	}
 	link->unit = sink->identify(sink->ctx, writer_span(&w));
+	if (link->unit == NULL && nobody) /* else it would come again for ever */
+		answer_unnamed(link, m, CODEC_NO_IDENT, sink);
 	if (link->unit == NULL)
-		return CODEC_REFUSED;
-	struct jt808_unit *u = jt808_unit(link->unit);
-	memcpy(u->phone, m->phone.ptr, m->phone.len);
-	u->version_2019 = m->version_2019;
-	u->protocol_version = m->protocol_version;
+		return nobody ? CODEC_NO_IDENT : CODEC_REFUSED;
+	note_header(link->unit, m);
 	return CODEC_OK;
 }
 
@@ -206,13 +294,14 @@ static enum codec_status identify(
 static enum codec_status take_message(struct codec_link *link, const struct jt808_message *m,
 	const uint16_t *serials, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
-	const struct row *row = find_row(m->id);
-	enum codec_status status = take(link, m, row, t, sink);
+	const struct row *row = find_row(m);
+	bool kept = false;
+	enum codec_status status = take(link, m, row, t, sink, &kept);
 	if (status == CODEC_REFUSED)
 		return status;
-	jt808_answer(link, m, serials, row->answer, status, sink);
+	jt808_answer(link, m, serials, row->answer, kept ? CODEC_OK : status, sink);
 	if (status == CODEC_OK)
-		jt808_tell_reply(m, frame, sink);
+		jt808_tell_reply(m, t, frame, sink);
 	return status;
 }
 
@@ -247,8 +336,11 @@ static enum codec_status decode(
 	uint8_t plain[JT808_FRAME_MAX];
 	struct jt808_message m = {.from_gbk = sink->from_gbk};
 	enum codec_status status = jt808_frame_read(frame, plain, &m);
-	if (status == CODEC_OK && is_from_platform(m.id))
+	if (m.has_header && is_from_platform(m.id))
 		status = CODEC_FROM_PLATFORM;
+	/* It would come again for ever; but the check code does not notice a damaged escape, so it may be anybody's. */
+	if (m.has_header && (status == CODEC_BAD_LENGTH || status == CODEC_ENCRYPTED))
+		answer_unnamed(link, &m, status, sink);
 	if (status == CODEC_OK)
 		status = identify(link, &m, sink);
 	if (status != CODEC_OK)

@@ -4,6 +4,7 @@
  *
  *   0x8001   WORD serial and WORD id of what is answered, BYTE result
  *   0x8003   WORD serial of the first part, count (BYTE, in 2019 WORD), then a WORD for each missing part
+ *   0x8800   DWORD id of the multimedia data that is here in full
  *   0x8100   WORD serial of the registration, BYTE result, then the authentication code
  *
  * A message in parts is answered when all of it is recorded: a general answer for each part, in the order of their numbers.
@@ -42,11 +43,11 @@ static void send_registration(
 	uint8_t buf[JT808_BODY_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
 	const struct jt808_options *o = link->unit->options;
-	bool accept = o->registration == JT808_REGISTER_ACCEPT;
+	bool accept = o == NULL || o->registration == JT808_REGISTER_ACCEPT;
 	writer_u16(&w, m->serial);
 	writer_u8(&w, accept ? 0 : 4); /* 4: no such terminal */
 	if (accept)
-		writer_text(&w, o->auth_code[0] == '\0' ? link->unit->ident : o->auth_code);
+		writer_text(&w, o == NULL || o->auth_code[0] == '\0' ? link->unit->ident : o->auth_code);
 	send_body(link, 0x8100, &w, sink);
 }
 
@@ -72,6 +73,16 @@ static void send_time(struct codec_link *link, bool vendor, const struct codec_s
 	send_body(link, vendor ? 0x8109 : 0x8004, &w, sink);
 }
 
+/* The body of 0x0801 begins with its id. */
+static void send_media(struct codec_link *link, const struct jt808_message *m, const struct codec_sink *sink)
+{
+	uint8_t buf[4];
+	struct writer w = writer_of(buf, sizeof(buf));
+	writer_span_put(&w, span_part(m->body, 0, 4));
+	if (w.len > 0)
+		send_body(link, 0x8800, &w, sink);
+}
+
 static void send_answer(struct codec_link *link, const struct jt808_message *m, enum jt808_answer answer,
 	enum jt808_result result, const struct codec_sink *sink)
 {
@@ -80,6 +91,10 @@ static void send_answer(struct codec_link *link, const struct jt808_message *m, 
 		return;
 	case JT808_ANSWER_GENERAL:
 		send_general(link, m, result, sink);
+		return;
+	case JT808_ANSWER_MEDIA:
+		send_general(link, m, result, sink);
+		send_media(link, m, sink);
 		return;
 	case JT808_ANSWER_REGISTRATION:
 		send_registration(link, m, sink);
@@ -95,7 +110,7 @@ static enum jt808_result result_of(enum codec_status status)
 {
 	if (status == CODEC_OK)
 		return JT808_RESULT_OK;
-	if (status == CODEC_UNSUPPORTED || status == CODEC_OVERSIZE)
+	if (status == CODEC_UNSUPPORTED || status == CODEC_OVERSIZE || status == CODEC_ENCRYPTED)
 		return JT808_RESULT_UNSUPPORTED;
 	return JT808_RESULT_WRONG; /* resent, it would be refused again */
 }
@@ -110,12 +125,15 @@ void jt808_answer(struct codec_link *link, const struct jt808_message *m, const 
 		send_answer(link, m, answer, result_of(status), sink);
 		return;
 	}
+	bool media = answer == JT808_ANSWER_MEDIA; /* behind the answers to the parts */
 	for (unsigned i = 0; i < m->total; i++) {
 		struct jt808_message part = *m;
-		bool last = i + 1u == m->number && answer != JT808_ANSWER_NONE;
+		bool last = i + 1u == m->number && answer != JT808_ANSWER_NONE && !media;
 		part.serial = serials[i];
 		send_answer(link, &part, last ? answer : JT808_ANSWER_GENERAL, result_of(status), sink);
 	}
+	if (media)
+		send_media(link, m, sink);
 }
 
 void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, enum codec_status status,
@@ -152,12 +170,16 @@ void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, con
 static const struct {
 	uint16_t message, command;
 	bool has_serial; /* the body begins with the serial number of the command */
+	bool always; /* every unit sends it; else a general answer is the end, for nothing else may follow */
 } replies[] = {
-	{0x0104, 0x8104, true},
-	{0x0104, 0x8106, true},
-	{0x0107, 0x8107, false},
-	{0x0201, 0x8201, true},
-	{0x0500, 0x8500, true},
+	{0x0104, 0x8104, true, true},
+	{0x0104, 0x8106, true, true},
+	{0x0107, 0x8107, false, true},
+	{0x0201, 0x8201, true, true},
+	{0x0500, 0x8500, true, true},
+	{0x0701, 0x8300, false, false},
+	{0x1300, 0x8300, true, false},
+	{0x6006, 0x8300, false, false},
 };
 #define REPLY_COUNT (sizeof(replies) / sizeof(replies[0]))
 
@@ -183,15 +205,18 @@ static void tell_general(
 	uint16_t command = reader_u16(&r);
 	uint8_t result = reader_u8(&r);
 	for (size_t i = 0; i < REPLY_COUNT; i++)
-		if (result == JT808_RESULT_OK && replies[i].command == command)
+		if (result == JT808_RESULT_OK && replies[i].command == command && replies[i].always)
 			return; /* its own answer is still to come */
 	reply->result = result_name(result);
 	tell(reply, command, sink);
 }
 
-void jt808_tell_reply(const struct jt808_message *m, struct span frame, const struct codec_sink *sink)
+void jt808_tell_reply(const struct jt808_message *m, const struct telemetry *t, struct span frame,
+	const struct codec_sink *sink)
 {
 	struct command_reply reply = {.frame = frame, .token.serial = -1};
+	if (telemetry_has(t, TM_COMMAND_REPLY))
+		reply.result = t->value[TM_COMMAND_REPLY].text;
 	if (m->id == 0x0001) {
 		tell_general(m, &reply, sink);
 		return;

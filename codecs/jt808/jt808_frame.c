@@ -112,6 +112,7 @@ static enum codec_status read_header(struct span in, struct jt808_message *m)
 		m->total = reader_u16(&r);
 		m->number = reader_u16(&r);
 	}
+	m->has_header = !r.bad;
 	if (r.bad || reader_left(&r) != (properties & LENGTH_BITS))
 		return CODEC_BAD_LENGTH;
 	m->body = reader_take(&r, reader_left(&r));

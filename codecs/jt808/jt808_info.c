@@ -7,6 +7,8 @@
  *   0x0107   WORD type, maker, model, terminal id, ICCID 10 BCD, BYTE + hardware, BYTE + firmware, GNSS, network */
 #include "codecs/jt808/jt808_private.h"
 
+#define PAYLOAD_MAX 60000 /* with two hex digits for each byte it must fit one record */
+
 struct widths {
 	uint8_t maker, model, terminal;
 };
@@ -46,18 +48,42 @@ static void set_codes(struct telemetry *t, struct reader *r, struct widths w)
 	set_code(t, TM_MANUFACTURER_DEVICE_CODE, reader_take(r, w.terminal));
 }
 
+/* The bytes as they are: nobody decodes them. Long ones in pieces, for a parameter holds 1024 bytes. */
+enum codec_status jt808_payload(
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
+{
+	enum { PIECE = 1000 };
+	(void)options;
+	if (m->body.len <= PIECE) {
+		struct writer w = telemetry_scratch(t);
+		writer_hex(&w, m->body);
+		telemetry_set_scratch(t, TM_PAYLOAD, &w);
+		return CODEC_OK;
+	}
+	if (m->body.len > PAYLOAD_MAX)
+		return CODEC_OVERSIZE;
+	for (size_t at = 0; at < m->body.len; at += PIECE) {
+		size_t n = m->body.len - at < PIECE ? m->body.len - at : PIECE;
+		telemetry_add_item(t, "custom.payload.", (uint32_t)(at / PIECE), 4, ITEM_HEX,
+			span_of(m->body.ptr + at, n));
+	}
+	return CODEC_OK;
+}
+
 enum codec_status jt808_registration(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
 	static const struct widths v2011 = {5, 8, 7}, v2013 = {5, 20, 7}, v2019 = {11, 30, 30};
-	struct widths widths = m->version_2019 ? v2019 : m->body.len >= 37 ? v2013 : v2011;
+	size_t len = m->body.len;
+	struct widths widths = m->version_2019 && len >= 76 ? v2019 : len >= 37 ? v2013 : v2011;
 	struct reader r = reader_of(m->body);
 	uint16_t province = reader_u16(&r), city = reader_u16(&r);
+	if (len <
+		25) /* shorter than any standard's: registered all the same, else the unit would register for ever */
+		return jt808_payload(t, m, options);
 	set_codes(t, &r, widths);
 	reader_u8(&r); /* colour of the plate */
-	if (r.bad)
-		return CODEC_TRUNCATED;
 	telemetry_set(t, TM_PROVINCE_ID, province);
 	telemetry_set(t, TM_CITY_ID, city);
 	struct span plate = unpad(reader_take(&r, reader_left(&r)));
@@ -71,20 +97,31 @@ enum codec_status jt808_registration(
 	return CODEC_OK;
 }
 
+/* What stands behind the code in 0x0102 of 2019; empty, and `r` is bad: not all of it is there. There are units of 2019 that send the code
+ * alone, with or without its length. */
+static struct span imei_behind_code(const struct jt808_message *m, struct reader *r)
+{
+	*r = reader_of(m->version_2019 ? m->body : span_of(NULL, 0));
+	reader_take(r, reader_u8(r));
+	struct span imei = reader_take(r, 15);
+	return r->bad ? span_of(NULL, 0) : imei;
+}
+
 enum codec_status jt808_authentication(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
 	(void)options;
-	if (!m->version_2019)
-		return CODEC_OK;
-	struct reader r = reader_of(m->body);
-	reader_take(&r, reader_u8(&r));
-	struct span imei = reader_take(&r, 15), version = reader_take(&r, 20);
-	if (r.bad)
-		return CODEC_TRUNCATED;
-	set_code(t, TM_DEVICE_IMEI, imei);
-	set_code(t, TM_FIRMWARE_VERSION, version);
+	struct reader r;
+	set_code(t, TM_DEVICE_IMEI, imei_behind_code(m, &r));
+	size_t left = r.bad ? 0 : reader_left(&r);
+	set_code(t, TM_FIRMWARE_VERSION, reader_take(&r, left < 20 ? left : 20));
 	return CODEC_OK;
+}
+
+struct span jt808_authentication_imei(const struct jt808_message *m)
+{
+	struct reader r;
+	return m->id == 0x0102 ? imei_behind_code(m, &r) : span_of(NULL, 0);
 }
 
 enum codec_status jt808_parameters(

@@ -6,6 +6,8 @@
  *   Both words: 1 is active. Coordinates are absolute; south and west are status bits 2 and 3. */
 #include "codecs/jt808/jt808_private.h"
 
+enum { HEAD_BYTES = 28, FUEL_ITEM = 0x02, IMEI_ITEM = 0xf6 };
+
 /* --- tables --- */
 
 #define ALARM_BITS(X)                                                                                          \
@@ -67,35 +69,54 @@ static const struct telemetry_flags alarm_bits = TM_FLAGS(ALARM_BITS);
 	X(22, TM_MOVING)
 static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS);
 
-enum item_kind { KIND_NUMBER = 0, KIND_SIGNED, KIND_CSQ };
+enum item_kind {
+	KIND_NUMBER = 0,
+	KIND_SIGNED,
+	KIND_CSQ,
+	KIND_CHARGE, /* per cent; 255: charging, the charge is unknown */
+	KIND_TENS,   /* two bytes: tens of per cent, and 0 */
+	KIND_ZERO    /* true when it is 0 */
+};
 
 /* One number in an item: `size` bytes at `offset`, times `factor` gives units of the parameter's decimals. An item may have several. One
- * that has another `length` is not decoded: it is shown under its id. */
-static const struct {
+ * that has another `length`, or a number that is more than `most` (0: any), is not decoded: it is shown under its id. So is an item with
+ * bytes that no row has, besides its numbers. Makers use the ids from 50 on as they like: their rows are those that trackers were seen
+ * to send, and `most` leaves out what another maker may mean. */
+static const struct item_row {
 	uint8_t id, length, offset, size;
 	enum item_kind kind;
-	uint16_t field, factor;
+	uint16_t field, factor, most;
 } items[] = {
-	{0x01, 4, 0, 4, KIND_NUMBER, TM_MILEAGE, 100},
-	{0x02, 2, 0, 2, KIND_NUMBER, TM_FUEL_VOLUME, 1},
-	{0x03, 2, 0, 2, KIND_NUMBER, TM_RECORDER_SPEED, 1},
-	{0x04, 2, 0, 2, KIND_NUMBER, TM_ALARM_EVENT_ID, 1},
-	{0x06, 2, 0, 2, KIND_SIGNED, TM_CARGO_TEMPERATURE, 1},
-	{0x11, 1, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1},
-	{0x11, 5, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1},
-	{0x11, 5, 1, 4, KIND_NUMBER, TM_OVERSPEED_AREA_ID, 1},
-	{0x12, 6, 0, 1, KIND_NUMBER, TM_AREA_TYPE, 1},
-	{0x12, 6, 1, 4, KIND_NUMBER, TM_AREA_ID, 1},
-	{0x12, 6, 5, 1, KIND_NUMBER, TM_AREA_DIRECTION, 1},
-	{0x13, 7, 0, 4, KIND_NUMBER, TM_ROUTE_ID, 1},
-	{0x13, 7, 4, 2, KIND_NUMBER, TM_ROUTE_SECONDS, 1},
-	{0x13, 7, 6, 1, KIND_NUMBER, TM_ROUTE_RESULT, 1},
-	{0x25, 4, 0, 4, KIND_NUMBER, TM_VEHICLE_SIGNALS, 1},
-	{0x2a, 2, 0, 2, KIND_NUMBER, TM_IO_BITS, 1},
-	{0x2b, 4, 2, 2, KIND_NUMBER, TM_ANALOG_0, 1},
-	{0x2b, 4, 0, 2, KIND_NUMBER, TM_ANALOG_1, 1},
-	{0x30, 1, 0, 1, KIND_CSQ, TM_GSM_LEVEL, 1},
-	{0x31, 1, 0, 1, KIND_NUMBER, TM_SATELLITES, 1},
+	{0x01, 4, 0, 4, KIND_NUMBER, TM_MILEAGE, 100, 0},
+	{0x02, 2, 0, 2, KIND_NUMBER, TM_FUEL_VOLUME, 1, 0x7fff},
+	{0x03, 2, 0, 2, KIND_NUMBER, TM_RECORDER_SPEED, 1, 0},
+	{0x04, 2, 0, 2, KIND_NUMBER, TM_ALARM_EVENT_ID, 1, 0},
+	{0x06, 1, 0, 1, KIND_NUMBER, TM_BATTERY_LEVEL, 1, 100},
+	{0x06, 2, 0, 2, KIND_SIGNED, TM_CARGO_TEMPERATURE, 1, 0},
+	{0x11, 1, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1, 0},
+	{0x11, 5, 0, 1, KIND_NUMBER, TM_OVERSPEED_AREA_TYPE, 1, 0},
+	{0x11, 5, 1, 4, KIND_NUMBER, TM_OVERSPEED_AREA_ID, 1, 0},
+	{0x12, 6, 0, 1, KIND_NUMBER, TM_AREA_TYPE, 1, 0},
+	{0x12, 6, 1, 4, KIND_NUMBER, TM_AREA_ID, 1, 0},
+	{0x12, 6, 5, 1, KIND_NUMBER, TM_AREA_DIRECTION, 1, 0},
+	{0x13, 7, 0, 4, KIND_NUMBER, TM_ROUTE_ID, 1, 0},
+	{0x13, 7, 4, 2, KIND_NUMBER, TM_ROUTE_SECONDS, 1, 0},
+	{0x13, 7, 6, 1, KIND_NUMBER, TM_ROUTE_RESULT, 1, 0},
+	{0x25, 4, 0, 4, KIND_NUMBER, TM_VEHICLE_SIGNALS, 1, 0},
+	{0x2a, 2, 0, 2, KIND_NUMBER, TM_IO_BITS, 1, 0},
+	{0x2b, 4, 2, 2, KIND_NUMBER, TM_ANALOG_0, 1, 0},
+	{0x2b, 4, 0, 2, KIND_NUMBER, TM_ANALOG_1, 1, 0},
+	{0x30, 1, 0, 1, KIND_CSQ, TM_GSM_LEVEL, 1, 0},
+	{0x31, 1, 0, 1, KIND_NUMBER, TM_SATELLITES, 1, 0},
+	{0x56, 2, 0, 2, KIND_TENS, TM_BATTERY_LEVEL, 10, 0},
+	{0xd4, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 0},
+	{0xe1, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 0},
+	{0xe3, 6, 1, 1, KIND_NUMBER, TM_BATTERY_LEVEL, 1, 100},
+	{0xe3, 6, 2, 2, KIND_NUMBER, TM_BATTERY_VOLTAGE, 10, 600}, /* more: the vehicle's supply */
+	{0xe4, 2, 1, 1, KIND_NUMBER, TM_BATTERY_LEVEL, 1, 100},
+	{0xe4, 2, 0, 1, KIND_ZERO, TM_BATTERY_CHARGING, 1, 0},
+	{0xe9, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 0},
+	{0xfe, 1, 0, 1, KIND_NUMBER, TM_BATTERY_LEVEL, 1, 100},
 };
 
 /* --- path --- */
@@ -108,26 +129,122 @@ static void set_status(struct telemetry *t, uint32_t word)
 	telemetry_set(t, TM_DOOR_OPEN, (word >> 13 & 31) != 0);
 }
 
+static int64_t number_of(const struct item_row *row, struct span value)
+{
+	struct reader r = reader_of(span_of(value.ptr + row->offset, row->size));
+	return reader_uint(&r, row->size);
+}
+
+/* Can this be the number that the row means? */
+static bool is_plausible(const struct item_row *row, int64_t number)
+{
+	if (row->kind == KIND_CHARGE)
+		return number <= 100 || number == 255;
+	if (row->kind == KIND_TENS)
+		return number % 256 == 0 && number / 256 <= 10;
+	return row->most == 0 || number <= row->most;
+}
+
+static void set_number(struct telemetry *t, const struct item_row *row, int64_t v)
+{
+	enum telemetry_field field = (enum telemetry_field)row->field;
+	switch (row->kind) {
+	case KIND_NUMBER:
+		telemetry_set(t, field, v * row->factor);
+		break;
+	case KIND_SIGNED:
+		telemetry_set(t, field, (int16_t)v * row->factor);
+		break;
+	case KIND_CSQ:
+		codec_set_csq(t, v);
+		break;
+	case KIND_CHARGE:
+		telemetry_set(t, TM_BATTERY_CHARGING, v == 255);
+		if (v != 255)
+			telemetry_set(t, field, v);
+		break;
+	case KIND_TENS:
+		telemetry_set(t, field, v / 256 * row->factor);
+		break;
+	case KIND_ZERO:
+		telemetry_set(t, field, v == 0);
+		break;
+	}
+}
+
+#define ITEMS_END (items + sizeof(items) / sizeof(items[0]))
+
+static bool is_row_of(const struct item_row *row, uint8_t id, struct span value)
+{
+	return row < ITEMS_END && row->id == id && row->length == value.len;
+}
+
+/* Sets what the rows of this item say; they stand together. false: it is to be shown under its id as well, for there are bytes that no
+ * row has, or it is not decoded, as a second item that says the same. */
 static bool set_item(struct telemetry *t, uint8_t id, struct span value)
 {
-	bool known = false;
-	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
-		if (items[i].id != id || items[i].length != value.len)
-			continue;
-		if (!known && telemetry_has(t, (enum telemetry_field)items[i].field))
-			return false; /* a second item of this id is shown under its id */
-		known = true;
-		struct reader r = reader_of(span_of(value.ptr + items[i].offset, items[i].size));
-		int64_t v = reader_uint(&r, items[i].size);
-		if (items[i].kind == KIND_SIGNED)
-			v = (int16_t)v;
-		if (items[i].kind == KIND_CSQ) {
-			codec_set_csq(t, v);
-			continue;
-		}
-		telemetry_set(t, (enum telemetry_field)items[i].field, v * items[i].factor);
+	const struct item_row *first = items, *row;
+	size_t decoded = 0;
+	while (first < ITEMS_END && !is_row_of(first, id, value))
+		first++;
+	for (row = first; is_row_of(row, id, value); row++)
+		if (!is_plausible(row, number_of(row, value)) ||
+			telemetry_has(t, (enum telemetry_field)row->field))
+			return false;
+	for (row = first; is_row_of(row, id, value); row++) {
+		set_number(t, row, number_of(row, value));
+		decoded += row->size;
 	}
-	return known;
+	return decoded > 0 && decoded == value.len;
+}
+
+/* Item 02 with bit 15: the rest is per cent. */
+static bool set_fuel_level(struct telemetry *t, struct span value)
+{
+	struct reader r = reader_of(value);
+	uint16_t v = reader_u16(&r);
+	if (value.len != 2 || v < 0x8000 || v > 0x8000 + 100 || telemetry_has(t, TM_FUEL_LEVEL))
+		return false;
+	telemetry_set(t, TM_FUEL_LEVEL, v - 0x8000);
+	return true;
+}
+
+/* Item F6 of 8 bytes: BCD of 0 and the 15 digits of an IMEI. */
+static struct span imei_of(struct span value, uint8_t digits[16])
+{
+	struct writer w = writer_of(digits, 16);
+	uint8_t any = 0;
+	for (size_t i = 0; i < value.len; i++)
+		any |= value.ptr[i];
+	if (value.len != 8 || !span_is_bcd(value) || value.ptr[0] >> 4 != 0 || any == 0)
+		return span_of(NULL, 0);
+	writer_hex(&w, value);
+	return span_after(writer_span(&w), 1);
+}
+
+struct span jt808_location_imei(struct span body, uint8_t digits[16])
+{
+	struct reader r = reader_of(body);
+	for (reader_take(&r, HEAD_BYTES); !r.bad && reader_left(&r) > 0;) {
+		uint8_t id = reader_u8(&r);
+		struct span value = reader_take(&r, reader_u8(&r));
+		struct span imei = !r.bad && id == IMEI_ITEM ? imei_of(value, digits) : span_of(NULL, 0);
+		if (imei.len > 0)
+			return imei;
+	}
+	return span_of(NULL, 0);
+}
+
+static bool set_imei(struct telemetry *t, struct span value)
+{
+	uint8_t digits[16];
+	struct span imei = imei_of(value, digits);
+	struct writer w = telemetry_scratch(t);
+	if (imei.len == 0 || telemetry_has(t, TM_DEVICE_IMEI))
+		return false;
+	writer_span_put(&w, imei);
+	telemetry_set_scratch(t, TM_DEVICE_IMEI, &w);
+	return true;
 }
 
 static void take_items(struct telemetry *t, struct reader *r)
@@ -142,19 +259,21 @@ static void take_items(struct telemetry *t, struct reader *r)
 			telemetry_set_scratch(t, TM_TAIL, &w);
 			return;
 		}
-		if (!set_item(t, id, value))
+		bool whole = (id == FUEL_ITEM && set_fuel_level(t, value)) ||
+			     (id == IMEI_ITEM && set_imei(t, value)) || set_item(t, id, value);
+		if (!whole)
 			telemetry_add_item(t, "custom.item.", id, 2, ITEM_HEX, value);
 	}
 }
 
-static void set_time(struct telemetry *t, struct span s, const struct jt808_options *options)
+void jt808_set_time(struct telemetry *t, struct span bcd, const struct jt808_options *options)
 {
 	int64_t unix_s;
-	if (!span_is_bcd(s))
+	if (!span_is_bcd(bcd))
 		return;
 	int v[6];
 	for (size_t i = 0; i < 6; i++)
-		v[i] = byte_bcd(s.ptr[i]);
+		v[i] = byte_bcd(bcd.ptr[i]);
 	struct calendar c = {2000 + v[0], v[1], v[2], v[3], v[4], v[5]};
 	if (calendar_unix(&c, &unix_s))
 		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->timezone) * 1000);
@@ -181,7 +300,7 @@ enum codec_status jt808_location(struct telemetry *t, struct span body, const st
 	telemetry_set(t, TM_ALTITUDE, altitude);
 	telemetry_set(t, TM_SPEED, speed * 100);
 	telemetry_set(t, TM_DIRECTION, course * 10000);
-	set_time(t, time, options);
+	jt808_set_time(t, time, options);
 	take_items(t, &r);
 	return CODEC_OK;
 }

@@ -6,6 +6,7 @@
  *   jt808_frame.c      bytes to a message and back
  *   jt808_location.c   where the unit is: alarms, status, items
  *   jt808_info.c       what it is: registration, authentication, parameters, attributes
+ *   jt808_vendor.c     what makers have added
  *   jt808_answer.c     what it is answered, and what it answers to commands
  *   jt808_command.c    what is sent to it
  *   jt808_options.c    what users can set */
@@ -37,6 +38,7 @@ static inline struct jt808_unit *jt808_unit(struct codec_unit *unit)
 /* One message of a unit, its header taken apart. */
 struct jt808_message {
 	uint16_t id, serial;
+	bool has_header; /* the check code is right, and there are all of `id` to `phone`, whatever became of the body */
 	bool version_2019;
 	uint8_t protocol_version; /* 0 before 2019 */
 	uint16_t total, number;   /* of a message in parts; both 0: it came in one frame */
@@ -58,18 +60,41 @@ uint16_t jt808_frame_write(struct codec_unit *unit, uint16_t id, struct span bod
 
 /* --- jt808_location.c --- */
 
-/* A location: 0x0200, an item of 0x0704, or what follows the serial number in 0x0201 and 0x0500. */
+/* The IMEI of a location's item F6, 15 digits; empty: it has none. */
+struct span jt808_location_imei(struct span body, uint8_t digits[16]);
+/* A location: 0x0200, an item of 0x0704 and 0x0210, or what follows the serial number in 0x0201 and 0x0500. */
 enum codec_status jt808_location(struct telemetry *t, struct span body, const struct jt808_options *options);
 
-/* --- jt808_info.c: 0x0100, 0x0102, 0x0104, 0x0107 --- */
+/* BCD YY MM DD hh mm ss in the unit's time zone; a date that does not exist is dropped. */
+void jt808_set_time(struct telemetry *t, struct span bcd, const struct jt808_options *options);
 
+/* --- jt808_info.c: 0x0100, 0x0102, 0x0104, 0x0107, and what nobody decodes --- */
+
+/* The bytes as they are. */
+enum codec_status jt808_payload(
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_registration(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_authentication(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 enum codec_status jt808_parameters(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
+/* The IMEI of 0x0102, 15 digits; empty: it has none. */
+struct span jt808_authentication_imei(const struct jt808_message *m);
 enum codec_status jt808_attributes(
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
+
+/* --- jt808_vendor.c: 0x0210, 0x0701, 0x1300, 0x6006 --- */
+
+#define JT808_BATTERY_BYTES 7 /* the body of 0x0210 when it is no list */
+enum codec_status jt808_battery(
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
+/* What the unit answers to a text command. */
+enum codec_status jt808_counted_text(
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
+enum codec_status jt808_wide_text(
+	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
+enum codec_status jt808_text(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options);
 
 /* --- jt808_answer.c --- */
@@ -79,6 +104,7 @@ enum jt808_answer {
 	JT808_ANSWER_NONE = 0,
 	JT808_ANSWER_GENERAL,
 	JT808_ANSWER_REGISTRATION,
+	JT808_ANSWER_MEDIA, /* a general answer, then 0x8800 */
 	JT808_ANSWER_TIME,
 	JT808_ANSWER_VENDOR_TIME
 };
@@ -92,8 +118,9 @@ void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, e
 /* Asks for missing parts: as many as an answer to a frame of `frame_len` bytes has room for. */
 void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, const struct codec_parts *parts,
 	size_t frame_len, const struct codec_sink *sink);
-/* Tells the bridge when the message, which is OK, answers a command. */
-void jt808_tell_reply(const struct jt808_message *m, struct span frame, const struct codec_sink *sink);
+/* Tells the bridge when the message, which is OK and whose record is `t`, answers a command. */
+void jt808_tell_reply(const struct jt808_message *m, const struct telemetry *t, struct span frame,
+	const struct codec_sink *sink);
 
 /* --- jt808_command.c --- */
 

@@ -63,6 +63,7 @@ FIELD(EXTERNAL_VOLTAGE, "external.powersource.voltage", INTEGER, 3, 0, 1000000, 
 	"voltage of the vehicle's supply")
 FIELD(MILEAGE, "vehicle.mileage", INTEGER, 3, 0, 100000000000LL, "km", "odometer")
 FIELD(FUEL_VOLUME, "fuel.volume", INTEGER, 1, 0, 65535, "l", "fuel in the tank")
+FIELD(FUEL_LEVEL, "fuel.level", INTEGER, 0, 0, 100, "%", "fuel in the tank")
 FIELD(STEPS, "steps.count", INTEGER, 0, 0, U32_MAX, "", "steps")
 FIELD(GSM_MCC, "gsm.mcc", INTEGER, 0, 200, 799, "", "mobile country code")
 FIELD(GSM_MNC, "gsm.mnc", INTEGER, 0, 0, 999, "", "mobile network code")
@@ -238,6 +239,8 @@ FIELD(ROUTE_RESULT, "custom.route.section.result", INTEGER, 0, 0, 255, "",
 FIELD(VEHICLE_SIGNALS, "custom.vehicle.signals.bitmask", INTEGER, 0, 0, U32_MAX, "",
 	"JT/T 808 item 25: lights, brake, horn and so on")
 FIELD(IO_BITS, "custom.io.bitmask", INTEGER, 0, 0, 65535, "", "JT/T 808 item 2A: 1 deep sleep, 2 sleep")
+FIELD(BATTERY_CHARGING, "custom.battery.charging.status", BOOLEAN, 0, 0, 1, "",
+	"JT/T 808 items D4, E1, E4, E9: the unit's battery is charging")
 FIELD(ANALOG_0, "custom.analog.0", INTEGER, 0, 0, 65535, "", "JT/T 808 item 2B: first analog input")
 FIELD(ANALOG_1, "custom.analog.1", INTEGER, 0, 0, 65535, "", "JT/T 808 item 2B: second analog input")
 

@@ -202,6 +202,44 @@ static void test_dated_ahead(void **state)
 	assert_true(says("\"timestamp.valid\":false") && says("\"timestamp\":1800000001"));
 }
 
+/* A clock that was reset, and one that counts the weeks of GPS anew: neither date is ever the newest, nor holds back what follows. */
+static void test_impossibly_old(void **state)
+{
+	const int64_t before_2010 = 1262304000000 - 1, weeks = 1024 * 7 * DAY;
+	const struct {
+		int64_t date_ms;
+		bool usable;
+	} rows[] = {
+		{946684810000, false}, /* 2000 */
+		{before_2010, false},
+		{NOW_MS - weeks, false},
+		{NOW_MS - weeks - 2 * DAY, false},
+		{NOW_MS - weeks + 2 * DAY, false},
+		{NOW_MS - 3 * 365 * DAY, true},
+		{before_2010 + 1, true},
+	};
+	(void)state;
+	give_fix(NOW_MS - HOUR);
+	expect_position(true);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		give_fix(rows[i].date_ms);
+		expect_position(!rows[i].usable); /* undated, it is of now */
+		assert_int_equal(says("\"timestamp.valid\":false"), !rows[i].usable);
+		assert_int_equal(says("\"timestamp\":1800000000,"), !rows[i].usable);
+	}
+	pass(3 * 365 * DAY); /* 1024 weeks ago is after 2010 now */
+	give_fix(now.unix_ms);
+	expect_position(true);
+	for (int64_t apart = -2 * DAY - 1; apart <= 2 * DAY + 1; apart += 2 * DAY + 1) {
+		give_fix(now.unix_ms - weeks + apart);
+		expect_position(apart == 0);
+		assert_int_equal(says("\"timestamp.valid\":false"), apart == 0);
+	}
+	give_fix(now.unix_ms - weeks + 2 * DAY);
+	expect_position(true);
+	assert_true(says("\"timestamp.valid\":false"));
+}
+
 /* --- alarms --- */
 
 static void alarm_is(int sos)
@@ -365,6 +403,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_never_retained, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_without_a_date, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dated_ahead, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_impossibly_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_alarm_is_raised_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_alarm_is_the_same_record, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_owntracks, set_up_owntracks, tear_down),
