@@ -10,7 +10,7 @@
 
 static void print_help(FILE *out)
 {
-	fprintf(out, "tracker2mqtt " T2M_VERSION ": H02 (SinoTrack) GPS trackers to an MQTT broker and back\n\n"
+	fprintf(out, "tracker2mqtt " T2M_VERSION ": GPS trackers to an MQTT broker and back\n\n"
 		     "usage: tracker2mqtt [-c FILE]       run in the foreground, log on stderr\n"
 		     "       tracker2mqtt -t [-c FILE]    check the configuration\n\n"
 		     "  -c, --config FILE      configuration; default " CONFIG_DEFAULT_FILE ",\n"

@@ -3,7 +3,8 @@
  *
  * A codec turns bytes into records and commands into bytes. The bridge keeps the memory (struct
  * codec_unit, struct codec_link), gives the time, and is called back through struct codec_sink. A new
- * protocol is one folder with a `const struct codec`, and one line in codecs.c.
+ * protocol is one folder whose main file ends in a `const struct codec`, and one line in codecs.c.
+ * codecs/template is one to copy from.
  *
  * Lifetimes: every span given to a callback points into the frame, into the codec's own stack, into the telemetry or into a
  * literal, and is valid only until the callback returns, those of the record until `decode` returns; whoever keeps bytes copies

@@ -2,13 +2,15 @@
  * May not: look inside a frame. */
 #include "codecs/codec.h"
 
-extern const struct codec codec_h02, codec_jt808;
+/* The protocols, one line each: codecs/<name>/<name>.c defines codec_<name>. The first that recognises a frame gets it. */
+#define PROTOCOLS(X)                                                                                           \
+	X(h02)                                                                                                 \
+	X(jt808)
 
-const struct codec *const codecs[] = {
-	&codec_h02,
-	&codec_jt808,
-	NULL,
-};
+#define DECLARE(name) extern const struct codec codec_##name;
+PROTOCOLS(DECLARE)
+#define ROW(name) &codec_##name,
+const struct codec *const codecs[] = {PROTOCOLS(ROW) NULL};
 
 const char *const codec_status_names[CODEC_STATUS_COUNT] = {
 	[CODEC_OK] = "ok",

@@ -129,9 +129,10 @@ struct config_option {
 
 extern const struct config_option option_table[];
 extern const size_t option_count;
+#define CONFIG_OPTIONS_MAX 128
 
-/* All defaults, as option_standard gives them. Never fails. */
-void config_init(struct config *config);
+/* All defaults, as option_standard gives them. false: no memory; config_free is all that may follow. */
+bool config_init(struct config *config);
 void config_free(struct config *config);
 
 /* Reads a file over the defaults, then the environment (TRACKER2MQTT_<SECTION>_<KEY>), then the password: of the option, of

@@ -136,6 +136,16 @@ static bool text_allowed(const struct config_option *option, const char *text)
 	return true;
 }
 
+static void print_choices(const char *const *choices, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	for (size_t i = 0; choices[i] != NULL; i++) {
+		size_t n = strlen(buf);
+		const char *glue = i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ";
+		snprintf(buf + n, size - n, "%s%s", glue, choices[i]);
+	}
+}
+
 void option_allowed(const struct config_option *option, char *buf, size_t size)
 {
 	char from[32], to[32];
@@ -174,12 +184,7 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 		snprintf(buf, size, "a size from %s to %s, in bytes or with K M G", from, to);
 		return;
 	case OPTION_CHOICE:
-		buf[0] = '\0';
-		for (size_t i = 0; option->choices[i] != NULL; i++) {
-			size_t n = strlen(buf);
-			const char *glue = i == 0 ? "" : option->choices[i + 1] == NULL ? " or " : ", ";
-			snprintf(buf + n, size - n, "%s%s", glue, option->choices[i]);
-		}
+		print_choices(option->choices, buf, size);
 		return;
 	case OPTION_TIMEZONE:
 		snprintf(buf, size, "+HH:MM or -HH:MM");

@@ -225,6 +225,8 @@ const struct config_option option_table[] = {
 };
 
 const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
+_Static_assert(sizeof(option_table) / sizeof(option_table[0]) <= CONFIG_OPTIONS_MAX,
+	"CONFIG_OPTIONS_MAX has room for all");
 
 const struct config_option *option_find(const char *section, const char *key)
 {

@@ -1,5 +1,5 @@
-/* sim_h02: simulated H02 units: text, binary, and both mixed. See sim.h. */
-#include "bridge/sim/sim.h"
+/* sim_h02: simulated H02 units: text, binary, and both mixed. See sim_unit.h. */
+#include "bridge/sim/sim_unit.h"
 
 #include "codecs/record/calendar.h"
 
@@ -232,6 +232,10 @@ static size_t input(struct sim_unit *u, struct span in)
 	return len;
 }
 
-const struct sim_protocol sim_h02 = {"h02", no_hello, text_report, input};
-const struct sim_protocol sim_h02_binary = {"h02-binary", no_hello, binary_report, input};
-const struct sim_protocol sim_h02_mixed = {"h02-mixed", no_hello, mixed_report, input};
+extern const struct sim_protocol sim_h02[];
+const struct sim_protocol sim_h02[] = {
+	{"h02", no_hello, text_report, input, 0},
+	{"h02-binary", no_hello, binary_report, input, 0},
+	{"h02-mixed", no_hello, mixed_report, input, 0},
+	{0},
+};

@@ -1,6 +1,6 @@
 /* sim_jt808: simulated JT/T 808 units, header of 2013 and of 2019: registration, authentication, reports one by one or,
- * when several are due, in batches; acknowledgements by serial number. See sim.h. */
-#include "bridge/sim/sim.h"
+ * when several are due, in batches; acknowledgements by serial number. See sim_unit.h. */
+#include "bridge/sim/sim_unit.h"
 
 #include "codecs/record/calendar.h"
 
@@ -20,7 +20,7 @@ static uint8_t bcd(int v)
 
 static bool version_2019(const struct sim_unit *u)
 {
-	return u->sim->protocol->name[5] == '-';
+	return u->sim->protocol->version == 2019;
 }
 
 /* Header, body, check, escapes; returns the length. */
@@ -251,5 +251,9 @@ static size_t input(struct sim_unit *u, struct span in)
 	return end + 1;
 }
 
-const struct sim_protocol sim_jt808 = {"jt808", hello, report, input};
-const struct sim_protocol sim_jt808_2019 = {"jt808-2019", hello, report, input};
+extern const struct sim_protocol sim_jt808[];
+const struct sim_protocol sim_jt808[] = {
+	{"jt808", hello, report, input, 2013},
+	{"jt808-2019", hello, report, input, 2019},
+	{0},
+};

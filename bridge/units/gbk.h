@@ -1,4 +1,4 @@
-/* gbk: GBK text, as JT/T 808 units send it, to UTF-8, through the C library's iconv.
+/* gbk: GBK text, as Chinese units send it, to UTF-8, through the C library's iconv.
  * May use: iconv. May not: know any protocol. */
 #ifndef T2M_GBK_H
 #define T2M_GBK_H
@@ -9,6 +9,6 @@
 bool gbk_open(void);
 void gbk_close(void);
 /* Writes the text as UTF-8; nothing when it is no GBK or does not fit. */
-void gbk_to_utf8(struct span in, struct writer *out);
+void gbk_to_utf8(struct span text, struct writer *out);
 
 #endif

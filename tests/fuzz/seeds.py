@@ -16,11 +16,15 @@ def write(target, name, data):
     (out / target / name).write_bytes(data)
 
 
-for path in sorted((tests / "vectors").glob("*.jsonl")):
+protocols = [path.parent.name for path in tests.parent.glob("codecs/*/*.c") if path.stem == path.parent.name and path.stem != "template"]
+vectors = sorted([*tests.glob("vectors/*.jsonl"), *(path for name in protocols for path in tests.parent.glob(f"codecs/{name}/{name}.jsonl"))])
+
+
+for path in vectors:
     for line in path.read_text().splitlines():
         row = json.loads(line)
         data = bytes([4, 20, 5]) + bytes.fromhex("".join(row.get("segments", [row.get("hex")])))
-        for target in ("stream", *{"h02": ("h02",), "jt808": ("jt808",)}.get(path.stem.split("-")[0], ("h02", "jt808"))):
+        for target in ("stream", *(name for name in protocols if name in path.stem.split("-"))):
             write(target, f"{path.stem}-{row['name']}", data)
 for n, line in enumerate((tests / "commands.jsonl").read_text().splitlines()):
     row = json.loads(line)
@@ -45,7 +49,7 @@ for n in range(4):
     write("store", f"meta-{n}", bytes([n, 0, 0, 1, 0, 40, 8]) + bytes(8))
     write("store", f"older-{n}", bytes([n, 0, 0, 7, 0, 1, 0x80, 0, 1, 0, 16, 0x42]))
 write("assembly", "three-parts", bytes.fromhex("00000301010000" "00000302020000" "00000303030000" "00000303030000"))
-vectors = [json.loads(line) for path in sorted((tests / "vectors").glob("*-*.jsonl")) for line in path.read_text().splitlines()]
-some = [(row["name"], bytes.fromhex(row["hex"])) for row in vectors[::8] if "hex" in row]
+rows = [json.loads(line) for path in vectors for line in path.read_text().splitlines()]
+some = [(row["name"], bytes.fromhex(row["hex"])) for row in rows[::8] if "hex" in row]
 for name, data in seeds_path.plays(some):
     write("path", name, data)

@@ -19,7 +19,7 @@ static struct span from_hex(const char *hex)
 static const struct codec *codec_of(const char *file)
 {
 	char name[128];
-	snprintf(name, sizeof(name), "%s", file);
+	snprintf(name, sizeof(name), "%s", strrchr(file, '/') + 1);
 	const struct codec *codec = NULL;
 	char *rest = NULL;
 	for (char *part = strtok_r(name, "-.", &rest); part != NULL && codec == NULL;
@@ -48,7 +48,7 @@ static struct vector vector_of(cJSON *row, const char *file, const struct codec 
 struct vectors vectors_load(const char *file)
 {
 	char path[512];
-	snprintf(path, sizeof(path), "%s/%s", VECTORS_DIR, file);
+	snprintf(path, sizeof(path), "%s/%s", SOURCE_DIR, file);
 	FILE *f = fopen(path, "r");
 	if (f == NULL)
 		fail_msg("cannot open %s", path);

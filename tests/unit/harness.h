@@ -33,7 +33,7 @@ struct vectors {
 	struct vector *item;
 };
 
-/* All rows of tests/vectors/<file>; a row with `hex` has one segment. The file's name holds its codec's: <codec>.jsonl,
+/* All rows of a file, given by its path from the root; a row with `hex` has one segment. The file's name holds its codec's: <codec>.jsonl,
  * <codec>-<theme>.jsonl or streams-<codec>.jsonl. Ends the test when it can't. */
 struct vectors vectors_load(const char *file);
 void vectors_free(struct vectors *v);

@@ -55,32 +55,44 @@ static void check_row(const cJSON *row, bool *seen, size_t max)
 	free(json);
 }
 
-static void test_bytes(void **state)
+enum { CODECS_MOST = 16, COMMANDS_MOST = 64 };
+static bool seen[CODECS_MOST][COMMANDS_MOST];
+
+static void check_file(const char *file)
 {
-	(void)state;
-	enum { MAX = 64 };
-	static bool seen[8][MAX];
-	char *line = NULL;
+	char path[512], *line = NULL;
 	size_t cap = 0;
-	FILE *f = fopen(SOURCE_DIR "/tests/commands.jsonl", "r");
+	snprintf(path, sizeof(path), "%s/%s", SOURCE_DIR, file);
+	FILE *f = fopen(path, "r");
 	assert_non_null(f);
 	while (getline(&line, &cap, f) > 0) {
 		cJSON *row = cJSON_Parse(line);
 		if (row == NULL)
-			fail_msg("not JSON: %s", line);
+			fail_msg("%s: not JSON: %s", file, line);
+		const char *name = cJSON_GetObjectItem(row, "codec")->valuestring;
 		size_t c = 0;
-		while (strcmp(codecs[c]->name, cJSON_GetObjectItem(row, "codec")->valuestring) != 0)
+		while (codecs[c] != NULL && strcmp(codecs[c]->name, name) != 0)
 			c++;
-		check_row(row, seen[c], MAX);
+		if (codecs[c] == NULL)
+			fail_msg("%s: no codec has the name %s", file, name);
+		check_row(row, seen[c], COMMANDS_MOST);
 		cJSON_Delete(row);
 	}
 	free(line);
 	fclose(f);
+}
+
+static void test_bytes(void **state)
+{
+	(void)state;
+	static const char *const files[] = {COMMAND_FILES};
+	for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); f++)
+		check_file(files[f]);
 	for (size_t c = 0; codecs[c] != NULL; c++)
 		for (size_t i = 0; codecs[c]->commands[i].name != NULL; i++)
 			if (!seen[c][i])
-				fail_msg("tests/commands.jsonl has no row for %s of %s",
-					codecs[c]->commands[i].name, codecs[c]->name);
+				fail_msg("no row of a commands.jsonl for %s of %s", codecs[c]->commands[i].name,
+					codecs[c]->name);
 }
 
 int main(void)

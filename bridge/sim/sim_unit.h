@@ -1,11 +1,11 @@
-/* sim: simulated units: what the files of tracker2mqtt-sim share.
+/* sim_unit: the life of one simulated unit: connect, report, be acknowledged, send again.
  * May use: libev, bytes, calendar. May not: be part of the bridge.
  *
  * A unit makes a report each interval, connected or not, keeps it until it is acknowledged, and sends what is
  * not acknowledged again after reconnecting. Each report of a unit has a time of its own
  * (whole seconds), so `ident timestamp` names it. */
-#ifndef T2M_SIM_H
-#define T2M_SIM_H
+#ifndef T2M_SIM_UNIT_H
+#define T2M_SIM_UNIT_H
 
 #include "codecs/record/bytes.h"
 
@@ -44,6 +44,7 @@ struct sim_unit {
 	uint64_t priv[4]; /* the protocol's own; cleared on connecting */
 };
 
+/* How units speak one protocol. sim_<codec>.c has an array of them, `sim_<codec>`, that ends with a NULL name. */
 struct sim_protocol {
 	const char *name;
 	/* A new connection: what is said first; may be nothing. */
@@ -52,9 +53,8 @@ struct sim_protocol {
 	size_t (*report)(struct sim_unit *u, struct report *r, uint8_t out[SIM_FRAME_MAX]);
 	/* Takes one frame off the input: its length, 0 when there is none yet. */
 	size_t (*input)(struct sim_unit *u, struct span in);
+	unsigned version; /* for the protocol's own use */
 };
-
-extern const struct sim_protocol *const sim_protocols[];
 
 struct sim_counts {
 	uint64_t made, sent, acknowledged, commands, answered, connects, lost, dropped;
@@ -76,7 +76,6 @@ struct sim {
 	struct sim_unit *unit;
 };
 
-/* sim_unit.c */
 void sim_unit_start(struct sim_unit *u, double delay);
 void sim_unit_stop(struct sim_unit *u);
 /* For the protocols. */

@@ -1,0 +1,66 @@
+"""codecs/template, to copy from: it is built with the program's flags, and a copy under another name is a protocol of the program."""
+
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+NAME = "acme"
+VECTORS = ROOT / "codecs/template/template.jsonl"
+
+
+def run(*command, cwd):
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def files(tree):
+    return {str(p.relative_to(tree)) for top in ("bridge", "codecs", "tests", "scripts", "etc") for p in (tree / top).rglob("*")
+            if p.is_file() and "__pycache__" not in p.parts} | {"CMakeLists.txt"}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the project in which the template was added as one more protocol."""
+    tree = tmp_path_factory.mktemp("project") / "copy"
+    ignore = shutil.ignore_patterns("build", ".git", "__pycache__", ".pytest_cache")
+    shutil.copytree(ROOT, tree, ignore=ignore)
+    shutil.copytree(tree / "codecs/template", tree / "codecs" / NAME)
+    for path in (tree / "codecs" / NAME).iterdir():
+        path.write_text(path.read_text().replace("template", NAME))
+        path.rename(path.with_name(path.name.replace("template", NAME)))
+    table = tree / "codecs/codecs.c"
+    text = table.read_text()
+    assert text.count("\n\tX(h02) ") == 1
+    table.write_text(text.replace("\n\tX(h02) ", f"\n\tX({NAME}) \\\n\tX(h02) "))
+    return tree
+
+
+def test_a_protocol_is_its_folder_and_one_line(tree):
+    before, after = files(ROOT), files(tree)
+    assert before <= after and all(name.startswith(f"codecs/{NAME}/") for name in after - before)
+    changed = [name for name in before if not filecmp.cmp(ROOT / name, tree / name, shallow=False)]
+    assert changed == ["codecs/codecs.c"]
+    old, new = (t.joinpath("codecs/codecs.c").read_text().splitlines() for t in (ROOT, tree))
+    assert len(new) == len(old) + 1 and [line for line in new if NAME not in line] == old
+
+
+def test_the_copy_is_built_and_passes_the_golden_tests(tree):
+    environment = f"CC={os.environ.get('CC', 'gcc')}"
+    run("env", environment, "cmake", "-S", ".", "-B", "build", "-DT2M_WERROR=ON", "-DT2M_TESTS=ON", "-DCMAKE_BUILD_TYPE=Debug", cwd=tree)
+    run("cmake", "--build", "build", "-j2", "--target", "test_golden", "test_commands", "tracker2mqtt", "tracker2mqtt-decode", cwd=tree)
+    run("ctest", "--test-dir", "build", "--output-on-failure", "-R", "^(golden|commands)$", cwd=tree)
+    rows = [json.loads(line) for line in VECTORS.read_text().splitlines()]
+    for row in rows:
+        done = subprocess.run([tree / "build/tracker2mqtt-decode", "--format", "json"], input=row["hex"], capture_output=True,
+                              text=True, cwd=tree)
+        got = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [{**record, "protocol.id": NAME} for record in row["records"]] == [{**record, "protocol.id": NAME} for record in got]
+        assert done.returncode == (1 if "error" in row else 0), f"{row['name']}: {done.stderr}"
+    commands = run(tree / "build/tracker2mqtt", "--print-commands", cwd=tree)
+    assert f"\n{NAME}: " in "\n" + commands and "position.request" in commands.split(f"{NAME}: ")[1].split("\nh02: ")[0]
