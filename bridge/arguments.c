@@ -10,10 +10,7 @@
 
 static void print_help(FILE *out)
 {
-	fprintf(out, "tracker2mqtt " T2M_VERSION ": GPS trackers (");
-	for (const struct codec *const *c = codecs; *c != NULL; c++)
-		fprintf(out, "%s%s", c == codecs ? "" : ", ", (*c)->label);
-	fprintf(out, ") to an MQTT broker and back\n\n"
+	fprintf(out, "tracker2mqtt " T2M_VERSION ": GPS trackers to an MQTT broker and back\n\n"
 		     "usage: tracker2mqtt [-c FILE]       run in the foreground, log on stderr\n"
 		     "       tracker2mqtt -t [-c FILE]    check the configuration\n\n"
 		     "  -c, --config FILE      configuration; default " CONFIG_DEFAULT_FILE ",\n"

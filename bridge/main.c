@@ -160,12 +160,16 @@ static int run(struct bridge *b)
 
 int main(int argc, char **argv)
 {
-	static struct bridge bridge;
+	struct bridge bridge = {0};
 	struct arguments args;
 	int rc = arguments_read(argc, argv, &args);
 	if (rc >= 0)
 		return rc;
-	config_init(&bridge.config);
+	if (!config_init(&bridge.config)) {
+		fprintf(stderr, "tracker2mqtt: no memory\n");
+		config_free(&bridge.config);
+		return 2;
+	}
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
 	faults += parts_check(&bridge.config, args.test, stderr);

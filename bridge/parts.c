@@ -117,8 +117,7 @@ bool parts_reload(struct bridge *b)
 	char why[TLS_WHY_MAX];
 	struct config fresh;
 	struct units *units = NULL;
-	config_init(&fresh);
-	bool ok = config_load(&fresh, b->path, stderr) == 0;
+	bool ok = config_init(&fresh) && config_load(&fresh, b->path, stderr) == 0;
 	if (!ok)
 		log_error("reload: the configuration has faults; nothing is changed");
 	if (ok && (units = units_open(b->config.units.file, stderr)) == NULL) {

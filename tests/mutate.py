@@ -7,8 +7,8 @@ usage: mutate.py [--list] [--jobs N] [PATTERN]
   --jobs N  so many at a time (as many as there are processors)
   PATTERN   only those whose line holds this text
 
-Works on a copy of the tree. An error is an edit of one file, which is compiled alone (without optimisation) and linked
-to the rest. The errors of PLANTED are written out; all others follow from the rows in the source, wherever they stand:
+Works on a copy of the tree, on the protocols of codecs/codecs.c. An error is an edit of one file, which is compiled
+alone (without optimisation) and linked to the rest. The errors of PLANTED are written out; all others follow from the rows in the source, wherever they stand:
   X(bit, TM_FIELD)                 fields of neighbours swapped
   {..., TM_FIELD, ...}             the same, and each number and kind changed
   set(..., TM_FIELD, ...)          the same, in any call
@@ -157,8 +157,28 @@ def number_tables(file, text):
             yield from changed_numbers(file, text, t.start() + row.start(), t.start() + row.end())
 
 
+def protocols():
+    """The lines X(name) of codecs/codecs.c."""
+    table = re.search(r"#define PROTOCOLS\(X\)(.*?[^\\])\n", (ROOT / "codecs/codecs.c").read_text(), re.S)
+    return re.findall(r"\bX\((\w+)\)", table.group(1))
+
+
+def is_used(path):
+    """Of the program: not of a codec that is in no line of codecs/codecs.c, as the template."""
+    folder = path.relative_to(ROOT / "codecs").parts[0]
+    own = ROOT / f"codecs/{folder}/{folder}.c"
+    return folder in protocols() or not own.exists() or f"const struct codec codec_{folder} " not in own.read_text()
+
+
+def vector_files():
+    """From the root: those of tests/, and those that a codec's folder brings along."""
+    brought = (ROOT / f"codecs/{name}/{name}.jsonl" for name in protocols())
+    paths = [*sorted(ROOT.glob("tests/vectors/*.jsonl")), *(p for p in brought if p.exists())]
+    return [str(p.relative_to(ROOT)) for p in paths]
+
+
 def keys_of_vectors():
-    rows = (json.loads(line) for path in ROOT.glob("tests/vectors/*.jsonl") for line in path.read_text().splitlines())
+    rows = (json.loads(line) for file in vector_files() for line in (ROOT / file).read_text().splitlines())
     return {key for row in rows for record in row["records"] for key in record}
 
 
@@ -198,16 +218,16 @@ def without_harmless(edits):
 class Tree:
     """The copy, its objects, and what they are linked with."""
 
-    def __init__(self, top):
+    def __init__(self, top, sources):
         self.top = top
         for folder in ("codecs", "bridge", "tests/unit", "tests/vectors"):
             shutil.copytree(ROOT / folder, top / folder)
-        names = ",".join(f'"{p.name}"' for p in sorted((top / "tests/vectors").glob("*.jsonl")))
-        self.defines = [f'-DVECTORS_DIR="{top}/tests/vectors"', f"-DVECTOR_FILES={names}", f'-DSOURCE_DIR="{top}"']
+        names = ",".join(f'"{file}"' for file in vector_files())
+        self.defines = [f"-DVECTOR_FILES={names}", f'-DSOURCE_DIR="{top}"']
         packages = ["libcjson", "cmocka", "libsodium", self.msgpack()]
         self.flags, self.libraries = (subprocess.check_output(["pkg-config", what, *packages], text=True).split()
                                       for what in ("--cflags", "--libs"))
-        self.sources = [*TESTS, *(str(p.relative_to(top)) for p in sorted(top.glob("codecs/**/*.c")))]
+        self.sources = [*TESTS, *(file for file in sources if file.endswith(".c"))]
 
     def msgpack(self):
         """Its name differs from release to release."""
@@ -275,10 +295,9 @@ class Tree:
             return self.test(objects, overlay + "/golden")[0]
 
 
-def check_rows(edits, sources):
+def check_rows(edits):
     """Each codec has a folder of its name; the patterns must find its rows."""
-    codecs = re.findall(r"^const struct codec codec_(\w+) = ", "\n".join(sources.values()), re.M)
-    for codec in sorted(codecs):
+    for codec in protocols():
         own = [e.row for e in edits if e.row and f"/{codec}/" in e.row[0]]
         print(f"{codec}: {len(own)} errors in {len(set(own))} rows")
         if len(set(own)) < LEAST_ROWS.get(codec, 1):
@@ -291,16 +310,16 @@ def main():
     options.add_argument("--jobs", type=int, default=os.cpu_count())
     options.add_argument("pattern", nargs="?", default="")
     args = options.parse_args()
-    sources = {str(p.relative_to(ROOT)): p.read_text() for p in sorted(ROOT.glob("codecs/**/*.[ch]"))}
+    sources = {str(p.relative_to(ROOT)): p.read_text() for p in sorted(ROOT.glob("codecs/**/*.[ch]")) if is_used(p)}
     edits = without_harmless(list(errors(sources)))
-    check_rows(edits, sources)
+    check_rows(edits)
     edits = [e for e in edits if args.pattern in e.name]
     if args.list:
         print(*(e.name for e in edits), sep="\n")
         return 0
     missed = 0
     with tempfile.TemporaryDirectory() as top:
-        tree = Tree(pathlib.Path(top))
+        tree = Tree(pathlib.Path(top), sources)
         tree.prepare(args.jobs)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
             for edit, result in zip(edits, pool.map(tree.try_edit, edits)):

@@ -3,16 +3,15 @@
 
 #include <sodium/crypto_shorthash.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "SipHash-2-4 gives 64 bits");
 _Static_assert(crypto_shorthash_KEYBYTES == HASH_KEY_BYTES, "and takes a key of 128");
 
 void hash_new_key(uint8_t key[HASH_KEY_BYTES])
 {
-	if (getrandom(key, HASH_KEY_BYTES, 0) != HASH_KEY_BYTES)
-		abort(); /* no kernel of ours refuses 16 bytes */
+	crypto_shorthash_keygen(key);
 }
 
 uint64_t hash_with(const uint8_t key[HASH_KEY_BYTES], const void *bytes, size_t len)
@@ -30,4 +29,10 @@ uint64_t hash_bytes(const void *bytes, size_t len)
 		hash_new_key(key);
 	ready = true;
 	return hash_with(key, bytes, len);
+}
+
+void hash_no_memory(void)
+{
+	fputs("no memory\n", stderr);
+	exit(255);
 }

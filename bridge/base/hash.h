@@ -17,6 +17,10 @@ void hash_new_key(uint8_t key[HASH_KEY_BYTES]);
 /* The hash with a key of the caller's own, which may outlive the process. */
 uint64_t hash_with(const uint8_t key[HASH_KEY_BYTES], const void *bytes, size_t len);
 
+/* A table of uthash has no way back when there is no memory: says so, and ends the process with 255. */
+_Noreturn void hash_no_memory(void);
+
+#define uthash_fatal(msg) hash_no_memory()
 #define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)hash_bytes((keyptr), (keylen)))
 #include <uthash.h>
 

@@ -33,7 +33,7 @@ struct decoder {
 	bool any;           /* there was a frame in them */
 	size_t offset;      /* of the buffer in the capture */
 	bool failed;
-	uint8_t out[1 << 16];
+	uint8_t buf[BUFFER], out[1 << 16];
 };
 
 /* What the codec of the stream reads; the unit may have spoken another protocol before. */
@@ -140,24 +140,23 @@ static void new_stream(struct decoder *d)
 
 static void decode_raw(struct decoder *d, FILE *f)
 {
-	static uint8_t buf[BUFFER];
 	size_t len = 0, n;
 	new_stream(d);
-	while ((n = fread(buf + len, 1, sizeof(buf) - len, f)) > 0) {
+	while ((n = fread(d->buf + len, 1, sizeof(d->buf) - len, f)) > 0) {
 		len += n;
-		size_t used = feed(d, span_of(buf, len), false);
-		if (used == 0 && len == sizeof(buf)) /* a megabyte of what nobody knows */
+		size_t used = feed(d, span_of(d->buf, len), false);
+		if (used == 0 && len == sizeof(d->buf)) /* a megabyte of what nobody knows */
 			used = len / 2;
-		memmove(buf, buf + used, len - used);
+		memmove(d->buf, d->buf + used, len - used);
 		len -= used;
 		d->offset += used;
 	}
 	if (len > 0 && d->stream.codec == NULL)
-		complain(d, CODEC_NOT_MINE, 0, span_of(buf, len));
+		complain(d, CODEC_NOT_MINE, 0, span_of(d->buf, len));
 	else
 		while (len > 0) {
-			size_t used = feed(d, span_of(buf, len), true);
-			memmove(buf, buf + used, len - used);
+			size_t used = feed(d, span_of(d->buf, len), true);
+			memmove(d->buf, d->buf + used, len - used);
 			len -= used;
 			d->offset += used;
 		}
@@ -216,11 +215,14 @@ static int usage(FILE *out, int rc)
 	return rc;
 }
 
-int main(int argc, char **argv)
+struct arguments {
+	const char *ident;
+	bool raw;
+};
+
+/* -1: go on with what stands in *out; otherwise what main returns. */
+static int read_arguments(int argc, char **argv, struct decoder *d, struct arguments *out)
 {
-	static struct decoder d;
-	const char *ident = NULL;
-	bool raw = false;
 	enum { RAW = 256, FORMAT, IDENT };
 	static const struct option longs[] = {
 		{"raw", no_argument, NULL, RAW},
@@ -231,8 +233,6 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	const struct emit_format *format = &emit_json;
-	gbk_open();
-	d.sink = (struct codec_sink){&d, on_identify, on_record, NULL, on_reply, on_part, on_send, gbk_to_utf8};
 	for (int c; (c = getopt_long(argc, argv, "hV", longs, NULL)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, 0);
@@ -240,54 +240,77 @@ int main(int argc, char **argv)
 			return printf("tracker2mqtt-decode " T2M_VERSION "\n") < 0;
 		if (c == '?')
 			return usage(stderr, 1);
-		raw |= c == RAW;
-		ident = c == IDENT ? optarg : ident;
+		out->raw |= c == RAW;
+		out->ident = c == IDENT ? optarg : out->ident;
 		format = c == FORMAT ? emit_format_find(optarg) : format;
 		if (format == NULL) {
 			fprintf(stderr, "--format %s is not allowed; allowed: json or msgpack\n", optarg);
 			return 1;
 		}
 	}
-	if (ident != NULL && (strlen(ident) < 1 || strlen(ident) > CODEC_IDENT_MAX)) {
-		fprintf(stderr, "--ident %s is not allowed; allowed: 1 to %d characters\n", ident,
+	if (out->ident != NULL && (strlen(out->ident) < 1 || strlen(out->ident) > CODEC_IDENT_MAX)) {
+		fprintf(stderr, "--ident %s is not allowed; allowed: 1 to %d characters\n", out->ident,
 			CODEC_IDENT_MAX);
 		return 1;
 	}
-	telemetry_keys_make(&d.keys, format);
-	d.assembly = assembly_open(ASSEMBLY_BYTES);
-	d.settings = codec_settings_open();
-	if (d.assembly == NULL || d.settings == NULL)
+	telemetry_keys_make(&d->keys, format);
+	return -1;
+}
+
+static void decode_file(struct decoder *d, const struct arguments *args, const char *name)
+{
+	bool standard = strcmp(name, "-") == 0;
+	FILE *f = standard ? stdin : fopen(name, "rb");
+	d->file = standard ? "stdin" : name;
+	if (f == NULL) {
+		fprintf(stderr, "%s: %s\n", d->file, strerror(errno));
+		d->failed = true;
+		return;
+	}
+	d->stream.link.unit = args->ident ? on_identify(d, span_text(args->ident)) : NULL;
+	d->line = d->offset = 0;
+	if (args->raw)
+		decode_raw(d, f);
+	else
+		decode_lines(d, f);
+	if (!standard)
+		fclose(f);
+}
+
+int main(int argc, char **argv)
+{
+	struct decoder *d = calloc(1, sizeof(*d));
+	struct arguments args = {NULL, false};
+	if (d == NULL)
 		abort();
-	int count = argc - optind;
-	for (int i = 0; i < (count > 0 ? count : 1); i++) {
-		bool standard = count == 0 || strcmp(argv[optind + i], "-") == 0;
-		FILE *f = standard ? stdin : fopen(argv[optind + i], "rb");
-		d.file = standard ? "stdin" : argv[optind + i];
-		if (f == NULL) {
-			fprintf(stderr, "%s: %s\n", d.file, strerror(errno));
-			d.failed = true;
-			continue;
-		}
-		d.stream.link.unit = ident ? on_identify(&d, span_text(ident)) : NULL;
-		d.line = d.offset = 0;
-		if (raw)
-			decode_raw(&d, f);
-		else
-			decode_lines(&d, f);
-		if (!standard)
-			fclose(f);
+	d->sink = (struct codec_sink){d, on_identify, on_record, NULL, on_reply, on_part, on_send, gbk_to_utf8};
+	int rc = read_arguments(argc, argv, d, &args);
+	if (rc >= 0) {
+		free(d);
+		return rc;
 	}
-	if (assembly_tidy(d.assembly, INT64_MAX) > 0) {
-		fprintf(stderr, "%s: fragment: a message in several frames is incomplete\n", d.file);
-		d.failed = true;
+	gbk_open();
+	d->assembly = assembly_open(ASSEMBLY_BYTES);
+	d->settings = codec_settings_open();
+	if (d->assembly == NULL || d->settings == NULL)
+		abort();
+	if (optind == argc)
+		decode_file(d, &args, "-");
+	for (int i = optind; i < argc; i++)
+		decode_file(d, &args, argv[i]);
+	if (assembly_tidy(d->assembly, INT64_MAX) > 0) {
+		fprintf(stderr, "%s: fragment: a message in several frames is incomplete\n", d->file);
+		d->failed = true;
 	}
-	assembly_free(d.assembly);
-	codec_settings_free(d.settings);
+	assembly_free(d->assembly);
+	codec_settings_free(d->settings);
 	gbk_close();
 	struct unit *u, *next;
-	HASH_ITER(hh, d.units, u, next) {
-		HASH_DEL(d.units, u);
+	HASH_ITER(hh, d->units, u, next) {
+		HASH_DEL(d->units, u);
 		free(u);
 	}
-	return d.failed || ferror(stdout) || fflush(stdout) != 0;
+	bool failed = d->failed || ferror(stdout) || fflush(stdout) != 0;
+	free(d);
+	return failed;
 }

@@ -38,7 +38,8 @@ void publish_note_newest(struct publish *publish, struct session *session, int64
 /* The message is retained, and that is remembered over restarts with the time of the unit's newest position, in one transaction:
  * so it can be cleared when the unit is forgotten. */
 void publish_retain(struct outbox_message *message, const struct session *session, int64_t newest_ms);
-/* Clears what is retained in one of the unit's topics. `forget`: nothing is remembered of it any more. False: no room. */
+/* Clears what is retained in one of the unit's topics. `forget`: nothing is remembered of it any more; for the last one, so that what
+ * is not cleared yet when the process ends is cleared after the next start. False: no room. */
 bool publish_clear(struct publish *publish, const char *ident, const char *name, const char *leaf, bool forget,
 	struct moment now);
 

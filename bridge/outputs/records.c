@@ -123,7 +123,7 @@ static bool on_alarm(
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 {
 	struct records *r = ctx;
-	return publish_clear(r->publish, session->unit.ident, session_topic(session), "position", true, now);
+	return publish_clear(r->publish, session->unit.ident, session_topic(session), "position", false, now);
 }
 
 static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)

@@ -44,6 +44,7 @@ static bool tell(void *ctx, struct session *session, struct moment now)
 	return publish_put(st->publish, &m, &w, NULL, now);
 }
 
+/* The last that is told, for it is registered before all others that retain. */
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 {
 	struct status *st = ctx;

@@ -10,6 +10,7 @@ struct status;
 /* NULL: no memory. */
 struct status *status_open(const struct config *config, struct publish *publish);
 void status_free(struct status *status);
+/* To be registered before all others that retain something of a unit: with its status the unit is forgotten. */
 const struct unit_listener *status_listener(struct status *status);
 
 #endif

@@ -309,21 +309,22 @@ static void set_instance(struct config *config)
 	config->publish.instance = strdup(name);
 }
 
-void config_init(struct config *config)
+bool config_init(struct config *config)
 {
 	char why[600], own[OPTION_STANDARD_MAX];
 	memset(config, 0, sizeof(*config));
 	config->codecs = codec_settings_open();
 	if (config->codecs == NULL)
-		abort(); /* no memory, or a codec's own table */
+		return false;
 	for (struct option_at at = {0}; option_next(&at);) {
 		const struct option_row *row = at.row;
 		if (at.codec == NULL &&
 			!option_set(row, row->key, option_standard(row, own), config, why, sizeof(why)) &&
 			!option_set(row, row->key, row->standard, config, why,
 				sizeof(why))) /* a home with a strange name */
-			abort();              /* the table has a default that it does not allow */
+			return false;
 	}
+	return true;
 }
 
 void config_free(struct config *config)

@@ -97,8 +97,8 @@ void option_moved(const struct option_at *old, struct option_at *out);
 /* The struct that its row describes. */
 void *option_owner(struct config *config, const struct option_at *at);
 
-/* All defaults, as option_standard gives them. Never fails. */
-void config_init(struct config *config);
+/* All defaults, as option_standard gives them. false: no memory; config_free is all that may follow. */
+bool config_init(struct config *config);
 void config_free(struct config *config);
 
 /* Reads a file over the defaults, then the environment (TRACKER2MQTT_<SECTION>_<KEY>), then the password: of the option, of

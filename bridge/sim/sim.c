@@ -1,5 +1,5 @@
-/* sim: tracker2mqtt-sim, simulated units: flags, the loop, the summary. See sim.h. */
-#include "bridge/sim/sim.h"
+/* sim: tracker2mqtt-sim, simulated units: flags, the loop, the summary. See sim_unit.h. */
+#include "bridge/sim/sim_unit.h"
 
 #include <getopt.h>
 #include <netdb.h>
@@ -96,6 +96,18 @@ struct settings {
 	const char *server, *record;
 };
 
+enum {
+	IDENT = 256,
+	ALARM_EVERY,
+	POSITION,
+	SILENT,
+	ACK_TIMEOUT,
+	RECONNECT,
+	RECORD,
+	SPREAD,
+	BIND
+}; /* without a letter */
+
 /* false: the value is not allowed. */
 static bool set(struct sim *s, struct settings *x, int c, const char *v)
 {
@@ -119,27 +131,27 @@ static bool set(struct sim *s, struct settings *x, int c, const char *v)
 		return n >= 0;
 	case 'd':
 		return number(v, 0, 1e9, &x->duration);
-	case 1:
+	case IDENT:
 		x->ident = strtoull(v, NULL, 10);
 		return strlen(v) == 10 && strspn(v, "0123456789") == 10;
-	case 2:
+	case ALARM_EVERY:
 		s->alarm_every = number(v, 0, 1e9, &n) ? (unsigned)n : 0;
 		return n >= 0;
-	case 3:
+	case POSITION:
 		return sscanf(v, "%lf,%lf", &s->latitude, &s->longitude) == 2;
-	case 4:
+	case SILENT:
 		s->silent = true;
 		return true;
-	case 5:
+	case ACK_TIMEOUT:
 		return number(v, 0.05, 3600, &s->ack_timeout);
-	case 6:
+	case RECONNECT:
 		return number(v, 0.001, 3600, &s->reconnect);
-	case 7:
+	case RECORD:
 		x->record = v;
 		return true;
-	case 8:
+	case SPREAD:
 		return number(v, 0, 86400, &x->spread);
-	case 9:
+	case BIND:
 		return resolve(v, "0", AI_NUMERICHOST, &s->from, &s->from_len);
 	}
 	return false;
@@ -192,7 +204,8 @@ static void run(struct sim *s, const struct settings *x)
 	ev_run(s->loop, 0);
 }
 
-int main(int argc, char **argv)
+/* -1: go on; otherwise what main returns. */
+static int read_arguments(int argc, char **argv, struct sim *s, struct settings *x)
 {
 	static const struct option longs[] = {
 		{"server", required_argument, NULL, 's'},
@@ -202,19 +215,62 @@ int main(int argc, char **argv)
 		{"interval", required_argument, NULL, 'i'},
 		{"reports", required_argument, NULL, 'r'},
 		{"duration", required_argument, NULL, 'd'},
-		{"ident", required_argument, NULL, 1},
-		{"alarm-every", required_argument, NULL, 2},
-		{"position", required_argument, NULL, 3},
-		{"silent", no_argument, NULL, 4},
-		{"ack-timeout", required_argument, NULL, 5},
-		{"reconnect", required_argument, NULL, 6},
-		{"record", required_argument, NULL, 7},
-		{"spread", required_argument, NULL, 8},
-		{"bind", required_argument, NULL, 9},
+		{"ident", required_argument, NULL, IDENT},
+		{"alarm-every", required_argument, NULL, ALARM_EVERY},
+		{"position", required_argument, NULL, POSITION},
+		{"silent", no_argument, NULL, SILENT},
+		{"ack-timeout", required_argument, NULL, ACK_TIMEOUT},
+		{"reconnect", required_argument, NULL, RECONNECT},
+		{"record", required_argument, NULL, RECORD},
+		{"spread", required_argument, NULL, SPREAD},
+		{"bind", required_argument, NULL, BIND},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
+	for (int c; (c = getopt_long(argc, argv, "s:n:p:t:i:r:d:hV", longs, NULL)) != -1;) {
+		if (c == 'h')
+			return usage(stdout, 0);
+		if (c == 'V')
+			return printf("tracker2mqtt-sim " T2M_VERSION "\n") < 0;
+		if (c == '?')
+			return usage(stderr, 1);
+		if (!set(s, x, c, optarg)) {
+			fprintf(stderr, "%s is not allowed there; see --help\n", optarg);
+			return 1;
+		}
+	}
+	if (optind < argc || !resolve_server(s, x->server)) {
+		fprintf(stderr, "server %s is not HOST:PORT, or unknown\n",
+			optind < argc ? argv[optind] : x->server);
+		return 1;
+	}
+	return -1;
+}
+
+static void allow_files(rlim_t count)
+{
+	struct rlimit files = {count, count}, old;
+	if (getrlimit(RLIMIT_NOFILE, &old) != 0 || old.rlim_cur >= count)
+		return;
+	files.rlim_max = old.rlim_max > count ? old.rlim_max : count;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void print_summary(const struct sim *s, uint64_t pending)
+{
+	printf("units %u made %llu sent %llu acknowledged %llu pending %llu dropped %llu commands %llu "
+	       "answered %llu "
+	       "connects %llu lost %llu\n",
+		s->units, (unsigned long long)s->counts.made, (unsigned long long)s->counts.sent,
+		(unsigned long long)s->counts.acknowledged, (unsigned long long)pending,
+		(unsigned long long)s->counts.dropped, (unsigned long long)s->counts.commands,
+		(unsigned long long)s->counts.answered, (unsigned long long)s->counts.connects,
+		(unsigned long long)s->counts.lost);
+}
+
+int main(int argc, char **argv)
+{
 	struct sim s = {.units = 3,
 		.protocol = find_protocol("h02"),
 		.interval = 10,
@@ -223,33 +279,14 @@ int main(int argc, char **argv)
 		.latitude = 50.0755,
 		.longitude = 14.4378};
 	struct settings x = {.ident = 9170000001, .spread = -1, .server = "127.0.0.1:8888"};
-	int at = 0;
-	for (int c; (c = getopt_long(argc, argv, "s:n:p:t:i:r:d:hV", longs, &at)) != -1;) {
-		if (c == 'h')
-			return usage(stdout, 0);
-		if (c == 'V')
-			return printf("tracker2mqtt-sim " T2M_VERSION "\n") < 0;
-		if (c == '?')
-			return usage(stderr, 1);
-		if (!set(&s, &x, c, optarg)) {
-			fprintf(stderr, "%s is not allowed there; see --help\n", optarg);
-			return 1;
-		}
-	}
-	if (optind < argc || !resolve_server(&s, x.server)) {
-		fprintf(stderr, "server %s is not HOST:PORT, or unknown\n",
-			optind < argc ? argv[optind] : x.server);
-		return 1;
-	}
+	int rc = read_arguments(argc, argv, &s, &x);
+	if (rc >= 0)
+		return rc;
 	if (x.record != NULL && (s.record = fopen(x.record, "w")) == NULL) {
 		perror(x.record);
 		return 1;
 	}
-	struct rlimit files = {s.units + 64, s.units + 64}, old;
-	if (getrlimit(RLIMIT_NOFILE, &old) == 0 && old.rlim_cur < files.rlim_cur) {
-		files.rlim_max = old.rlim_max > files.rlim_max ? old.rlim_max : files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	allow_files(s.units + 64);
 	s.loop = ev_default_loop(EVFLAG_AUTO);
 	s.unit = calloc(s.units, sizeof(*s.unit));
 	if (s.unit == NULL)
@@ -263,13 +300,6 @@ int main(int argc, char **argv)
 	free(s.unit);
 	if (s.record != NULL)
 		fclose(s.record);
-	printf("units %u made %llu sent %llu acknowledged %llu pending %llu dropped %llu commands %llu "
-	       "answered %llu "
-	       "connects %llu lost %llu\n",
-		s.units, (unsigned long long)s.counts.made, (unsigned long long)s.counts.sent,
-		(unsigned long long)s.counts.acknowledged, (unsigned long long)pending,
-		(unsigned long long)s.counts.dropped, (unsigned long long)s.counts.commands,
-		(unsigned long long)s.counts.answered, (unsigned long long)s.counts.connects,
-		(unsigned long long)s.counts.lost);
+	print_summary(&s, pending);
 	return pending + s.counts.dropped > 0 ? 3 : 0;
 }

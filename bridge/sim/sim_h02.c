@@ -1,5 +1,5 @@
-/* sim_h02: simulated H02 units: text, binary, and both mixed. See sim.h. */
-#include "bridge/sim/sim.h"
+/* sim_h02: simulated H02 units: text, binary, and both mixed. See sim_unit.h. */
+#include "bridge/sim/sim_unit.h"
 
 #include "codecs/record/calendar.h"
 

@@ -1,6 +1,6 @@
 /* sim_jt808: simulated JT/T 808 units, header of 2013 and of 2019: registration, authentication, reports one by one or,
- * when several are due, in batches; acknowledgements by serial number. See sim.h. */
-#include "bridge/sim/sim.h"
+ * when several are due, in batches; acknowledgements by serial number. See sim_unit.h. */
+#include "bridge/sim/sim_unit.h"
 
 #include "codecs/jt808/jt808_options.h"
 #include "codecs/record/calendar.h"

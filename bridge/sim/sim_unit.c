@@ -1,5 +1,5 @@
-/* sim_unit: the life of one simulated unit: connect, report, be acknowledged, send again. See sim.h. */
-#include "bridge/sim/sim.h"
+/* sim_unit: see sim_unit.h. */
+#include "bridge/sim/sim_unit.h"
 
 #include "bridge/base/backoff.h"
 
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static void connect_now(struct sim_unit *u);
-static void make_report(struct sim_unit *u);
+static bool make_report(struct sim_unit *u);
 
 struct sim_place sim_place(const struct sim_unit *u, const struct report *r)
 {
@@ -81,8 +81,10 @@ void sim_unit_send(struct sim_unit *u, struct span frame)
 	if (u->sim->udp || gone == frame.len)
 		return;
 	uint8_t *bigger = realloc(u->out, u->out_len + frame.len - gone);
-	if (bigger == NULL)
-		abort();
+	if (bigger == NULL) { /* half a frame helps nobody */
+		lost(u);
+		return;
+	}
 	memcpy(bigger + u->out_len, frame.ptr + gone, frame.len - gone);
 	u->out = bigger;
 	u->out_len += frame.len - gone;
@@ -145,12 +147,26 @@ static bool enough(const struct sim_unit *u)
 	return u->sim->reports > 0 && u->made >= u->sim->reports;
 }
 
-static void make_report(struct sim_unit *u)
+static bool room_for_report(struct sim_unit *u)
+{
+	if (u->pending_count < u->pending_cap)
+		return true;
+	uint32_t cap = u->pending_cap ? u->pending_cap * 2 : 4;
+	struct report *bigger = realloc(u->pending, cap * sizeof(*bigger));
+	if (bigger == NULL)
+		return false;
+	u->pending = bigger;
+	u->pending_cap = cap;
+	return true;
+}
+
+/* false: it has made all of its reports, or has no memory for one more. */
+static bool make_report(struct sim_unit *u)
 {
 	struct sim *s = u->sim;
 	if (enough(u)) {
 		ev_timer_stop(s->loop, &u->timer);
-		return;
+		return false;
 	}
 	int64_t now_s = (int64_t)ev_now(s->loop);
 	if (u->pending_count == SIM_PENDING_MAX) { /* the oldest is overwritten, as in a real unit */
@@ -159,15 +175,15 @@ static void make_report(struct sim_unit *u)
 		u->sent -= u->sent > 0;
 		memmove(u->pending, u->pending + 1, u->pending_count * sizeof(*u->pending));
 	}
-	if (u->pending_count == u->pending_cap) {
-		u->pending_cap = u->pending_cap ? u->pending_cap * 2 : 4;
-		u->pending = realloc(u->pending, u->pending_cap * sizeof(*u->pending));
-		if (u->pending == NULL)
-			abort();
-	}
 	u->last_time_s = now_s > u->last_time_s ? now_s : u->last_time_s + 1;
-	u->pending[u->pending_count++] = (struct report){u->made++, 0, u->last_time_s};
+	struct report report = {u->made++, 0, u->last_time_s};
 	s->counts.made++;
+	if (!room_for_report(u)) {
+		s->counts.dropped++;
+		return false;
+	}
+	u->pending[u->pending_count++] = report;
+	return true;
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -175,9 +191,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct sim_unit *u = timer->data;
-	do
-		make_report(u);
-	while (u->sim->interval == 0 && u->pending_count < SIM_WINDOW && !enough(u));
+	while (make_report(u) && u->sim->interval == 0 && u->pending_count < SIM_WINDOW)
+		continue;
 	send_reports(u);
 }
 

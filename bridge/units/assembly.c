@@ -97,7 +97,7 @@ static bool keep(struct assembly *a, struct multipart *m, const struct codec_par
 {
 	struct payer *p = a->paying;
 	size_t len = part->body.len, bytes = m->bytes + len + BODY_COST;
-	if (!assembly_room(a, p, p == m->payer ? len + BODY_COST : bytes, m))
+	if (!assembly_make_room(a, p, p == m->payer ? len + BODY_COST : bytes, m))
 		return false;
 	uint8_t *body = malloc(len + 1);
 	if (body == NULL)

@@ -92,7 +92,7 @@ void assembly_drop_part(struct multipart *m, unsigned index);
 void assembly_keep_digests(struct multipart *m, uint64_t *digest);
 
 /* Makes room at the cost of others, but not of this message. False: there is none. */
-bool assembly_room(
+bool assembly_make_room(
 	struct assembly *assembly, struct payer *payer, size_t bytes, const struct multipart *except);
 /* Touched now, and paid by this address from now on, with so many bytes. */
 void assembly_touch(struct assembly *assembly, struct multipart *m, struct payer *payer, size_t bytes);

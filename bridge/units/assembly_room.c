@@ -145,7 +145,7 @@ static struct multipart *victim(
 	return m != NULL && a->now_ms - m->touched_ms >= SETTLED_MS ? m : NULL;
 }
 
-bool assembly_room(struct assembly *a, struct payer *p, size_t bytes, const struct multipart *except)
+bool assembly_make_room(struct assembly *a, struct payer *p, size_t bytes, const struct multipart *except)
 {
 	while (!has_room(p, bytes)) {
 		struct multipart *m = victim(a, p, bytes, except);
@@ -204,7 +204,7 @@ struct multipart *assembly_begin(
 	struct payer *p = a->paying;
 	limit_messages(a, assembly_sender(a, from->ident), p);
 	size_t cost = MESSAGE_COST + part->total * sizeof(struct part);
-	if (!assembly_room(a, p, cost + part->body.len + BODY_COST, NULL))
+	if (!assembly_make_room(a, p, cost + part->body.len + BODY_COST, NULL))
 		return NULL;
 	struct multipart *m = calloc(1, sizeof(*m));
 	struct part *parts = calloc(part->total, sizeof(*parts));

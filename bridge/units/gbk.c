@@ -18,12 +18,12 @@ void gbk_close(void)
 	converter = (iconv_t)-1;
 }
 
-void gbk_to_utf8(struct span in, struct writer *out)
+void gbk_to_utf8(struct span text, struct writer *out)
 {
-	if (converter == (iconv_t)-1 || in.len == 0)
+	if (converter == (iconv_t)-1 || text.len == 0)
 		return;
-	char *from = (char *)(uintptr_t)in.ptr, *to = (char *)out->ptr + out->len;
-	size_t from_left = in.len, to_left = out->cap - out->len, room = to_left;
+	char *from = (char *)(uintptr_t)text.ptr, *to = (char *)out->ptr + out->len;
+	size_t from_left = text.len, to_left = out->cap - out->len, room = to_left;
 	iconv(converter, NULL, NULL, NULL, NULL);
 	if (iconv(converter, &from, &from_left, &to, &to_left) != (size_t)-1)
 		out->len += room - to_left;

@@ -9,6 +9,6 @@
 bool gbk_open(void);
 void gbk_close(void);
 /* Writes the text as UTF-8; nothing when it is no GBK or does not fit. */
-void gbk_to_utf8(struct span in, struct writer *out);
+void gbk_to_utf8(struct span text, struct writer *out);
 
 #endif

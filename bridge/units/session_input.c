@@ -209,7 +209,7 @@ static size_t input(void *sessions, struct conn *conn, struct span bytes, int32_
 		used += f.skip;
 		if (status == CODEC_MORE || status == CODEC_NOT_MINE)
 			return used;
-		s->frame = span_of(in.ptr + f.skip, f.len);
+		s->frame = span_part(in, f.skip, f.len);
 		if (!take_frame(s, status)) {
 			*end = INPUT_TOO_FAST;
 			return used;

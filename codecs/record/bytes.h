@@ -41,6 +41,14 @@ static inline struct span span_after(struct span s, size_t n)
 	return span_of(s.ptr + n, s.len - n);
 }
 
+/* `len` bytes from `at` on; empty when there are not so many. */
+static inline struct span span_part(struct span s, size_t at, size_t len)
+{
+	if (at > s.len || len > s.len - at)
+		return span_of(NULL, 0);
+	return span_of(s.ptr + at, len);
+}
+
 static inline bool byte_is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';

@@ -281,6 +281,22 @@ static void test_off_line_with_frames_that_wait(void **state)
 	assert_true(hangs_up());
 }
 
+/* It is back before what waits has left: the connection stays. */
+static void test_off_line_and_back(void **state)
+{
+	(void)state;
+	say("*HQ,1#");
+	expect_got("*HQ,1#");
+	run_until(&stats.count[STAT_RELAYED], 1);
+	say("*HQ,2#");
+	relay_listener(relay)->offline(relay, &unit, "bye", now);
+	say("*HQ,3#");
+	expect_got("*HQ,2#*HQ,3#");
+	run_until(&stats.count[STAT_RELAYED], 3);
+	say("*HQ,4#");
+	expect_got("*HQ,4#");
+}
+
 /* --- the platform is away, or slow --- */
 
 static void test_the_platform_comes_back(void **state)
@@ -336,6 +352,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_bridge_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_off_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_off_line_with_frames_that_wait, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_off_line_and_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_platform_comes_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_much_waits, set_up_small, tear_down),
 		cmocka_unit_test(test_no_server),

@@ -1,11 +1,11 @@
-/* sim: simulated units: what the files of tracker2mqtt-sim share.
+/* sim_unit: the life of one simulated unit: connect, report, be acknowledged, send again.
  * May use: libev, bytes, calendar. May not: be part of the bridge.
  *
  * A unit makes a report each interval, connected or not, keeps it until it is acknowledged, and sends what is
  * not acknowledged again after reconnecting. Each report of a unit has a time of its own
  * (whole seconds), so `ident timestamp` names it. */
-#ifndef T2M_SIM_H
-#define T2M_SIM_H
+#ifndef T2M_SIM_UNIT_H
+#define T2M_SIM_UNIT_H
 
 #include "codecs/record/bytes.h"
 
@@ -76,7 +76,6 @@ struct sim {
 	struct sim_unit *unit;
 };
 
-/* sim_unit.c */
 void sim_unit_start(struct sim_unit *u, double delay);
 void sim_unit_stop(struct sim_unit *u);
 /* For the protocols. */
