@@ -44,9 +44,11 @@ static enum h02_answer choose(enum h02_ack ack, enum h02_answer form)
 enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struct span type,
 	enum h02_answer form, const struct codec_sink *sink)
 {
+	const struct h02_options *options = link->unit->options;
+	if (telemetry_has(t, TM_TIMESTAMP))
+		telemetry_set(t, TM_TIMESTAMP, telemetry_number(t, TM_TIMESTAMP) - options->timezone * 1000);
 	if (!sink->record(sink->ctx, t))
 		return CODEC_REFUSED;
-	const struct h02_options *options = link->unit->options;
 	form = choose((enum h02_ack)options->ack, form);
 	if (form == H02_ANSWER_NONE)
 		return CODEC_OK;

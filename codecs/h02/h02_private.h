@@ -105,7 +105,8 @@ enum h02_answer {
 	H02_ANSWER_BINARY, /* the same: a binary frame's type is no word, so it has no V4 form */
 };
 
-/* Hands the record to the sink and, when the sink has taken it, the answer in the form that the options choose. REFUSED: not taken. */
+/* Moves the record's time from the unit's time zone to UTC, hands the record to the sink and, when the sink has taken it, the answer in the
+ * form that the options choose. REFUSED: not taken. */
 enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struct span type,
 	enum h02_answer form, const struct codec_sink *sink);
 

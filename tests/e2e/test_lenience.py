@@ -2,10 +2,11 @@
 good is lost, nothing wrong is kept for ever, and no unit repeats what will never be taken."""
 
 import json
+import signal
 import time
 
 import pytest
-from conftest import Unit, v1
+from conftest import Unit, wait_for
 from test_jt808 import frame, location, unescape
 
 DAY = 86400
@@ -287,3 +288,38 @@ def test_a_unit_that_only_confirms_a_text(make_bridge, subscribe):
     got = sub.on(f"trackers/{PHONE}/cmd/reply", 2)
     assert [m.record["status"] for m in got] == ["sent", "answered"] and got[1].record["result"] == "ok"
     unit.close()
+
+
+# --- H02: local time ---
+
+
+def dollar(ident, ago=0):
+    """The 32-byte binary record."""
+    when = now(ago)
+    return bytes.fromhex(f"24{ident}{time.strftime('%H%M%S%d%m%y', when)}2200000000114000000e000000fffffbffff0000")
+
+
+@pytest.mark.parametrize("where", ["unit", "all"])
+def test_h02_units_that_send_local_time(make_bridge, subscribe, tmp_path, where):
+    path = tmp_path / "units.ini"
+    path.write_text("[8652000001]\ntimezone = -03:00\n" if where == "unit" else "[9170503817]\ntimezone = +00:00\n")
+    bridge = make_bridge({"units": {"file": path}, "h02": {"timezone": "+00:00" if where == "unit" else "-03:00"}})
+    bridge.wait_connected()
+    sub = subscribe()
+    unit, other = Unit(bridge.port), Unit(bridge.port)
+    for n, data in enumerate((h02("8652000001", 3 * 3600), dollar("8652000001", 3 * 3600)), 1):
+        unit.send(data)
+        record = sub.on("trackers/8652000001/position", n)[-1].record
+        assert abs(record["timestamp"] - record["server.timestamp"]) < 600 and "timestamp.valid" not in record
+    other.send(h02("9170503817"))  # sends UTC, and that is said of it
+    record = sub.on("trackers/9170503817/position")[0].record
+    assert abs(record["timestamp"] - record["server.timestamp"]) < 600
+    # a reload changes it: the unit was set to UTC
+    path.write_text("[8652000001]\ntimezone = +00:00\n")
+    bridge.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "reloaded" in bridge.log(), "the reload")
+    unit.send(h02("8652000001"))
+    record = sub.on("trackers/8652000001/position", 3)[-1].record
+    assert abs(record["timestamp"] - record["server.timestamp"]) < 600
+    for u in (unit, other):
+        u.close()
