@@ -248,6 +248,7 @@ const struct codec codec_template = {
 	.max_frame = FRAME_MAX,
 	.max_command = FRAME_MAX - 40,
 	.commands = commands,
+	.marks = {"!*", ", "},
 	.sniff = template_sniff,
 	.frame = template_frame,
 	.decode = template_decode,
