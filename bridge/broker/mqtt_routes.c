@@ -218,6 +218,7 @@ bool mqtt_route(struct mqtt *m, const char *filter, route_handler *handler, void
 	if (r->wild)
 		DL_APPEND2(all->wild, r, before, behind);
 	enter_state(all, r, ROUTE_DUE);
+	resume_note_filters(m);
 	routes_subscribe(m);
 	return true;
 }
@@ -244,11 +245,18 @@ static void remove_route(struct routes *all, struct mqtt_route *r)
 		free_route(all, r);
 }
 
-static void unsubscribe(struct mqtt *m, const char *filter)
+bool routes_have(const struct mqtt *m, const char *filter)
+{
+	return find(&m->routes, filter) != NULL;
+}
+
+int routes_unsubscribe(struct mqtt *m, const char *filter)
 {
 	int mid = 0;
-	if (mosquitto_unsubscribe_v5(m->client, &mid, filter, NULL) == MOSQ_ERR_SUCCESS)
-		m->last_mid = (uint16_t)mid;
+	if (mosquitto_unsubscribe_v5(m->client, &mid, filter, NULL) != MOSQ_ERR_SUCCESS)
+		return 0;
+	m->last_mid = (uint16_t)mid;
+	return mid;
 }
 
 bool mqtt_unroute(struct mqtt *m, const char *filter)
@@ -257,7 +265,9 @@ bool mqtt_unroute(struct mqtt *m, const char *filter)
 	if (r == NULL)
 		return false;
 	if (mqtt_connected(m) && (r->state == ROUTE_GRANTED || r->mid != 0))
-		unsubscribe(m, filter);
+		routes_unsubscribe(m, filter);
+	else if (!mqtt_connected(m) && m->config->mqtt.session > 0)
+		resume_add_stale(m, span_text(filter));
 	remove_route(&m->routes, r);
 	routes_subscribe(m); /* another one may have waited until this one was answered */
 	return true;

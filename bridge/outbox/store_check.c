@@ -11,14 +11,14 @@
 #define NO_PAGE ((size_t)-1)
 #define DEPTH_MAX 32
 #define KEY_MAX 511
-#define NAMES_MAX 4
+#define NAMES_MAX 5
 #define HEAD sizeof(struct store_page) /* of a page */
 #define FREE_TAIL (1u << 20)           /* so many free pages may lie behind the end of the file */
 
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4 };
 enum { NODE_BIG = 1, NODE_TREE = 2 };
 enum { TREE_INTEGER_KEY = 8 };
-enum tree_kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED };
+enum tree_kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED, KEPT };
 
 static const char *const kind_names[] = {
 	[FREE_PAGES] = "free pages",
@@ -26,6 +26,7 @@ static const char *const kind_names[] = {
 	[MESSAGES] = "messages",
 	[MEMORY] = "memory",
 	[REFUSED] = "refused",
+	[KEPT] = "kept",
 };
 
 struct node {
@@ -276,14 +277,12 @@ static bool check_name(struct walk *w, struct span key, const struct node *n, st
 	struct tree t = {0};
 	if (n->flags != NODE_TREE || data.len != sizeof(t.has))
 		return bad(w, "it is no outbox: data that is not in a database");
-	t.kind = span_is(key, "messages")  ? MESSAGES
-		 : span_is(key, "memory")  ? MEMORY
-		 : span_is(key, "refused") ? REFUSED
-					   : NAMES;
+	for (t.kind = KEPT; t.kind > NAMES && !span_is(key, kind_names[t.kind]); t.kind--)
+		;
 	if (t.kind == NAMES || w->name_count == NAMES_MAX)
 		return bad(w, "it is no outbox: it has a database that no outbox has");
 	memcpy(&t.has, data.ptr, sizeof(t.has));
-	if (t.has.flags != (t.kind == MEMORY ? 0 : TREE_INTEGER_KEY))
+	if (t.has.flags != (t.kind == MEMORY || t.kind == KEPT ? 0 : TREE_INTEGER_KEY))
 		return bad(w, "database %s has the flags %x", kind_names[t.kind], t.has.flags);
 	w->names[w->name_count++] = t;
 	return true;
@@ -388,6 +387,8 @@ static bool check_leaf(struct walk *w, struct tree *t, const uint8_t *page, size
 		return false;
 	if (t->kind == NAMES)
 		return check_name(w, key, &n, data);
+	if (t->kind == KEPT) /* who kept it checks it */
+		return true;
 	return t->kind == MEMORY ? check_memory(w, key, data) : check_message(w, t, key, data, size);
 }
 
