@@ -15,6 +15,7 @@ _Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
 _Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
 
 #define CATCH_UP_BELOW 1000
+#define STATE_BELOW 10000     /* messages wait: else states wait, too */
 #define CATCH_UP_MS 10        /* between two turns that tell what is due */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
@@ -202,6 +203,8 @@ static bool listen_to_units(struct bridge *b)
 	if (b->owntracks != NULL)
 		ok &= sessions_listen(s, owntracks_listener(b->owntracks));
 	ok &= sessions_listen(s, records_alarm_listener(b->records));
+	if (b->state != NULL)
+		ok &= sessions_listen(s, state_listener(b->state));
 	if (b->homeassistant != NULL)
 		ok &= sessions_listen(s, homeassistant_listener(b->homeassistant));
 	return ok && sessions_listen(s, raw_listener(b->raw)) &&
@@ -219,6 +222,8 @@ static bool open_outputs(struct bridge *b)
 	b->raw = raw_open(c, b->publish);
 	b->downlink = downlink_open(c, b->sessions, b->publish, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
+		return false;
+	if (state_is_wanted(c) && (b->state = state_open(c, b->publish, b->sessions)) == NULL)
 		return false;
 	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
 		return false;
@@ -271,6 +276,22 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	return b->listeners != NULL;
 }
 
+/* The sooner of two times; -1 is never. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* In how many ms states are due. */
+static int64_t tell_states(struct bridge *b, bool last)
+{
+	if (b->state == NULL)
+		return -1;
+	state_gate(
+		b->state, b->mqtt != NULL && mqtt_connected(b->mqtt) && outbox_count(b->outbox) < STATE_BELOW);
+	return state_turn(b->state, last, parts_now(b));
+}
+
 int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
@@ -282,9 +303,10 @@ int64_t parts_turn(struct bridge *b)
 		if (b->listeners != NULL)
 			listeners_resume(b->listeners);
 	}
+	int64_t states_ms = tell_states(b, false);
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
-	return more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox);
+	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
 void parts_tick(struct bridge *b)
@@ -304,6 +326,7 @@ void parts_stop(struct bridge *b)
 	conns_close_all(b->conns, "the bridge stops");
 	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
 		;
+	tell_states(b, true);
 }
 
 void parts_close(struct bridge *b)
@@ -324,6 +347,8 @@ void parts_close(struct bridge *b)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
 		homeassistant_free(b->homeassistant);
+	if (b->state != NULL)
+		state_free(b->state);
 	if (b->owntracks != NULL)
 		owntracks_free(b->owntracks);
 	if (b->downlink != NULL)

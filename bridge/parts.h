@@ -20,6 +20,7 @@
 #include "bridge/outputs/publish.h"
 #include "bridge/outputs/raw.h"
 #include "bridge/outputs/records.h"
+#include "bridge/outputs/state.h"
 #include "bridge/outputs/status.h"
 
 struct bridge {
@@ -34,6 +35,7 @@ struct bridge {
 	struct publish *publish;
 	struct status *status;
 	struct records *records;
+	struct state *state;         /* NULL: not wanted */
 	struct owntracks *owntracks; /* NULL: not wanted */
 	struct raw *raw;
 	struct conns *conns;

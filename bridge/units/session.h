@@ -34,12 +34,19 @@ struct session {
 		counted_ms; /* until it is trusted: its first report, and the last that counted; steady time */
 	struct bucket frames;
 	bool trusted;
-	uint8_t reports;             /* until it is trusted: so many that counted */
-	uint16_t due;                /* listeners that have still to tell of it: see events.h */
+	bool awaited;    /* it was on line when the process ended, and may come back: see sessions_recall */
+	uint8_t reports; /* until it is trusted: so many that counted */
+	uint16_t due;    /* listeners that have still to tell of it: see events.h */
 	struct session *prev, *next; /* off-line ones, the longest first */
 	UT_hash_handle hh;
 	/* behind it: what listeners remember of it, see sessions_reserve */
 };
+
+/* As far as is known: an awaited unit counts as on line. */
+static inline bool session_is_online(const struct session *session)
+{
+	return session->conn != NULL || session->awaited;
+}
 
 struct sessions;
 
