@@ -29,6 +29,28 @@ static void on_remembered(void *ctx, struct span ident, int64_t value, int64_t h
 	sessions_remember(((struct bridge *)ctx)->sessions, ident, value, heard_ms);
 }
 
+/* What an earlier run kept. */
+static void on_note(void *ctx, struct span name, struct span value)
+{
+	struct bridge *b = ctx;
+	bool of_a_unit = !span_is(span_part(name, 0, 1), "#");
+	if (of_a_unit && !sessions_recall(b->sessions, name, value))
+		b->unread++;
+	else if (!of_a_unit && b->state != NULL)
+		state_recall_table(b->state, name, value);
+}
+
+/* Units that an earlier run knew. */
+static void recall_units(struct bridge *b)
+{
+	outbox_remembered(b->outbox, on_remembered, b);
+	notebook_read(publish_notebook(b->publish), on_note, b);
+	if (b->state != NULL)
+		state_recalled(b->state);
+	if (b->unread > 0)
+		log_warning("what was kept of %u units cannot be read; it is learnt anew", b->unread);
+}
+
 void parts_use_config(struct bridge *b)
 {
 	log_open((enum log_level)b->config.log.level);
@@ -198,6 +220,7 @@ static bool listen_to_units(struct bridge *b)
 {
 	struct sessions *s = b->sessions;
 	bool ok = sessions_listen(s, publish_listener(b->publish)) &&
+		  sessions_listen(s, notebook_listener(publish_notebook(b->publish))) &&
 		  sessions_listen(s, status_listener(b->status)) &&
 		  sessions_listen(s, records_listener(b->records));
 	if (b->owntracks != NULL)
@@ -250,12 +273,13 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		return false;
 	if (!open_outputs(b))
 		return false;
-	outbox_remembered(b->outbox, on_remembered, b);
+	recall_units(b);
 	snprintf(why, size, "the units file has faults");
 	struct units *units = units_open(c->units.file, stderr);
 	if (units == NULL)
 		return false;
 	use_units(b, units);
+	sessions_expect(b->sessions, parts_now(b));
 	snprintf(why, size, "no memory");
 	const struct conn_ops conn_ops = sessions_conn_ops(b->sessions);
 	b->conns = conns_open(b->loop, c, &conn_ops, b->sources, &b->stats);
@@ -292,9 +316,19 @@ static int64_t tell_states(struct bridge *b, bool last)
 	return state_turn(b->state, last, parts_now(b));
 }
 
+/* The broker may have lost what it retained. What was told before the first connection still waits. */
+static void tell_after_connect(struct bridge *b)
+{
+	uint64_t connects = b->stats.count[STAT_MQTT_CONNECTS];
+	if (connects != b->connects && b->connects > 0)
+		sessions_tell_all_again(b->sessions);
+	b->connects = connects;
+}
+
 int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
+	tell_after_connect(b);
 	/* never more at a time than the broker takes soon */
 	bool more =
 		outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, parts_now(b));
@@ -304,6 +338,7 @@ int64_t parts_turn(struct bridge *b)
 			listeners_resume(b->listeners);
 	}
 	int64_t states_ms = tell_states(b, false);
+	notebook_turn(publish_notebook(b->publish), false, parts_now(b));
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
@@ -327,6 +362,7 @@ void parts_stop(struct bridge *b)
 	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
 		;
 	tell_states(b, true);
+	notebook_turn(publish_notebook(b->publish), true, parts_now(b));
 }
 
 void parts_close(struct bridge *b)

@@ -32,6 +32,8 @@ struct bridge {
 	struct units *units;
 	struct sources *sources;
 	struct sessions *sessions;
+	uint64_t connects; /* to the broker, of which the parts know */
+	unsigned unread;   /* notes of units that are none */
 	struct publish *publish;
 	struct status *status;
 	struct records *records;

@@ -1,6 +1,8 @@
 /* events: see events.h. */
 #include "bridge/units/events.h"
 
+#include "bridge/base/note.h"
+
 bool events_listen(struct events *e, const struct unit_listener *listener)
 {
 	if (e->count == EVENTS_LISTENERS_MOST)
@@ -9,6 +11,7 @@ bool events_listen(struct events *e, const struct unit_listener *listener)
 	e->listener[e->count++] = listener;
 	e->tellers |= listener->tell != NULL ? bit : 0;
 	e->presence |= listener->tell != NULL && listener->tells_presence ? bit : 0;
+	e->again |= listener->tell != NULL && listener->tells_again ? bit : 0;
 	return true;
 }
 
@@ -90,6 +93,25 @@ void events_unknown(const struct events *e, const struct conn *conn, struct span
 	for (unsigned i = 0; i < e->count; i++)
 		if (e->listener[i]->unknown != NULL)
 			e->listener[i]->unknown(e->listener[i]->ctx, conn, head, now);
+}
+
+void events_save(const struct events *e, struct session *session, struct writer *note)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		if (e->listener[i]->letter == 0)
+			continue;
+		size_t begin = note_part_begin(note, e->listener[i]->letter);
+		e->listener[i]->save(e->listener[i]->ctx, session, note);
+		note_part_end(note, begin);
+	}
+}
+
+void events_recall(const struct events *e, struct session *session, struct span note)
+{
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->listener[i]->letter != 0)
+			e->listener[i]->recall(
+				e->listener[i]->ctx, session, note_part(note, e->listener[i]->letter));
 }
 
 void events_remembered(const struct events *e, struct session *session, int64_t value)
