@@ -70,16 +70,34 @@ struct unit_listener {
 
 #define EVENTS_LISTENERS_MOST 16 /* a bit of struct session's `due` for each */
 
+enum event {
+	EVENT_ROOM = 0,
+	EVENT_SHARE,
+	EVENT_BATCH,
+	EVENT_RECORD,
+	EVENT_REPLY,
+	EVENT_READY,
+	EVENT_OFFLINE,
+	EVENT_FRAME,
+	EVENT_UNKNOWN,
+	EVENT_NOTE,
+	EVENT_REMEMBERED,
+	EVENT_TELL,
+	/* must stay last */
+	EVENT_COUNT
+};
+
 /* Who listens; all zero: nobody. A set of listeners is written as bits, bit i for listener i. */
 struct events {
 	const struct unit_listener *listener[EVENTS_LISTENERS_MOST];
 	unsigned count;
-	unsigned tellers, presence; /* those with `tell`; those of them that tell of presence */
-	unsigned again;             /* those of them that tell again */
+	uint16_t hears[EVENT_COUNT]; /* those that are interested: nobody else costs anything */
+	uint16_t presence;           /* those that tell of presence */
+	uint16_t again;              /* those that tell again */
 };
 
-/* `listener` is kept, not copied: it must outlive `events`. Its members but `tell` and `tells_...` may change. False: there are
- * too many. */
+/* `listener` is kept, not copied: it must outlive `events`. To be called again when its members have changed. False: there are too
+ * many. */
 bool events_listen(struct events *events, const struct unit_listener *listener);
 /* The bit of this listener; 0: it is not registered. */
 unsigned events_bit(const struct events *events, const struct unit_listener *listener);
@@ -99,8 +117,8 @@ void events_frame(const struct events *events, const struct session *session, bo
 	const char *error, struct moment now);
 void events_unknown(const struct events *events, const struct conn *conn, struct span head, struct moment now);
 /* All parts of the unit's note, and back. */
-void events_save(const struct events *events, struct session *session, struct writer *note);
-void events_recall(const struct events *events, struct session *session, struct span note);
+void events_save(const struct events *events, struct session *session, struct writer *out);
+void events_recall(const struct events *events, struct session *session, struct span kept);
 void events_remembered(const struct events *events, struct session *session, int64_t value);
 bool events_forgotten(const struct events *events, struct session *session, struct moment now);
 bool events_cleared(const struct events *events, const char *ident, const char *name, struct moment now);
