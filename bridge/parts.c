@@ -244,7 +244,7 @@ static bool open_outputs(struct bridge *b)
 	b->status = status_open(c, b->publish);
 	b->records = records_open(c, b->publish, b->sessions, &b->stats);
 	b->raw = raw_open(c, b->publish);
-	b->downlink = downlink_open(c, b->sessions, b->publish, &b->stats);
+	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
 		return false;
 	if (state_is_wanted(c) && (b->state = state_open(c, b->publish, b->sessions)) == NULL)
@@ -281,6 +281,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		return false;
 	use_units(b, units);
 	sessions_expect(b->sessions, parts_now(b));
+	downlink_restore(b->downlink, parts_now(b));
 	snprintf(why, size, "no memory");
 	const struct conn_ops conn_ops = sessions_conn_ops(b->sessions);
 	b->conns = conns_open(b->loop, c, &conn_ops, b->sources, &b->stats);
