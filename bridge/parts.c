@@ -15,6 +15,7 @@ _Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
 _Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
 
 #define CATCH_UP_BELOW 1000
+#define STATE_BELOW 10000     /* messages wait: else states wait, too */
 #define CATCH_UP_MS 10        /* between two turns that tell what is due */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
@@ -26,6 +27,28 @@ struct moment parts_now(const struct bridge *b)
 static void on_remembered(void *ctx, struct span ident, int64_t value, int64_t heard_ms)
 {
 	sessions_remember(((struct bridge *)ctx)->sessions, ident, value, heard_ms);
+}
+
+/* What an earlier run kept. */
+static void on_note(void *ctx, struct span name, struct span value)
+{
+	struct bridge *b = ctx;
+	bool of_a_unit = !span_is(span_part(name, 0, 1), "#");
+	if (of_a_unit && !sessions_recall(b->sessions, name, value))
+		b->unread++;
+	else if (!of_a_unit && b->state != NULL)
+		state_recall_table(b->state, name, value);
+}
+
+/* Units that an earlier run knew. */
+static void recall_units(struct bridge *b)
+{
+	outbox_remembered(b->outbox, on_remembered, b);
+	notebook_read(publish_notebook(b->publish), on_note, b);
+	if (b->state != NULL)
+		state_recalled(b->state);
+	if (b->unread > 0)
+		log_warning("what was kept of %u units cannot be read; it is learnt anew", b->unread);
 }
 
 void parts_use_config(struct bridge *b)
@@ -198,11 +221,14 @@ static bool listen_to_units(struct bridge *b)
 {
 	struct sessions *s = b->sessions;
 	bool ok = sessions_listen(s, publish_listener(b->publish)) &&
+		  sessions_listen(s, notebook_listener(publish_notebook(b->publish))) &&
 		  sessions_listen(s, status_listener(b->status)) &&
 		  sessions_listen(s, records_listener(b->records));
 	if (b->owntracks != NULL)
 		ok &= sessions_listen(s, owntracks_listener(b->owntracks));
 	ok &= sessions_listen(s, records_alarm_listener(b->records));
+	if (b->state != NULL)
+		ok &= sessions_listen(s, state_listener(b->state));
 	if (b->homeassistant != NULL)
 		ok &= sessions_listen(s, homeassistant_listener(b->homeassistant));
 	return ok && sessions_listen(s, raw_listener(b->raw)) &&
@@ -220,6 +246,8 @@ static bool open_outputs(struct bridge *b)
 	b->raw = raw_open(c, b->publish);
 	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
+		return false;
+	if (state_is_wanted(c) && (b->state = state_open(c, b->publish, b->sessions)) == NULL)
 		return false;
 	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
 		return false;
@@ -246,12 +274,13 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		return false;
 	if (!open_outputs(b))
 		return false;
-	outbox_remembered(b->outbox, on_remembered, b);
+	recall_units(b);
 	snprintf(why, size, "the units file has faults");
 	struct units *units = units_open(c->units.file, stderr);
 	if (units == NULL)
 		return false;
 	use_units(b, units);
+	sessions_expect(b->sessions, parts_now(b));
 	downlink_restore(b->downlink, parts_now(b));
 	snprintf(why, size, "no memory");
 	const struct conn_ops conn_ops = sessions_conn_ops(b->sessions);
@@ -273,9 +302,35 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	return b->listeners != NULL;
 }
 
+/* The sooner of two times; -1 is never. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* In how many ms states are due. */
+static int64_t tell_states(struct bridge *b, bool last)
+{
+	if (b->state == NULL)
+		return -1;
+	state_gate(
+		b->state, b->mqtt != NULL && mqtt_connected(b->mqtt) && outbox_count(b->outbox) < STATE_BELOW);
+	return state_turn(b->state, last, parts_now(b));
+}
+
+/* The broker may have lost what it retained. What was told before the first connection still waits. */
+static void tell_after_connect(struct bridge *b)
+{
+	uint64_t connects = b->stats.count[STAT_MQTT_CONNECTS];
+	if (connects != b->connects && b->connects > 0)
+		sessions_tell_all_again(b->sessions);
+	b->connects = connects;
+}
+
 int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
+	tell_after_connect(b);
 	/* never more at a time than the broker takes soon */
 	bool more =
 		outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, parts_now(b));
@@ -284,9 +339,11 @@ int64_t parts_turn(struct bridge *b)
 		if (b->listeners != NULL)
 			listeners_resume(b->listeners);
 	}
+	int64_t states_ms = tell_states(b, false);
+	notebook_turn(publish_notebook(b->publish), false, parts_now(b));
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
-	return more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox);
+	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
 void parts_tick(struct bridge *b)
@@ -306,6 +363,8 @@ void parts_stop(struct bridge *b)
 	conns_close_all(b->conns, "the bridge stops");
 	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
 		;
+	tell_states(b, true);
+	notebook_turn(publish_notebook(b->publish), true, parts_now(b));
 }
 
 void parts_close(struct bridge *b)
@@ -326,6 +385,8 @@ void parts_close(struct bridge *b)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
 		homeassistant_free(b->homeassistant);
+	if (b->state != NULL)
+		state_free(b->state);
 	if (b->owntracks != NULL)
 		owntracks_free(b->owntracks);
 	if (b->downlink != NULL)

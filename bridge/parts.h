@@ -47,6 +47,7 @@
 #include "bridge/outputs/publish.h"
 #include "bridge/outputs/raw.h"
 #include "bridge/outputs/records.h"
+#include "bridge/outputs/state.h"
 #include "bridge/outputs/status.h"
 
 struct bridge {
@@ -58,9 +59,12 @@ struct bridge {
 	struct units *units;
 	struct sources *sources;
 	struct sessions *sessions;
+	uint64_t connects; /* to the broker, of which the parts know */
+	unsigned unread;   /* notes of units that are none */
 	struct publish *publish;
 	struct status *status;
 	struct records *records;
+	struct state *state;         /* NULL: not wanted */
 	struct owntracks *owntracks; /* NULL: not wanted */
 	struct raw *raw;
 	struct conns *conns;

@@ -3,14 +3,14 @@
 
 #include <stdlib.h>
 
-bool keep_add(struct keep_list *list, struct span key, struct span value, uint64_t after)
+bool keep_add(struct keep_list *list, enum keep_of of, struct span key, struct span value, uint64_t after)
 {
 	if (key.len == 0 || key.len > KEEP_KEY_MAX || value.len > KEEP_VALUE_MAX)
 		return false;
 	struct keep_change *c = malloc(sizeof(*c) + key.len + value.len);
 	if (c == NULL)
 		return false;
-	*c = (struct keep_change){.after = after, .key_len = key.len, .value_len = value.len};
+	*c = (struct keep_change){.of = of, .after = after, .key_len = key.len, .value_len = value.len};
 	memcpy(c->bytes, key.ptr, key.len);
 	if (value.len > 0)
 		memcpy(c->bytes + key.len, value.ptr, value.len);
@@ -19,7 +19,7 @@ bool keep_add(struct keep_list *list, struct span key, struct span value, uint64
 	else
 		list->first = c;
 	list->last = c;
-	list->bytes += key.len + value.len;
+	list->bytes[of] += key.len + value.len;
 	return true;
 }
 
@@ -28,7 +28,7 @@ void keep_drop(struct keep_list *list, const struct keep_change *up_to)
 	while (list->first != NULL && list->first != up_to) {
 		struct keep_change *c = list->first;
 		list->first = c->next;
-		list->bytes -= c->key_len + c->value_len;
+		list->bytes[c->of] -= c->key_len + c->value_len;
 		free(c);
 	}
 	if (list->first == NULL)

@@ -371,13 +371,14 @@ bool outbox_keeps(const struct outbox *o)
 	return o->store != NULL;
 }
 
-bool outbox_keep(struct outbox *o, struct span key, struct span value)
+bool outbox_keep(struct outbox *o, enum keep_of of, struct span key, struct span value)
 {
-	return o->store == NULL || store_keep(o->store, key, value, o->seqnum);
+	return o->store == NULL || store_keep(o->store, of, key, value, o->seqnum);
 }
 
-void outbox_kept(struct outbox *o, void (*each)(void *ctx, struct span key, struct span value), void *ctx)
+void outbox_kept(struct outbox *o, enum keep_of of, void (*each)(void *ctx, struct span key, struct span value),
+	void *ctx)
 {
 	if (o->store != NULL)
-		store_each_of_kept(o->store, each, ctx);
+		store_each_of_kept(o->store, of, each, ctx);
 }

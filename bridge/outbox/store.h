@@ -14,6 +14,7 @@
 #define T2M_STORE_H
 
 #include "bridge/base/hash.h"
+#include "bridge/outbox/keep.h"
 #include "bridge/outbox/outbox_options.h"
 #include "bridge/outbox/ring.h"
 
@@ -91,13 +92,13 @@ bool store_order_key(struct store *store, uint8_t out[HASH_KEY_BYTES]);
 
 /* Notes a value to be kept under a key, or (an empty one) the key to be forgotten: a later store_write writes it, in one transaction
  * with message number `after`. False: no room for it, or no memory. */
-bool store_keep(struct store *store, struct span key, struct span value, uint64_t after);
+bool store_keep(struct store *store, enum keep_of of, struct span key, struct span value, uint64_t after);
 /* Is there something that store_keep noted and that is not stored yet? */
 bool store_keeps(const struct store *store);
 typedef void store_each_kept(void *ctx, struct span key, struct span value);
 /* Calls `each` for all that is kept and stored, in the order of the keys; the spans are valid during the call, which may not use the
  * store. */
-void store_each_of_kept(struct store *store, store_each_kept *each, void *ctx);
+void store_each_of_kept(struct store *store, enum keep_of of, store_each_kept *each, void *ctx);
 
 uint64_t store_last_seqnum(const struct store *store); /* never goes back, also over restarts */
 /* How many messages are not done, and their bytes (message_packed_size). */

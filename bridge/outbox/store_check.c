@@ -1,6 +1,8 @@
 /* store_check: see store_check.h. */
 #include "bridge/outbox/store_check.h"
 
+#include "bridge/outbox/store_keys.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,14 +13,14 @@
 #define NO_PAGE ((size_t)-1)
 #define DEPTH_MAX 32
 #define KEY_MAX 511
-#define NAMES_MAX 5
+#define NAMES_MAX 6
 #define HEAD sizeof(struct store_page) /* of a page */
 #define FREE_TAIL (1u << 20)           /* so many free pages may lie behind the end of the file */
 
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4 };
 enum { NODE_BIG = 1, NODE_TREE = 2 };
 enum { TREE_INTEGER_KEY = 8 };
-enum tree_kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED, KEPT };
+enum tree_kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED, KEPT, UNITS };
 
 static const char *const kind_names[] = {
 	[FREE_PAGES] = "free pages",
@@ -27,6 +29,7 @@ static const char *const kind_names[] = {
 	[MEMORY] = "memory",
 	[REFUSED] = "refused",
 	[KEPT] = "kept",
+	[UNITS] = "units",
 };
 
 struct node {
@@ -212,24 +215,6 @@ static bool integer_keys(const struct tree *t)
 	return t->kind == FREE_PAGES || t->has.flags & TREE_INTEGER_KEY;
 }
 
-static int compare(const struct tree *t, struct span a, struct span b)
-{
-	if (integer_keys(t) && a.len == sizeof(uint64_t)) {
-		uint64_t x, y;
-		memcpy(&x, a.ptr, sizeof(x));
-		memcpy(&y, b.ptr, sizeof(y));
-		return x < y ? -1 : x > y;
-	}
-	if (integer_keys(t)) {
-		uint32_t x, y;
-		memcpy(&x, a.ptr, sizeof(x));
-		memcpy(&y, b.ptr, sizeof(y));
-		return x < y ? -1 : x > y;
-	}
-	int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* Notes this key. False: it is not higher than the one before, in this page or the page before. */
 static bool key_follows(struct walk *w, struct tree *t, struct span key, bool from_branch)
 {
@@ -237,7 +222,7 @@ static bool key_follows(struct walk *w, struct tree *t, struct span key, bool fr
 	if (integer_keys(t) && key.len != width)
 		return bad(w, "tree %s: a key of %zu bytes", kind_names[t->kind], key.len);
 	if (t->any) {
-		int order = compare(t, span_of(t->key, t->key_size), key);
+		int order = store_compare_keys(integer_keys(t), span_of(t->key, t->key_size), key);
 		if (order > 0 || (order == 0 && !t->may_equal))
 			return bad(w, "tree %s: its keys are not in order", kind_names[t->kind]);
 	}
@@ -277,12 +262,12 @@ static bool check_name(struct walk *w, struct span key, const struct node *n, st
 	struct tree t = {0};
 	if (n->flags != NODE_TREE || data.len != sizeof(t.has))
 		return bad(w, "it is no outbox: data that is not in a database");
-	for (t.kind = KEPT; t.kind > NAMES && !span_is(key, kind_names[t.kind]); t.kind--)
+	for (t.kind = UNITS; t.kind > NAMES && !span_is(key, kind_names[t.kind]); t.kind--)
 		;
 	if (t.kind == NAMES || w->name_count == NAMES_MAX)
 		return bad(w, "it is no outbox: it has a database that no outbox has");
 	memcpy(&t.has, data.ptr, sizeof(t.has));
-	if (t.has.flags != (t.kind == MEMORY || t.kind == KEPT ? 0 : TREE_INTEGER_KEY))
+	if (t.has.flags != (t.kind == MEMORY || t.kind == KEPT || t.kind == UNITS ? 0 : TREE_INTEGER_KEY))
 		return bad(w, "database %s has the flags %x", kind_names[t.kind], t.has.flags);
 	w->names[w->name_count++] = t;
 	return true;
@@ -387,7 +372,7 @@ static bool check_leaf(struct walk *w, struct tree *t, const uint8_t *page, size
 		return false;
 	if (t->kind == NAMES)
 		return check_name(w, key, &n, data);
-	if (t->kind == KEPT) /* who kept it checks it */
+	if (t->kind == KEPT || t->kind == UNITS) /* who kept it checks it */
 		return true;
 	return t->kind == MEMORY ? check_memory(w, key, data) : check_message(w, t, key, data, size);
 }

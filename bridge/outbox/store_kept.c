@@ -1,10 +1,10 @@
 /* store_kept: values under keys that outlive the process, beside the messages. See store.h.
  * Uses: nothing else.
  *
- * Database "kept": key -> value, as keep.h has them. */
+ * Databases "kept" (of requests) and "units": key -> value, as keep.h has them. */
 #include "bridge/outbox/store_private.h"
 
-#define SHARE 8 /* what is kept may take an eighth of the size of the outbox */
+#define SHARE 8 /* what each of them keeps may take an eighth of the size of the outbox */
 
 /* --- writing --- */
 
@@ -12,22 +12,24 @@ static int write_change(struct store *s, const struct keep_change *c, struct sto
 {
 	MDB_val key = {c->key_len, (void *)(uintptr_t)c->bytes}, old;
 	MDB_val value = {c->value_len, (void *)(uintptr_t)(c->bytes + c->key_len)};
-	int rc = mdb_get(s->writing, s->kept, &key, &old);
+	MDB_dbi dbi = s->kept[c->of];
+	size_t *bytes = &size->bytes[c->of];
+	int rc = mdb_get(s->writing, dbi, &key, &old);
 	if (rc == 0)
-		size->bytes -= c->key_len + old.mv_size;
+		*bytes -= c->key_len + old.mv_size;
 	else if (rc != MDB_NOTFOUND)
 		return rc;
 	if (c->value_len > 0) {
-		rc = mdb_put(s->writing, s->kept, &key, &value, 0);
-		size->bytes += rc == 0 ? c->key_len + c->value_len : 0;
+		rc = mdb_put(s->writing, dbi, &key, &value, 0);
+		*bytes += rc == 0 ? c->key_len + c->value_len : 0;
 		return rc;
 	}
-	return rc == 0 ? mdb_del(s->writing, s->kept, &key, NULL) : 0;
+	return rc == 0 ? mdb_del(s->writing, dbi, &key, NULL) : 0;
 }
 
 int store_write_kept(struct store *s, uint64_t stored, struct store_kept_size *size)
 {
-	size->bytes = s->kept_bytes;
+	memcpy(size->bytes, s->kept_bytes, sizeof(size->bytes));
 	for (size->up_to = s->keep.first; size->up_to != NULL && size->up_to->after <= stored;
 		size->up_to = size->up_to->next) {
 		int rc = write_change(s, size->up_to, size);
@@ -40,14 +42,15 @@ int store_write_kept(struct store *s, uint64_t stored, struct store_kept_size *s
 void store_kept_stored(struct store *s, const struct store_kept_size *size)
 {
 	keep_drop(&s->keep, size->up_to);
-	s->kept_bytes = size->bytes;
+	memcpy(s->kept_bytes, size->bytes, sizeof(size->bytes));
 }
 
-bool store_keep(struct store *s, struct span key, struct span value, uint64_t after)
+bool store_keep(struct store *s, enum keep_of of, struct span key, struct span value, uint64_t after)
 {
-	if (value.len > 0 && s->kept_bytes + s->keep.bytes + key.len + value.len > s->options.size / SHARE)
+	size_t bytes = s->kept_bytes[of] + s->keep.bytes[of] + key.len + value.len;
+	if (value.len > 0 && bytes > s->options.size / SHARE)
 		return false;
-	return keep_add(&s->keep, key, value, after);
+	return keep_add(&s->keep, of, key, value, after);
 }
 
 bool store_keeps(const struct store *s)
@@ -58,6 +61,7 @@ bool store_keeps(const struct store *s)
 /* --- reading --- */
 
 struct reading {
+	enum keep_of of;
 	store_each_kept *each;
 	void *ctx;
 	size_t bytes;
@@ -70,7 +74,7 @@ static int read_all(struct store *s, void *arg)
 	MDB_val key, value;
 	int rc = store_begin_reading(s);
 	if (rc == 0)
-		rc = mdb_cursor_open(s->reading, s->kept, &cursor);
+		rc = mdb_cursor_open(s->reading, s->kept[r->of], &cursor);
 	if (rc != 0)
 		return rc;
 	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
@@ -83,17 +87,19 @@ static int read_all(struct store *s, void *arg)
 	return rc;
 }
 
-void store_each_of_kept(struct store *s, store_each_kept *each, void *ctx)
+void store_each_of_kept(struct store *s, enum keep_of of, store_each_kept *each, void *ctx)
 {
-	struct reading r = {each, ctx, 0};
+	struct reading r = {of, each, ctx, 0};
 	store_guarded(s, read_all, &r);
 	store_rest(s);
 }
 
 void store_measure_kept(struct store *s)
 {
-	struct reading r = {NULL, NULL, 0};
-	store_guarded(s, read_all, &r);
+	for (enum keep_of of = 0; of < KEEP_KINDS; of++) {
+		struct reading r = {of, NULL, NULL, 0};
+		store_guarded(s, read_all, &r);
+		s->kept_bytes[of] = r.bytes;
+	}
 	store_rest(s);
-	s->kept_bytes = r.bytes;
 }

@@ -18,7 +18,7 @@ struct store {
 	struct store_options options;
 	char path[STORE_PATH_MAX], why[STORE_WHY_MAX];
 	MDB_env *env; /* NULL: it is to be opened again */
-	MDB_dbi messages, memory, refused, kept;
+	MDB_dbi messages, memory, refused, kept[KEEP_KINDS];
 	MDB_txn *writing, *reading;
 	MDB_cursor *cursor;
 	bool lost; /* the files are gone, cut or damaged: store_recover comes before anything else */
@@ -32,9 +32,9 @@ struct store {
 	size_t remembered, special; /* keys in the memory; special: those of the store itself */
 	struct done_set done;       /* messages that the broker has, which are still in the file */
 	size_t done_bytes;
-	struct keep_list keep; /* what is to be kept or forgotten, and is not stored yet */
-	size_t kept_bytes;     /* of what is kept and stored */
-	uint8_t *copy;         /* of the message that was read last */
+	struct keep_list keep;         /* what is to be kept or forgotten, and is not stored yet */
+	size_t kept_bytes[KEEP_KINDS]; /* of what is kept and stored */
+	uint8_t *copy;                 /* of the message that was read last */
 	size_t copy_size;
 
 	size_t page_size, map_pages, file_pages, used_pages, last_page;
@@ -99,7 +99,7 @@ int store_write_last(struct store *s);
 /* What a transaction leaves. */
 struct store_kept_size {
 	const struct keep_change *up_to; /* the first change that is not in it */
-	size_t bytes;                    /* of all that is kept */
+	size_t bytes[KEEP_KINDS];        /* of all that is kept */
 };
 /* Writes, in a transaction, what belongs to messages up to number `stored`. 0 or what LMDB said. */
 int store_write_kept(struct store *s, uint64_t stored, struct store_kept_size *size);

@@ -41,6 +41,7 @@ static const struct entity {
 	{"crash", "Collision", TM_CRASH_EVENT, PLATFORM_BINARY, "safety", NULL, NULL},
 };
 #define ENTITIES (sizeof(entities) / sizeof(entities[0]))
+#define ENTITIES_ALL ((uint32_t)((UINT64_C(1) << ENTITIES) - 1))
 _Static_assert(ENTITIES <= 32, "a bit for each in struct fields");
 
 static const struct button {
@@ -297,14 +298,36 @@ static bool on_record(
 {
 	struct homeassistant *h = ctx;
 	(void)conn;
-	if (session->trusted && note_fields(session_memory(session, h->place), t) && !tell(h, session, now))
+	if (!session->trusted || !note_fields(session_memory(session, h->place), t))
+		return true;
+	notebook_change(publish_notebook(h->publish), session, false, now);
+	if (!tell(h, session, now))
 		session_tell_later(h->sessions, session, &h->listener);
 	return true;
 }
 
+static void save(void *ctx, struct session *session, struct writer *out)
+{
+	const struct fields *fields = session_memory(session, ((struct homeassistant *)ctx)->place);
+	writer_u32(out, fields->in_positions);
+	writer_u32(out, fields->in_telemetry);
+}
+
+static void recall(void *ctx, struct session *session, struct span part)
+{
+	struct fields *fields = session_memory(session, ((struct homeassistant *)ctx)->place);
+	struct reader r = reader_of(part);
+	fields->in_positions = reader_u32(&r) & ENTITIES_ALL;
+	fields->in_telemetry = reader_u32(&r) & ENTITIES_ALL;
+}
+
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 {
-	return homeassistant_remove(ctx, session->unit.ident, now);
+	struct homeassistant *h = ctx;
+	if (!homeassistant_remove(h, session->unit.ident, now))
+		return false;
+	*(struct fields *)session_memory(session, h->place) = (struct fields){0};
+	return true;
 }
 
 bool homeassistant_remove(struct homeassistant *h, const char *ident, struct moment now)
@@ -324,8 +347,16 @@ struct homeassistant *homeassistant_open(
 	h->publish = publish;
 	h->sessions = sessions;
 	h->place = sessions_reserve(sessions, sizeof(struct fields));
-	h->listener =
-		(struct unit_listener){.ctx = h, .record = on_record, .tell = tell, .forgotten = on_forgotten};
+	h->listener = (struct unit_listener){
+		.ctx = h,
+		.record = on_record,
+		.tell = tell,
+		.tells_again = true,
+		.forgotten = on_forgotten,
+		.letter = 'h',
+		.save = save,
+		.recall = recall,
+	};
 	return h;
 }
 

@@ -16,6 +16,7 @@
 
 /* What the words of the choices mean; the words stand in options.c. */
 enum publish_format { PUBLISH_JSON = 0, PUBLISH_MSGPACK };
+enum publish_state { PUBLISH_STATE_AUTO = 0, PUBLISH_STATE_YES, PUBLISH_STATE_NO };
 enum units_unknown { UNITS_UNKNOWN_ACCEPT = 0, UNITS_UNKNOWN_REJECT };
 enum relay_replies { RELAY_REPLIES_BRIDGE = 0, RELAY_REPLIES_RELAY };
 enum config_sync { CONFIG_SYNC_ALWAYS = 0, CONFIG_SYNC_INTERVAL, CONFIG_SYNC_NEVER };
@@ -42,7 +43,7 @@ struct config {
 	} mqtt;
 	struct {
 		char *prefix, *instance;
-		int64_t format, channel_id, stats_interval;
+		int64_t format, state, state_interval, channel_id, stats_interval;
 		bool retain, raw, unknown;
 	} publish;
 	struct {
@@ -56,7 +57,7 @@ struct config {
 	} outbox;
 	struct {
 		char *file;
-		int64_t unknown, remember, remembered;
+		int64_t unknown, remember, comes_back, remembered;
 	} units;
 	struct {
 		char *topic;

@@ -10,6 +10,8 @@
 
 /* --- table --- */
 
+static const char *const states[] = {
+	[PUBLISH_STATE_AUTO] = "auto", [PUBLISH_STATE_YES] = "yes", [PUBLISH_STATE_NO] = "no", NULL};
 static const char *const formats[] = {[PUBLISH_JSON] = "json", [PUBLISH_MSGPACK] = "msgpack", NULL};
 static const char *const unknowns[] = {
 	[UNITS_UNKNOWN_ACCEPT] = "accept", [UNITS_UNKNOWN_REJECT] = "reject", NULL};
@@ -150,6 +152,12 @@ static const struct option_row publish_rows[] = {
 	{"format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats, "Format of the records."},
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
 		"Publish the newest position of each unit retained."},
+	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,
+		"Publish what is known of each unit, the newest value of every key, retained in its state "
+		"topic. "
+		"auto: when Home Assistant discovery is on."},
+	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
+		"The state of a unit is published and stored at most once in this time."},
 	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
 		"Publish each frame, in and out, as hex and text."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.unknown), "yes", 0, 0, NULL,
@@ -213,6 +221,10 @@ static const struct option_row units_rows[] = {
 		"A unit that is not in the units file is forgotten so long after its last word; its retained "
 		"topics are then "
 		"cleared."},
+	{"return", OPTION_DURATION, OPTION_RELOAD, AT(units.comes_back), "2m", SECOND, DAY, NULL,
+		"Units that were on line when the bridge ended are off line when they have not come back so "
+		"long "
+		"after its start."},
 	{"remembered", OPTION_INTEGER, OPTION_RELOAD, AT(units.remembered), "100000", 0, 10000000, NULL,
 		"So many of them are remembered at most, as far as an eighth of the outbox' size has room (64 "
 		"bytes each)."},

@@ -300,6 +300,9 @@ static const char *const of_the_bridge[] = {
 	"timestamp.valid",  /* the time of the frame against the clock */
 	"server.timestamp", /* the clock */
 	"server.seqnum",    /* from the outbox */
+	"status",           /* of the state topic, as the next two */
+	"status.since",
+	"position.timestamp",
 };
 
 static bool is_of_the_bridge(const char *key)

@@ -1,0 +1,311 @@
+/* state: see state.h. */
+#include "bridge/outputs/state.h"
+
+#include "bridge/outputs/dated.h"
+#include "bridge/outputs/queue.h"
+#include "codecs/formats/known.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define AT_ONCE 200 /* units in one turn */
+
+/* What is remembered of a unit. */
+struct unit_state {
+	uint8_t *known; /* see known.h; NULL: nothing */
+	uint32_t known_len;
+	bool waits;   /* it is in the queue: it was published less than an interval ago, or could not be */
+	bool changed; /* since it was published */
+};
+
+/* The table of an earlier version: units that it kept name their keys by it. */
+struct old_table {
+	struct old_table *next;
+	struct known_table table;
+};
+
+struct state {
+	const struct config *config;
+	struct publish *publish;
+	struct sessions *sessions;
+	size_t place; /* in each session: struct unit_state */
+	struct unit_listener listener;
+	enum content content;
+	struct telemetry_keys keys;
+	struct known_table table;
+	struct old_table *old_tables; /* until all units have been recalled */
+	bool table_kept;              /* this program's own */
+	struct queue queue;
+	bool gate;
+	uint8_t work[KNOWN_WORK_BYTES];
+	struct telemetry all; /* the state at hand, as a record */
+};
+
+static struct unit_state *of(const struct state *st, struct session *session)
+{
+	return session_memory(session, st->place);
+}
+
+/* --- what is known --- */
+
+static struct span known_of(const struct unit_state *u)
+{
+	return span_of(u->known, u->known_len);
+}
+
+/* False: nothing has changed; perhaps there is no memory. */
+static bool keep(struct unit_state *u, struct span known)
+{
+	if (known.len == 0)
+		return false;
+	uint8_t *bytes = known.len == u->known_len ? u->known : realloc(u->known, known.len);
+	if (bytes == NULL)
+		return false;
+	struct writer w = writer_of(bytes, known.len);
+	writer_span_put(&w, known);
+	u->known = bytes;
+	u->known_len = (uint32_t)known.len;
+	return true;
+}
+
+static void forget(struct unit_state *u)
+{
+	free(u->known);
+	u->known = NULL;
+	u->known_len = 0;
+}
+
+static bool merge(struct state *st, struct unit_state *u, const struct telemetry *t, struct moment now)
+{
+	struct writer w = writer_of(st->work, sizeof(st->work));
+	return keep(u, known_merge(known_of(u), &st->table, t, date_of(t, now.unix_ms), &w));
+}
+
+static void wait(struct state *st, struct session *session, struct moment now)
+{
+	struct unit_state *u = of(st, session);
+	if (!u->waits) /* without memory, the next record of the unit tries again */
+		u->waits = queue_put(&st->queue, session, now.steady_ms + st->config->publish.state_interval);
+}
+
+/* --- publishing --- */
+
+/* What the units file and the connection say of it now. */
+static void complete(struct telemetry *t, const struct session *session)
+{
+	const struct unit_info *info = session->info;
+	telemetry_set_text(t, TM_IDENT, span_text(session->unit.ident));
+	telemetry_set_text(t, TM_STATUS, span_text(session_is_online(session) ? "online" : "offline"));
+	telemetry_set(t, TM_STATUS_SINCE, session->since_ms);
+	if (info != NULL && info->id >= 0)
+		telemetry_set(t, TM_DEVICE_ID, info->id);
+	if (info != NULL) {
+		telemetry_set_text(t, TM_DEVICE_NAME, span_text(info->name));
+		telemetry_set_text(t, TM_DEVICE_TYPE_ID, span_text(info->type));
+	}
+}
+
+static bool put(struct state *st, struct session *session, struct moment now)
+{
+	struct topic topic = topic_unit(st->config->publish.prefix, session_topic(session), "state");
+	struct writer w = publish_writer(st->publish);
+	known_record(known_of(of(st, session)), &st->table, &st->all);
+	complete(&st->all, session);
+	telemetry_emit(&st->all, &st->keys, &w);
+	struct outbox_message m = publish_message(st->publish, session->unit.ident, &topic, now.unix_ms);
+	m.content = st->content;
+	m.retain = true;
+	return publish_put(st->publish, &m, &w, NULL, now);
+}
+
+/* Publishes it now, or when it may. */
+static void put_in_time(struct state *st, struct session *session, struct moment now)
+{
+	struct unit_state *u = of(st, session);
+	if (!session->trusted || u->known == NULL) /* it has not said anything yet */
+		return;
+	u->changed = u->waits || !st->gate || !put(st, session, now);
+	wait(st, session, now);
+}
+
+void state_gate(struct state *st, bool open)
+{
+	st->gate = open;
+}
+
+int64_t state_turn(struct state *st, bool last, struct moment now)
+{
+	const struct queued *q = queue_first(&st->queue);
+	for (unsigned n = 0; q != NULL && (last || n < AT_ONCE); n++, q = queue_first(&st->queue)) {
+		struct session *session = q->session;
+		struct unit_state *u = session != NULL ? of(st, session) : NULL;
+		bool changed = u != NULL && u->changed;
+		if (!last && q->due_ms > now.steady_ms)
+			return q->due_ms - now.steady_ms;
+		if (changed && (!st->gate || !put(st, session, now)))
+			return -1; /* no room: another turn tries again */
+		queue_drop_first(&st->queue);
+		if (u == NULL)
+			continue;
+		u->waits = u->changed = false;
+		if (changed && !last)
+			wait(st, session, now);
+	}
+	return q != NULL ? 0 : -1;
+}
+
+/* --- what units do --- */
+
+static bool on_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
+{
+	struct state *st = ctx;
+	(void)conn;
+	if (!session->trusted || !merge(st, of(st, session), t, now))
+		return true;
+	notebook_change(publish_notebook(st->publish), session, false, now);
+	put_in_time(st, session, now);
+	return true;
+}
+
+static bool tell(void *ctx, struct session *session, struct moment now)
+{
+	put_in_time(ctx, session, now);
+	return true; /* or it is in the queue */
+}
+
+static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
+{
+	return publish_clear(((struct state *)ctx)->publish, ident, name, "state", false, now);
+}
+
+static bool on_forgotten(void *ctx, struct session *session, struct moment now)
+{
+	struct state *st = ctx;
+	if (!on_cleared(ctx, session->unit.ident, session_topic(session), now))
+		return false;
+	if (of(st, session)->waits)
+		queue_leave(&st->queue, session);
+	forget(of(st, session));
+	of(st, session)->waits = of(st, session)->changed = false;
+	return true;
+}
+
+/* --- kept --- */
+
+#define TABLE_NAME "#table-"
+#define TABLE_BYTES_MOST (64 << 10)
+
+static void save(void *ctx, struct session *session, struct writer *out)
+{
+	struct state *st = ctx;
+	struct span known = known_of(of(st, session));
+	if (known.len == 0)
+		return;
+	writer_u32(out, st->table.key);
+	writer_span_put(out, known);
+}
+
+static const struct known_table *find_table(const struct state *st, uint32_t key)
+{
+	if (key == st->table.key)
+		return &st->table;
+	for (const struct old_table *o = st->old_tables; o != NULL; o = o->next)
+		if (o->table.key == key)
+			return &o->table;
+	return NULL;
+}
+
+static void recall(void *ctx, struct session *session, struct span part)
+{
+	struct state *st = ctx;
+	struct reader r = reader_of(part);
+	const struct known_table *table = find_table(st, reader_u32(&r));
+	struct span kept = reader_take(&r, reader_left(&r));
+	struct writer w = writer_of(st->work, KNOWN_BYTES_MOST);
+	if (table != NULL && known_load(kept, &st->table, table, &w))
+		keep(of(st, session), writer_span(&w));
+}
+
+void state_recall_table(struct state *st, struct span name, struct span value)
+{
+	struct old_table *o;
+	if (!span_is(span_part(name, 0, sizeof(TABLE_NAME) - 1), TABLE_NAME) ||
+		(o = calloc(1, sizeof(*o))) == NULL)
+		return;
+	if (!known_table_load(&o->table, value) || o->table.key == st->table.key) {
+		st->table_kept |= o->table.key == st->table.key;
+		free(o);
+		return;
+	}
+	o->next = st->old_tables;
+	st->old_tables = o;
+}
+
+void state_recalled(struct state *st)
+{
+	char name[32];
+	uint8_t text[TABLE_BYTES_MOST];
+	struct writer w = writer_of(text, sizeof(text));
+	while (st->old_tables != NULL) {
+		struct old_table *o = st->old_tables;
+		st->old_tables = o->next;
+		free(o);
+	}
+	snprintf(name, sizeof(name), TABLE_NAME "%08x", (unsigned)st->table.key);
+	known_table_save(&w);
+	if (!st->table_kept)
+		st->table_kept = notebook_keep(publish_notebook(st->publish), name, writer_span(&w));
+}
+
+/* --- */
+
+bool state_is_wanted(const struct config *config)
+{
+	return config->publish.state == PUBLISH_STATE_YES ||
+	       (config->publish.state == PUBLISH_STATE_AUTO && config->homeassistant.discovery);
+}
+
+struct state *state_open(const struct config *config, struct publish *publish, struct sessions *sessions)
+{
+	struct state *st = calloc(1, sizeof(*st));
+	if (st == NULL)
+		return NULL;
+	st->config = config;
+	st->publish = publish;
+	st->sessions = sessions;
+	st->place = sessions_reserve(sessions, sizeof(struct unit_state));
+	st->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
+	telemetry_keys_make(&st->keys, st->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
+	known_table_own(&st->table);
+	st->listener = (struct unit_listener){
+		.ctx = st,
+		.record = on_record,
+		.tell = tell,
+		.tells_presence = true,
+		.tells_again = true,
+		.letter = 'k',
+		.save = save,
+		.recall = recall,
+		.forgotten = on_forgotten,
+		.cleared = on_cleared,
+	};
+	return st;
+}
+
+static void free_known(void *ctx, struct session *session)
+{
+	forget(of(ctx, session));
+}
+
+void state_free(struct state *st)
+{
+	sessions_each(st->sessions, free_known, st);
+	queue_free(&st->queue);
+	free(st);
+}
+
+const struct unit_listener *state_listener(struct state *st)
+{
+	return &st->listener;
+}

@@ -1,0 +1,32 @@
+/* state: what is known of a unit, the newest value of every key -> its state topic, retained. Of trusted units alone.
+ * Uses: codecs/formats.
+ * Not: know sockets, MQTT or other outputs.
+ *
+ * At most one is published per unit in [publish] state_interval, and none while the gate is closed: it is published when the gate
+ * opens, as it is then. */
+#ifndef T2M_STATE_H
+#define T2M_STATE_H
+
+#include "bridge/outputs/publish.h"
+
+struct state;
+
+/* Does the configuration want it? */
+bool state_is_wanted(const struct config *config);
+/* Before the first unit; all three must live longer. NULL: no memory. */
+struct state *state_open(const struct config *config, struct publish *publish, struct sessions *sessions);
+void state_free(struct state *state);
+/* To be registered behind who completes the record, and behind who publishes it. */
+const struct unit_listener *state_listener(struct state *state);
+
+/* At the start, before units are recalled: what an earlier run kept under a name that begins with #. And when all have been recalled. */
+void state_recall_table(struct state *state, struct span name, struct span value);
+void state_recalled(struct state *state);
+
+/* Does the broker take messages, soon? At first it does not. */
+void state_gate(struct state *state, bool open);
+/* Publishes what is due. `last`: all that has changed, for there will be no later time. In how many milliseconds it is to be called
+ * again; -1: when something happens. */
+int64_t state_turn(struct state *state, bool last, struct moment now);
+
+#endif
