@@ -54,6 +54,8 @@ HARMLESS = {
     r": 1800 is 1801 in": "rounds alike: counts times 1852 is even",
     r": 1 is 2 in \{0x30, 1, 0, 1, KIND_CSQ": "a signal strength has no factor",
     r"KIND_SIGNED in \{0x\w+, \d, \d, 1, ": "the sign is that of two bytes",
+    r"KIND_SIGNED in .*, (0x7fff|600)\}": "larger numbers, which would have a sign, are left out",
+    r": 1 is 2 in .*KIND_ZERO": "a boolean has no factor",
     r'decimals of "(battery.voltage|custom.temperature|custom.fuel)"': "texts are scaled by the table: the same number",
 }
 

@@ -45,8 +45,9 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 	enum h02_answer form, const struct codec_sink *sink)
 {
 	const struct h02_options *options = link->unit->options;
+	int64_t ahead_ms = options->timezone * 1000;
 	if (telemetry_has(t, TM_TIMESTAMP))
-		telemetry_set(t, TM_TIMESTAMP, telemetry_number(t, TM_TIMESTAMP) - options->timezone * 1000);
+		telemetry_set(t, TM_TIMESTAMP, telemetry_number(t, TM_TIMESTAMP) - ahead_ms);
 	if (!sink->record(sink->ctx, t))
 		return CODEC_REFUSED;
 	form = choose((enum h02_ack)options->ack, form);

@@ -113,8 +113,9 @@ enum codec_status jt808_authentication(
 	(void)options;
 	struct reader r;
 	set_code(t, TM_DEVICE_IMEI, imei_behind_code(m, &r));
-	size_t left = r.bad ? 0 : reader_left(&r);
-	set_code(t, TM_FIRMWARE_VERSION, reader_take(&r, left < 20 ? left : 20));
+	enum { VERSION_BYTES = 20 };
+	size_t left = r.bad ? 0 : reader_left(&r), bytes = left < VERSION_BYTES ? left : VERSION_BYTES;
+	set_code(t, TM_FIRMWARE_VERSION, reader_take(&r, bytes));
 	return CODEC_OK;
 }
 

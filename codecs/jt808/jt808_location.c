@@ -73,8 +73,8 @@ enum item_kind {
 	KIND_NUMBER = 0,
 	KIND_SIGNED,
 	KIND_CSQ,
-	KIND_CHARGE, /* per cent; 255: charging, the charge is unknown */
-	KIND_TENS,   /* two bytes: tens of per cent, and 0 */
+	KIND_CHARGE, /* a number; 255: charging, the charge is unknown */
+	KIND_TENS,   /* two bytes: a number, and 0 */
 	KIND_ZERO    /* true when it is 0 */
 };
 
@@ -108,14 +108,14 @@ static const struct item_row {
 	{0x2b, 4, 0, 2, KIND_NUMBER, TM_ANALOG_1, 1, 0},
 	{0x30, 1, 0, 1, KIND_CSQ, TM_GSM_LEVEL, 1, 0},
 	{0x31, 1, 0, 1, KIND_NUMBER, TM_SATELLITES, 1, 0},
-	{0x56, 2, 0, 2, KIND_TENS, TM_BATTERY_LEVEL, 10, 0},
-	{0xd4, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 0},
-	{0xe1, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 0},
+	{0x56, 2, 0, 2, KIND_TENS, TM_BATTERY_LEVEL, 10, 10},
+	{0xd4, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 100},
+	{0xe1, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 100},
 	{0xe3, 6, 1, 1, KIND_NUMBER, TM_BATTERY_LEVEL, 1, 100},
 	{0xe3, 6, 2, 2, KIND_NUMBER, TM_BATTERY_VOLTAGE, 10, 600}, /* more: the vehicle's supply */
 	{0xe4, 2, 1, 1, KIND_NUMBER, TM_BATTERY_LEVEL, 1, 100},
 	{0xe4, 2, 0, 1, KIND_ZERO, TM_BATTERY_CHARGING, 1, 0},
-	{0xe9, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 0},
+	{0xe9, 1, 0, 1, KIND_CHARGE, TM_BATTERY_LEVEL, 1, 100},
 	{0xfe, 1, 0, 1, KIND_NUMBER, TM_BATTERY_LEVEL, 1, 100},
 };
 
@@ -139,9 +139,9 @@ static int64_t number_of(const struct item_row *row, struct span value)
 static bool is_plausible(const struct item_row *row, int64_t number)
 {
 	if (row->kind == KIND_CHARGE)
-		return number <= 100 || number == 255;
+		return number <= row->most || number == 255;
 	if (row->kind == KIND_TENS)
-		return number % 256 == 0 && number / 256 <= 10;
+		return number % 256 == 0 && number / 256 <= row->most;
 	return row->most == 0 || number <= row->most;
 }
 
@@ -161,7 +161,7 @@ static void set_number(struct telemetry *t, const struct item_row *row, int64_t 
 	case KIND_CHARGE:
 		telemetry_set(t, TM_BATTERY_CHARGING, v == 255);
 		if (v != 255)
-			telemetry_set(t, field, v);
+			telemetry_set(t, field, v * row->factor);
 		break;
 	case KIND_TENS:
 		telemetry_set(t, field, v / 256 * row->factor);
