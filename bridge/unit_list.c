@@ -77,14 +77,15 @@ int unit_list_print(const char *path)
 	char heard[40], since[40];
 	int rc = store_list_units(path, on_unit, &l);
 	if (rc == 0 && l.by_ident != NULL)
-		printf("%-20s  %-8s  %-20s  %-7s  %-20s  %s\n", "ident", "protocol", "last heard", "state", "since",
-			"reason");
+		printf("%-20s  %-8s  %-20s  %-7s  %-20s  %s\n", "ident", "protocol", "last heard", "state",
+			"since", "reason");
 	HASH_SORT(l.by_ident, by_ident);
 	HASH_ITER(hh, l.by_ident, u, next) {
 		print_time(heard, sizeof(heard), u->heard_ms);
 		print_time(since, sizeof(since), u->since_ms);
 		if (rc == 0)
-			printf("%-20s  %-8s  %-20s  %-7s  %-20s  %s\n", u->ident, *u->codec ? u->codec : "-", heard,
+			printf("%-20s  %-8s  %-20s  %-7s  %-20s  %s\n", u->ident, *u->codec ? u->codec : "-",
+				heard,
 				!u->noted   ? "-"
 				: u->online ? "online"
 					    : "offline",
