@@ -5,6 +5,7 @@
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
 #include "bridge/outbox/store.h"
+#include "bridge/outbox/wishes.h"
 #include "bridge/base/topic.h"
 
 /* the words of [outbox] sync and damaged are the outbox' own */
@@ -15,6 +16,8 @@ _Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
 _Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
 
 #define CATCH_UP_BELOW 1000
+#define WISHES_MS 1000
+#define WISHES_MOST 100       /* at a time */
 #define STATE_BELOW 10000     /* messages wait: else states wait, too */
 #define CATCH_UP_MS 10        /* between two turns that tell what is due */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
@@ -346,8 +349,31 @@ int64_t parts_turn(struct bridge *b)
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
+/* Units that people want to be forgotten: once in a second is enough. */
+static void fulfil_wishes(struct bridge *b)
+{
+	char ident[WISH_MAX];
+	const char *path = b->config.outbox.path;
+	struct moment now = parts_now(b);
+	if (*path == '\0' || now.steady_ms < b->wishes_ms)
+		return;
+	b->wishes_ms = now.steady_ms + WISHES_MS;
+	for (unsigned n = 0; n < WISHES_MOST && wish_find(path, ident); n++) {
+		bool ok = topic_ident_ok(span_text(ident));
+		if (ok && !sessions_forget_unit(b->sessions, span_text(ident), now))
+			return; /* no room: the wish stays */
+		if (ok)
+			log_notice("unit %s is forgotten, as it was wished", ident);
+		if (!wish_done(path, ident)) {
+			log_warning("a wish to forget unit %s cannot be removed from %s", ident, path);
+			b->wishes_ms = INT64_MAX;
+		}
+	}
+}
+
 void parts_tick(struct bridge *b)
 {
+	fulfil_wishes(b);
 	downlink_tick(b->downlink, parts_now(b));
 	sessions_tick(b->sessions, parts_now(b));
 }

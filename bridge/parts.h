@@ -60,6 +60,7 @@ struct bridge {
 	struct sources *sources;
 	struct sessions *sessions;
 	uint64_t connects; /* to the broker, of which the parts know */
+	int64_t wishes_ms; /* when wishes are looked for; steady time */
 	unsigned unread;   /* notes of units that are none */
 	struct publish *publish;
 	struct status *status;

@@ -17,6 +17,7 @@
 #include "bridge/outbox/keep.h"
 #include "bridge/outbox/outbox_options.h"
 #include "bridge/outbox/ring.h"
+#include "bridge/outbox/store_check.h"
 
 struct store_options {
 	const char *path;   /* copied */
@@ -107,6 +108,9 @@ size_t store_bytes(const struct store *store);
 
 /* Prints what waits, for people; also while a bridge uses the outbox, which does not notice. 0, or 1 with a message on stderr. */
 int store_print_status(const char *path);
+/* Gives `each` what is kept of units, also while a bridge uses the outbox, which does not notice; see store_read_units. The same unit may
+ * be given more than once, and when the bridge is busy, as it was a moment ago. 0, or 1 with a message on stderr. */
+int store_list_units(const char *path, store_each_unit *each, void *ctx);
 /* Moves an outbox that no bridge uses aside. 0, or 1 with a message on stderr. */
 int store_move_aside(const char *path);
 

@@ -255,6 +255,22 @@ void sessions_tick(struct sessions *s, struct moment now)
 	}
 }
 
+bool sessions_forget_unit(struct sessions *s, struct span ident, struct moment now)
+{
+	struct session *session = sessions_find(s, ident);
+	if (!events_room(&s->events))
+		return false;
+	if (session == NULL && (session = sessions_add(s, ident)) != NULL)
+		session_inform(s, session);
+	if (session == NULL || !events_forgotten(&s->events, session, now))
+		return false;
+	if (session->conn != NULL)
+		session_set_due(s, session, session->due | s->events.presence);
+	else
+		sessions_forget(s, session);
+	return true;
+}
+
 /* --- what is to be told --- */
 
 void sessions_tell_again(struct sessions *s, const struct unit_listener *listener)

@@ -82,26 +82,34 @@ static const struct codec *find_codec(struct span name)
 	return NULL;
 }
 
-bool sessions_recall(struct sessions *s, struct span ident, struct span note)
+bool session_note_read(struct span note, struct unit_note *out)
 {
 	struct span part = note_part(note, LETTER);
 	struct reader r = reader_of(part);
-	bool online = reader_u8(&r) & WAS_ONLINE;
-	int64_t since_ms = note_take_number(&r), heard_ms = note_take_number(&r);
-	int64_t number = note_take_number(&r);
-	struct span codec = note_take_text(&r), reason = note_take_text(&r);
-	if (r.bad || !note_is_one(note) || !topic_ident_ok(ident))
+	out->online = reader_u8(&r) & WAS_ONLINE;
+	out->since_ms = note_take_number(&r);
+	out->heard_ms = note_take_number(&r);
+	out->number = note_take_number(&r);
+	out->codec = note_take_text(&r);
+	out->reason = note_take_text(&r);
+	return !r.bad;
+}
+
+bool sessions_recall(struct sessions *s, struct span ident, struct span note)
+{
+	struct unit_note n;
+	if (!session_note_read(note, &n) || !note_is_one(note) || !topic_ident_ok(ident))
 		return false;
 	if (sessions_find(s, ident) == NULL)
-		sessions_remember(s, ident, 0, heard_ms);
+		sessions_remember(s, ident, 0, n.heard_ms);
 	struct session *session = sessions_find(s, ident);
 	if (session == NULL)
 		return true; /* no memory */
-	session->since_ms = since_ms;
-	session->number = (uint64_t)number;
-	session->codec = find_codec(codec);
-	session->reason = online ? not_back : keep_reason(s, reason);
-	session->awaited = online;
+	session->since_ms = n.since_ms;
+	session->number = (uint64_t)n.number;
+	session->codec = find_codec(n.codec);
+	session->reason = n.online ? not_back : keep_reason(s, n.reason);
+	session->awaited = n.online;
 	session->recalled = true;
 	events_recall(&s->events, session, note);
 	return true;
