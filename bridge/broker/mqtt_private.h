@@ -91,12 +91,12 @@ struct resume {
 	bool present; /* this connection has resumed a session */
 	struct stale *stale;
 	struct delivery delivery[RESUME_DELIVERIES];
-	unsigned next;            /* slot */
-	uint64_t connection;      /* counts connections from 1 */
-	unsigned open;            /* deliveries in use */
-	uint64_t received;        /* counts deliveries */
-	int barrier;              /* packet identifier of a message behind acknowledgements; 0: none */
-	uint64_t barrier_covers;  /* deliveries up to this number */
+	unsigned next;           /* slot */
+	uint64_t connection;     /* counts connections from 1 */
+	unsigned open;           /* deliveries in use */
+	uint64_t received;       /* counts deliveries */
+	int barrier;             /* packet identifier of a message behind acknowledgements; 0: none */
+	uint64_t barrier_covers; /* deliveries up to this number */
 };
 
 /* What the log says once a minute about refused messages. */

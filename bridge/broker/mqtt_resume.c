@@ -1,5 +1,5 @@
 /* mqtt_resume: the session that the broker keeps while the bridge is away: its subscriptions, and messages that it delivers again.
- * Uses: bridge/base, bridge/outbox.
+ * Uses: nothing else.
  * Not: connect, subscribe.
  *
  * A session is resumed only when the bridge knows which filters the broker has in it: else it begins anew. Filters that are not wanted
