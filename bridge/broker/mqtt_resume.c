@@ -49,25 +49,16 @@ static void keep_filters(struct mqtt *m)
 		writer_text(&w, s->filter);
 		writer_u8(&w, '\0');
 	}
+	m->resume.noted = m->routes.number;
 	m->resume.known = !w.full && outbox_keep(m->outbox, span_text(SESSION_KEY), writer_span(&w));
 }
 
-void resume_note_filters(struct mqtt *m)
+bool resume_filters_changed(struct mqtt *m)
 {
-	if (m->resume.known)
-		keep_filters(m);
-}
-
-void resume_add_stale(struct mqtt *m, struct span filter)
-{
-	struct stale *s = filter.len > 0 ? malloc(sizeof(*s) + filter.len + 1) : NULL;
-	if (s == NULL)
-		return;
-	s->mid = 0;
-	memcpy(s->filter, filter.ptr, filter.len);
-	s->filter[filter.len] = '\0';
-	s->next = m->resume.stale;
-	m->resume.stale = s;
+	if (!m->resume.known || m->resume.noted == m->routes.number)
+		return false;
+	keep_filters(m);
+	return true;
 }
 
 static struct span take_text(struct span *from)
@@ -84,7 +75,7 @@ static void take_filters(struct mqtt *m, struct span value)
 	whose_session(m, whose, sizeof(whose));
 	m->resume.known = span_is(take_text(&value), whose);
 	while (m->resume.known && value.len > 0)
-		resume_add_stale(m, take_text(&value));
+		routes_add_stale(m, take_text(&value));
 }
 
 /* Those that are wanted, after all, are not stale. */
