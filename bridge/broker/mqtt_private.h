@@ -87,8 +87,8 @@ struct delivery {
 #define RESUME_DELIVERIES 1024 /* a broker has a few dozen on their way at most, unless it is set to more */
 
 struct resume {
-	bool known;   /* the filters of the session at the broker */
-	bool present; /* this connection has resumed a session */
+	bool known;     /* the filters of the session at the broker */
+	bool present;   /* this connection has resumed a session */
 	uint64_t noted; /* the number of the last route when the filters were noted */
 	struct stale *stale;
 	struct delivery delivery[RESUME_DELIVERIES];

@@ -57,7 +57,8 @@ class Published:
 class FakeBroker:
     """`on_publish(published)`: a reason code (0: taken), a Close, bytes to send instead of a PUBACK, or None: no answer.
     `on_subscribe(topic)`: the granted QoS or a reason code, or a Close. `on_connect(number)`: a reason code, a Close, or bytes, after which it closes.
-    `properties`: of the CONNACK, as bytes. `present`: it resumes a session. `deliver(number)`: bytes to send behind the CONNACK.
+    `properties`: of the CONNACK, as bytes. `present`: it resumes a session. `deliver(number)`: bytes to send behind the CONNACK;
+    `on_puback(mid)`: what they hold was acknowledged.
     All may be changed at any time."""
 
     def __init__(self, port=None, context=None):
@@ -66,6 +67,7 @@ class FakeBroker:
         self.properties = b""
         self.present = False
         self.deliver = lambda number: b""
+        self.on_puback = lambda mid: None
         self.on_connect = lambda number: 0
         self.on_publish = lambda published: 0
         self.on_subscribe = lambda topic: 1
@@ -262,6 +264,8 @@ class FakeBroker:
                 self._subscribe(s, body, version)
             elif kind == PUBLISH:
                 self._publish(s, flags, body, version, number)
+            elif kind == PUBACK:
+                self.on_puback(int.from_bytes(body[:2], "big"))
             elif kind == PINGREQ:
                 s.sendall(packet(PINGRESP, b""))
             elif kind == DISCONNECT:

@@ -221,6 +221,28 @@ def test_what_comes_again_is_not_handled_twice(make_bridge, fake, killed):
     assert sorted(ends().values()) == ["end", "same", "same"]  # 7 and 8 are two, 7 again is none
 
 
+def test_what_is_acknowledged_is_stored(make_bridge, fake):
+    """The bridge is killed the moment the broker hears that it has the command: what became of it is known all the same."""
+    bridge = make_bridge({"mqtt": {"port": fake.port}})
+    fake.on_publish = lambda p: None
+    for n in range(10):
+        wait_for(lambda: len(fake.connects) > n, "the connection")
+        fake.on_puback = lambda mid: bridge.process.kill()
+        fake.deliver = lambda number: command(10 + n, f'{{"payload":"R7","id":"{n}"}}')
+        fake.drop_all()
+        bridge.process.wait(PATIENCE)
+        fake.deliver, fake.on_puback = lambda number: b"", lambda mid: None
+        bridge.stop()
+        bridge.start()
+    fake.on_publish = lambda p: 0
+    fake.drop_all()
+
+    def ends():
+        return {json.loads(p.payload)["id"] for p in list(fake.taken) if p.topic.endswith("/cmd/reply")}
+
+    wait_for(lambda: ends() == {f"{n}" for n in range(10)}, "ten ends")
+
+
 def test_it_begins_anew_where_the_filters_are_not_known(make_bridge, fake):
     """Clean start, until the bridge knows what the session subscribes to; then the session is resumed, with its expiry."""
     bridge = make_bridge({"mqtt": {"port": fake.port, "session": "2m"}})
