@@ -276,7 +276,7 @@ void mqtt_start(struct mqtt *m)
  * what came before, and what is read here waits for the next one. */
 void mqtt_kick(struct mqtt *m)
 {
-	m->received = false;
+	m->received = resume_filters_changed(m);
 	if (m->window.full && mqtt_connected(m)) /* what was acknowledged in this turn makes room */
 		after(m, read_guarded(m));
 	int rc = mqtt_publish_waiting(m, session_answered(m));

@@ -63,8 +63,7 @@ static bool use_tls(struct link *link, const struct config *c)
 	       MOSQ_ERR_SUCCESS;
 }
 
-static struct link *link_open(
-	const struct config *c, const struct attempt_ops *ops, bool resume, void *owner)
+static struct link *link_open(const struct config *c, const struct attempt_ops *ops, bool resume, void *owner)
 {
 	char id[200];
 	snprintf(id, sizeof(id), "tracker2mqtt-%s", c->publish.instance);
@@ -84,7 +83,8 @@ static struct link *link_open(
 		c->mqtt.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, (int)c->mqtt.inflight);
 	mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
-	mosquitto_threaded_set(client, true); /* packets, acknowledgements among them, leave in mosquitto_loop_write alone */
+	mosquitto_threaded_set(
+		client, true); /* packets, acknowledgements among them, leave in mosquitto_loop_write alone */
 	if (*c->mqtt.username)
 		mosquitto_username_pw_set(
 			client, c->mqtt.username, *c->mqtt.password ? c->mqtt.password : NULL);
@@ -122,8 +122,8 @@ static void connected(void *arg)
 	ops->ended(link->owner, link, rc, error);
 }
 
-struct attempt *attempt_start(struct ev_loop *loop, const struct config *config,
-	const struct attempt_ops *ops, bool resume, void *owner)
+struct attempt *attempt_start(struct ev_loop *loop, const struct config *config, const struct attempt_ops *ops,
+	bool resume, void *owner)
 {
 	static const struct errand_work work = {connect_client, connected, free_attempt};
 	struct attempt *a = calloc(1, sizeof(*a));

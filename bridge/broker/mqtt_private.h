@@ -87,16 +87,17 @@ struct delivery {
 #define RESUME_DELIVERIES 1024 /* a broker has a few dozen on their way at most, unless it is set to more */
 
 struct resume {
-	bool known;   /* the filters of the session at the broker */
-	bool present; /* this connection has resumed a session */
+	bool known;     /* the filters of the session at the broker */
+	bool present;   /* this connection has resumed a session */
+	uint64_t noted; /* the number of the last route when the filters were noted */
 	struct stale *stale;
 	struct delivery delivery[RESUME_DELIVERIES];
-	unsigned next;            /* slot */
-	uint64_t connection;      /* counts connections from 1 */
-	unsigned open;            /* deliveries in use */
-	uint64_t received;        /* counts deliveries */
-	int barrier;              /* packet identifier of a message behind acknowledgements; 0: none */
-	uint64_t barrier_covers;  /* deliveries up to this number */
+	unsigned next;           /* slot */
+	uint64_t connection;     /* counts connections from 1 */
+	unsigned open;           /* deliveries in use */
+	uint64_t received;       /* counts deliveries */
+	int barrier;             /* packet identifier of a message behind acknowledgements; 0: none */
+	uint64_t barrier_covers; /* deliveries up to this number */
 };
 
 /* What the log says once a minute about refused messages. */
@@ -207,15 +208,15 @@ bool resume_again(struct mqtt *m, int mid, const struct route_message *message);
 /* A message of ours was sent, or answered, under this packet identifier. */
 void resume_sent(struct mqtt *m, int mid);
 void resume_answered(struct mqtt *m, int mid);
-/* The routes have changed. */
-void resume_note_filters(struct mqtt *m);
-/* A filter that may be in the session is wanted no more, and could not be unsubscribed now. */
-void resume_add_stale(struct mqtt *m, struct span filter);
+/* Has a route been added since the filters were noted? Then they are noted now, to be stored before the SUBSCRIBE leaves. */
+bool resume_filters_changed(struct mqtt *m);
 /* The broker has answered the UNSUBSCRIBE with this packet identifier. */
 void resume_unsubscribed(struct mqtt *m, int mid);
 
 /* mqtt_routes.c */
 bool routes_have(const struct mqtt *m, const char *filter);
+/* A filter that the broker's session may have is wanted no more, and cannot be unsubscribed now. */
+void routes_add_stale(struct mqtt *m, struct span filter);
 /* The packet identifier of the UNSUBSCRIBE; 0: not sent. */
 int routes_unsubscribe(struct mqtt *m, const char *filter);
 /* A connection has ended: all routes are due. */

@@ -1,5 +1,5 @@
 /* mqtt_resume: the session that the broker keeps while the bridge is away: its subscriptions, and messages that it delivers again.
- * Uses: bridge/base, bridge/outbox.
+ * Uses: nothing else.
  * Not: connect, subscribe.
  *
  * A session is resumed only when the bridge knows which filters the broker has in it: else it begins anew. Filters that are not wanted
@@ -49,25 +49,16 @@ static void keep_filters(struct mqtt *m)
 		writer_text(&w, s->filter);
 		writer_u8(&w, '\0');
 	}
-	m->resume.known = !w.full && outbox_keep(m->outbox, span_text(SESSION_KEY), writer_span(&w));
+	m->resume.noted = m->routes.number;
+	m->resume.known = !w.full && outbox_keep(m->outbox, KEEP_REQUESTS, span_text(SESSION_KEY), writer_span(&w));
 }
 
-void resume_note_filters(struct mqtt *m)
+bool resume_filters_changed(struct mqtt *m)
 {
-	if (m->resume.known)
-		keep_filters(m);
-}
-
-void resume_add_stale(struct mqtt *m, struct span filter)
-{
-	struct stale *s = filter.len > 0 ? malloc(sizeof(*s) + filter.len + 1) : NULL;
-	if (s == NULL)
-		return;
-	s->mid = 0;
-	memcpy(s->filter, filter.ptr, filter.len);
-	s->filter[filter.len] = '\0';
-	s->next = m->resume.stale;
-	m->resume.stale = s;
+	if (!m->resume.known || m->resume.noted == m->routes.number)
+		return false;
+	keep_filters(m);
+	return true;
 }
 
 static struct span take_text(struct span *from)
@@ -84,7 +75,7 @@ static void take_filters(struct mqtt *m, struct span value)
 	whose_session(m, whose, sizeof(whose));
 	m->resume.known = span_is(take_text(&value), whose);
 	while (m->resume.known && value.len > 0)
-		resume_add_stale(m, take_text(&value));
+		routes_add_stale(m, take_text(&value));
 }
 
 /* Those that are wanted, after all, are not stale. */
@@ -127,7 +118,7 @@ static void forget_delivery(struct mqtt *m, unsigned slot)
 	m->resume.delivery[slot].mid = 0;
 	m->resume.open--;
 	delivery_key(slot, key);
-	outbox_keep(m->outbox, span_of(key, sizeof(key)), span_of(NULL, 0));
+	outbox_keep(m->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), span_of(NULL, 0));
 }
 
 static void take_delivery(struct mqtt *m, struct span key, struct span value)
@@ -176,7 +167,7 @@ bool resume_again(struct mqtt *m, int mid, const struct route_message *message)
 	writer_u16(&w, (uint16_t)mid);
 	writer_u32(&w, (uint32_t)(sum >> 32));
 	writer_u32(&w, (uint32_t)sum);
-	outbox_keep(m->outbox, span_of(key, sizeof(key)), writer_span(&w));
+	outbox_keep(m->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), writer_span(&w));
 	return false;
 }
 
@@ -216,7 +207,7 @@ static void take_kept(void *ctx, struct span key, struct span value)
 
 void resume_open(struct mqtt *m)
 {
-	outbox_kept(m->outbox, take_kept, m);
+	outbox_kept(m->outbox, KEEP_REQUESTS, take_kept, m);
 }
 
 void resume_close(struct mqtt *m)

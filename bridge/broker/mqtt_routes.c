@@ -218,7 +218,6 @@ bool mqtt_route(struct mqtt *m, const char *filter, route_handler *handler, void
 	if (r->wild)
 		DL_APPEND2(all->wild, r, before, behind);
 	enter_state(all, r, ROUTE_DUE);
-	resume_note_filters(m);
 	routes_subscribe(m);
 	return true;
 }
@@ -245,6 +244,18 @@ static void remove_route(struct routes *all, struct mqtt_route *r)
 		free_route(all, r);
 }
 
+void routes_add_stale(struct mqtt *m, struct span filter)
+{
+	struct stale *s = filter.len > 0 ? malloc(sizeof(*s) + filter.len + 1) : NULL;
+	if (s == NULL)
+		return;
+	s->mid = 0;
+	memcpy(s->filter, filter.ptr, filter.len);
+	s->filter[filter.len] = '\0';
+	s->next = m->resume.stale;
+	m->resume.stale = s;
+}
+
 bool routes_have(const struct mqtt *m, const char *filter)
 {
 	return find(&m->routes, filter) != NULL;
@@ -267,7 +278,7 @@ bool mqtt_unroute(struct mqtt *m, const char *filter)
 	if (mqtt_connected(m) && (r->state == ROUTE_GRANTED || r->mid != 0))
 		routes_unsubscribe(m, filter);
 	else if (!mqtt_connected(m) && m->config->mqtt.session > 0)
-		resume_add_stale(m, span_text(filter));
+		routes_add_stale(m, span_text(filter));
 	remove_route(&m->routes, r);
 	routes_subscribe(m); /* another one may have waited until this one was answered */
 	return true;

@@ -11,7 +11,8 @@
 #define KEEP_KEY_MAX 32
 #define KEEP_VALUE_MAX (32 << 10)
 
-/* Whose values: each has its own keys, and its own share of the outbox. */
+/* Whose values: each has its own keys, and its own share of the outbox. REQUESTS: commands that wait, and the session with the broker
+ * that brings them. */
 enum keep_of { KEEP_REQUESTS = 0, KEEP_UNITS, KEEP_KINDS };
 
 struct keep_change {
