@@ -50,7 +50,8 @@ static void keep_filters(struct mqtt *m)
 		writer_u8(&w, '\0');
 	}
 	m->resume.noted = m->routes.number;
-	m->resume.known = !w.full && outbox_keep(m->outbox, KEEP_REQUESTS, span_text(SESSION_KEY), writer_span(&w));
+	m->resume.known =
+		!w.full && outbox_keep(m->outbox, KEEP_REQUESTS, span_text(SESSION_KEY), writer_span(&w));
 }
 
 bool resume_filters_changed(struct mqtt *m)
