@@ -133,6 +133,7 @@ bool parts_reload(struct bridge *b)
 		config_apply(&b->config, &fresh);
 		parts_use_config(b);
 		raw_use_config(b->raw);
+		sessions_listen(b->sessions, raw_listener(b->raw));
 		use_units(b, units);
 		log_notice("reloaded");
 	} else if (units != NULL) {

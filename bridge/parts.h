@@ -1,7 +1,34 @@
 /* parts: the rooms of the bridge and how they are joined.
  * Uses: bridge/base, bridge/broker, bridge/commands, bridge/outbox, bridge/outputs, bridge/peers,
  * bridge/settings, bridge/units.
- * Not: hold any logic of its own. */
+ * Not: hold any logic of its own.
+ *
+ * The life of a frame. Each line is a call of the one before; `…` waits for the loop.
+ *
+ *   listener           a connection is accepted or a datagram received: conns_accept(), conns_datagram()
+ *   peers/conn         the kernel has bytes: conn_on_io(), conn_take(); what a PROXY header says stands before them
+ *   units/session      conn_ops.input: codec_next() recognises the protocol and finds one frame, codec_decode() reads it
+ *   codecs/<protocol>  says through struct codec_sink, in this order: identify, record, reply, send
+ *   units/session      session_identify(): is the unit admitted, does it take over, is there a place? It comes online
+ *   units/events       events_record(): every listener is told, in the order in which listen_to_units() registered it
+ *   outputs/records    completes the record, writes it with telemetry_emit() under its topic: publish_put(), outbox_put()
+ *   peers/conn_out     conn_answer(): the acknowledgement is queued, it does not leave yet
+ *   …
+ *   parts_turn()       outbox_sync(): the turn's messages are stored. Only then conns_flush(): the unit is acknowledged
+ *   broker/mqtt        mqtt_kick(): what the window has room for is published
+ *   …                  the broker acknowledges: outbox_done(). Only now the record is forgotten
+ *
+ * The life of a command.
+ *
+ *   broker/mqtt_routes a message of <prefix>/+/cmd goes to its route: downlink_message()
+ *   commands/downlink  request_parse(), request_resolve(): a text, or a named command of the unit's codec with its arguments
+ *   units/session      session_find(), session_encode(): the codec writes the frame; session_send() queues it: conn_command()
+ *   …
+ *   peers/conn_out     conn_work(): the frame leaves alone, `gap` after anything else; `sent`
+ *   …
+ *   units/session      a frame of the unit answers: events_reply() tells downlink; the token says which command it answers
+ *   commands/outcome   outcome_tell(): one end, counted, logged, and published to …/cmd/reply through the outbox. What is not
+ *                      answered ends in downlink_tick() (timeout, expired), with events_offline(), or in downlink_stop() */
 #ifndef T2M_PARTS_H
 #define T2M_PARTS_H
 

@@ -13,7 +13,7 @@ struct raw;
 struct raw *raw_open(const struct config *config, struct publish *publish);
 void raw_free(struct raw *raw);
 const struct unit_listener *raw_listener(struct raw *raw);
-/* The configuration was read again: it listens to frames only with [publish] raw. */
+/* The configuration was read again: it listens to frames only with [publish] raw. It is to be registered again. */
 void raw_use_config(struct raw *raw);
 
 #endif

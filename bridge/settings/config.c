@@ -320,7 +320,8 @@ bool config_init(struct config *config)
 		const struct option_row *row = at.row;
 		if (at.codec == NULL &&
 			!option_set(row, row->key, option_standard(row, own), config, why, sizeof(why)) &&
-			!option_set(row, row->key, row->standard, config, why, sizeof(why))) /* a home with a strange name */
+			!option_set(row, row->key, row->standard, config, why,
+				sizeof(why))) /* a home with a strange name */
 			return false;
 	}
 	return true;

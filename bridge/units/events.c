@@ -1,14 +1,37 @@
 /* events: see events.h. */
 #include "bridge/units/events.h"
 
-bool events_listen(struct events *e, const struct unit_listener *listener)
+/* Walks over those that are interested in an event. */
+#define EACH(l, e, event)                                                                                      \
+	for (unsigned left_ = (e)->hears[event];                                                               \
+		left_ != 0 && ((l) = (e)->listener[__builtin_ctz(left_)]) != NULL; left_ &= left_ - 1)
+
+static void note(uint16_t *set, unsigned bit, bool wanted)
 {
-	if (e->count == EVENTS_LISTENERS_MOST)
+	*set = (uint16_t)(wanted ? *set | bit : *set & ~bit);
+}
+
+bool events_listen(struct events *e, const struct unit_listener *l)
+{
+	unsigned bit = events_bit(e, l);
+	if (bit == 0 && e->count == EVENTS_LISTENERS_MOST)
 		return false;
-	unsigned bit = 1u << e->count;
-	e->listener[e->count++] = listener;
-	e->tellers |= listener->tell != NULL ? bit : 0;
-	e->presence |= listener->tell != NULL && listener->tells_presence ? bit : 0;
+	if (bit == 0) {
+		bit = 1u << e->count;
+		e->listener[e->count++] = l;
+	}
+	note(&e->hears[EVENT_ROOM], bit, l->room != NULL);
+	note(&e->hears[EVENT_SHARE], bit, l->share != NULL);
+	note(&e->hears[EVENT_BATCH], bit, l->batch != NULL);
+	note(&e->hears[EVENT_RECORD], bit, l->record != NULL);
+	note(&e->hears[EVENT_REPLY], bit, l->reply != NULL);
+	note(&e->hears[EVENT_READY], bit, l->ready != NULL);
+	note(&e->hears[EVENT_OFFLINE], bit, l->offline != NULL);
+	note(&e->hears[EVENT_FRAME], bit, l->frame != NULL);
+	note(&e->hears[EVENT_UNKNOWN], bit, l->unknown != NULL);
+	note(&e->hears[EVENT_REMEMBERED], bit, l->remembered != NULL);
+	note(&e->hears[EVENT_TELL], bit, l->tell != NULL);
+	note(&e->presence, bit, l->tell != NULL && l->tells_presence);
 	return true;
 }
 
@@ -22,16 +45,18 @@ unsigned events_bit(const struct events *e, const struct unit_listener *listener
 
 bool events_room(const struct events *e)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->room != NULL && !e->listener[i]->room(e->listener[i]->ctx))
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_ROOM)
+		if (!l->room(l->ctx))
 			return false;
 	return true;
 }
 
 bool events_share(const struct events *e, const struct conn *conn, struct moment now)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->share != NULL && !e->listener[i]->share(e->listener[i]->ctx, conn, now))
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_SHARE)
+		if (!l->share(l->ctx, conn, now))
 			return false;
 	return true;
 }
@@ -39,18 +64,19 @@ bool events_share(const struct events *e, const struct conn *conn, struct moment
 enum codec_room events_batch(const struct events *e, size_t records)
 {
 	enum codec_room room = CODEC_ROOM_YES;
-	for (unsigned i = 0; i < e->count && room == CODEC_ROOM_YES; i++)
-		if (e->listener[i]->batch != NULL)
-			room = e->listener[i]->batch(e->listener[i]->ctx, records);
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_BATCH)
+		if (room == CODEC_ROOM_YES)
+			room = l->batch(l->ctx, records);
 	return room;
 }
 
 bool events_record(const struct events *e, struct session *session, const struct conn *conn,
 	struct telemetry *t, struct moment now)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->record != NULL &&
-			!e->listener[i]->record(e->listener[i]->ctx, session, conn, t, now))
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_RECORD)
+		if (!l->record(l->ctx, session, conn, t, now))
 			return false;
 	return true;
 }
@@ -58,45 +84,45 @@ bool events_record(const struct events *e, struct session *session, const struct
 void events_reply(
 	const struct events *e, struct session *session, const struct command_reply *reply, struct moment now)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->reply != NULL)
-			e->listener[i]->reply(e->listener[i]->ctx, session, reply, now);
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_REPLY)
+		l->reply(l->ctx, session, reply, now);
 }
 
 void events_ready(const struct events *e, struct session *session, struct moment now)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->ready != NULL)
-			e->listener[i]->ready(e->listener[i]->ctx, session, now);
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_READY)
+		l->ready(l->ctx, session, now);
 }
 
 void events_offline(const struct events *e, struct session *session, const char *reason, struct moment now)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->offline != NULL)
-			e->listener[i]->offline(e->listener[i]->ctx, session, reason, now);
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_OFFLINE)
+		l->offline(l->ctx, session, reason, now);
 }
 
 void events_frame(const struct events *e, const struct session *session, bool in, struct span frame,
 	const char *error, struct moment now)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->frame != NULL)
-			e->listener[i]->frame(e->listener[i]->ctx, session, in, frame, error, now);
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_FRAME)
+		l->frame(l->ctx, session, in, frame, error, now);
 }
 
 void events_unknown(const struct events *e, const struct conn *conn, struct span head, struct moment now)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->unknown != NULL)
-			e->listener[i]->unknown(e->listener[i]->ctx, conn, head, now);
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_UNKNOWN)
+		l->unknown(l->ctx, conn, head, now);
 }
 
 void events_remembered(const struct events *e, struct session *session, int64_t value)
 {
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->listener[i]->remembered != NULL)
-			e->listener[i]->remembered(e->listener[i]->ctx, session, value);
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_REMEMBERED)
+		l->remembered(l->ctx, session, value);
 }
 
 bool events_forgotten(const struct events *e, struct session *session, struct moment now)
@@ -119,7 +145,7 @@ bool events_cleared(const struct events *e, const char *ident, const char *name,
 
 unsigned events_tell(const struct events *e, unsigned who, struct session *session, struct moment now)
 {
-	who &= e->tellers;
+	who &= e->hears[EVENT_TELL];
 	for (unsigned i = 0; i < e->count && who >> i != 0; i++) {
 		if ((who >> i & 1) == 0)
 			continue;

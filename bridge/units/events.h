@@ -59,15 +59,32 @@ struct unit_listener {
 
 #define EVENTS_LISTENERS_MOST 16 /* a bit of struct session's `due` for each */
 
+enum event {
+	EVENT_ROOM = 0,
+	EVENT_SHARE,
+	EVENT_BATCH,
+	EVENT_RECORD,
+	EVENT_REPLY,
+	EVENT_READY,
+	EVENT_OFFLINE,
+	EVENT_FRAME,
+	EVENT_UNKNOWN,
+	EVENT_REMEMBERED,
+	EVENT_TELL,
+	/* must stay last */
+	EVENT_COUNT
+};
+
 /* Who listens; all zero: nobody. A set of listeners is written as bits, bit i for listener i. */
 struct events {
 	const struct unit_listener *listener[EVENTS_LISTENERS_MOST];
 	unsigned count;
-	unsigned tellers, presence; /* those with `tell`; those of them that tell of presence */
+	uint16_t hears[EVENT_COUNT]; /* those that are interested: nobody else costs anything */
+	uint16_t presence;           /* those that tell of presence */
 };
 
-/* `listener` is kept, not copied: it must outlive `events`. Its members but `tell` and `tells_presence` may change. False: there are
- * too many. */
+/* `listener` is kept, not copied: it must outlive `events`. To be called again when its members have changed. False: there are too
+ * many. */
 bool events_listen(struct events *events, const struct unit_listener *listener);
 /* The bit of this listener; 0: it is not registered. */
 unsigned events_bit(const struct events *events, const struct unit_listener *listener);

@@ -113,7 +113,7 @@ static void renamed(struct sessions *s, struct session *session, const char *bef
 	snprintf(o->name, sizeof(o->name), "%s", before);
 	LL_PREPEND(s->old_names, o);
 	if (session->info != NULL)
-		session_set_due(s, session, session->due | s->events.tellers);
+		session_set_due(s, session, session->due | s->events.hears[EVENT_TELL]);
 	else if (session->conn != NULL)
 		session_set_due(s, session, session->due | s->events.presence);
 	else

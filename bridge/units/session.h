@@ -52,7 +52,8 @@ struct sessions;
 
 /* All may change meanwhile. `memory_most`: so many units can be remembered over restarts. */
 struct sessions *sessions_open(const struct config *config, size_t memory_most, struct stats *stats);
-/* Registers a listener: before the first unit. It is kept, not copied, and must outlive the sessions. False: there are too many. */
+/* Registers a listener: before the first unit. It is kept, not copied, and must outlive the sessions. To be called again when its
+ * members have changed. False: there are too many. */
 bool sessions_listen(struct sessions *sessions, const struct unit_listener *listener);
 /* Room for a listener in every session, aligned for 64-bit numbers and zero at first: before the first unit. Its place, for
  * session_memory. */

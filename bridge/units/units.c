@@ -15,9 +15,13 @@ struct units {
 struct unit_options {
 	struct unit_options *next;
 	const struct codec *codec;
-	_Alignas(max_align_t)
-		uint8_t memory[]; /* the codec's struct, then a byte for each row: is it the unit's own? */
+	_Alignas(max_align_t) uint8_t memory[]; /* the codec's struct, then a byte for each row: enum mark */
 };
+enum mark {
+	MARK_NONE = 0,
+	MARK_OWN,
+	MARK_REFUSED
+}; /* the general value, the unit's own; the file has another codec's */
 
 /* --- the keys --- */
 
@@ -118,14 +122,14 @@ bool unit_has_own_answers(const struct unit_info *u, const struct codec *codec)
 	const struct unit_options *o = find_options(u, codec);
 	bool has = false;
 	for (const struct option_row *row = codec->options; o != NULL && row->key != NULL; row++)
-		has |= (row->flags & OPTION_ANSWERS) && *own_mark(o, row);
+		has |= (row->flags & OPTION_ANSWERS) && *own_mark(o, row) == MARK_OWN;
 	return has;
 }
 
 static void use_general(struct unit_options *o, const char *general)
 {
 	for (const struct option_row *row = o->codec->options; row->key != NULL; row++)
-		if (!*own_mark(o, row))
+		if (*own_mark(o, row) != MARK_OWN)
 			memcpy(o->memory + row->offset, general + row->offset, option_size(row));
 }
 
@@ -133,14 +137,15 @@ static void use_general(struct unit_options *o, const char *general)
 static void free_options(struct unit_options *o)
 {
 	for (const struct option_row *row = o->codec->options; row->key != NULL; row++)
-		if (option_is_string(row) && *own_mark(o, row))
+		if (option_is_string(row) && *own_mark(o, row) == MARK_OWN)
 			free(*(char **)(void *)(o->memory + row->offset));
 	free(o);
 }
 
 /* --- reading --- */
 
-enum taken { TAKEN_OK = 0, TAKEN_REFUSED, TAKEN_TWICE, TAKEN_NO_MEMORY, TAKEN_UNKNOWN };
+/* Of several codecs the last of these counts. */
+enum taken { TAKEN_UNKNOWN = 0, TAKEN_REFUSED, TAKEN_OK, TAKEN_TWICE, TAKEN_NO_MEMORY };
 
 static enum taken take_value(const struct option_row *row, const char *value, void *owner, char *allowed)
 {
@@ -150,17 +155,24 @@ static enum taken take_value(const struct option_row *row, const char *value, vo
 	return TAKEN_REFUSED;
 }
 
-/* One codec's option for this unit. */
+/* One codec's option for this unit. Units of other codecs may have the same key in the file: what is refused here may be meant for
+ * them. `allowed`: what they would allow; REFUSED: what this one would, too. */
 static enum taken take_option(struct unit_info *u, const struct codec *codec, const struct option_row *row,
 	const char *value, char *allowed)
 {
 	struct unit_options *o = find_options(u, codec);
+	size_t n = strlen(allowed);
 	if (o == NULL && (o = add_options(u, codec)) == NULL)
 		return TAKEN_NO_MEMORY;
-	if (*own_mark(o, row))
+	if (*own_mark(o, row) != MARK_NONE)
 		return TAKEN_TWICE;
-	*own_mark(o, row) = 1;
-	return take_value(row, value, o->memory, allowed);
+	bool ok = option_parse(row, value, o->memory);
+	*own_mark(o, row) = ok ? MARK_OWN : MARK_REFUSED;
+	if (ok)
+		return TAKEN_OK;
+	n += (size_t)snprintf(allowed + n, ALLOWED_MAX - n, "%s", n > 0 ? "; " : "");
+	option_allowed(row, allowed + n, ALLOWED_MAX - n);
+	return TAKEN_REFUSED;
 }
 
 static enum taken take_of_codecs(struct unit_info *u, const char *key, const char *value, char *allowed)
@@ -168,8 +180,8 @@ static enum taken take_of_codecs(struct unit_info *u, const char *key, const cha
 	enum taken taken = TAKEN_UNKNOWN;
 	for (const struct codec *const *c = codecs; *c != NULL; c++) {
 		const struct option_row *row = row_of(*c, key);
-		if (row != NULL && (taken == TAKEN_UNKNOWN || taken == TAKEN_OK))
-			taken = take_option(u, *c, row, value, allowed);
+		enum taken here = row != NULL ? take_option(u, *c, row, value, allowed) : TAKEN_UNKNOWN;
+		taken = here > taken ? here : taken;
 	}
 	return taken;
 }

@@ -10,7 +10,7 @@
  *   relay = no            not to the maker's platform
  *
  * and each option that a codec lets be set per unit (OPTION_PER_UNIT), under the key that it has in the codec's own section. Where
- * several codecs have such an option with the same key, it is set for all of them. */
+ * several codecs have such an option with the same key, it is set for all that allow the value; one at least must. */
 #ifndef T2M_UNITS_H
 #define T2M_UNITS_H
 

@@ -18,6 +18,19 @@
 #define FRAME_MAX 160
 #define FIELDS_MAX 10
 
+/* What can be set: the section [template] of the configuration, and in the units file what is PER_UNIT. The program reads the rows,
+ * fills in the struct and gives it as link->unit->options; nothing else has to be written for an option. */
+struct template_options {
+	int64_t ack;
+};
+enum { ACK_ALL = 0, ACK_POSITIONS };
+static const char *const acks[] = {[ACK_ALL] = "all", [ACK_POSITIONS] = "positions", NULL};
+static const struct option_row option_rows[] = {
+	{"ack", OPTION_CHOICE, OPTION_RELOAD | OPTION_PER_UNIT, offsetof(struct template_options, ack), "all",
+		0, 0, acks, "Which frames are acknowledged: all of them, or only positions."},
+	{.key = NULL},
+};
+
 /* --- step 1: does a frame start here, and where does it end? --- */
 
 static enum codec_status template_sniff(struct span head)
@@ -186,10 +199,11 @@ static enum codec_status template_decode(
 	telemetry_set_text(scratch, TM_MESSAGE_TYPE, field[2]);
 	if (!sink->record(sink->ctx, scratch))
 		return CODEC_REFUSED;
-	if (type == 'R') {
+	if (type == 'R')
 		reply(field, frame, sink);
+	const struct template_options *options = link->unit->options;
+	if (type == 'R' || (options->ack == ACK_POSITIONS && type != 'P'))
 		return CODEC_OK;
-	}
 	uint8_t bytes[FRAME_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	writer_text(&w, "!S,");
@@ -248,6 +262,8 @@ const struct codec codec_template = {
 	.max_frame = FRAME_MAX,
 	.max_command = FRAME_MAX - 40,
 	.commands = commands,
+	.options = option_rows,
+	.options_size = sizeof(struct template_options),
 	.sniff = template_sniff,
 	.frame = template_frame,
 	.decode = template_decode,

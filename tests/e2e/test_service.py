@@ -181,3 +181,26 @@ def test_a_reload_with_a_fault_changes_nothing(make_bridge, tmp_path):
     assert "reload: [h02] ack changed" in bridge.log()
     assert "reload: [mqtt] keepalive changed; it needs a restart" in bridge.log()
     assert b",V4,V1," in told("000004")
+
+
+def test_raw_frames_are_switched_on_and_off_by_a_reload(make_bridge, subscribe):
+    bridge = make_bridge({"publish": {"raw": "no"}})
+    bridge.wait_connected()
+    sub = subscribe("#")
+    unit = Unit(bridge.port)
+    raw = lambda: len(sub.now(lambda m: m.topic == "trackers/9170503816/raw"))  # noqa: E731
+    seen = 0
+    for n, (value, frames) in enumerate([("no", 0), ("yes", 2), ("no", 0), ("yes", 2)], 1):
+        if n > 1:
+            text = bridge.path.read_text()
+            bridge.path.write_text(text.replace("raw = yes" if value == "no" else "raw = no", f"raw = {value}"))
+            bridge.process.send_signal(signal.SIGHUP)
+            wait_for(lambda n=n: bridge.log().count("reloaded") == n - 1, "the reload")
+        unit.send(v1("9170503816", f"00000{n}"))
+        assert unit.receive()
+        seen += frames
+        sub.on("trackers/9170503816/position", n)
+        if frames:
+            sub.on("trackers/9170503816/raw", seen)
+        assert raw() == seen
+    unit.close()

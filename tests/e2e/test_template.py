@@ -64,3 +64,19 @@ def test_the_copy_is_built_and_passes_the_golden_tests(tree):
         assert done.returncode == (1 if "error" in row else 0), f"{row['name']}: {done.stderr}"
     commands = run(tree / "build/tracker2mqtt", "--print-commands", cwd=tree)
     assert f"\n{NAME}: " in "\n" + commands and "position.request" in commands.split(f"{NAME}: ")[1].split("\nh02: ")[0]
+
+
+@pytest.mark.parametrize("value,allowed", [("r12", True), ("positions", True), ("off", True), ("loud", False)])
+def test_a_key_of_the_units_file_that_two_protocols_have(tree, tmp_path, value, allowed):
+    """`ack` is an option per unit of the copy and of H02, with other words: what one of them allows is allowed."""
+    program = tree / "build/tracker2mqtt"
+    assert program.exists(), "the test before builds it"
+    (tmp_path / "units.ini").write_text(f"[9170503816]\nack = {value}\n[9170503817]\nack = {value}\nack = {value}\n")
+    (tmp_path / "a.ini").write_text(f"[units]\nfile = {tmp_path}/units.ini\n[outbox]\npath = {tmp_path}/outbox\n")
+    done = subprocess.run([program, "-t", "-c", tmp_path / "a.ini"], capture_output=True, text=True)
+    lines = [line.split(":", 2)[1:] for line in done.stderr.splitlines() if line.startswith(f"{tmp_path}/units.ini:")]
+    refused = [" ack = loud is not allowed; allowed: all or positions; auto, v4, r12 or off"]
+    want = [] if allowed else [["2", *refused], ["4", *refused]]
+    assert lines == [*want, ["5", " ack is set twice for this unit"]], done.stderr
+    help_text = subprocess.run([program, "--help"], capture_output=True, text=True).stdout
+    assert "name, id, type, topic, ack, timezone; empty: none" in help_text, "each key is named once"

@@ -133,7 +133,7 @@ def test_who_is_admitted_and_who_no_longer(world):
     path.write_text("[9170503817]\nname = New\n")
     bridge.process.send_signal(signal.SIGHUP)
     assert unit.receive() == b""
-    gone = sub.on("trackers/van-12/status", where=lambda m: m.record["state"] == "offline")[0].record
+    gone = sub.on("trackers/van-12/status", where=lambda m: m.payload and m.record["state"] == "offline")[0].record
     assert gone["reason"] == "no longer admitted"
     wait_for(lambda: "9170503816 is no longer admitted" in bridge.log(), "the log")
     other.send(v1("9170503817"))

@@ -19,6 +19,7 @@
 struct answer {
 	struct answer *next;
 	uint64_t after; /* the last message put before */
+	uint64_t of;    /* the number of the conn that owes it */
 	size_t len, gone;
 	uint8_t bytes[];
 };
@@ -153,6 +154,7 @@ size_t __wrap_conn_answer(struct conn *conn, struct span frame, bool echo)
 	if (a == NULL)
 		abort();
 	a->after = outbox_put_last();
+	a->of = conn->number;
 	a->len = frame.len;
 	memcpy(a->bytes, frame.ptr, frame.len);
 	LL_APPEND(line->answers, a);
@@ -220,7 +222,8 @@ static void take_answers(struct line *line, size_t gone)
 	int64_t now = clocks_steady_ms();
 	must("answer-gap", line->command_ms < 0 || now - line->command_ms >= world.least_gap,
 		"an answer leaves %lld ms behind a command", (long long)(now - line->command_ms));
-	line->sent_ms = now;
+	if (line->answers != NULL && line->answers->of >= line->number) /* not of the peer before */
+		line->sent_ms = now;
 	while (gone > 0) {
 		struct answer *a = line->answers;
 		size_t n = gone < a->len - a->gone ? gone : a->len - a->gone;

@@ -16,7 +16,8 @@ def write(target, name, data):
     (out / target / name).write_bytes(data)
 
 
-protocols = [path.parent.name for path in tests.parent.glob("codecs/*/*.c") if path.stem == path.parent.name and path.stem != "template"]
+protocols = [path.stem for path in tests.parent.glob("codecs/*/*.c") if path.stem != "template"
+             and f"\nconst struct codec codec_{path.stem} " in path.read_text()]
 vectors = sorted([*tests.glob("vectors/*.jsonl"), *(path for name in protocols for path in tests.parent.glob(f"codecs/{name}/{name}.jsonl"))])
 
 

@@ -237,12 +237,12 @@ static void test_told_later(void **state)
 	a.listener.tell = b.listener.tell = c.listener.tell = on_tell;
 	a.listener.tells_presence = c.listener.tells_presence = true;
 	listen_all();
-	assert_int_equal(events_tell(&events, events.tellers, one, now), 0);
+	assert_int_equal(events_tell(&events, events.hears[EVENT_TELL], one, now), 0);
 	expect_heard("a:1001 b:1001 c:1001 ");
 	assert_int_equal(events_tell(&events, events.presence, one, now), 0);
 	expect_heard("a:1001 c:1001 ");
 	b.deaf = true;
-	assert_int_equal(events_tell(&events, events.tellers, one, now),
+	assert_int_equal(events_tell(&events, events.hears[EVENT_TELL], one, now),
 		events_bit(&events, &b.listener) | events_bit(&events, &c.listener));
 	expect_heard("a:1001 b:1001 ");
 	session_tell_later(sessions, one, &c.listener);
@@ -370,19 +370,43 @@ static void test_memory(void **state)
 	}
 }
 
+/* Registered again, it keeps its place, and its new members count. */
+static void test_another_mind(void **state)
+{
+	struct session *session = remembered(IDENT, 0);
+	(void)state;
+	a.listener.ready = c.listener.ready = on_ready;
+	listen_all();
+	b.listener.ready = on_ready;
+	a.listener.ready = NULL;
+	listen_to(&b.listener);
+	listen_to(&a.listener);
+	events_ready(&events, session, now);
+	expect_heard("b:ready c:ready ");
+	a.listener.ready = on_ready;
+	listen_to(&a.listener);
+	events_ready(&events, session, now);
+	expect_heard("a:ready b:ready c:ready ");
+}
+
 static void test_too_many(void **state)
 {
 	struct events many = {0};
 	(void)state;
 	a.listener.tell = on_tell;
-	for (unsigned i = 0; i < EVENTS_LISTENERS_MOST; i++)
-		assert_true(events_listen(&many, &a.listener));
+	struct unit_listener each[EVENTS_LISTENERS_MOST];
+	for (unsigned i = 0; i < EVENTS_LISTENERS_MOST; i++) {
+		each[i] = a.listener;
+		assert_true(events_listen(&many, &each[i]));
+	}
 	assert_false(events_listen(&many, &b.listener));
+	assert_true(events_listen(&many, &each[3])); /* it is there already */
+	assert_int_equal(many.count, EVENTS_LISTENERS_MOST);
 	assert_int_equal(events_bit(&many, &b.listener), 0);
 	struct session *session = remembered(IDENT, 0);
-	session->due = (uint16_t)many.tellers;
-	assert_int_equal(session->due, many.tellers);
-	assert_int_equal(events_tell(&many, many.tellers, session, now), 0);
+	session->due = many.hears[EVENT_TELL];
+	assert_int_equal(session->due, many.hears[EVENT_TELL]);
+	assert_int_equal(events_tell(&many, many.hears[EVENT_TELL], session, now), 0);
 }
 
 int main(void)
@@ -396,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_renamed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_remembered_and_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_another_mind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

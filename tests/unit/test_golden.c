@@ -289,7 +289,7 @@ static void test_every_codec_has_vectors(void **state)
 
 /* --- the parameter table --- */
 
-/* Set by the bridge for every record (uplink): no frame carries them, and none may. */
+/* Set by the bridge for every record (records): no frame carries them, and none may. */
 static const char *const of_the_bridge[] = {
 	"protocol.id",      /* the codec that recognised the unit */
 	"channel.id",       /* from the configuration */

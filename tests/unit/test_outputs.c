@@ -185,6 +185,7 @@ static void test_frames(void **state)
 	assert_null(raw_listener(raw)->frame); /* off: it is not even asked */
 	config.publish.raw = true;
 	raw_use_config(raw);
+	listen_to(raw_listener(raw));
 	show(session, true, NULL);
 	expect(RAW, false);
 	assert_string_equal(
@@ -197,6 +198,7 @@ static void test_frames(void **state)
 	assert_true(says("\"error\":\"bad checksum\"}"));
 	config.publish.raw = false;
 	raw_use_config(raw);
+	listen_to(raw_listener(raw));
 	show(session, true, NULL);
 	expect_nothing();
 }
@@ -209,6 +211,7 @@ static void test_a_long_frame(void **state)
 	(void)state;
 	config.publish.raw = true;
 	raw_use_config(raw);
+	listen_to(raw_listener(raw));
 	memset(frame, 0xff, sizeof(frame));
 	events_frame(&events, session, true, span_of(frame, sizeof(frame)), NULL, now);
 	expect(RAW, false);
