@@ -37,7 +37,7 @@ void parts_use_config(struct bridge *b)
 static void on_gone(void *ctx, const char *ident)
 {
 	struct bridge *b = ctx;
-	homeassistant_remove(b->homeassistant, ident, parts_now(b));
+	homeassistant_gone(b->homeassistant, ident, parts_now(b));
 }
 
 static void use_units(struct bridge *b, struct units *fresh)
@@ -53,8 +53,10 @@ static void use_units(struct bridge *b, struct units *fresh)
 	b->units = fresh;
 	if (old == NULL)
 		return;
-	if (b->homeassistant != NULL)
+	if (b->homeassistant != NULL) {
 		units_gone(old, fresh, on_gone, b);
+		homeassistant_reload(b->homeassistant);
+	}
 	units_free(old);
 }
 
