@@ -71,8 +71,11 @@ static bool put_config(
 	return publish_put(h->publish, &m, payload, NULL, now);
 }
 
+/* Only what was told is removed: else Home Assistant complains of it in its log. */
 static bool remove_unit(struct homeassistant *h, struct session *s, struct moment now)
 {
+	if (!of(h, s)->told)
+		return true;
 	if (!put_config(h, s->unit.ident, NULL, now))
 		return false;
 	of(h, s)->told = of(h, s)->retained = false;
@@ -86,7 +89,7 @@ static bool tell(void *ctx, struct session *s, struct moment now)
 	struct homeassistant_unit *u = of(h, s);
 	bool retain = h->config->homeassistant.retain;
 	if (!is_meant(h, s))
-		return !u->told || remove_unit(h, s, now);
+		return remove_unit(h, s, now);
 	if (u->seen == 0)
 		return true;
 	if (u->retained && !retain && !remove_unit(h, s, now)) /* else the broker would keep the old one */
@@ -119,11 +122,6 @@ void homeassistant_birth(void *ctx, const struct route_message *message, struct 
 void homeassistant_reload(struct homeassistant *h)
 {
 	sessions_each(h->sessions, tell_later, h);
-}
-
-bool homeassistant_gone(struct homeassistant *h, const char *ident, struct moment now)
-{
-	return strangers_are_meant(h) || put_config(h, ident, NULL, now);
 }
 
 /* --- what units do --- */

@@ -26,8 +26,6 @@ struct topic homeassistant_birth_topic(const struct config *config);
 void homeassistant_birth(void *h, const struct route_message *message, struct moment now);
 /* The configuration or the units file has changed, and is in force: what was told is told again as it is now, or removed. */
 void homeassistant_reload(struct homeassistant *h);
-/* The unit stands in the units file no more. It is removed, unless units beside the file are told, too. False: no room. */
-bool homeassistant_gone(struct homeassistant *h, const char *ident, struct moment now);
 
 /* What is to be kept of a unit over restarts, for whoever keeps it: it changes with records, and when the unit is told or removed.
  * Nothing is written when there is nothing. */
