@@ -25,6 +25,12 @@ static void print_help(FILE *out)
 		     "      --outbox-status    count, bytes and the oldest message of the outbox, and what was "
 		     "set aside, also while "
 		     "it is in use\n"
+		     "      --units            what is known of each unit: protocol, last heard, on line or "
+		     "not; also "
+		     "while it is in use\n"
+		     "      --forget IDENT     forget a unit and clear its retained topics: the bridge does "
+		     "it, now or "
+		     "when it starts\n"
 		     "      --outbox-aside     move the outbox aside; nothing is deleted\n"
 		     "  -h, --help             this text\n"
 		     "  -V, --version          version\n\n"
@@ -79,9 +85,48 @@ static void print_commands(void)
 	}
 }
 
+enum { PRINT_CONFIG = 256, PRINT_PARAMETERS, PRINT_COMMANDS, OUTBOX_STATUS, OUTBOX_ASIDE, UNITS, FORGET };
+
+/* What is printed and done with. False: it is something else. */
+static bool print(int option)
+{
+	switch (option) {
+	case PRINT_CONFIG:
+		options_print(stdout);
+		return true;
+	case PRINT_PARAMETERS:
+		print_parameters();
+		return true;
+	case PRINT_COMMANDS:
+		print_commands();
+		return true;
+	case 'h':
+		print_help(stdout);
+		return true;
+	case 'V':
+		printf("tracker2mqtt " T2M_VERSION "\n");
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What is left for main. False: there is no such option. */
+static bool take(int option, struct arguments *out)
+{
+	out->test |= option == 't';
+	out->outbox_status |= option == OUTBOX_STATUS;
+	out->outbox_aside |= option == OUTBOX_ASIDE;
+	out->units |= option == UNITS;
+	if (option == 'c')
+		out->path = optarg;
+	if (option == FORGET)
+		out->forget = optarg;
+	return option != '?';
+}
+
 int arguments_read(int argc, char **argv, struct arguments *out)
 {
-	enum { PRINT_CONFIG = 256, PRINT_PARAMETERS, PRINT_COMMANDS, OUTBOX_STATUS, OUTBOX_ASIDE };
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"test", no_argument, NULL, 't'},
@@ -91,41 +136,17 @@ int arguments_read(int argc, char **argv, struct arguments *out)
 		{"outbox-status", no_argument, NULL, OUTBOX_STATUS},
 		{"outbox-aside", no_argument, NULL, OUTBOX_ASIDE},
 		{"outbox-reset", no_argument, NULL, OUTBOX_ASIDE}, /* its name before */
+		{"units", no_argument, NULL, UNITS},
+		{"forget", required_argument, NULL, FORGET},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
 	*out = (struct arguments){0};
 	for (int c; (c = getopt_long(argc, argv, "c:thV", longs, NULL)) != -1;) {
-		switch (c) {
-		case 'c':
-			out->path = optarg;
-			break;
-		case 't':
-			out->test = true;
-			break;
-		case PRINT_CONFIG:
-			options_print(stdout);
+		if (print(c))
 			return 0;
-		case PRINT_PARAMETERS:
-			print_parameters();
-			return 0;
-		case PRINT_COMMANDS:
-			print_commands();
-			return 0;
-		case OUTBOX_STATUS:
-			out->outbox_status = true;
-			break;
-		case OUTBOX_ASIDE:
-			out->outbox_aside = true;
-			break;
-		case 'h':
-			print_help(stdout);
-			return 0;
-		case 'V':
-			printf("tracker2mqtt " T2M_VERSION "\n");
-			return 0;
-		default:
+		if (!take(c, out)) {
 			fprintf(stderr, "try tracker2mqtt --help\n");
 			return 1;
 		}

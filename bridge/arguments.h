@@ -7,8 +7,9 @@
 #include <stdbool.h>
 
 struct arguments {
-	const char *path; /* NULL: no file, defaults only */
-	bool test, outbox_status, outbox_aside;
+	const char *path;   /* NULL: no file, defaults only */
+	const char *forget; /* NULL: nobody */
+	bool test, outbox_status, outbox_aside, units;
 };
 
 /* -1: go on; else the exit code. */

@@ -4,6 +4,7 @@
 #include "bridge/units/gbk.h"
 #include "bridge/base/log.h"
 #include "bridge/parts.h"
+#include "bridge/unit_list.h"
 #include "bridge/arguments.h"
 #include "bridge/base/service.h"
 #include "bridge/outbox/store.h"
@@ -183,6 +184,10 @@ int main(int argc, char **argv)
 		rc = faults > 0;
 	else if (args.outbox_status)
 		rc = store_print_status(bridge.config.outbox.path);
+	else if (args.units)
+		rc = unit_list_print(bridge.config.outbox.path);
+	else if (args.forget != NULL)
+		rc = unit_list_forget(bridge.config.outbox.path, args.forget);
 	else if (args.outbox_aside)
 		rc = store_move_aside(bridge.config.outbox.path);
 	else

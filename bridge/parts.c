@@ -5,6 +5,7 @@
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
 #include "bridge/outbox/store.h"
+#include "bridge/outbox/wishes.h"
 #include "bridge/base/topic.h"
 
 /* the words of [outbox] sync and damaged are the outbox' own */
@@ -15,6 +16,8 @@ _Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
 _Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
 
 #define CATCH_UP_BELOW 1000
+#define WISHES_MS 1000
+#define WISHES_MOST 100       /* at a time */
 #define STATE_BELOW 10000     /* messages wait: else states wait, too */
 #define CATCH_UP_MS 10        /* between two turns that tell what is due */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
@@ -27,6 +30,28 @@ struct moment parts_now(const struct bridge *b)
 static void on_remembered(void *ctx, struct span ident, int64_t value, int64_t heard_ms)
 {
 	sessions_remember(((struct bridge *)ctx)->sessions, ident, value, heard_ms);
+}
+
+/* What an earlier run kept. */
+static void on_note(void *ctx, struct span name, struct span value)
+{
+	struct bridge *b = ctx;
+	bool of_a_unit = !span_is(span_part(name, 0, 1), "#");
+	if (of_a_unit && !sessions_recall(b->sessions, name, value))
+		b->unread++;
+	else if (!of_a_unit && b->state != NULL)
+		state_recall_table(b->state, name, value);
+}
+
+/* Units that an earlier run knew. */
+static void recall_units(struct bridge *b)
+{
+	outbox_remembered(b->outbox, on_remembered, b);
+	notebook_read(publish_notebook(b->publish), on_note, b);
+	if (b->state != NULL)
+		state_recalled(b->state);
+	if (b->unread > 0)
+		log_warning("what was kept of %u units cannot be read; it is learnt anew", b->unread);
 }
 
 void parts_use_config(struct bridge *b)
@@ -193,6 +218,7 @@ static bool listen_to_units(struct bridge *b)
 {
 	struct sessions *s = b->sessions;
 	bool ok = sessions_listen(s, publish_listener(b->publish)) &&
+		  sessions_listen(s, notebook_listener(publish_notebook(b->publish))) &&
 		  sessions_listen(s, status_listener(b->status)) &&
 		  sessions_listen(s, records_listener(b->records));
 	if (b->owntracks != NULL)
@@ -215,7 +241,7 @@ static bool open_outputs(struct bridge *b)
 	b->status = status_open(c, b->publish);
 	b->records = records_open(c, b->publish, b->sessions, &b->stats);
 	b->raw = raw_open(c, b->publish);
-	b->downlink = downlink_open(c, b->sessions, b->publish, &b->stats);
+	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
 		return false;
 	if (state_is_wanted(c) && (b->state = state_open(c, b->publish, b->sessions)) == NULL)
@@ -245,12 +271,14 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 		return false;
 	if (!open_outputs(b))
 		return false;
-	outbox_remembered(b->outbox, on_remembered, b);
+	recall_units(b);
 	snprintf(why, size, "the units file has faults");
 	struct units *units = units_open(c->units.file, stderr);
 	if (units == NULL)
 		return false;
 	use_units(b, units);
+	sessions_expect(b->sessions, parts_now(b));
+	downlink_restore(b->downlink, parts_now(b));
 	snprintf(why, size, "no memory");
 	const struct conn_ops conn_ops = sessions_conn_ops(b->sessions);
 	b->conns = conns_open(b->loop, c, &conn_ops, b->sources, &b->stats);
@@ -287,9 +315,19 @@ static int64_t tell_states(struct bridge *b, bool last)
 	return state_turn(b->state, last, parts_now(b));
 }
 
+/* The broker may have lost what it retained. What was told before the first connection still waits. */
+static void tell_after_connect(struct bridge *b)
+{
+	uint64_t connects = b->stats.count[STAT_MQTT_CONNECTS];
+	if (connects != b->connects && b->connects > 0)
+		sessions_tell_all_again(b->sessions);
+	b->connects = connects;
+}
+
 int64_t parts_turn(struct bridge *b)
 {
 	conns_reap(b->conns);
+	tell_after_connect(b);
 	/* never more at a time than the broker takes soon */
 	bool more =
 		outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, parts_now(b));
@@ -299,13 +337,37 @@ int64_t parts_turn(struct bridge *b)
 			listeners_resume(b->listeners);
 	}
 	int64_t states_ms = tell_states(b, false);
+	notebook_turn(publish_notebook(b->publish), false, parts_now(b));
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
+/* Units that people want to be forgotten: once in a second is enough. */
+static void fulfil_wishes(struct bridge *b)
+{
+	char ident[WISH_MAX];
+	const char *path = b->config.outbox.path;
+	struct moment now = parts_now(b);
+	if (*path == '\0' || now.steady_ms < b->wishes_ms)
+		return;
+	b->wishes_ms = now.steady_ms + WISHES_MS;
+	for (unsigned n = 0; n < WISHES_MOST && wish_find(path, ident); n++) {
+		bool ok = topic_ident_ok(span_text(ident));
+		if (ok && !sessions_forget_unit(b->sessions, span_text(ident), now))
+			return; /* no room: the wish stays */
+		if (ok)
+			log_notice("unit %s is forgotten, as it was wished", ident);
+		if (!wish_done(path, ident)) {
+			log_warning("a wish to forget unit %s cannot be removed from %s", ident, path);
+			b->wishes_ms = INT64_MAX;
+		}
+	}
+}
+
 void parts_tick(struct bridge *b)
 {
+	fulfil_wishes(b);
 	downlink_tick(b->downlink, parts_now(b));
 	sessions_tick(b->sessions, parts_now(b));
 }
@@ -322,6 +384,7 @@ void parts_stop(struct bridge *b)
 	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
 		;
 	tell_states(b, true);
+	notebook_turn(publish_notebook(b->publish), true, parts_now(b));
 }
 
 void parts_close(struct bridge *b)

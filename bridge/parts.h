@@ -9,7 +9,7 @@
  *   peers/conn         the kernel has bytes: conn_on_io(), conn_take(); what a PROXY header says stands before them
  *   units/session      conn_ops.input: codec_next() recognises the protocol and finds one frame, codec_decode() reads it
  *   codecs/<protocol>  says through struct codec_sink, in this order: identify, record, reply, send
- *   units/session      session_identify(): is the unit admitted, does it take over, is there a place? It comes online
+ *   units/session      session_identify(): is the unit admitted, does it take over, is there a place? It comes on line
  *   units/events       events_record(): every listener is told, in the order in which listen_to_units() registered it
  *   outputs/records    completes the record, writes it with telemetry_emit() under its topic: publish_put(), outbox_put()
  *   peers/conn_out     conn_answer(): the acknowledgement is queued, it does not leave yet
@@ -59,6 +59,9 @@ struct bridge {
 	struct units *units;
 	struct sources *sources;
 	struct sessions *sessions;
+	uint64_t connects; /* to the broker, of which the parts know */
+	int64_t wishes_ms; /* when wishes are looked for; steady time */
+	unsigned unread;   /* notes of units that are none */
 	struct publish *publish;
 	struct status *status;
 	struct records *records;

@@ -107,7 +107,9 @@ struct codec_sink {
 	/* Asked once before the first record of a frame that gives several: is there room for all of them? NOT_NOW: nothing of the
 	 * frame is recorded or answered, and the unit sends it again. NEVER: the frame is refused for good. NULL: there is always room. */
 	enum codec_room (*batch)(void *ctx, size_t records);
-	/* The unit answered a command. The record of the same frame was given to `record` before. */
+	/* The unit answered a command, or may have: a frame that is no answer by its form, but that a command may bring about, is told
+	 * with the word of that command and neither time nor serial number; whether such a command waits is not the codec's affair. The
+	 * record of the same frame was given to `record` before. */
 	void (*reply)(void *ctx, const struct command_reply *reply);
 	/* Keeps a part of a message of link->unit. OK: all parts are there. MORE: kept; no part of the message may be acknowledged yet.
 	 * FRAGMENT: the part was resent after its message had ended. NO_ROOM: not kept, for want of memory; the unit sends it again.
@@ -147,6 +149,7 @@ struct codec {
 	size_t max_frame;   /* `frame` never asks to keep more bytes than these */
 	size_t max_command; /* bytes of a text command */
 	const struct command_spec *commands; /* ends with a NULL name */
+	struct command_marks marks;          /* the characters that delimit; "" and "": none do */
 	bool relayed; /* frames of its units go on to a platform as well, when one is configured */
 	/* What can be set for its units (ends with a NULL key), and the size of the struct that holds the values. Each member is described by
 	 * one row. NULL and 0: nothing. */

@@ -27,9 +27,14 @@ static struct span name_of(const struct request *r)
 {
 	if (r->name[0] != '\0')
 		return span_text(r->name);
-	const uint8_t *comma = memchr(r->command.text.ptr, ',', r->command.text.len);
-	return span_of(
-		r->command.text.ptr, comma ? (size_t)(comma - r->command.text.ptr) : r->command.text.len);
+	struct span text = r->command.text;
+	const uint8_t *end = text.len > 0 ? memchr(text.ptr, '#', text.len) : NULL;
+	if (end != NULL && end + 1 == text.ptr + text.len) /* makers end a text with it: WHERE# */
+		text.len--;
+	else if (end != NULL) /* behind it may stand another command, which nobody has allowed */
+		return text;
+	const uint8_t *comma = text.len > 0 ? memchr(text.ptr, ',', text.len) : NULL;
+	return span_of(text.ptr, comma ? (size_t)(comma - text.ptr) : text.len);
 }
 
 bool allowed_command(const struct config *config, const struct request *request)

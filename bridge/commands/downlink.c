@@ -3,8 +3,9 @@
 
 #include "bridge/commands/allowed.h"
 #include "bridge/base/log.h"
+#include "bridge/commands/ended.h"
 #include "bridge/commands/outcome.h"
-#include "bridge/commands/request.h"
+#include "bridge/commands/waiting.h"
 #include "bridge/base/topic.h"
 
 #include <stdlib.h>
@@ -14,115 +15,54 @@
 #define WAITING_MAX 100000 /* requests of all units together, and what they take */
 #define WAITING_BYTES_MAX (128 << 20)
 #define NEVER INT64_MAX
-
-enum request_stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT };
-
-struct waiting;
-
-/* A unit for which requests wait, the oldest first. */
-struct addressee {
-	char ident[CODEC_IDENT_MAX + 1];
-	struct waiting *waiting;
-	int64_t count;
-	UT_hash_handle hh;
-};
-
-/* A request that has not ended. */
-struct waiting {
-	struct addressee *addressee; /* NULL: the request does not wait */
-	struct waiting *prev, *next;
-	UT_hash_handle hh; /* by number */
-	enum request_stage stage;
-	uint64_t number;
-	int64_t sent_ms;  /* steady time */
-	int64_t until_ms; /* its stage ends then, unless something happens before; steady time */
-	int64_t timeout_ms;
-	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name in topics */
-	struct request request;
-	struct command_token token;
-	uint8_t *frame, *response_topic, *correlation;
-	size_t frame_len, response_topic_len, correlation_len, bytes;
-};
+#define SERIAL_TRIES 2048 /* more than may wait for a unit, and than have ended lately */
 
 struct downlink {
 	const struct config *config;
 	struct sessions *sessions;
+	struct outbox *outbox; /* NULL: nothing is kept */
 	struct unit_listener listener;
 	struct outcomes outcomes;
-	struct waiting *waiting;      /* hash by number, in the order of arrival */
-	struct addressee *addressees; /* hash by ident */
-	uint64_t number;
-	size_t bytes;   /* memory of all requests that wait; about */
+	struct waiting_list waiting;
+	struct ended ended;
 	int64_t due_ms; /* no stage ends before this; steady time */
+	bool stopping;
+	struct moment restored_at; /* during downlink_restore */
 	struct log_limit no_ident;
 };
-
-static void free_waiting(struct waiting *w)
-{
-	request_free(&w->request);
-	free(w->frame);
-	free(w->response_topic);
-	free(w->correlation);
-	free(w);
-}
-
-/* --- who waits for what --- */
-
-static struct addressee *addressee_of(const struct downlink *d, const char *ident)
-{
-	struct addressee *a = NULL;
-	HASH_FIND_STR(d->addressees, ident, a);
-	return a;
-}
-
-/* The requests that wait for this unit; NULL: none. */
-static struct waiting *waiting_for(const struct downlink *d, const char *ident)
-{
-	struct addressee *a = addressee_of(d, ident);
-	return a != NULL ? a->waiting : NULL;
-}
-
-/* False: no memory. */
-static bool join_waiting(struct downlink *d, struct waiting *w)
-{
-	struct addressee *a = addressee_of(d, w->ident);
-	if (a == NULL) {
-		a = calloc(1, sizeof(*a));
-		if (a == NULL)
-			return false;
-		memcpy(a->ident, w->ident, sizeof(a->ident));
-		HASH_ADD_STR(d->addressees, ident, a);
-	}
-	w->addressee = a;
-	w->number = ++d->number;
-	w->until_ms = NEVER;
-	d->bytes += w->bytes;
-	a->count++;
-	DL_APPEND(a->waiting, w);
-	HASH_ADD(hh, d->waiting, number, sizeof(w->number), w);
-	return true;
-}
-
-static void leave_waiting(struct downlink *d, struct waiting *w)
-{
-	struct addressee *a = w->addressee;
-	DL_DELETE(a->waiting, w);
-	HASH_DEL(d->waiting, w);
-	d->bytes -= w->bytes;
-	if (--a->count > 0)
-		return;
-	HASH_DEL(d->addressees, a);
-	free(a);
-}
 
 void downlink_free(struct downlink *d)
 {
 	struct waiting *w, *next;
-	HASH_ITER(hh, d->waiting, w, next) {
-		leave_waiting(d, w);
-		free_waiting(w);
+	HASH_ITER(hh, d->waiting.all, w, next) {
+		waiting_leave(&d->waiting, w);
+		waiting_free(w);
 	}
 	free(d);
+}
+
+/* --- stages --- */
+
+/* Writes the request as it is now into the store. False: there is no room for it. */
+static bool keep_request(struct downlink *d, struct waiting *w, struct moment now)
+{
+	uint8_t key[WAITING_KEY], value[WAITING_PACKED_MAX];
+	struct writer out = writer_of(value, sizeof(value));
+	if (d->outbox == NULL || !outbox_keeps(d->outbox))
+		return true;
+	waiting_key(w, key);
+	waiting_pack(w, now, &out);
+	if (out.full || !outbox_keep(d->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), writer_span(&out)))
+		return false;
+	w->kept = true;
+	return true;
+}
+
+static void forget_request(struct downlink *d, const struct waiting *w)
+{
+	uint8_t key[WAITING_KEY];
+	waiting_key(w, key);
+	outbox_keep(d->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), span_of(NULL, 0));
 }
 
 /* The request enters this stage, which ends at `until_ms` unless something happens before. */
@@ -144,21 +84,26 @@ static void tell(struct downlink *d, const struct waiting *w, struct outcome o, 
 		.id = w->request.id,
 		.name = named ? w->request.name : w->token.word,
 		.named = named,
-		.frame = span_of(w->frame, w->frame_len),
-		.response_topic = span_of(w->response_topic, w->response_topic_len),
-		.correlation = span_of(w->correlation, w->correlation_len),
+		.frame = w->frame,
+		.response_topic = w->response_topic,
+		.correlation = w->correlation,
 		.sent_ms = w->sent_ms,
 		.fresh = w->stage == STAGE_NEW,
 	};
 	outcome_tell(&d->outcomes, &subject, o, now);
 }
 
+/* Its end is stored in one transaction with its being forgotten: so a request has one end, whenever the process is killed. */
 static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct moment now)
 {
 	tell(d, w, o, now);
+	if (w->kept)
+		forget_request(d, w);
+	if (w->stage == STAGE_SENT)
+		ended_note(&d->ended, w->ident, &w->token);
 	if (w->addressee != NULL)
-		leave_waiting(d, w);
-	free_waiting(w);
+		waiting_leave(&d->waiting, w);
+	waiting_free(w);
 }
 
 static void ends_with(struct downlink *d, struct waiting *w, enum outcome_status status, const char *reason,
@@ -169,18 +114,11 @@ static void ends_with(struct downlink *d, struct waiting *w, enum outcome_status
 
 /* --- sending --- */
 
-static struct waiting *waiting_numbered(struct downlink *d, uint64_t number)
-{
-	struct waiting *w = NULL;
-	HASH_FIND(hh, d->waiting, &number, sizeof(number), w);
-	return w;
-}
-
 /* conn_sent: the bytes of a command were sent, or (`ok` false) never will be. */
 static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 {
 	struct downlink *d = ctx;
-	struct waiting *w = waiting_numbered(d, number);
+	struct waiting *w = waiting_numbered(&d->waiting, number);
 	if (w == NULL)
 		return;
 	if (!ok) {
@@ -191,7 +129,38 @@ static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 	w->sent_ms = now.steady_ms;
 	wait_until(d, w, STAGE_SENT, now.steady_ms + w->timeout_ms);
 	tell(d, w, (struct outcome){.status = OUTCOME_SENT}, now);
+	keep_request(d, w, now); /* without room, what was kept when it was queued stays */
 }
+
+/* Has another command of this unit that is under way, or has ended lately, the same serial number? A codec counts anew on each
+ * connection, and an answer must belong to one command. */
+static bool serial_taken(const struct downlink *d, const struct waiting *new)
+{
+	const struct waiting *w;
+	DL_FOREACH(waiting_for(&d->waiting, new->ident), w)
+		if (w != new && w->token.serial >= 0 && w->token.serial == new->token.serial)
+			return true;
+	return new->token.serial >= 0 && ended_has(&d->ended, new->ident, &new->token);
+}
+
+/* False: it does not fit, or there is no memory. */
+static bool encode(struct downlink *d, struct waiting *w, struct session *session, struct moment now)
+{
+	uint8_t frame[FRAME_MAX];
+	struct writer out;
+	unsigned tries = 0;
+	do {
+		out = writer_of(frame, sizeof(frame));
+		if (!session_encode(d->sessions, session, &w->request.command, &out, &w->token, now.unix_ms))
+			return false;
+	} while (serial_taken(d, w) && ++tries < SERIAL_TRIES);
+	d->waiting.bytes -= w->bytes;
+	bool ok = waiting_own(w, &w->frame, writer_span(&out));
+	d->waiting.bytes += w->bytes;
+	return ok;
+}
+
+static const char no_room_to_keep[] = "no room to keep the command (an eighth of [outbox] size)";
 
 /* Checks the request against the unit's protocol, and queues its command. Ends the request when that is not possible. */
 static void send_now(struct downlink *d, struct waiting *w, struct session *session, struct moment now)
@@ -202,19 +171,16 @@ static void send_now(struct downlink *d, struct waiting *w, struct session *sess
 		ends_with(d, w, OUTCOME_REJECTED, fault, now);
 		return;
 	}
-	uint8_t frame[FRAME_MAX];
-	struct writer out = writer_of(frame, sizeof(frame));
-	if (!session_encode(d->sessions, session, &w->request.command, &out, &w->token, now.unix_ms) ||
-		(w->frame = malloc(out.len)) == NULL) {
+	if (!encode(d, w, session, now)) {
 		ends_with(d, w, OUTCOME_REJECTED, "command too long for this protocol", now);
 		return;
 	}
-	memcpy(w->frame, frame, out.len);
-	w->frame_len = out.len;
-	w->bytes += out.len;
-	d->bytes += out.len;
+	w->sent_ms = now.steady_ms; /* not before */
 	wait_until(d, w, STAGE_QUEUED, now.steady_ms + w->timeout_ms);
-	if (!session_send(d->sessions, session, writer_span(&out), on_sent, d, w->number, now))
+	/* before its bytes leave the store knows that they may have left: so it is never sent twice */
+	if (!keep_request(d, w, now))
+		ends_with(d, w, OUTCOME_REJECTED, no_room_to_keep, now);
+	else if (!session_send(d->sessions, session, w->frame, on_sent, d, w->number, now))
 		ends_with(d, w, OUTCOME_REJECTED, "no memory", now);
 }
 
@@ -236,8 +202,16 @@ static void hold_request(struct downlink *d, struct waiting *w, int64_t hold_ms,
 	} else if (!outcome_room(&d->outcomes, now)) {
 		ends_with(d, w, OUTCOME_REJECTED, "too many commands at a time", now);
 	} else {
-		tell(d, w, (struct outcome){.status = OUTCOME_HELD}, now);
+		enum request_stage before = w->stage;
 		wait_until(d, w, STAGE_HELD, now.steady_ms + hold_ms);
+		bool kept = keep_request(d, w, now);
+		w->stage = before;
+		if (!kept) {
+			ends_with(d, w, OUTCOME_REJECTED, no_room_to_keep, now);
+			return;
+		}
+		tell(d, w, (struct outcome){.status = OUTCOME_HELD}, now);
+		w->stage = STAGE_HELD;
 	}
 }
 
@@ -246,24 +220,16 @@ static void hold_request(struct downlink *d, struct waiting *w, int64_t hold_ms,
 /* Why may this request not wait beside the others? NULL: it may. */
 static const char *crowded(const struct downlink *d, const struct waiting *new)
 {
-	const struct addressee *a = addressee_of(d, new->ident);
+	const struct addressee *a = waiting_addressee(&d->waiting, new->ident);
 	const struct waiting *w;
-	DL_FOREACH(waiting_for(d, new->ident), w)
+	DL_FOREACH(waiting_for(&d->waiting, new->ident), w)
 		if (new->request.id[0] != '\0' && strcmp(w->request.id, new->request.id) == 0)
 			return "a request with this id is waiting already";
 	if (a != NULL && a->count >= d->config->commands.max_held_per_unit)
 		return "too many commands are waiting for this unit (max_held_per_unit)";
-	bool full = HASH_COUNT(d->waiting) >= WAITING_MAX || d->bytes + new->bytes > WAITING_BYTES_MAX;
+	bool full =
+		HASH_COUNT(d->waiting.all) >= WAITING_MAX || d->waiting.bytes + new->bytes > WAITING_BYTES_MAX;
 	return full ? "too many commands are waiting" : NULL;
-}
-
-static bool copy_span(struct span from, uint8_t **to, size_t *len)
-{
-	*len = from.len;
-	*to = from.len > 0 ? malloc(from.len) : NULL;
-	if (*to != NULL)
-		memcpy(*to, from.ptr, from.len);
-	return from.len == 0 || *to != NULL;
 }
 
 /* Why is the request rejected, whatever its unit? NULL: it is not. `why`: room for the reason. */
@@ -271,7 +237,7 @@ static const char *fault_of(
 	const struct downlink *d, struct waiting *w, const struct route_message *r, char *why, size_t size)
 {
 	const char *fault = request_parse(&w->request, r->payload, why, size);
-	w->bytes = sizeof(*w) + w->request.bytes + r->response_topic.len + r->correlation.len;
+	w->bytes = sizeof(*w) + w->request.bytes;
 	if (r->retained)
 		return "a retained command is never executed; publish it without the retain flag";
 	if (fault == NULL && !allowed_command(d->config, &w->request))
@@ -279,16 +245,6 @@ static const char *fault_of(
 	if (fault != NULL)
 		return fault;
 	return crowded(d, w);
-}
-
-static struct waiting *new_waiting(struct span ident, struct span name)
-{
-	struct waiting *w = calloc(1, sizeof(*w));
-	if (w == NULL)
-		return NULL;
-	memcpy(w->ident, ident.ptr, ident.len);
-	memcpy(w->topic, name.ptr, name.len);
-	return w;
 }
 
 void downlink_message(void *ctx, const struct route_message *r, struct moment now)
@@ -306,7 +262,7 @@ void downlink_message(void *ctx, const struct route_message *r, struct moment no
 				log_bytes(r->topic).text);
 		return;
 	}
-	struct waiting *w = new_waiting(ident, name);
+	struct waiting *w = waiting_new(ident, name);
 	if (w == NULL)
 		return;
 	stats_add(d->outcomes.stats, STAT_COMMANDS, 1);
@@ -316,11 +272,11 @@ void downlink_message(void *ctx, const struct route_message *r, struct moment no
 	if (no_response != NULL) {
 		w->request.quotes &= fault != NULL;
 		fault = fault != NULL ? fault : no_response;
-	} else if (!copy_span(r->response_topic, &w->response_topic, &w->response_topic_len) ||
-		   !copy_span(r->correlation, &w->correlation, &w->correlation_len)) {
+	} else if (!waiting_own(w, &w->response_topic, r->response_topic) ||
+		   !waiting_own(w, &w->correlation, r->correlation)) {
 		fault = "no memory";
 	}
-	if (fault == NULL && !join_waiting(d, w))
+	if (fault == NULL && (!waiting_own(w, &w->payload, r->payload) || !waiting_join(&d->waiting, w)))
 		fault = "no memory";
 	if (fault != NULL) {
 		ends_with(d, w, OUTCOME_REJECTED, fault, now);
@@ -340,10 +296,10 @@ static void on_ready(void *ctx, struct session *session, struct moment now)
 {
 	struct downlink *d = ctx;
 	struct waiting *w, *next;
-	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next) {
+	DL_FOREACH_SAFE(waiting_for(&d->waiting, session->unit.ident), w, next) {
 		if (w->stage == STAGE_HELD && w->until_ms > now.steady_ms)
 			send_now(d, w, session, now);
-		else if (w->stage == STAGE_SENT) /* it was sent on the connection before this one */
+		else if (w->stage == STAGE_SENT && !w->restored) /* on the connection before this one */
 			ends_with(d, w, OUTCOME_OFFLINE,
 				"the unit came back on a new connection before it answered", now);
 	}
@@ -355,8 +311,8 @@ static void on_offline(void *ctx, struct session *session, const char *reason, s
 	struct waiting *w, *next;
 	char why[200];
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
-	DL_FOREACH_SAFE(waiting_for(d, session->unit.ident), w, next)
-		if (w->stage == STAGE_SENT)
+	DL_FOREACH_SAFE(waiting_for(&d->waiting, session->unit.ident), w, next)
+		if (w->stage == STAGE_SENT && !w->restored && !(d->stopping && w->kept))
 			ends_with(d, w, OUTCOME_OFFLINE, why, now);
 }
 
@@ -365,7 +321,7 @@ static void on_reply(void *ctx, struct session *session, const struct command_re
 	struct downlink *d = ctx;
 	struct waiting *w, *best = NULL;
 	int sure = 0;
-	DL_FOREACH(waiting_for(d, session->unit.ident), w) {
+	DL_FOREACH(waiting_for(&d->waiting, session->unit.ident), w) {
 		if (w->stage != STAGE_SENT)
 			continue;
 		int match = command_matches(&w->token, &reply->token);
@@ -374,7 +330,7 @@ static void on_reply(void *ctx, struct session *session, const struct command_re
 			best = w;
 		}
 	}
-	if (best != NULL)
+	if (best != NULL && (sure > 1 || !ended_has(&d->ended, session->unit.ident, &reply->token)))
 		ends(d, best, (struct outcome){.status = OUTCOME_ANSWERED, .reply = reply}, now);
 }
 
@@ -392,7 +348,10 @@ static void overdue(struct downlink *d, struct waiting *w, struct moment now)
 			d, w, OUTCOME_TIMEOUT, "not sent in time: the unit does not read what it is sent", now);
 		return;
 	case STAGE_SENT:
-		ends_with(d, w, OUTCOME_TIMEOUT, "the unit did not answer in time", now);
+		ends_with(d, w, OUTCOME_TIMEOUT,
+			w->restored ? "the unit did not answer in time; the bridge was started anew meanwhile"
+				    : "the unit did not answer in time",
+			now);
 		return;
 	}
 }
@@ -408,7 +367,7 @@ void downlink_tick(struct downlink *d, struct moment now)
 	if (now.steady_ms < d->due_ms)
 		return;
 	d->due_ms = NEVER;
-	HASH_ITER(hh, d->waiting, w, next) {
+	HASH_ITER(hh, d->waiting.all, w, next) {
 		if (w->until_ms <= now.steady_ms)
 			overdue(d, w, now);
 		else if (w->until_ms < d->due_ms)
@@ -418,18 +377,66 @@ void downlink_tick(struct downlink *d, struct moment now)
 
 void downlink_stop(struct downlink *d, struct moment now)
 {
-	while (d->waiting != NULL)
-		ends_with(d, d->waiting, OUTCOME_OFFLINE, "the bridge stops", now);
+	struct waiting *w, *next;
+	d->stopping = true;
+	HASH_ITER(hh, d->waiting.all, w, next)
+		if (!w->kept)
+			ends_with(d, w, OUTCOME_OFFLINE, "the bridge stops", now);
 }
 
-struct downlink *downlink_open(
-	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats)
+/* --- open --- */
+
+/* Why may this request, which the run before kept, not go on? NULL: it may. */
+static const char *no_longer_allowed(const struct downlink *d, struct waiting *w)
+{
+	char why[600];
+	if (allowed_response(
+		    d->config, w->response_topic, w->correlation, w->topic, w->ident, why, sizeof(why)) != NULL)
+		w->response_topic.len = 0;
+	if (w->stage != STAGE_HELD)
+		return NULL;
+	if (!d->config->commands.enabled)
+		return "commands are switched off now";
+	return allowed_command(d->config, &w->request) ? NULL : "this command is no longer on the allow list";
+}
+
+static void restore(void *ctx, struct span key, struct span value)
+{
+	struct downlink *d = ctx;
+	uint64_t number;
+	struct waiting *w = waiting_unpack(key, value, d->restored_at, &number);
+	if (w == NULL)
+		return;
+	d->waiting.number = number - 1;
+	if (!waiting_join(&d->waiting, w))
+		waiting_free(w);
+	else
+		wait_until(d, w, w->stage, w->until_ms);
+}
+
+void downlink_restore(struct downlink *d, struct moment now)
+{
+	struct waiting *w, *next;
+	d->restored_at = now;
+	outbox_kept(d->outbox, KEEP_REQUESTS, restore, d);
+	HASH_ITER(hh, d->waiting.all, w, next) {
+		const char *fault = no_longer_allowed(d, w);
+		if (fault != NULL)
+			ends_with(d, w, OUTCOME_REJECTED, fault, now);
+	}
+	if (d->waiting.all != NULL)
+		log_notice("%u commands from before wait on", HASH_COUNT(d->waiting.all));
+}
+
+struct downlink *downlink_open(const struct config *config, struct sessions *sessions, struct publish *publish,
+	struct outbox *outbox, struct stats *stats)
 {
 	struct downlink *d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return NULL;
 	d->config = config;
 	d->sessions = sessions;
+	d->outbox = outbox;
 	d->outcomes = (struct outcomes){.publish = publish, .stats = stats};
 	d->due_ms = NEVER;
 	d->listener =

@@ -1,5 +1,5 @@
 /* downlink: a request comes from MQTT, is checked, and its command is sent to the unit; what became of it goes to cmd/reply.
- * Uses: bridge/base, bridge/outputs, bridge/settings, bridge/units.
+ * Uses: bridge/base, bridge/outbox, bridge/outputs, bridge/settings, bridge/units.
  * Not: know frame bytes, MQTT; ask for the time: `now` is an argument. Waiting times are measured by its
  * steady clock, so that setting the system's clock changes none of them; its Unix time is only written
  * down.
@@ -7,7 +7,10 @@
  * Each request ends exactly once: answered, timeout, offline, expired or rejected. Before that it may be held (the unit is
  * not connected) and sent. A unit's answer is never called success, for what it means is the unit's affair. The timeout of a
  * request begins when the command is queued, and once more when it is sent. A request that has ended is never sent
- * afterwards. */
+ * afterwards.
+ *
+ * An outbox with a store keeps the requests that wait: they go on after a restart, for the rest of their time. Whatever had been queued
+ * may have been sent, so it is not sent again: it ends as answered or timeout. */
 #ifndef T2M_DOWNLINK_H
 #define T2M_DOWNLINK_H
 
@@ -15,12 +18,16 @@
 #include "bridge/settings/config.h"
 #include "bridge/units/session.h"
 #include "bridge/outputs/publish.h"
+#include "bridge/outbox/outbox.h"
 
 struct downlink;
 
-/* All four are kept, and must live longer; a reload may change the values in `config`. NULL: no memory. */
-struct downlink *downlink_open(
-	const struct config *config, struct sessions *sessions, struct publish *publish, struct stats *stats);
+/* All are held on to, and must live longer; a reload may change the values in `config`. `outbox` keeps the requests that wait; NULL:
+ * nobody does. NULL: no memory. */
+struct downlink *downlink_open(const struct config *config, struct sessions *sessions, struct publish *publish,
+	struct outbox *outbox, struct stats *stats);
+/* The requests that the run before has kept wait on: once, before the first unit. Not without an outbox. */
+void downlink_restore(struct downlink *downlink, struct moment now);
 /* Requests that still wait are dropped without a reply: see downlink_stop. */
 void downlink_free(struct downlink *downlink);
 /* A unit that can be sent something gets what is held for it; when it answers, or goes off line, the request that waits ends. */
@@ -32,7 +39,7 @@ void downlink_message(void *downlink, const struct route_message *message, struc
 
 /* Time passes: timeouts and expiries. */
 void downlink_tick(struct downlink *downlink, struct moment now);
-/* The bridge stops: all requests that wait end as offline. */
+/* The bridge stops: the requests that wait, and that the outbox does not keep, end as offline. */
 void downlink_stop(struct downlink *downlink, struct moment now);
 
 #endif

@@ -54,7 +54,7 @@ static bool outcome_publish(
 	struct emitter e = emitter_of(&emit_json, &out);
 	bool id = *s->id != '\0', name = *s->name != '\0', frame = s->frame.len > 0;
 	bool reply = o.reply != NULL, result = reply && o.reply->result.len > 0;
-	emit_map(&e, 3 + one_if(id) + one_if(name) + one_if(frame) + one_if(o.reason != NULL) +
+	emit_map(&e, 4 + one_if(id) + one_if(name) + one_if(frame) + one_if(o.reason != NULL) +
 			     2 * one_if(reply) + one_if(result));
 	emit_pair_text(&e, "ident", span_text(s->ident));
 	if (id)
@@ -76,6 +76,8 @@ static bool outcome_publish(
 	}
 	emit_key(&e, "server.timestamp");
 	emit_fixed(&e, now.unix_ms, 3);
+	emit_key(&e, "server.seqnum"); /* a message that comes twice has the same number */
+	emit_integer(&e, (int64_t)publish_next_seqnum(all->publish));
 	emit_end(&e);
 	bool end = o.status > OUTCOME_SENT;
 	struct span none = span_of(NULL, 0);

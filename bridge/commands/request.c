@@ -1,6 +1,8 @@
 /* request: see request.h. */
 #include "bridge/commands/request.h"
 
+#include "bridge/settings/option_types.h"
+
 #include <cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -61,11 +63,18 @@ static const char *take_key(struct request *r, const cJSON *item, char *why, siz
 			: strcmp(key, "hold") == 0  ? &r->hold_ms
 						    : NULL;
 	if (time != NULL) {
-		double least = time == &r->timeout_ms ? 0.1 : 0;
-		bool ok =
-			cJSON_IsNumber(item) && item->valuedouble >= least && item->valuedouble <= SECONDS_MAX;
-		snprintf(why, size, "%s must be a number of seconds from %g to %g", key, least, SECONDS_MAX);
-		*time = ok ? llround(item->valuedouble * 1000) : -1;
+		double least = time == &r->timeout_ms ? 0.1 : 0, seconds = -1;
+		int64_t ms;
+		if (cJSON_IsNumber(item))
+			seconds = item->valuedouble;
+		else if (text != NULL && option_duration(text, &ms))
+			seconds = (double)ms / 1000.0;
+		bool ok = seconds >= least && seconds <= SECONDS_MAX;
+		snprintf(why, size,
+			"%s must be a number of seconds from %g to %g, or a duration with a unit (ms s m h d): "
+			"\"1h\"",
+			key, least, SECONDS_MAX);
+		*time = ok ? llround(seconds * 1000) : -1;
 		return ok ? NULL : why;
 	}
 	if (strcmp(key, "payload") == 0) {
@@ -125,7 +134,7 @@ const char *request_parse(struct request *r, struct span payload, char *why, siz
 		char buf[REQUEST_MAX + 1];
 		const char *fault = text_fault(r, payload, NULL, why, size);
 		if (fault == NULL)
-			fault = command_check_text(payload, REQUEST_MAX);
+			fault = command_check_text(payload, REQUEST_MAX, NULL, why, size);
 		if (fault != NULL)
 			return fault;
 		memcpy(buf, payload.ptr, payload.len);
@@ -163,8 +172,10 @@ void request_free(struct request *r)
 	r->document = NULL;
 }
 
-static const char *take_argument(struct request *r, const cJSON *item, char *why, size_t size)
+static const char *take_argument(
+	struct request *r, const cJSON *item, const struct command_marks *marks, char *why, size_t size)
 {
+	char detail[200];
 	const struct command_spec *spec = r->command.spec;
 	size_t i = 0, n = 0;
 	while (i < COMMAND_ARGS_MAX && spec->args[i].param.key != NULL &&
@@ -191,7 +202,8 @@ static const char *take_argument(struct request *r, const cJSON *item, char *why
 	if (right && !number)
 		value->text = span_text(item->valuestring);
 	value->given = true;
-	const char *fault = right ? command_check_value(arg, value) : "of the wrong type";
+	const char *fault =
+		right ? command_check_value(arg, value, marks, detail, sizeof(detail)) : "of the wrong type";
 	if (fault == NULL)
 		return NULL;
 	snprintf(why, size, "argument %s is %s; allowed: %s from %lld to %lld%s%s", p->key, fault,
@@ -204,7 +216,9 @@ const char *request_resolve(struct request *r, const struct codec *codec, char *
 {
 	if (r->name[0] == '\0') {
 		const char *fault = text_fault(r, r->command.text, codec, why, size);
-		return fault != NULL ? fault : command_check_text(r->command.text, codec->max_command);
+		return fault != NULL ? fault
+				     : command_check_text(
+					       r->command.text, codec->max_command, &codec->marks, why, size);
 	}
 	r->command.spec = command_find(codec->commands, span_text(r->name));
 	if (r->command.spec == NULL) {
@@ -218,7 +232,7 @@ const char *request_resolve(struct request *r, const struct codec *codec, char *
 	memset(r->command.values, 0, sizeof(r->command.values));
 	const cJSON *args = cJSON_GetObjectItemCaseSensitive(r->document, "args");
 	for (const cJSON *item = args ? args->child : NULL; item != NULL; item = item->next) {
-		const char *fault = take_argument(r, item, why, size);
+		const char *fault = take_argument(r, item, &codec->marks, why, size);
 		if (fault != NULL)
 			return fault;
 	}

@@ -1,5 +1,5 @@
 /* request: the payload of a request, text or JSON, is taken apart and checked.
- * Uses: codecs; <cJSON.h>.
+ * Uses: bridge/settings, codecs; <cJSON.h>.
  * Not: know units, MQTT.
  *
  *   S32,000000,1                                            a text for the unit

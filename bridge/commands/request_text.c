@@ -72,7 +72,8 @@ static struct span bytes_of(struct span text, uint8_t *buf, size_t size)
 /* Writes into `why` what to publish instead of this whole frame. */
 static void right_form(const struct codec *codec, const struct codec_whole *whole, char *why, size_t size)
 {
-	if (command_check_text(whole->text, 300) == NULL) {
+	char detail[200];
+	if (command_check_text(whole->text, 300, &codec->marks, detail, sizeof(detail)) == NULL) {
 		snprintf(why, size,
 			"a whole frame is no command text; publish what stands behind its ident alone: %.*s",
 			(int)whole->text.len, (const char *)whole->text.ptr);

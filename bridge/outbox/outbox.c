@@ -193,7 +193,7 @@ bool outbox_sync(struct outbox *o)
 	take_flushed(o);
 	int64_t now = clock_steady_ms();
 	size_t done = store_done_count(o->store);
-	bool news = ring_count(o->ring) > 0, gone = false;
+	bool news = ring_count(o->ring) > 0 || store_keeps(o->store), gone = false;
 	bool late = done > 0 && now - o->done_since_ms >= DONE_WAIT_MS;
 	if (now - o->watched_ms >= WATCH_MS) {
 		o->watched_ms = now;
@@ -204,7 +204,7 @@ bool outbox_sync(struct outbox *o)
 	flush_in_time(o, now);
 	tell_of_trouble(o);
 	o->full = !outbox_room(o);
-	return ring_count(o->ring) == 0 && o->flush_trouble == NULL;
+	return ring_count(o->ring) == 0 && !store_keeps(o->store) && o->flush_trouble == NULL;
 }
 
 int64_t outbox_flush_in_ms(const struct outbox *o)
@@ -362,4 +362,23 @@ void outbox_remembered(
 		store_remembered(o->store, each, ctx);
 	else
 		outbox_memory_each(&o->memory, each, ctx);
+}
+
+/* --- kept --- */
+
+bool outbox_keeps(const struct outbox *o)
+{
+	return o->store != NULL;
+}
+
+bool outbox_keep(struct outbox *o, enum keep_of of, struct span key, struct span value)
+{
+	return o->store == NULL || store_keep(o->store, of, key, value, o->seqnum);
+}
+
+void outbox_kept(struct outbox *o, enum keep_of of, void (*each)(void *ctx, struct span key, struct span value),
+	void *ctx)
+{
+	if (o->store != NULL)
+		store_each_of_kept(o->store, of, each, ctx);
 }

@@ -13,6 +13,7 @@
 #ifndef T2M_OUTBOX_H
 #define T2M_OUTBOX_H
 
+#include "bridge/outbox/keep.h"
 #include "bridge/outbox/message.h"
 #include "bridge/outbox/outbox_options.h"
 
@@ -84,6 +85,17 @@ void outbox_remembered(struct outbox *outbox,
 /* How many keys may be remembered: an eighth of the size. With a store, further new keys are not remembered; without one,
  * the key that was put longest ago is forgotten. */
 size_t outbox_memory_most(const struct outbox *outbox);
+
+/* Keeps a value under a key beyond the end of the process, instead of the one that is there; an empty value: the key is forgotten. It is
+ * written in one transaction with the message that was put last before it. Without a store nothing is kept, and nothing is wrong.
+ * False: it is not kept, for want of room (an eighth of the outbox' size) or memory. */
+bool outbox_keep(struct outbox *outbox, enum keep_of of, struct span key, struct span value);
+/* Calls `each` for what an earlier run kept: before the first outbox_keep. `each` may not use the outbox; the spans are valid during the
+ * call. */
+void outbox_kept(struct outbox *outbox, enum keep_of of,
+	void (*each)(void *ctx, struct span key, struct span value), void *ctx);
+/* Is there a store that keeps? */
+bool outbox_keeps(const struct outbox *outbox);
 
 /* How many messages are not done; how many bytes they take, with what is remembered. */
 size_t outbox_count(const struct outbox *outbox);

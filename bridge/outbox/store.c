@@ -48,6 +48,7 @@ void store_close(struct store *s)
 	store_close_env(s);
 	close(s->lock);
 	done_clear(&s->done);
+	keep_drop(&s->keep, NULL);
 	free(s->copy);
 	free(s);
 }

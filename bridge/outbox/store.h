@@ -14,8 +14,10 @@
 #define T2M_STORE_H
 
 #include "bridge/base/hash.h"
+#include "bridge/outbox/keep.h"
 #include "bridge/outbox/outbox_options.h"
 #include "bridge/outbox/ring.h"
+#include "bridge/outbox/store_check.h"
 
 struct store_options {
 	const char *path;   /* copied */
@@ -89,6 +91,16 @@ size_t store_remembered_count(const struct store *store);
  * hold a key that is valid for this run only. */
 bool store_order_key(struct store *store, uint8_t out[HASH_KEY_BYTES]);
 
+/* Notes a value to be kept under a key, or (an empty one) the key to be forgotten: a later store_write writes it, in one transaction
+ * with message number `after`. False: no room for it, or no memory. */
+bool store_keep(struct store *store, enum keep_of of, struct span key, struct span value, uint64_t after);
+/* Is there something that store_keep noted and that is not stored yet? */
+bool store_keeps(const struct store *store);
+typedef void store_each_kept(void *ctx, struct span key, struct span value);
+/* Calls `each` for all that is kept and stored, in the order of the keys; the spans are valid during the call, which may not use the
+ * store. */
+void store_each_of_kept(struct store *store, enum keep_of of, store_each_kept *each, void *ctx);
+
 uint64_t store_last_seqnum(const struct store *store); /* never goes back, also over restarts */
 /* How many messages are not done, and their bytes (message_packed_size). */
 size_t store_count(const struct store *store);
@@ -96,6 +108,9 @@ size_t store_bytes(const struct store *store);
 
 /* Prints what waits, for people; also while a bridge uses the outbox, which does not notice. 0, or 1 with a message on stderr. */
 int store_print_status(const char *path);
+/* Gives `each` what is kept of units, also while a bridge uses the outbox, which does not notice; see store_read_units. The same unit may
+ * be given more than once, and when the bridge is busy, as it was a moment ago. 0, or 1 with a message on stderr. */
+int store_list_units(const char *path, store_each_unit *each, void *ctx);
 /* Moves an outbox that no bridge uses aside. 0, or 1 with a message on stderr. */
 int store_move_aside(const char *path);
 

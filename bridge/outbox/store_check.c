@@ -1,6 +1,8 @@
 /* store_check: see store_check.h. */
 #include "bridge/outbox/store_check.h"
 
+#include "bridge/outbox/store_node.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,15 +12,12 @@
 
 #define NO_PAGE ((size_t)-1)
 #define DEPTH_MAX 32
-#define KEY_MAX 511
-#define NAMES_MAX 4
-#define HEAD sizeof(struct store_page) /* of a page */
-#define FREE_TAIL (1u << 20)           /* so many free pages may lie behind the end of the file */
+#define NAMES_MAX 6
+#define FREE_TAIL (1u << 20) /* so many free pages may lie behind the end of the file */
 
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4 };
-enum { NODE_BIG = 1, NODE_TREE = 2 };
 enum { TREE_INTEGER_KEY = 8 };
-enum tree_kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED };
+enum tree_kind { FREE_PAGES, NAMES, MESSAGES, MEMORY, REFUSED, KEPT, UNITS };
 
 static const char *const kind_names[] = {
 	[FREE_PAGES] = "free pages",
@@ -26,14 +25,10 @@ static const char *const kind_names[] = {
 	[MESSAGES] = "messages",
 	[MEMORY] = "memory",
 	[REFUSED] = "refused",
+	[KEPT] = "kept",
+	[UNITS] = "units",
 };
 
-struct node {
-	uint16_t low, high; /* size of the data; in a branch, with `flags`: the page below */
-	uint16_t flags, key_size;
-};
-
-_Static_assert(sizeof(struct node) == 8, "as LMDB has it");
 _Static_assert(sizeof(struct store_page) == sizeof(size_t) + 8, "as LMDB has it");
 _Static_assert(sizeof(struct store_tree) == 8 + 5 * sizeof(size_t), "as LMDB has it");
 
@@ -51,6 +46,8 @@ struct walk {
 	const struct store_meta *meta;
 	struct store_findings *out;
 	bool quick;
+	store_each_unit *each; /* NULL: units are not asked for */
+	void *ctx;
 	size_t page_size, file_pages;
 	uint8_t *seen; /* a bit for each page */
 	uint8_t *level[DEPTH_MAX +
@@ -123,51 +120,6 @@ static bool read_page(struct walk *w, const struct tree *t, size_t page, uint8_t
 
 /* --- nodes --- */
 
-static struct node node_at(const uint8_t *page, size_t i, size_t *offset)
-{
-	uint16_t at;
-	struct node n;
-	memcpy(&at, page + HEAD + 2 * i, sizeof(at));
-	memcpy(&n, page + at, sizeof(n));
-	*offset = at;
-	return n;
-}
-
-static size_t node_data(const struct node *n)
-{
-	return n->low | (size_t)n->high << 16;
-}
-
-static size_t node_page(const struct node *n)
-{
-	size_t page = node_data(n);
-#if SIZE_MAX > UINT32_MAX
-	page |= (size_t)n->flags << 32;
-#endif
-	return page;
-}
-
-static size_t even(size_t n)
-{
-	return (n + 1) & ~(size_t)1;
-}
-
-/* How many bytes the node takes; 0: more than any node may, or it is of no kind that an outbox has. */
-static size_t node_length(const struct walk *w, const struct node *n, bool leaf, size_t i)
-{
-	size_t most = (((w->page_size - HEAD) / 2) & ~(size_t)1) - 2;
-	size_t size = sizeof(*n) + n->key_size;
-	if (n->key_size > KEY_MAX || (n->key_size == 0 && (leaf || i > 0)))
-		return 0;
-	if (!leaf)
-		return even(size);
-	if (n->flags == NODE_BIG)
-		return even(size + sizeof(size_t));
-	if ((n->flags != 0 && n->flags != NODE_TREE) || node_data(n) > most || size + node_data(n) > most)
-		return 0;
-	return even(size + node_data(n));
-}
-
 /* The nodes fill the page from `upper` to its end, without gaps and without overlapping. */
 static bool check_nodes(
 	struct walk *w, const struct tree *t, const uint8_t *page, const struct store_page *head)
@@ -189,7 +141,7 @@ static bool check_nodes(
 			return bad(w, "tree %s: page %zu: node %zu at %u", kind_names[t->kind], head->number, i,
 				at);
 		memcpy(&n, page + at, sizeof(n));
-		size_t length = node_length(w, &n, leaf, i);
+		size_t length = node_length(w->page_size, &n, leaf, i);
 		if (length == 0 || at + length > w->page_size || w->node_size[at / 2] != 0)
 			return bad(w, "tree %s: page %zu: node %zu is too long, or of no known kind",
 				kind_names[t->kind], head->number, i);
@@ -211,24 +163,6 @@ static bool integer_keys(const struct tree *t)
 	return t->kind == FREE_PAGES || t->has.flags & TREE_INTEGER_KEY;
 }
 
-static int compare(const struct tree *t, struct span a, struct span b)
-{
-	if (integer_keys(t) && a.len == sizeof(uint64_t)) {
-		uint64_t x, y;
-		memcpy(&x, a.ptr, sizeof(x));
-		memcpy(&y, b.ptr, sizeof(y));
-		return x < y ? -1 : x > y;
-	}
-	if (integer_keys(t)) {
-		uint32_t x, y;
-		memcpy(&x, a.ptr, sizeof(x));
-		memcpy(&y, b.ptr, sizeof(y));
-		return x < y ? -1 : x > y;
-	}
-	int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* Notes this key. False: it is not higher than the one before, in this page or the page before. */
 static bool key_follows(struct walk *w, struct tree *t, struct span key, bool from_branch)
 {
@@ -236,7 +170,7 @@ static bool key_follows(struct walk *w, struct tree *t, struct span key, bool fr
 	if (integer_keys(t) && key.len != width)
 		return bad(w, "tree %s: a key of %zu bytes", kind_names[t->kind], key.len);
 	if (t->any) {
-		int order = compare(t, span_of(t->key, t->key_size), key);
+		int order = store_compare_keys(integer_keys(t), span_of(t->key, t->key_size), key);
 		if (order > 0 || (order == 0 && !t->may_equal))
 			return bad(w, "tree %s: its keys are not in order", kind_names[t->kind]);
 	}
@@ -276,14 +210,12 @@ static bool check_name(struct walk *w, struct span key, const struct node *n, st
 	struct tree t = {0};
 	if (n->flags != NODE_TREE || data.len != sizeof(t.has))
 		return bad(w, "it is no outbox: data that is not in a database");
-	t.kind = span_is(key, "messages")  ? MESSAGES
-		 : span_is(key, "memory")  ? MEMORY
-		 : span_is(key, "refused") ? REFUSED
-					   : NAMES;
+	for (t.kind = UNITS; t.kind > NAMES && !span_is(key, kind_names[t.kind]); t.kind--)
+		;
 	if (t.kind == NAMES || w->name_count == NAMES_MAX)
 		return bad(w, "it is no outbox: it has a database that no outbox has");
 	memcpy(&t.has, data.ptr, sizeof(t.has));
-	if (t.has.flags != (t.kind == MEMORY ? 0 : TREE_INTEGER_KEY))
+	if (t.has.flags != (t.kind == MEMORY || t.kind == KEPT || t.kind == UNITS ? 0 : TREE_INTEGER_KEY))
 		return bad(w, "database %s has the flags %x", kind_names[t.kind], t.has.flags);
 	w->names[w->name_count++] = t;
 	return true;
@@ -326,6 +258,11 @@ static bool check_memory(struct walk *w, struct span key, struct span data)
 		return bad(w, "database memory: %zu bytes under one key", data.len);
 	memcpy(&value, data.ptr, sizeof(value));
 	*(special ? &w->out->special : &w->out->remembered) += 1;
+	int64_t put_ms = 0;
+	if (data.len == 2 * sizeof(value))
+		memcpy(&put_ms, data.ptr + sizeof(value), sizeof(put_ms));
+	if (w->each != NULL && !special)
+		w->each(w->ctx, key, span_of(NULL, 0), put_ms);
 	if (span_is(key, "#last")) {
 		w->out->last_seqnum = (uint64_t)value;
 		if (data.len > sizeof(value))
@@ -388,6 +325,10 @@ static bool check_leaf(struct walk *w, struct tree *t, const uint8_t *page, size
 		return false;
 	if (t->kind == NAMES)
 		return check_name(w, key, &n, data);
+	if (t->kind == UNITS && w->each != NULL && *key.ptr != '#')
+		w->each(w->ctx, key, data, 0);
+	if (t->kind == KEPT || t->kind == UNITS) /* who kept it checks it */
+		return true;
 	return t->kind == MEMORY ? check_memory(w, key, data) : check_message(w, t, key, data, size);
 }
 
@@ -447,10 +388,13 @@ static bool walk_all(struct walk *w)
 {
 	struct tree free_pages = {.kind = FREE_PAGES, .has = w->meta->free};
 	struct tree names = {.kind = NAMES, .has = w->meta->main};
-	if ((!w->quick && !walk_tree(w, &free_pages)) || !walk_tree(w, &names))
+	bool all = !w->quick && w->each == NULL;
+	if ((all && !walk_tree(w, &free_pages)) || !walk_tree(w, &names))
 		return false;
 	for (size_t i = 0; i < w->name_count; i++) {
 		struct tree *t = &w->names[i];
+		if (w->each != NULL && t->kind != UNITS && t->kind != MEMORY)
+			continue;
 		if (!walk_tree(w, t))
 			return false;
 		if (w->quick && t->kind == REFUSED && t->has.entries > 0)
@@ -475,25 +419,38 @@ static bool get_memory(struct walk *w)
 	return ok && w->node_size != NULL && w->seen != NULL;
 }
 
+static enum store_condition walk_file(struct walk *w)
+{
+	struct stat st;
+	*w->out = (struct store_findings){0};
+	if (fstat(w->fd, &st) != 0) {
+		cannot(w);
+		return w->condition;
+	}
+	w->file_pages = (size_t)st.st_size / w->page_size;
+	if (w->meta->last_page / 2 > w->file_pages + FREE_TAIL)
+		bad(w, "data.mdb has %zu pages, %zu were expected", w->file_pages, w->meta->last_page + 1);
+	else if (!get_memory(w))
+		cannot(w);
+	else
+		walk_all(w);
+	free(w->node_size);
+	free(w->seen);
+	for (size_t i = 0; i <= DEPTH_MAX; i++)
+		free(w->level[i]);
+	return w->condition;
+}
+
 enum store_condition store_check(int fd, const struct store_meta *meta, bool quick, struct store_findings *out)
 {
 	struct walk w = {.fd = fd, .meta = meta, .out = out, .quick = quick, .page_size = meta->free.pad};
-	struct stat st;
-	*out = (struct store_findings){0};
-	if (fstat(fd, &st) != 0) {
-		cannot(&w);
-		return w.condition;
-	}
-	w.file_pages = (size_t)st.st_size / w.page_size;
-	if (meta->last_page / 2 > w.file_pages + FREE_TAIL)
-		bad(&w, "data.mdb has %zu pages, %zu were expected", w.file_pages, meta->last_page + 1);
-	else if (!get_memory(&w))
-		cannot(&w);
-	else
-		walk_all(&w);
-	free(w.node_size);
-	free(w.seen);
-	for (size_t i = 0; i <= DEPTH_MAX; i++)
-		free(w.level[i]);
-	return w.condition;
+	return walk_file(&w);
+}
+
+enum store_condition store_read_units(
+	int fd, const struct store_meta *meta, store_each_unit *each, void *ctx, struct store_findings *out)
+{
+	struct walk w = {
+		.fd = fd, .meta = meta, .out = out, .each = each, .ctx = ctx, .page_size = meta->free.pad};
+	return walk_file(&w);
 }

@@ -30,4 +30,10 @@ struct store_findings {
 /* Reads all pages of this state. `quick`: only those that lead to the counts. `fd` stays open. */
 enum store_condition store_check(int fd, const struct store_meta *meta, bool quick, struct store_findings *out);
 
+/* Gives `each` what is kept of units, and then the keys of the memory (`value` is then empty, and `put_ms` when it was put); only the
+ * first bytes of a long value. What does not belong to units is not read. */
+typedef void store_each_unit(void *ctx, struct span ident, struct span value, int64_t put_ms);
+enum store_condition store_read_units(
+	int fd, const struct store_meta *meta, store_each_unit *each, void *ctx, struct store_findings *out);
+
 #endif

@@ -33,6 +33,10 @@ static int open_dbs(struct store *s, unsigned create)
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "refused", create | MDB_INTEGERKEY, &s->refused);
 	if (rc == 0)
+		rc = mdb_dbi_open(txn, "kept", create, &s->kept[KEEP_REQUESTS]);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "units", create, &s->kept[KEEP_UNITS]);
+	if (rc == 0)
 		store_note_usage(s, txn);
 	if (rc == 0)
 		return mdb_txn_commit(txn);
@@ -59,7 +63,7 @@ static int open_env(struct store *s, void *arg)
 	if (rc != 0)
 		return rc;
 	mdb_env_set_mapsize(s->env, (size_t)map_size(s->options.size));
-	mdb_env_set_maxdbs(s->env, 4);
+	mdb_env_set_maxdbs(s->env, 8);
 	mdb_env_set_assert(s->env, store_on_assert);
 	remove_readers(s);
 	rc = mdb_env_open(s->env, s->path, sync | MDB_NORDAHEAD | MDB_NOTLS, 0600);

@@ -215,6 +215,7 @@ bool store_bring_up(struct store *s, bool start)
 	if (!open_here(s, new_numbers))
 		return false;
 	store_measure_done(s);
+	store_measure_kept(s);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "bridge/outbox/done.h"
 #include "bridge/outbox/flush.h"
+#include "bridge/outbox/keep.h"
 #include "bridge/outbox/store.h"
 #include "bridge/outbox/store_check.h"
 #include "bridge/outbox/store_dir.h"
@@ -17,7 +18,7 @@ struct store {
 	struct store_options options;
 	char path[STORE_PATH_MAX], why[STORE_WHY_MAX];
 	MDB_env *env; /* NULL: it is to be opened again */
-	MDB_dbi messages, memory, refused;
+	MDB_dbi messages, memory, refused, kept[KEEP_KINDS];
 	MDB_txn *writing, *reading;
 	MDB_cursor *cursor;
 	bool lost; /* the files are gone, cut or damaged: store_recover comes before anything else */
@@ -31,7 +32,9 @@ struct store {
 	size_t remembered, special; /* keys in the memory; special: those of the store itself */
 	struct done_set done;       /* messages that the broker has, which are still in the file */
 	size_t done_bytes;
-	uint8_t *copy; /* of the message that was read last */
+	struct keep_list keep;         /* what is to be kept or forgotten, and is not stored yet */
+	size_t kept_bytes[KEEP_KINDS]; /* of what is kept and stored */
+	uint8_t *copy;                 /* of the message that was read last */
 	size_t copy_size;
 
 	size_t page_size, map_pages, file_pages, used_pages, last_page;
@@ -90,6 +93,20 @@ int store_trim_memory(struct store *s);
 int store_note_last(struct store *s, MDB_txn *txn, uint64_t last, size_t bytes);
 /* Notes s->last and s->bytes, in a transaction of its own. */
 int store_write_last(struct store *s);
+
+/* --- store_kept.c --- */
+
+/* What a transaction leaves. */
+struct store_kept_size {
+	const struct keep_change *up_to; /* the first change that is not in it */
+	size_t bytes[KEEP_KINDS];        /* of all that is kept */
+};
+/* Writes, in a transaction, what belongs to messages up to number `stored`. 0 or what LMDB said. */
+int store_write_kept(struct store *s, uint64_t stored, struct store_kept_size *size);
+/* That transaction is committed. */
+void store_kept_stored(struct store *s, const struct store_kept_size *size);
+/* Looks the size of what is kept up in the file. */
+void store_measure_kept(struct store *s);
 
 /* --- store_sync.c --- */
 

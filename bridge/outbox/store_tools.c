@@ -14,6 +14,7 @@
 
 #define TRIES 3
 #define QUICK_TRIES 200
+#define UNIT_TRIES 20
 
 static bool unchanged(int fd, const struct store_meta *meta)
 {
@@ -37,6 +38,23 @@ static enum store_condition look(int fd, struct store_findings *found)
 			break;
 	}
 	return c;
+}
+
+/* When the bridge is too busy for one that is of one moment, what all tries have found counts. */
+static enum store_condition look_for_units(
+	int fd, store_each_unit *each, void *ctx, struct store_findings *found)
+{
+	struct store_meta meta;
+	enum store_condition c = STORE_ERROR;
+	for (int i = 0; i < UNIT_TRIES; i++) {
+		*found = (struct store_findings){0};
+		c = store_meta_read(fd, &meta, found->why, sizeof(found->why));
+		if (c == STORE_FINE)
+			c = store_read_units(fd, &meta, each, ctx, found);
+		if (c == STORE_NEW || unchanged(fd, &meta))
+			return c;
+	}
+	return STORE_FINE;
 }
 
 static void print_time(int64_t ms, char *out, size_t size)
@@ -65,24 +83,48 @@ static void print_refused(const struct store_findings *found)
 	}
 }
 
-int store_print_status(const char *path)
+/* -1: a message is on stderr. */
+static int open_to_read(const char *path)
 {
-	struct store_findings found = {0};
 	char name[STORE_PATH_MAX + 20];
 	struct stat st;
 	snprintf(name, sizeof(name), "%s/%s", path, STORE_FILE);
 	int fd = stat(path, &st) == 0 ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-	if (fd < 0) {
+	if (fd < 0)
 		fprintf(stderr, "outbox %s: %s\n", stat(path, &st) == 0 ? name : path, strerror(errno));
+	return fd;
+}
+
+static bool is_readable(const char *path, enum store_condition c, const struct store_findings *found)
+{
+	if (c != STORE_DAMAGED && c != STORE_ERROR)
+		return true;
+	fprintf(stderr, "outbox %s: %s%s\n", path, c == STORE_DAMAGED ? "damaged, or not an outbox: " : "",
+		found->why);
+	return false;
+}
+
+int store_list_units(const char *path, store_each_unit *each, void *ctx)
+{
+	struct store_findings found = {0};
+	int fd = open_to_read(path);
+	if (fd < 0)
 		return 1;
-	}
+	enum store_condition c = look_for_units(fd, each, ctx, &found);
+	close(fd);
+	return is_readable(path, c, &found) ? 0 : 1;
+}
+
+int store_print_status(const char *path)
+{
+	struct store_findings found = {0};
+	int fd = open_to_read(path);
+	if (fd < 0)
+		return 1;
 	enum store_condition c = look(fd, &found);
 	close(fd);
-	if (c == STORE_DAMAGED || c == STORE_ERROR) {
-		fprintf(stderr, "outbox %s: %s%s\n", path,
-			c == STORE_DAMAGED ? "damaged, or not an outbox: " : "", found.why);
+	if (!is_readable(path, c, &found))
 		return 1;
-	}
 	printf("messages: %zu\nbytes: %zu\n", found.messages, found.bytes);
 	if (found.messages > 0) {
 		char when[40];

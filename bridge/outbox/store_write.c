@@ -10,9 +10,11 @@
 struct write_part {
 	struct outbox_ring *in; /* NULL: only deletions */
 	size_t put_most, delete_most;
+	bool keep; /* also what is to be kept or forgotten */
 	/* what became of it; numbers of the last message that was stored, and the last that was deleted */
 	uint64_t stored, deleted_to;
 	size_t put, put_bytes, deleted, deleted_bytes;
+	struct store_kept_size kept;
 };
 
 static int remember_value(struct store *s, MDB_txn *txn, const struct outbox_message *m)
@@ -84,6 +86,9 @@ static int write_messages(struct store *s, void *arg)
 		rc = put_messages(s, s->writing, p);
 	if (rc == 0 && p->put > 0)
 		rc = store_note_last(s, s->writing, p->stored, s->bytes + p->put_bytes - p->deleted_bytes);
+	bool all = p->in == NULL || p->put == ring_count(p->in);
+	if (rc == 0 && p->keep)
+		rc = store_write_kept(s, all ? UINT64_MAX : p->put > 0 ? p->stored : s->last, &p->kept);
 	if (rc == 0)
 		store_note_usage(s, s->writing);
 	return rc;
@@ -98,6 +103,8 @@ static void took(struct store *s, const struct write_part *p)
 	s->done_bytes -= p->deleted_bytes;
 	if (p->deleted_to > 0)
 		done_drop(&s->done, p->deleted_to);
+	if (p->keep)
+		store_kept_stored(s, &p->kept);
 	if (p->put == 0)
 		return;
 	s->last = p->stored;
@@ -114,7 +121,9 @@ static int write_one(struct store *s, struct write_part *p)
 		bytes = bytes / ring_count(p->in) * p->put_most; /* an estimate */
 	if (bytes > PART_BYTES)
 		bytes = PART_BYTES;
-	if (!store_make_room(s, p->in != NULL ? store_pages_for(s, bytes) : 0) && p->in != NULL)
+	bytes += p->keep ? s->keep.bytes[KEEP_REQUESTS] + s->keep.bytes[KEEP_UNITS] : 0;
+	bool adds = p->in != NULL || p->keep;
+	if (!store_make_room(s, adds ? store_pages_for(s, bytes) : 0) && adds)
 		return ENOSPC;
 	int rc = store_transact(s, write_messages, p);
 	if (rc == EIO && store_is_full(store_grow(s, 1)))
@@ -152,11 +161,12 @@ static bool halve(struct portion *p, bool deleting, size_t puts, size_t deletion
 static int write_all(struct store *s, struct outbox_ring *in)
 {
 	struct portion most = {SIZE_MAX / 2, PART_DELETIONS, false};
-	while (ring_count(in) > 0 || (s->done.count > 0 && most.deletions > 0)) {
+	while (ring_count(in) > 0 || store_keeps(s) || (s->done.count > 0 && most.deletions > 0)) {
 		bool deleting = s->done.count > 0 && most.deletions > 0;
-		bool putting = ring_count(in) > 0 && !(most.apart && deleting);
+		bool apart = most.apart && deleting, putting = ring_count(in) > 0 && !apart;
 		struct write_part p = {.in = putting ? in : NULL,
 			.put_most = most.puts,
+			.keep = store_keeps(s) && !apart,
 			.delete_most = deleting ? most.deletions : 0};
 		int rc = write_one(s, &p);
 		if (rc == 0 && most.puts < SIZE_MAX / 2)

@@ -4,6 +4,7 @@
 #include "bridge/base/log.h"
 #include "bridge/base/topic.h"
 #include "bridge/outputs/homeassistant_device.h"
+#include "bridge/outputs/notebook.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,17 @@ static bool put_config(
 	return publish_put(h->publish, &m, payload, NULL, now);
 }
 
+/* What is there now; kept at once, for what was told must not be forgotten. */
+static void now_told(struct homeassistant *h, struct session *s, bool told, bool retained, struct moment now)
+{
+	struct homeassistant_unit *u = of(h, s);
+	bool changed = u->told != told || u->retained != retained;
+	u->told = told;
+	u->retained = retained;
+	if (changed)
+		notebook_change(publish_notebook(h->publish), s, true, now);
+}
+
 /* Only what was told is removed: else Home Assistant complains of it in its log. */
 static bool remove_unit(struct homeassistant *h, struct session *s, struct moment now)
 {
@@ -78,7 +90,7 @@ static bool remove_unit(struct homeassistant *h, struct session *s, struct momen
 		return true;
 	if (!put_config(h, s->unit.ident, NULL, now))
 		return false;
-	of(h, s)->told = of(h, s)->retained = false;
+	now_told(h, s, false, false, now);
 	return true;
 }
 
@@ -99,8 +111,7 @@ static bool tell(void *ctx, struct session *s, struct moment now)
 	homeassistant_document(h->config, s, u, &e);
 	if (!put_config(h, s->unit.ident, &w, now))
 		return false;
-	u->told = true;
-	u->retained = retain;
+	now_told(h, s, true, retain, now);
 	return true;
 }
 
@@ -133,6 +144,7 @@ static bool on_record(
 	(void)conn;
 	if (!session->trusted || !homeassistant_note(of(h, session), session, t))
 		return true;
+	notebook_change(publish_notebook(h->publish), session, false, now);
 	if (!is_meant(h, session))
 		hint(h, session, now);
 	else if (!tell(h, session, now))
@@ -142,20 +154,25 @@ static bool on_record(
 
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 {
-	return remove_unit(ctx, session, now);
+	struct homeassistant *h = ctx;
+	if (!remove_unit(h, session, now))
+		return false;
+	*of(h, session) = (struct homeassistant_unit){0};
+	return true;
 }
 
-/* --- over restarts --- */
-
-void homeassistant_save(const struct homeassistant *h, struct session *session, struct writer *out)
+static void save(void *ctx, struct session *session, struct writer *out)
 {
+	struct homeassistant *h = ctx;
 	if (of(h, session)->seen != 0)
 		homeassistant_unit_save(of(h, session), out);
 }
 
-void homeassistant_recall(struct homeassistant *h, struct session *session, struct span saved)
+/* What was told is told again, as it is now, or removed. */
+static void recall(void *ctx, struct session *session, struct span part)
 {
-	homeassistant_unit_recall(of(h, session), saved);
+	struct homeassistant *h = ctx;
+	homeassistant_unit_recall(of(h, session), part);
 	if (of(h, session)->told)
 		session_tell_later(h->sessions, session, &h->listener);
 }
@@ -172,8 +189,16 @@ struct homeassistant *homeassistant_open(
 	h->publish = publish;
 	h->sessions = sessions;
 	h->place = sessions_reserve(sessions, sizeof(struct homeassistant_unit));
-	h->listener =
-		(struct unit_listener){.ctx = h, .record = on_record, .tell = tell, .forgotten = on_forgotten};
+	h->listener = (struct unit_listener){
+		.ctx = h,
+		.record = on_record,
+		.tell = tell,
+		.tells_again = true,
+		.forgotten = on_forgotten,
+		.letter = 'h',
+		.save = save,
+		.recall = recall,
+	};
 	return h;
 }
 

@@ -27,10 +27,4 @@ void homeassistant_birth(void *h, const struct route_message *message, struct mo
 /* The configuration or the units file has changed, and is in force: what was told is told again as it is now, or removed. */
 void homeassistant_reload(struct homeassistant *h);
 
-/* What is to be kept of a unit over restarts, for whoever keeps it: it changes with records, and when the unit is told or removed.
- * Nothing is written when there is nothing. */
-void homeassistant_save(const struct homeassistant *h, struct session *session, struct writer *out);
-/* And what was kept, at the start, before the first input; empty: nothing. What was told is told again, as it is now. */
-void homeassistant_recall(struct homeassistant *h, struct session *session, struct span saved);
-
 #endif

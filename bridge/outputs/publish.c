@@ -11,6 +11,7 @@
 struct publish {
 	const struct config *config;
 	struct outbox *outbox;
+	struct notebook *notebook;
 	size_t place; /* in each session: int64_t, the time of its newest position */
 	struct unit_listener listener;
 	struct log_limit lost;
@@ -184,8 +185,10 @@ bool publish_clear(struct publish *p, const char *ident, const char *name, const
 struct publish *publish_open(const struct config *config, struct outbox *outbox, struct sessions *sessions)
 {
 	struct publish *p = calloc(1, sizeof(*p));
-	if (p == NULL)
+	if (p == NULL || (p->notebook = notebook_open(config, outbox, sessions)) == NULL) {
+		free(p);
 		return NULL;
+	}
 	p->config = config;
 	p->outbox = outbox;
 	p->epoch = 1;
@@ -202,7 +205,13 @@ struct publish *publish_open(const struct config *config, struct outbox *outbox,
 
 void publish_free(struct publish *p)
 {
+	notebook_free(p->notebook);
 	free(p);
+}
+
+struct notebook *publish_notebook(struct publish *p)
+{
+	return p->notebook;
 }
 
 const struct unit_listener *publish_listener(struct publish *p)

@@ -8,6 +8,7 @@
 
 #include "bridge/settings/config.h"
 #include "bridge/outbox/outbox.h"
+#include "bridge/outputs/notebook.h"
 #include "bridge/units/session.h"
 #include "bridge/base/topic.h"
 #include "codecs/record/emit.h"
@@ -19,6 +20,9 @@ struct publish *publish_open(const struct config *config, struct outbox *outbox,
 void publish_free(struct publish *publish);
 /* Says whether there is room. To be registered first. */
 const struct unit_listener *publish_listener(struct publish *publish);
+
+/* Where what is known of units is kept; to be registered right behind. */
+struct notebook *publish_notebook(struct publish *publish);
 
 /* A message for this topic, in order with what the unit `ident` says; the other members are the caller's. `topic` must last as long
  * as the message. */

@@ -1,20 +1,18 @@
 /* records: see records.h. */
 #include "bridge/outputs/records.h"
 
+#include "bridge/outputs/alarms.h"
+#include "bridge/outputs/dated.h"
+
 #include <stdlib.h>
 
 #define FUTURE_MS (24 * 3600 * 1000LL) /* a date further ahead than this is none */
-
-/* What is remembered of a unit. */
-struct raised {
-	uint64_t alarms[TM_WORDS]; /* as the last record that carried them had them */
-};
 
 struct records {
 	const struct config *config;
 	struct publish *publish;
 	struct stats *stats;
-	size_t place; /* in each session: struct raised */
+	size_t place; /* in each session: struct alarms, what is known of the unit */
 	struct unit_listener listener, alarm_listener;
 	enum content content;
 	struct telemetry_keys keys;
@@ -41,12 +39,6 @@ static void complete(struct records *r, const struct session *session, const str
 		return;
 	telemetry_set(t, TM_TIMESTAMP, now_ms);
 	telemetry_set(t, TM_TIMESTAMP_VALID, false);
-}
-
-/* Its date is the server's: it had none of its own. */
-static bool is_undated(const struct telemetry *t)
-{
-	return telemetry_has(t, TM_TIMESTAMP_VALID);
 }
 
 /* Is this the unit's newest position? Without a date: not if it says that it is old. */
@@ -107,23 +99,44 @@ static bool on_alarm(
 	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
 {
 	struct records *r = ctx;
-	struct raised *raised = session_memory(session, r->place);
-	uint64_t alarms[TM_WORDS];
-	memcpy(alarms, raised->alarms, sizeof(alarms));
-	if (telemetry_raise(t, alarms)) {
+	struct alarms *known = session_memory(session, r->place), alarms = *known;
+	if (alarms_raise(&alarms, t, date_of(t, now.unix_ms))) {
 		if (!put(r, session, conn, t, "alarm", NULL, now))
 			return false;
 		stats_add(r->stats, STAT_ALARMS, 1);
 	}
-	memcpy(raised->alarms, alarms, sizeof(alarms));
+	if (!alarms_are_same(known, &alarms))
+		notebook_change(publish_notebook(r->publish), session, true, now);
+	*known = alarms;
 	stats_add(r->stats, STAT_RECORDS, 1);
 	return true;
+}
+
+static void save_alarms(void *ctx, struct session *session, struct writer *out)
+{
+	alarms_save(session_memory(session, ((struct records *)ctx)->place), out);
+}
+
+/* The newest position is remembered with each record, the alarms when they change. */
+static void recall_alarms(void *ctx, struct session *session, struct span part)
+{
+	struct records *r = ctx;
+	struct alarms *known = session_memory(session, r->place);
+	struct reader in = reader_of(part);
+	alarms_recall(known, &in);
+	int64_t newest_ms = publish_newest_ms(r->publish, session);
+	if (known->newest_ms < newest_ms)
+		known->newest_ms = newest_ms;
 }
 
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 {
 	struct records *r = ctx;
-	return publish_clear(r->publish, session->unit.ident, session_topic(session), "position", false, now);
+	if (!publish_clear(r->publish, session->unit.ident, session_topic(session), "position", false, now))
+		return false;
+	*(struct alarms *)session_memory(session, r->place) = (struct alarms){0};
+	publish_note_newest(r->publish, session, 0);
+	return true;
 }
 
 static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
@@ -140,12 +153,13 @@ struct records *records_open(
 	r->config = config;
 	r->publish = publish;
 	r->stats = stats;
-	r->place = sessions_reserve(sessions, sizeof(struct raised));
+	r->place = sessions_reserve(sessions, sizeof(struct alarms));
 	r->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
 	telemetry_keys_make(&r->keys, r->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
 	r->listener = (struct unit_listener){
 		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};
-	r->alarm_listener = (struct unit_listener){.ctx = r, .record = on_alarm};
+	r->alarm_listener = (struct unit_listener){
+		.ctx = r, .record = on_alarm, .letter = 'a', .save = save_alarms, .recall = recall_alarms};
 	return r;
 }
 

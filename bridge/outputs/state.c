@@ -2,8 +2,10 @@
 #include "bridge/outputs/state.h"
 
 #include "bridge/outputs/dated.h"
+#include "bridge/outputs/queue.h"
 #include "codecs/formats/known.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define AT_ONCE 200 /* units in one turn */
@@ -16,13 +18,10 @@ struct unit_state {
 	bool changed; /* since it was published */
 };
 
-/* Units whose next time is to come, the first first: the interval is the same for all. */
-struct queue {
-	struct entry {
-		struct session *session; /* NULL: forgotten meanwhile */
-		int64_t due_ms;          /* steady time */
-	} * entry;
-	size_t head, count, room;
+/* The table of an earlier version: units that it kept name their keys by it. */
+struct old_table {
+	struct old_table *next;
+	struct known_table table;
 };
 
 struct state {
@@ -34,6 +33,8 @@ struct state {
 	enum content content;
 	struct telemetry_keys keys;
 	struct known_table table;
+	struct old_table *old_tables; /* until all units have been recalled */
+	bool table_kept;              /* this program's own */
 	struct queue queue;
 	bool gate;
 	uint8_t work[KNOWN_WORK_BYTES];
@@ -80,42 +81,11 @@ static bool merge(struct state *st, struct unit_state *u, const struct telemetry
 	return keep(u, known_merge(known_of(u), &st->table, t, date_of(t, now.unix_ms), &w));
 }
 
-/* --- the queue --- */
-
-static bool queue_grow(struct queue *q)
-{
-	size_t room = q->room > 0 ? q->room * 2 : 64;
-	struct entry *entry = malloc(room * sizeof(*entry));
-	if (entry == NULL)
-		return false;
-	for (size_t i = 0; i < q->count; i++)
-		entry[i] = q->entry[(q->head + i) % q->room];
-	free(q->entry);
-	*q = (struct queue){.entry = entry, .count = q->count, .room = room};
-	return true;
-}
-
 static void wait(struct state *st, struct session *session, struct moment now)
 {
-	struct queue *q = &st->queue;
 	struct unit_state *u = of(st, session);
-	if (u->waits || (q->count == q->room && !queue_grow(q)))
-		return; /* without memory, the next record of the unit tries again */
-	u->waits = true;
-	q->entry[(q->head + q->count++) % q->room] =
-		(struct entry){session, now.steady_ms + st->config->publish.state_interval};
-}
-
-static void leave_queue(struct state *st, struct session *session)
-{
-	struct queue *q = &st->queue;
-	for (size_t i = 0; i < q->count && of(st, session)->waits; i++) {
-		struct entry *e = &q->entry[(q->head + i) % q->room];
-		if (e->session != session)
-			continue;
-		e->session = NULL;
-		of(st, session)->waits = false;
-	}
+	if (!u->waits) /* without memory, the next record of the unit tries again */
+		u->waits = queue_put(&st->queue, session, now.steady_ms + st->config->publish.state_interval);
 }
 
 /* --- publishing --- */
@@ -165,25 +135,23 @@ void state_gate(struct state *st, bool open)
 
 int64_t state_turn(struct state *st, bool last, struct moment now)
 {
-	struct queue *q = &st->queue;
-	for (unsigned n = 0; q->count > 0 && (last || n < AT_ONCE); n++) {
-		struct entry *e = &q->entry[q->head];
-		struct session *session = e->session;
+	const struct queued *q = queue_first(&st->queue);
+	for (unsigned n = 0; q != NULL && (last || n < AT_ONCE); n++, q = queue_first(&st->queue)) {
+		struct session *session = q->session;
 		struct unit_state *u = session != NULL ? of(st, session) : NULL;
 		bool changed = u != NULL && u->changed;
-		if (!last && e->due_ms > now.steady_ms)
-			return e->due_ms - now.steady_ms;
+		if (!last && q->due_ms > now.steady_ms)
+			return q->due_ms - now.steady_ms;
 		if (changed && (!st->gate || !put(st, session, now)))
 			return -1; /* no room: another turn tries again */
-		q->head = (q->head + 1) % q->room;
-		q->count--;
+		queue_drop_first(&st->queue);
 		if (u == NULL)
 			continue;
 		u->waits = u->changed = false;
 		if (changed && !last)
 			wait(st, session, now);
 	}
-	return q->count > 0 ? 0 : -1;
+	return q != NULL ? 0 : -1;
 }
 
 /* --- what units do --- */
@@ -193,8 +161,10 @@ static bool on_record(
 {
 	struct state *st = ctx;
 	(void)conn;
-	if (session->trusted && merge(st, of(st, session), t, now))
-		put_in_time(st, session, now);
+	if (!session->trusted || !merge(st, of(st, session), t, now))
+		return true;
+	notebook_change(publish_notebook(st->publish), session, false, now);
+	put_in_time(st, session, now);
 	return true;
 }
 
@@ -214,9 +184,78 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 	struct state *st = ctx;
 	if (!on_cleared(ctx, session->unit.ident, session_topic(session), now))
 		return false;
-	leave_queue(st, session);
+	if (of(st, session)->waits)
+		queue_leave(&st->queue, session);
 	forget(of(st, session));
+	of(st, session)->waits = of(st, session)->changed = false;
 	return true;
+}
+
+/* --- kept --- */
+
+#define TABLE_NAME "#table-"
+#define TABLE_BYTES_MOST (64 << 10)
+
+static void save(void *ctx, struct session *session, struct writer *out)
+{
+	struct state *st = ctx;
+	struct span known = known_of(of(st, session));
+	if (known.len == 0)
+		return;
+	writer_u32(out, st->table.key);
+	writer_span_put(out, known);
+}
+
+static const struct known_table *find_table(const struct state *st, uint32_t key)
+{
+	if (key == st->table.key)
+		return &st->table;
+	for (const struct old_table *o = st->old_tables; o != NULL; o = o->next)
+		if (o->table.key == key)
+			return &o->table;
+	return NULL;
+}
+
+static void recall(void *ctx, struct session *session, struct span part)
+{
+	struct state *st = ctx;
+	struct reader r = reader_of(part);
+	const struct known_table *table = find_table(st, reader_u32(&r));
+	struct span kept = reader_take(&r, reader_left(&r));
+	struct writer w = writer_of(st->work, KNOWN_BYTES_MOST);
+	if (table != NULL && known_load(kept, &st->table, table, &w))
+		keep(of(st, session), writer_span(&w));
+}
+
+void state_recall_table(struct state *st, struct span name, struct span value)
+{
+	struct old_table *o;
+	if (!span_is(span_part(name, 0, sizeof(TABLE_NAME) - 1), TABLE_NAME) ||
+		(o = calloc(1, sizeof(*o))) == NULL)
+		return;
+	if (!known_table_load(&o->table, value) || o->table.key == st->table.key) {
+		st->table_kept |= o->table.key == st->table.key;
+		free(o);
+		return;
+	}
+	o->next = st->old_tables;
+	st->old_tables = o;
+}
+
+void state_recalled(struct state *st)
+{
+	char name[32];
+	uint8_t text[TABLE_BYTES_MOST];
+	struct writer w = writer_of(text, sizeof(text));
+	while (st->old_tables != NULL) {
+		struct old_table *o = st->old_tables;
+		st->old_tables = o->next;
+		free(o);
+	}
+	snprintf(name, sizeof(name), TABLE_NAME "%08x", (unsigned)st->table.key);
+	known_table_save(&w);
+	if (!st->table_kept)
+		st->table_kept = notebook_keep(publish_notebook(st->publish), name, writer_span(&w));
 }
 
 /* --- */
@@ -244,6 +283,10 @@ struct state *state_open(const struct config *config, struct publish *publish, s
 		.record = on_record,
 		.tell = tell,
 		.tells_presence = true,
+		.tells_again = true,
+		.letter = 'k',
+		.save = save,
+		.recall = recall,
 		.forgotten = on_forgotten,
 		.cleared = on_cleared,
 	};
@@ -258,7 +301,7 @@ static void free_known(void *ctx, struct session *session)
 void state_free(struct state *st)
 {
 	sessions_each(st->sessions, free_known, st);
-	free(st->queue.entry);
+	queue_free(&st->queue);
 	free(st);
 }
 

@@ -19,6 +19,10 @@ void state_free(struct state *state);
 /* To be registered behind who completes the record, and behind who publishes it. */
 const struct unit_listener *state_listener(struct state *state);
 
+/* At the start, before units are recalled: what an earlier run kept under a name that begins with #. And when all have been recalled. */
+void state_recall_table(struct state *state, struct span name, struct span value);
+void state_recalled(struct state *state);
+
 /* Does the broker take messages, soon? At first it does not. */
 void state_gate(struct state *state, bool open);
 /* Publishes what is due. `last`: all that has changed, for there will be no later time. In how many milliseconds it is to be called

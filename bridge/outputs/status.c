@@ -34,6 +34,8 @@ static void emit_status(const struct status *st, const struct session *session, 
 static bool tell(void *ctx, struct session *session, struct moment now)
 {
 	struct status *st = ctx;
+	if (session->awaited)
+		return true; /* what was told before the start holds until it is known better */
 	struct topic topic = topic_unit(st->config->publish.prefix, session_topic(session), "status");
 	struct writer w = publish_writer(st->publish);
 	struct emitter e = emitter_of(&emit_json, &w);
@@ -67,6 +69,7 @@ struct status *status_open(const struct config *config, struct publish *publish)
 		.ctx = st,
 		.tell = tell,
 		.tells_presence = true,
+		.tells_again = true,
 		.forgotten = on_forgotten,
 		.cleared = on_cleared,
 	};

@@ -37,6 +37,11 @@ static bool parse_number(const char *text, const struct unit_name *units, int64_
 	return !__builtin_mul_overflow((int64_t)v, factor, out);
 }
 
+bool option_duration(const char *text, int64_t *out)
+{
+	return parse_number(text, durations, CONFIG_SECOND, out);
+}
+
 static void print_number(int64_t v, const struct unit_name *units, char *buf, size_t size)
 {
 	const struct unit_name *best = NULL;

@@ -1,6 +1,8 @@
 /* events: see events.h. */
 #include "bridge/units/events.h"
 
+#include "bridge/base/note.h"
+
 /* Walks over those that are interested in an event. */
 #define EACH(l, e, event)                                                                                      \
 	for (unsigned left_ = (e)->hears[event];                                                               \
@@ -31,7 +33,9 @@ bool events_listen(struct events *e, const struct unit_listener *l)
 	note(&e->hears[EVENT_UNKNOWN], bit, l->unknown != NULL);
 	note(&e->hears[EVENT_REMEMBERED], bit, l->remembered != NULL);
 	note(&e->hears[EVENT_TELL], bit, l->tell != NULL);
+	note(&e->hears[EVENT_NOTE], bit, l->letter != 0);
 	note(&e->presence, bit, l->tell != NULL && l->tells_presence);
+	note(&e->again, bit, l->tell != NULL && l->tells_again);
 	return true;
 }
 
@@ -116,6 +120,23 @@ void events_unknown(const struct events *e, const struct conn *conn, struct span
 	const struct unit_listener *l;
 	EACH(l, e, EVENT_UNKNOWN)
 		l->unknown(l->ctx, conn, head, now);
+}
+
+void events_save(const struct events *e, struct session *session, struct writer *out)
+{
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_NOTE) {
+		size_t begin = note_part_begin(out, l->letter);
+		l->save(l->ctx, session, out);
+		note_part_end(out, begin);
+	}
+}
+
+void events_recall(const struct events *e, struct session *session, struct span kept)
+{
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_NOTE)
+		l->recall(l->ctx, session, note_part(kept, l->letter));
 }
 
 void events_remembered(const struct events *e, struct session *session, int64_t value)

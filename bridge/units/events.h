@@ -48,9 +48,20 @@ struct unit_listener {
 	bool (*tell)(void *ctx, struct session *session, struct moment now);
 	bool tells_presence;
 
+	/* Is what it tells retained by the broker? Then it is told again when the broker may have lost it. */
+	bool tells_again;
+
+	/* What this listener knows of a unit and is to outlive the process: it writes that as its part of the unit's note, under its
+	 * letter. At the start, after `remembered`, it is given back what it wrote; `part` is valid during the call, may come from
+	 * another version of the program, and is empty when the note has none. */
+	char letter; /* 0: none; 's' is the sessions' own */
+	void (*save)(void *ctx, struct session *session, struct writer *out);
+	void (*recall)(void *ctx, struct session *session, struct span part);
+
 	/* At the start: a unit that was remembered when the process ended, and the number that was remembered with it. */
 	void (*remembered)(void *ctx, struct session *session, int64_t value);
-	/* A trusted unit is forgotten: what is retained of it is cleared. False: no room; all listeners are told again later. */
+	/* A trusted unit is forgotten: what is retained of it is cleared, and what is remembered of it is as at first, for the unit may
+	 * be on line. False: no room; all listeners are told again later. */
 	bool (*forgotten)(void *ctx, struct session *session, struct moment now);
 	/* No unit has this name in topics any more, or another one has: what is retained there is cleared, in order with what the
 	 * unit `ident` says. False: no room; all listeners are told again later. */
@@ -69,6 +80,7 @@ enum event {
 	EVENT_OFFLINE,
 	EVENT_FRAME,
 	EVENT_UNKNOWN,
+	EVENT_NOTE,
 	EVENT_REMEMBERED,
 	EVENT_TELL,
 	/* must stay last */
@@ -81,6 +93,7 @@ struct events {
 	unsigned count;
 	uint16_t hears[EVENT_COUNT]; /* those that are interested: nobody else costs anything */
 	uint16_t presence;           /* those that tell of presence */
+	uint16_t again;              /* those that tell again */
 };
 
 /* `listener` is kept, not copied: it must outlive `events`. To be called again when its members have changed. False: there are too
@@ -103,6 +116,9 @@ void events_offline(
 void events_frame(const struct events *events, const struct session *session, bool in, struct span frame,
 	const char *error, struct moment now);
 void events_unknown(const struct events *events, const struct conn *conn, struct span head, struct moment now);
+/* All parts of the unit's note, and back. */
+void events_save(const struct events *events, struct session *session, struct writer *out);
+void events_recall(const struct events *events, struct session *session, struct span kept);
 void events_remembered(const struct events *events, struct session *session, int64_t value);
 bool events_forgotten(const struct events *events, struct session *session, struct moment now);
 bool events_cleared(const struct events *events, const char *ident, const char *name, struct moment now);

@@ -67,22 +67,9 @@ void sessions_free(struct sessions *s)
 		sessions_forget(s, session);
 	while (s->old_names != NULL)
 		drop_old_name(s);
+	sessions_drop_reasons(s);
 	assembly_free(s->assembly);
 	free(s);
-}
-
-void sessions_remember(struct sessions *s, struct span ident, int64_t value, int64_t heard_ms)
-{
-	struct session *session =
-		topic_ident_ok(ident) && sessions_find(s, ident) == NULL ? sessions_add(s, ident) : NULL;
-	if (session == NULL)
-		return;
-	session->since_ms = heard_ms;
-	session->reason = "not heard since the bridge has started";
-	session->trusted = true;
-	s->trusted++;
-	sessions_go(s, session);
-	events_remembered(&s->events, session, value);
 }
 
 /* --- the units file --- */
@@ -260,6 +247,7 @@ void sessions_tick(struct sessions *s, struct moment now)
 	struct session *session;
 	tell_untold(s, now);
 	tidy_parts(s, now);
+	sessions_expect_no_more(s, now);
 	for (unsigned n = 0; n < AT_ONCE && (session = sessions_outdated(s, now)) != NULL; n++) {
 		if (!events_room(&s->events) || !events_forgotten(&s->events, session, now))
 			return; /* later */
@@ -267,14 +255,23 @@ void sessions_tick(struct sessions *s, struct moment now)
 	}
 }
 
-/* --- what is to be told --- */
-
-void session_set_due(struct sessions *s, struct session *session, unsigned due)
+bool sessions_forget_unit(struct sessions *s, struct span ident, struct moment now)
 {
-	s->due += session->due == 0 && due != 0;
-	s->due -= session->due != 0 && due == 0;
-	session->due = (uint16_t)due;
+	struct session *session = sessions_find(s, ident);
+	if (!events_room(&s->events))
+		return false;
+	if (session == NULL && (session = sessions_add(s, ident)) != NULL)
+		session_inform(s, session);
+	if (session == NULL || !events_forgotten(&s->events, session, now))
+		return false;
+	if (session->conn != NULL)
+		session_set_due(s, session, session->due | s->events.presence);
+	else
+		sessions_forget(s, session);
+	return true;
 }
+
+/* --- what is to be told --- */
 
 void sessions_tell_again(struct sessions *s, const struct unit_listener *listener)
 {

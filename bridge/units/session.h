@@ -34,6 +34,7 @@ struct session {
 		counted_ms; /* until it is trusted: its first report, and the last that counted; steady time */
 	struct bucket frames;
 	bool trusted;
+	bool recalled;   /* what is known of it is from before the start */
 	bool awaited;    /* it was on line when the process ended, and may come back: see sessions_recall */
 	uint8_t reports; /* until it is trusted: so many that counted */
 	uint16_t due;    /* listeners that have still to tell of it: see events.h */
@@ -65,6 +66,26 @@ static inline void *session_memory(struct session *session, size_t place)
 /* A unit that was remembered when the process ended: before the first input. `value`: the number that was remembered with
  * it, for the listeners. `heard_ms`: Unix time of its last word, 0: not known. */
 void sessions_remember(struct sessions *sessions, struct span ident, int64_t value, int64_t heard_ms);
+/* What is known of a unit, as a note: see base/note.h. */
+void sessions_save(struct sessions *sessions, struct session *session, struct writer *note, struct moment now);
+/* And back, after all that sessions_remember is told: before the first input. A unit that is not known yet is remembered by it. One that
+ * was on line when the process ended is awaited. False: it is no such note. */
+bool sessions_recall(struct sessions *sessions, struct span ident, struct span note);
+/* What a note says of the unit itself, for people. Its spans point into the note. False: it is no such note. */
+struct unit_note {
+	bool online;
+	int64_t since_ms, heard_ms, number;
+	struct span codec, reason;
+};
+bool session_note_read(struct span note, struct unit_note *out);
+/* All have been recalled. Units of which it is not known whether they were on line are awaited, too. Those that have not come back within
+ * [units] return from now on are off line. What is known of the others is told again. */
+void sessions_expect(struct sessions *sessions, struct moment now);
+/* The broker may have lost what it retains: all that is retained of trusted units is told again, soon. */
+void sessions_tell_all_again(struct sessions *sessions);
+/* Forgets what is known of this unit and clears what is retained of it, as if it had been away for [units] remember; also what an
+ * earlier run left of a unit that is not known. One that is on line is known again from then on. False: no room, try again later. */
+bool sessions_forget_unit(struct sessions *sessions, struct span ident, struct moment now);
 /* Closes the connections of units that are not in this file; with the next conns_reap they are off line. */
 void sessions_close_strangers(struct sessions *sessions, const struct units *units);
 /* Who is admitted from now on, and with which options; again after a reload. */

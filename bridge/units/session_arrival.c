@@ -118,6 +118,7 @@ static struct codec_unit *comes_on_line(struct sessions *s, struct session *sess
 	session->codec = s->talk->stream.codec;
 	session_inform(s, session);
 	session->conn = conn;
+	session->awaited = false;
 	session->number = ++s->number;
 	session->since_ms = s->now.unix_ms;
 	if (!session->trusted && is_trusted_at_once(s, session))

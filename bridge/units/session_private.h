@@ -5,6 +5,7 @@
  *   session_arrival    a unit comes on line, takes over, is trusted
  *   session_admission  may it? Answers only
  *   session            what all of them have in common: the units file, on line and off line, what is to be told
+ *   session_recall     what outlives the process: as a note, and back
  *   session_roster     ident -> session, on line or remembered; who has been gone longest */
 #ifndef T2M_SESSION_PRIVATE_H
 #define T2M_SESSION_PRIVATE_H
@@ -21,6 +22,12 @@ enum gone { GONE_STRANGERS = 0, GONE_TRUSTED, GONE_KINDS };
 struct gone_list {
 	struct session *head; /* the one that has been gone longest */
 	size_t count;
+};
+
+/* Why a unit went off line before this process: the same text is kept once. */
+struct reason {
+	struct reason *next;
+	char text[];
 };
 
 /* What is spoken on one connection, which keeps it: conn_owner(). */
@@ -43,7 +50,10 @@ struct sessions {
 	size_t trusted; /* of those that are not in the units file */
 	size_t due;     /* sessions of which a listener is still to tell */
 	struct old_name *old_names;
-	struct session *walk; /* where sessions_catch_up goes on; NULL: at the beginning */
+	struct reason *reasons;
+	int64_t expect_until_ms; /* awaited units may come back until then, steady time; 0: none is awaited */
+	int64_t expect_since_ms; /* the same begin, Unix time */
+	struct session *walk;    /* where sessions_catch_up goes on; NULL: at the beginning */
 	struct bucket udp_arrivals, udp_trusted;
 	struct bucket told;        /* of strangers, whether they are on line */
 	struct log_limit lines[2]; /* of strangers that go off line, and that come on line */
@@ -86,6 +96,8 @@ void sessions_go(struct sessions *s, struct session *session);
 void sessions_come_back(struct sessions *s, struct session *session);
 /* After many have joined: the one that has been gone longest is the first again. */
 void sessions_sort_gone(struct sessions *s);
+/* Listeners that are to tell of this unit later: `due` is all of them. */
+void session_set_due(struct sessions *s, struct session *session, unsigned due);
 /* Frees it; it is off line, or all are freed. */
 void sessions_forget(struct sessions *s, struct session *session);
 /* The trusted one that has been gone longest, if it is to be forgotten; NULL: none is. When the clock was wrong as it went, it counts
@@ -106,14 +118,18 @@ void session_use_options(struct sessions *s, struct session *session, const stru
 bool sessions_take_line(struct sessions *s, const struct session *session, bool online);
 /* Listeners are told, now or later, whether it is on line. */
 void sessions_tell_presence(struct sessions *s, struct session *session);
-/* Listeners that are to tell of this unit later: `due` is all of them. */
-void session_set_due(struct sessions *s, struct session *session, unsigned due);
 
 /* The connection ends (conn_ops): all its units are off line. Some may be forgotten. */
 void session_conn_ended(
 	void *sessions, struct conn *conn, const char *reason, struct span rest, struct moment now);
 /* Are there units that always have a place, those of the units file? (conn_ops) */
 bool sessions_expect_units(const void *sessions);
+
+/* --- session_recall.c --- */
+
+/* Awaited units that have not come back in time are off line. */
+void sessions_expect_no_more(struct sessions *s, struct moment now);
+void sessions_drop_reasons(struct sessions *s);
 
 /* --- session_admission.c: questions of the connection at hand; they change nothing. STAT_COUNT: nothing is against it --- */
 

@@ -45,6 +45,13 @@ const struct codec *session_codec(struct sessions *s, struct span ident)
 	return session != NULL ? session->codec : NULL;
 }
 
+void session_set_due(struct sessions *s, struct session *session, unsigned due)
+{
+	s->due += session->due == 0 && due != 0;
+	s->due -= session->due != 0 && due == 0;
+	session->due = (uint16_t)due;
+}
+
 /* --- those that are gone --- */
 
 /* NULL: in none. */
@@ -111,7 +118,7 @@ bool sessions_remember_more(const struct sessions *s)
 struct session *sessions_outdated(struct sessions *s, struct moment now)
 {
 	struct session *oldest = s->gone[GONE_TRUSTED].head;
-	if (oldest == NULL)
+	if (oldest == NULL || oldest->awaited)
 		return NULL;
 	if (oldest->since_ms < YEAR_2010_MS || oldest->since_ms > now.unix_ms)
 		oldest->since_ms = now.unix_ms; /* one of the two clocks was wrong: it counts from now */

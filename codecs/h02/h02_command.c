@@ -8,7 +8,9 @@
 
 const struct command_spec h02_commands[] = {
 	{"engine.stop", "cut fuel or power", 0, "S20,{time},1,1", {{{0}, NULL, NULL}}},
-	{"engine.resume", "restore fuel or power", 0, "S20,{time},0,0", {{{0}, NULL, NULL}}},
+	{"engine.resume", "restore fuel or power", 0, "S20,{time},{form},0",
+		{COMMAND_NUMBER(
+			"form", 0, 1, "", "0: S20,0,0; 1: S20,1,0, for units that obey only that", "0")}},
 	{"report.interval", "report interval", 0, "S71,{time},22,{interval}",
 		{COMMAND_NUMBER("interval", 5, 65535, "s", "seconds between two reports", NULL)}},
 	{"monitor.interval", "interval of the automatic monitor", 0, "S17,{time},{interval}",
@@ -56,7 +58,30 @@ const struct command_spec h02_commands[] = {
 	{NULL, NULL, 0, NULL, {{{0}, NULL, NULL}}},
 };
 
+/* The frames that answer a command besides V4 with its word. Text commands of SMS form are answered by SMS, and some units by a frame
+ * whose type is the command's own word: see h02_text.c. */
+static const struct {
+	const char *word, *type;
+} answers[] = {
+	{"D1", "V1"}, /* one position now, or the first of many */
+	{"D1", "V6"},
+	{"D1", "VP1"},
+	{"D1", "NBR"}, /* without a fix */
+	{"S26", "LINK"},
+};
+
 /* --- path --- */
+
+void h02_tell_answer(struct span type, struct span frame, const struct codec_sink *sink)
+{
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct command_reply reply = {.token.serial = -1, .frame = frame};
+		if (!span_is(type, answers[i].type))
+			continue;
+		command_token_copy(reply.token.word, sizeof(reply.token.word), span_text(answers[i].word));
+		sink->reply(sink->ctx, &reply);
+	}
+}
 
 static void put_pattern(struct writer *w, const struct command *command, int64_t now_ms)
 {

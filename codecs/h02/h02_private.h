@@ -117,6 +117,8 @@ void h02_put_clock(struct writer *w, int64_t now_ms, bool date);
 enum codec_status h02_encode(struct codec_link *link, const struct command *command, struct writer *out,
 	struct command_token *token);
 bool h02_is_whole(struct span bytes, bool own, struct codec_whole *out);
+/* A frame of this type, which is no reply by its form, may answer a command: tells the sink. */
+void h02_tell_answer(struct span type, struct span frame, const struct codec_sink *sink);
 
 extern const struct command_spec h02_commands[];
 

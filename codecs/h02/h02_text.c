@@ -15,6 +15,19 @@ static enum codec_status take_generic(struct h02_text *x)
 	return CODEC_OK;
 }
 
+/* A type that is not in the table may be the word of a command, which some units answer so. */
+static enum codec_status take_word(struct h02_text *x)
+{
+	size_t from = 2, end = x->count;
+	x->has_reply = true;
+	command_token_copy(x->reply.token.word, sizeof(x->reply.token.word), x->type);
+	command_token_copy(x->reply.token.time, sizeof(x->reply.token.time), h02_take_echo(x, &from, &end));
+	if (end > from)
+		x->reply.result = span_of(x->field[from].ptr,
+			(size_t)(x->field[end - 1].ptr + x->field[end - 1].len - x->field[from].ptr));
+	return take_generic(x);
+}
+
 static enum codec_status take_block(struct h02_text *x)
 {
 	return h02_block(x, 2);
@@ -113,7 +126,7 @@ static enum codec_status take(struct h02_text *x, enum h02_answer *answer)
 		return h02_block(x, 2);
 	}
 	*answer = H02_ANSWER_NONE;
-	return take_generic(x);
+	return take_word(x);
 }
 
 static enum codec_status identify(
@@ -159,10 +172,13 @@ enum codec_status h02_text_decode(
 	if (x.has_reply && !telemetry_has(t, TM_POSITION_VALID))
 		answer =
 			H02_ANSWER_NONE; /* it may be an echo of our own V4 answer: two servers would answer each other without end */
+	bool stored = telemetry_has(t, TM_BUFFERED) && telemetry_number(t, TM_BUFFERED) != 0;
 	status = h02_finish(link, t, x.type, answer, sink);
 	if (status == CODEC_OK && x.has_reply) {
 		x.reply.frame = frame;
 		sink->reply(sink->ctx, &x.reply);
+	} else if (status == CODEC_OK && !stored) { /* a stored report is older than any command that waits */
+		h02_tell_answer(x.type, frame, sink);
 	}
 	return status;
 }

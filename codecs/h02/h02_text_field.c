@@ -29,6 +29,28 @@ struct span h02_raw(const struct h02_text *x, size_t i)
 	return i < x->count ? span_after(x->body, x->start[i]) : span_of(NULL, 0);
 }
 
+/* HHMMSS that a clock can show? */
+static bool is_clock(struct span s)
+{
+	return span_is_digits(s, 6, 6) && (s.ptr[0] < '2' || (s.ptr[0] == '2' && s.ptr[1] < '4')) &&
+	       s.ptr[2] < '6' && s.ptr[4] < '6';
+}
+
+struct span h02_take_echo(const struct h02_text *x, size_t *from, size_t *end)
+{
+	if (*from >= *end)
+		return span_of(NULL, 0);
+	struct span first = x->field[*from], last = x->field[*end - 1];
+	bool in_front = is_clock(first) && !is_clock(last); /* at the end is what the makers' documents say */
+	if (!in_front && !span_is_digits(last, 6, 6))
+		return span_of(NULL, 0);
+	if (in_front)
+		++*from;
+	else
+		--*end;
+	return in_front ? first : last;
+}
+
 void h02_join(struct h02_text *x, enum telemetry_field field, size_t from, size_t to)
 {
 	struct writer w = telemetry_scratch(x->t);

@@ -39,6 +39,9 @@ bool h02_put_clock_fields(struct h02_text *x, struct span time, struct span date
 bool h02_put_status(struct h02_text *x, struct span s);
 /* Sets the number of the SIM; nothing when the field does not look like one. */
 void h02_put_iccid(struct h02_text *x, struct span s);
+/* Cuts the time of the command, which a reply repeats, off its fields `from` to before `end`: the last field or the first one, when it
+ * has six digits. Empty: there is none. */
+struct span h02_take_echo(const struct h02_text *x, size_t *from, size_t *end);
 /* A number times mul / div, in units of the parameter's decimals. false: the field is no such number; nothing is set. */
 bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span s, int64_t mul, int64_t div);
 bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s);

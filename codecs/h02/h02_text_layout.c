@@ -256,32 +256,31 @@ static void take_mileage(struct h02_text *x, struct span counts)
 	h02_put_decimal(x, TM_MILEAGE, counts, 1852, 3600 * 1000);
 }
 
-/* <command word> [, values...] [, time of the command] [, position block]. Values may look like anything, so the block is searched
- * first; the time is the last field in front of it, when that has six digits. Without a block it may also have 14 digits. */
+/* <command word> [, time of the command] [, values...] [, time of the command] [, position block]. Values may look like anything, so the
+ * block is searched first. Without a block there may be a date and time of 14 digits at the end: they are the unit's own. */
 enum codec_status h02_confirmation(struct h02_text *x)
 {
-	size_t block = 4, end;
+	size_t block = 4, from = 3, end;
 	while (block < x->count && !block_starts(x, block))
 		block++;
 	bool found = block < x->count;
 	end = found ? block : x->count;
-	struct span word = h02_field(x, 2), time = span_of(NULL, 0);
+	struct span word = h02_field(x, 2), last = h02_field(x, end - 1);
 	telemetry_set_text(x->t, TM_COMMAND_CODE, word);
-	if (end > 3) {
-		struct span last = h02_field(x, end - 1);
-		if (span_is_digits(last, 6, 6) || (!found && span_is_digits(last, 14, 14))) {
-			time = last;
-			end--;
-		}
+	if (!found && end > 3 && span_is_digits(last, 14, 14)) {
+		telemetry_set_text(x->t, TM_COMMAND_TIME, last);
+		end--;
+	} else {
+		struct span time = h02_take_echo(x, &from, &end);
+		telemetry_set_text(x->t, TM_COMMAND_TIME, time);
+		command_token_copy(x->reply.token.time, sizeof(x->reply.token.time), time);
 	}
-	telemetry_set_text(x->t, TM_COMMAND_TIME, time);
-	if (end > 3)
-		h02_join(x, TM_COMMAND_REPLY, 3, end);
-	if (span_is(word, "S32") && end > 3)
-		take_mileage(x, h02_field(x, 3));
+	if (end > from)
+		h02_join(x, TM_COMMAND_REPLY, from, end);
+	if (span_is(word, "S32") && end > from)
+		take_mileage(x, h02_field(x, from));
 	x->has_reply = true;
 	command_token_copy(x->reply.token.word, sizeof(x->reply.token.word), word);
-	command_token_copy(x->reply.token.time, sizeof(x->reply.token.time), time);
 	if (telemetry_has(x->t, TM_COMMAND_REPLY))
 		x->reply.result = x->t->value[TM_COMMAND_REPLY].text;
 	return found ? h02_block(x, block) : CODEC_OK;

@@ -1,7 +1,13 @@
 /* command: checking and matching; see command.h. */
 #include "codecs/record/command.h"
 
-const char *command_check_text(struct span text, size_t max)
+static bool is_one_of(uint8_t c, const char *marks)
+{
+	return strchr(marks, c) != NULL; /* c is never NUL */
+}
+
+const char *command_check_text(
+	struct span text, size_t max, const struct command_marks *marks, char *why, size_t size)
 {
 	if (text.len == 0)
 		return "empty command; send what stands between *XX,<ident>, and #, for example S32,000000,1";
@@ -9,12 +15,21 @@ const char *command_check_text(struct span text, size_t max)
 		return "command too long for this protocol";
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.ptr[i];
-		if (c == '*' || c == '#' || c == '$')
-			return "the characters * # $ delimit frames and are not allowed in a command";
 		if (c < 0x20 || c == 0x7f)
 			return "control characters are not allowed in a command";
 		if (c > 0x7f)
 			return "only ASCII characters are allowed in a command";
+		if (marks == NULL || !is_one_of(c, marks->frame))
+			continue;
+		struct writer w = writer_of((uint8_t *)why, size - 1);
+		writer_text(&w, "the characters");
+		for (const char *m = marks->frame; *m != '\0'; m++) {
+			writer_u8(&w, ' ');
+			writer_u8(&w, (uint8_t)*m);
+		}
+		writer_text(&w, " delimit frames in this protocol and are not allowed in a command");
+		why[w.len] = '\0';
+		return why;
 	}
 	return NULL;
 }
@@ -27,7 +42,8 @@ const struct command_spec *command_find(const struct command_spec *table, struct
 	return NULL;
 }
 
-const char *command_check_value(const struct command_arg *arg, const struct command_value *value)
+const char *command_check_value(const struct command_arg *arg, const struct command_value *value,
+	const struct command_marks *marks, char *why, size_t size)
 {
 	const struct param *p = &arg->param;
 	if (p->type == PARAM_INTEGER)
@@ -35,9 +51,12 @@ const char *command_check_value(const struct command_arg *arg, const struct comm
 	if ((int64_t)value->text.len < p->min || (int64_t)value->text.len > p->max)
 		return "too short or too long";
 	for (size_t i = 0; i < value->text.len; i++)
-		if (value->text.ptr[i] <= 0x20 || value->text.ptr[i] > 0x7e || value->text.ptr[i] == ',')
-			return "blanks, commas, control and non-ASCII characters are not allowed";
-	return value->text.len > 0 ? command_check_text(value->text, value->text.len) : NULL;
+		if (value->text.ptr[i] < 0x20 || value->text.ptr[i] > 0x7e ||
+			is_one_of(value->text.ptr[i], marks->field))
+			return *marks->field
+				       ? "blanks, commas, control and non-ASCII characters are not allowed"
+				       : "control and non-ASCII characters are not allowed";
+	return value->text.len > 0 ? command_check_text(value->text, value->text.len, marks, why, size) : NULL;
 }
 
 static int64_t parse(const char *text)
@@ -106,7 +125,9 @@ int command_matches(const struct command_token *command, const struct command_to
 	/* a reply without a word is free text: it can answer a command that carries no time */
 	if (strcmp(command->word, reply->word) != 0)
 		return reply->word[0] == '\0' && command->time[0] == '\0' ? 1 : 0;
-	return command->time[0] != '\0' && strcmp(command->time, reply->time) == 0 ? 2 : 1;
+	if (command->time[0] == '\0' || reply->time[0] == '\0')
+		return 1;
+	return strcmp(command->time, reply->time) == 0 ? 2 : 0;
 }
 
 void command_token_copy(char *to, size_t size, struct span from)

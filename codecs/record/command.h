@@ -66,14 +66,23 @@ struct command_reply {
 	struct span frame;  /* the whole frame of the reply */
 };
 
-/* May this text, of at most `max` bytes, be sent as a command? NULL: yes. Else why not, as a sentence for the user. */
-const char *command_check_text(struct span text, size_t max);
+/* The characters that a codec keeps for itself; see struct codec. */
+struct command_marks {
+	const char *frame; /* these delimit frames: no text and no value may have them */
+	const char *field; /* these delimit the fields of a text: no value may have them */
+};
+
+/* May this text, of at most `max` bytes, be sent as a command? NULL: yes. Else why not, as a sentence for the user, which may be in
+ * `why`. `marks` NULL: the unit's protocol is not known yet. */
+const char *command_check_text(
+	struct span text, size_t max, const struct command_marks *marks, char *why, size_t size);
 
 /* NULL when the table has no such command. */
 const struct command_spec *command_find(const struct command_spec *table, struct span name);
 
-/* Does the argument allow this value? NULL: yes. Else why not, as a part of a sentence. */
-const char *command_check_value(const struct command_arg *arg, const struct command_value *value);
+/* Does the argument allow this value? NULL: yes. Else why not, as a part of a sentence, which may be in `why`. */
+const char *command_check_value(const struct command_arg *arg, const struct command_value *value,
+	const struct command_marks *marks, char *why, size_t size);
 
 /* Sets the standard values of the arguments of a named command that were not given. NULL, or the name of one that has none. */
 const char *command_complete(struct command *command);
@@ -85,7 +94,8 @@ void command_example(const struct command_spec *spec, struct writer *out);
 const struct command_value *command_value(
 	const struct command *command, struct span name, const struct command_arg **arg);
 
-/* Does the reply answer this command? 2: surely (serial number or time agree), 1: it may, 0: no. */
+/* Does the reply answer this command? 2: surely (serial number or time agree), 1: it may, 0: no. A reply with the time or serial number
+ * of another command never does. */
 int command_matches(const struct command_token *command, const struct command_token *reply);
 
 /* Copies a text into an array of a token of `size` bytes; what does not fit is cut off. */

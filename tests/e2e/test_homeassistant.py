@@ -165,8 +165,8 @@ def test_a_button_and_what_became_of_it(world):
     _, body, _ = newest(sub, "9170503816", "speed")
     component = body["cmps"]["last_command"]
     sub.publish("trackers/9170503816/cmd", body["cmps"]["request_mileage"]["payload_press"])
-    assert b",S32," in unit.receive_until(b",S32,")
-    unit.send("*HQ,9170503816,V4,S32,0000130502.35,130305,123510,A,2212.8745,N,11346.6574,E,14.28,028,131216,FFFFFBFF#")
+    when = unit.receive_until(b",S32,").split(b",S32,")[1][:6].decode()
+    unit.send(f"*HQ,9170503816,V4,S32,0000130502.35,{when},123510,A,2212.8745,N,11346.6574,E,14.28,028,131216,FFFFFBFF#")
     replies = [m.record for m in sub.on(component["state_topic"], 2)]
     shown = [rendered(component["value_template"], reply) for reply in replies]
     assert shown[0].startswith(f"{replies[0]['command']}: sent")

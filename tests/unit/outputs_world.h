@@ -277,6 +277,8 @@ static inline void listen_to(const struct unit_listener *listener)
 	assert_true(sessions_listen(sessions, listener));
 }
 
+static const char *outbox_path = ""; /* in memory only */
+
 static inline void world_open(void)
 {
 	char why[400];
@@ -284,7 +286,7 @@ static inline void world_open(void)
 	use_text(&config.publish.instance, "here");
 	config.outbox.size = 1 << 20;
 	const struct outbox_options o = {
-		.path = "", .size = (size_t)config.outbox.size, .sync = OUTBOX_SYNC_ALWAYS};
+		.path = outbox_path, .size = (size_t)config.outbox.size, .sync = OUTBOX_SYNC_ALWAYS};
 	memset(&stats, 0, sizeof(stats));
 	memset(&events, 0, sizeof(events));
 	memset(conn_known, 0, sizeof(conn_known));

@@ -138,10 +138,11 @@ static void test_encode(void **state)
 	uint8_t buf[1024];
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct command_token token;
+	char why[200];
 	struct command command = {.text = span_text("S20,130305,1,1")};
 	const struct codec *h02 = codec_find("h02");
 	assert_non_null(h02);
-	assert_null(command_check_text(command.text, h02->max_command));
+	assert_null(command_check_text(command.text, h02->max_command, &h02->marks, why, sizeof(why)));
 	assert_int_equal(h02->encode(&link, &command, &w, &token), CODEC_OK);
 	assert_true(span_is(writer_span(&w), "*HQ,9170503816,S20,130305,1,1#"));
 	assert_string_equal(token.word, "S20");
@@ -151,8 +152,12 @@ static void test_encode(void **state)
 	for (int c = 0; c < 256; c++) {
 		uint8_t text[] = {'S', (uint8_t)c, '1'};
 		command.text = span_of(text, 3);
-		bool bad = c < 0x20 || c > 0x7e || strchr("*#$", c) != NULL;
-		assert_true((command_check_text(command.text, 900) != NULL) == bad);
+		bool bad = c < 0x20 || c > 0x7e, mark = c != 0 && strchr("*#$", c) != NULL;
+		const struct command_marks *jt808 = &codec_find("jt808")->marks;
+		assert_true((command_check_text(command.text, 900, &h02->marks, why, sizeof(why)) != NULL) ==
+			    (bad || mark));
+		assert_true((command_check_text(command.text, 900, jt808, why, sizeof(why)) != NULL) == bad);
+		assert_true((command_check_text(command.text, 900, NULL, why, sizeof(why)) != NULL) == bad);
 	}
 }
 

@@ -1,0 +1,198 @@
+/* waiting: see waiting.h. */
+#include "bridge/commands/waiting.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#define FORM 1 /* of what is kept: a later one may differ */
+#define NEVER INT64_MAX
+
+/* --- one request --- */
+
+struct waiting *waiting_new(struct span ident, struct span name)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return NULL;
+	memcpy(w->ident, ident.ptr, ident.len);
+	memcpy(w->topic, name.ptr, name.len);
+	w->token.serial = -1;
+	w->until_ms = NEVER;
+	return w;
+}
+
+static void free_span(struct span s)
+{
+	free((void *)(uintptr_t)s.ptr);
+}
+
+void waiting_free(struct waiting *w)
+{
+	request_free(&w->request);
+	free_span(w->payload);
+	free_span(w->frame);
+	free_span(w->response_topic);
+	free_span(w->correlation);
+	free(w);
+}
+
+bool waiting_own(struct waiting *w, struct span *to, struct span from)
+{
+	uint8_t *copy = from.len > 0 ? malloc(from.len) : NULL;
+	if (copy != NULL)
+		memcpy(copy, from.ptr, from.len);
+	*to = span_of(copy, copy != NULL ? from.len : 0);
+	w->bytes += to->len;
+	return to->len == from.len;
+}
+
+/* --- all of them --- */
+
+const struct addressee *waiting_addressee(const struct waiting_list *list, const char *ident)
+{
+	struct addressee *a = NULL;
+	HASH_FIND_STR(list->addressees, ident, a);
+	return a;
+}
+
+struct waiting *waiting_for(const struct waiting_list *list, const char *ident)
+{
+	const struct addressee *a = waiting_addressee(list, ident);
+	return a != NULL ? a->waiting : NULL;
+}
+
+struct waiting *waiting_numbered(const struct waiting_list *list, uint64_t number)
+{
+	struct waiting *w = NULL;
+	HASH_FIND(hh, list->all, &number, sizeof(number), w);
+	return w;
+}
+
+bool waiting_join(struct waiting_list *list, struct waiting *w)
+{
+	struct addressee *a = NULL;
+	HASH_FIND_STR(list->addressees, w->ident, a);
+	if (a == NULL) {
+		a = calloc(1, sizeof(*a));
+		if (a == NULL)
+			return false;
+		memcpy(a->ident, w->ident, sizeof(a->ident));
+		HASH_ADD_STR(list->addressees, ident, a);
+	}
+	w->addressee = a;
+	w->number = ++list->number;
+	list->bytes += w->bytes;
+	a->count++;
+	DL_APPEND(a->waiting, w);
+	HASH_ADD(hh, list->all, number, sizeof(w->number), w);
+	return true;
+}
+
+void waiting_leave(struct waiting_list *list, struct waiting *w)
+{
+	struct addressee *a = w->addressee;
+	w->addressee = NULL;
+	DL_DELETE(a->waiting, w);
+	HASH_DEL(list->all, w);
+	list->bytes -= w->bytes;
+	if (--a->count > 0)
+		return;
+	HASH_DEL(list->addressees, a);
+	free(a);
+}
+
+/* --- kept --- */
+
+static void put_u64(struct writer *w, uint64_t v)
+{
+	writer_u32(w, (uint32_t)(v >> 32));
+	writer_u32(w, (uint32_t)v);
+}
+
+static int64_t get_i64(struct reader *r)
+{
+	uint64_t high = reader_u32(r);
+	return (int64_t)(high << 32 | reader_u32(r));
+}
+
+static void put_span(struct writer *w, struct span s)
+{
+	writer_u16(w, (uint16_t)s.len);
+	writer_span_put(w, s);
+}
+
+static struct span get_span(struct reader *r)
+{
+	return reader_take(r, reader_u16(r));
+}
+
+void waiting_key(const struct waiting *w, uint8_t out[WAITING_KEY])
+{
+	struct writer to = writer_of(out, WAITING_KEY);
+	writer_u8(&to, 'r');
+	put_u64(&to, w->number);
+}
+
+void waiting_pack(const struct waiting *w, struct moment now, struct writer *out)
+{
+	int64_t left = w->until_ms - now.steady_ms;
+	writer_u8(out, FORM);
+	writer_u8(out, (uint8_t)w->stage);
+	put_u64(out, (uint64_t)(now.unix_ms + left));
+	put_u64(out, (uint64_t)left);
+	put_u64(out, (uint64_t)(now.unix_ms - (now.steady_ms - w->sent_ms)));
+	put_u64(out, (uint64_t)w->timeout_ms);
+	writer_u32(out, (uint32_t)w->token.serial);
+	put_span(out, span_text(w->token.word));
+	put_span(out, span_text(w->token.time));
+	put_span(out, span_text(w->ident));
+	put_span(out, span_text(w->topic));
+	put_span(out, w->payload);
+	put_span(out, w->frame);
+	put_span(out, w->response_topic);
+	put_span(out, w->correlation);
+}
+
+/* Reads what waiting_pack wrote. False: it is none, or there is no memory. */
+static bool unpack(struct waiting *w, struct reader *r, struct span word, struct span time)
+{
+	char why[1200];
+	command_token_copy(w->token.word, sizeof(w->token.word), word);
+	command_token_copy(w->token.time, sizeof(w->token.time), time);
+	struct span payload = get_span(r), frame = get_span(r), response = get_span(r),
+		    correlation = get_span(r);
+	if (r->bad || request_parse(&w->request, payload, why, sizeof(why)) != NULL)
+		return false;
+	w->bytes = sizeof(*w) + w->request.bytes;
+	return waiting_own(w, &w->payload, payload) && waiting_own(w, &w->frame, frame) &&
+	       waiting_own(w, &w->response_topic, response) && waiting_own(w, &w->correlation, correlation);
+}
+
+struct waiting *waiting_unpack(struct span key, struct span value, struct moment now, uint64_t *number)
+{
+	struct reader k = reader_of(key), r = reader_of(value);
+	if (key.len != WAITING_KEY || reader_u8(&k) != 'r' || reader_u8(&r) != FORM)
+		return NULL;
+	*number = (uint64_t)get_i64(&k);
+	uint8_t stage = reader_u8(&r);
+	int64_t until = get_i64(&r), most = get_i64(&r), sent = get_i64(&r), timeout = get_i64(&r);
+	int32_t serial = (int32_t)reader_u32(&r);
+	struct span word = get_span(&r), time = get_span(&r), ident = get_span(&r), topic = get_span(&r);
+	if (r.bad || stage <= STAGE_NEW || stage > STAGE_SENT || ident.len > CODEC_IDENT_MAX || topic.len > 60)
+		return NULL;
+	struct waiting *w = waiting_new(ident, topic);
+	if (w == NULL)
+		return NULL;
+	int64_t left = until - now.unix_ms;
+	w->stage = stage == STAGE_HELD ? STAGE_HELD : STAGE_SENT;
+	w->restored = stage != STAGE_HELD;
+	w->kept = true;
+	w->timeout_ms = timeout;
+	w->until_ms = now.steady_ms + (left < 0 ? 0 : left > most ? most : left);
+	w->sent_ms = now.steady_ms - (now.unix_ms - sent);
+	w->token.serial = serial;
+	if (unpack(w, &r, word, time))
+		return w;
+	waiting_free(w);
+	return NULL;
+}

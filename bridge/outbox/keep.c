@@ -1,0 +1,36 @@
+/* keep: see keep.h. */
+#include "bridge/outbox/keep.h"
+
+#include <stdlib.h>
+
+bool keep_add(struct keep_list *list, enum keep_of of, struct span key, struct span value, uint64_t after)
+{
+	if (key.len == 0 || key.len > KEEP_KEY_MAX || value.len > KEEP_VALUE_MAX)
+		return false;
+	struct keep_change *c = malloc(sizeof(*c) + key.len + value.len);
+	if (c == NULL)
+		return false;
+	*c = (struct keep_change){.of = of, .after = after, .key_len = key.len, .value_len = value.len};
+	memcpy(c->bytes, key.ptr, key.len);
+	if (value.len > 0)
+		memcpy(c->bytes + key.len, value.ptr, value.len);
+	if (list->last != NULL)
+		list->last->next = c;
+	else
+		list->first = c;
+	list->last = c;
+	list->bytes[of] += key.len + value.len;
+	return true;
+}
+
+void keep_drop(struct keep_list *list, const struct keep_change *up_to)
+{
+	while (list->first != NULL && list->first != up_to) {
+		struct keep_change *c = list->first;
+		list->first = c->next;
+		list->bytes[c->of] -= c->key_len + c->value_len;
+		free(c);
+	}
+	if (list->first == NULL)
+		list->last = NULL;
+}

@@ -1,0 +1,200 @@
+"""What is known of units: it is listed while the bridge runs or not, it outlives kills, it is forgotten on demand."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, Subscriber, Unit, wait_for
+from test_state import retained, v1
+from test_truth import NOT_BACK, Retained
+
+STATE = {"publish": {"state": "yes", "state_interval": "100ms"}, "units": {"return": "2s"}}
+
+
+def tool(bridge, *args):
+    return subprocess.run([BUILD / "tracker2mqtt", "-c", bridge.path, *args], capture_output=True, text=True, timeout=60)
+
+
+def listed(bridge):
+    """ident -> columns"""
+    r = tool(bridge, "--units")
+    assert r.returncode == 0 and r.stderr == "", r.stderr
+    rows = [re.split(r"  +", line.strip()) for line in r.stdout.splitlines()]
+    assert not rows or rows[0] == ["ident", "protocol", "last heard", "state", "since", "reason"]
+    return {row[0]: dict(zip(rows[0], row)) for row in rows[1:]}
+
+
+def test_units_are_listed(make_bridge, subscribe):
+    bridge = make_bridge(STATE)
+    assert listed(bridge) == {}
+    bridge.wait_connected()
+    sub = subscribe()
+    units, now = [Unit(bridge.port) for _ in range(30)], int(time.time())
+    for n, unit in enumerate(units):
+        unit.send(v1(f"917020{n:04d}", now))
+    sub.wait(lambda m: m.topic.endswith("/state"), "states", 30)
+    units[0].finish()
+    sub.on("trackers/9170200000/status", where=lambda m: m.record["state"] == "offline")
+    wait_for(lambda: listed(bridge).get("9170200000", {}).get("state") == "offline", "the unit that has gone")
+    rows = listed(bridge)
+    assert sorted(rows) == [f"917020{n:04d}" for n in range(30)]
+    assert {r["protocol"] for r in rows.values()} == {"h02"}
+    assert {r["state"] for ident, r in rows.items() if ident != "9170200000"} == {"online"}
+    heard = time.mktime(time.strptime(rows["9170200001"]["last heard"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+    assert abs(heard - now) < 60 and rows["9170200000"]["reason"]
+    bridge.stop(signal.SIGKILL)
+    assert listed(bridge).keys() == rows.keys()
+    bridge.start()
+    wait_for(lambda: listed(bridge)["9170200001"]["state"] == "offline", "those that have not come back")
+    assert listed(bridge)["9170200001"]["reason"] == NOT_BACK
+
+
+def test_units_of_no_outbox(tmp_path):
+    for options, says in (("[outbox]\npath = /nonexistent/outbox\n", "No such file"), ("[outbox]\npath =\n", "outbox")):
+        (tmp_path / "c.ini").write_text(options)
+        for args in (["--units"], ["--forget", "9170200001"]):
+            r = subprocess.run([BUILD / "tracker2mqtt", "-c", tmp_path / "c.ini", *args], capture_output=True, text=True)
+            assert r.returncode == 1 and says in r.stderr and r.stdout == ""
+
+
+def test_what_cannot_be_forgotten(make_bridge):
+    bridge = make_bridge(STATE)
+    for ident in ("", "../x", "a/b", "+", "bridge", "123456789012345678901"):
+        r = tool(bridge, "--forget", ident)
+        assert r.returncode == 1 and "is no ident" in r.stderr
+
+
+def clear_of(broker, ident):
+    return not any(topic.split("/")[1] == ident for topic in Retained(broker.port).of)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_forgotten(make_bridge, subscribe, broker, runs):
+    bridge = make_bridge({**STATE, "homeassistant": {"discovery": "yes", "retain": "yes"}})
+    bridge.wait_connected()
+    sub = subscribe("#")
+    gone, stays = "9170210001", "9170210002"
+    for ident in (gone, stays):
+        unit = Unit(bridge.port)
+        unit.send(v1(ident, int(time.time())))
+        sub.on(f"trackers/{ident}/state")
+        unit.finish()
+        sub.on(f"trackers/{ident}/state", where=lambda m: m.record["status"] == "offline")
+        sub.on(f"homeassistant/device/tracker2mqtt_{ident}/config")
+    if not runs:
+        bridge.stop(signal.SIGKILL)
+    r = tool(bridge, "--forget", gone)
+    assert r.returncode == 0 and gone in r.stdout
+    if not runs:
+        bridge.start()
+        bridge.wait_connected()
+    sub.on(f"homeassistant/device/tracker2mqtt_{gone}/config", where=lambda m: m.payload == b"")
+    wait_for(lambda: clear_of(broker, gone), "its topics to be cleared")
+    assert not clear_of(broker, stays)
+    wait_for(lambda: listed(bridge).keys() == {stays}, "it to be gone from the list")
+    bridge.stop()
+    bridge.start()
+    bridge.wait_connected()
+    assert clear_of(broker, gone) and listed(bridge).keys() == {stays}
+
+
+def test_a_unit_that_nobody_knows_is_cleared(make_bridge, subscribe, broker):
+    """Another outbox has told of it, which is lost."""
+    sub = subscribe()
+    for leaf in ("position", "status", "state"):
+        sub.publish(f"trackers/9170210003/{leaf}", b"{}", retain=True)
+    bridge = make_bridge(STATE)
+    bridge.wait_connected()
+    assert tool(bridge, "--forget", "9170210003").returncode == 0
+    wait_for(lambda: clear_of(broker, "9170210003"), "its topics to be cleared")
+    assert listed(bridge) == {}
+
+
+def test_one_on_line_begins_anew(make_bridge, subscribe, broker):
+    bridge = make_bridge(STATE)
+    bridge.wait_connected()
+    sub = subscribe()
+    unit, now, ident = Unit(bridge.port), int(time.time()), "9170210004"
+    unit.send(v1(ident, now))
+    sub.on(f"trackers/{ident}/state")
+    tool(bridge, "--forget", ident)
+    sub.wait(lambda m: m.topic == f"trackers/{ident}/state" and m.payload == b"", "cleared state")
+    wait_for(lambda: "is forgotten" in bridge.log(), "the log")
+    unit.send(v1(ident, now - 3600, "2300.0000"))
+    state = sub.wait(lambda m: m.topic == f"trackers/{ident}/state" and m.payload and
+                     m.record["timestamp"] == now - 3600, "the state of after")[-1].record
+    assert state["position.latitude"] == 23 and state["status"] == "online"
+    assert retained(broker.port, f"trackers/{ident}/status")["state"] == "online"
+
+
+def test_a_killed_bridge_and_a_unit_that_is_gone(make_bridge, broker):
+    bridge = make_bridge(STATE)
+    bridge.wait_connected()
+    unit = Unit(bridge.port)
+    unit.send(v1("9170000061", int(time.time())))
+    before = retained(broker.port, "trackers/9170000061/status")
+    assert before["state"] == "online"
+    bridge.stop(signal.SIGKILL)
+    unit.close()
+    bridge.start()
+    bridge.wait_connected()
+    after = retained(broker.port, "trackers/9170000061/status", lambda r: r["state"] == "offline")
+    assert after["reason"] == NOT_BACK and after["since"] > before["since"] and after["protocol"] == "h02"
+    unit = Unit(bridge.port)
+    unit.send(v1("9170000061", int(time.time())))
+    assert retained(broker.port, "trackers/9170000061/status", lambda r: r["state"] == "online")
+
+
+def test_a_broker_that_has_lost_all(make_bridge, broker):
+    broker.stop()
+    broker.config.write_text(broker.config.read_text().replace("persistence true", "persistence false"))
+    broker.start()
+    bridge = make_bridge({"homeassistant": {"discovery": "yes"}})
+    bridge.wait_connected()
+    unit, ident = Unit(bridge.port), "9170000053"
+    unit.send(v1(ident, int(time.time())))
+    retained(broker.port, f"trackers/{ident}/state")
+    broker.stop()
+    broker.start()
+    sub = Subscriber(broker.port, "#")
+    status = sub.on(f"trackers/{ident}/status")[0].record
+    assert status["state"] == "online" and status["transport"] == "tcp"
+    state = sub.on(f"trackers/{ident}/state")[0].record
+    assert state["status"] == "online" and round(state["position.latitude"], 3) == 22.543
+    config = sub.on(f"homeassistant/device/tracker2mqtt_{ident}/config")[0]
+    assert "location" in json.loads(config.payload)["cmps"]
+    sub.on("trackers/bridge/test/status", where=lambda m: m.payload == b"online")
+    sub.close()
+    assert retained(broker.port, f"trackers/{ident}/status") == status
+    unit.send(v1(ident, int(time.time())))
+
+
+def test_an_outbox_of_before(make_bridge, subscribe, broker):
+    """A unit that only the memory of positions knows: its status is told when it has not come back, and what is older stays older."""
+    bridge = make_bridge(STATE)
+    bridge.wait_connected()
+    ident, now = "9170000062", int(time.time())
+    Unit(bridge.port).send(v1(ident, now))
+    retained(broker.port, f"trackers/{ident}/state")
+    bridge.stop()
+    forget_notes(bridge.directory / "outbox")
+    rows = listed(bridge)
+    assert rows[ident]["state"] == "-" and rows[ident]["last heard"] != "-"
+    bridge.start()
+    bridge.wait_connected()
+    retained(broker.port, f"trackers/{ident}/status", lambda r: r.get("reason") == NOT_BACK)
+    sub = subscribe(f"trackers/{ident}/position")
+    Unit(bridge.port).send(v1(ident, now - 3600))
+    sub.on(f"trackers/{ident}/position", where=lambda m: m.record["timestamp"] == now - 3600 and not m.retain)
+
+
+def forget_notes(outbox):
+    """As a program would leave it that keeps no notes."""
+    script = (
+        "import sys, lmdb\n"
+        "env = lmdb.open(sys.argv[1], max_dbs=8, lock=False)\n"
+        "with env.begin(write=True) as txn: txn.drop(env.open_db(b'units', txn=txn, create=False), delete=True)\n")
+    subprocess.run(["/usr/bin/python3", "-c", script, outbox], check=True)
