@@ -59,12 +59,6 @@ void parts_use_config(struct bridge *b)
 	log_open((enum log_level)b->config.log.level);
 }
 
-static void on_gone(void *ctx, const char *ident)
-{
-	struct bridge *b = ctx;
-	homeassistant_remove(b->homeassistant, ident, parts_now(b));
-}
-
 static void use_units(struct bridge *b, struct units *fresh)
 {
 	struct units *old = b->units;
@@ -79,7 +73,7 @@ static void use_units(struct bridge *b, struct units *fresh)
 	if (old == NULL)
 		return;
 	if (b->homeassistant != NULL)
-		units_gone(old, fresh, on_gone, b);
+		homeassistant_reload(b->homeassistant);
 	units_free(old);
 }
 

@@ -256,16 +256,27 @@ static unsigned check_listen(const struct config *config, const char *path, FILE
 	return faults;
 }
 
+static unsigned check_homeassistant(const struct config *config, const char *path, FILE *errors)
+{
+	unsigned faults = 0;
+	if (!config->homeassistant.discovery)
+		return 0;
+	if (config->publish.format != PUBLISH_JSON)
+		faults += fprintf(errors,
+				  "%s: [homeassistant] discovery needs [publish] format = json: Home Assistant "
+				  "reads no MessagePack\n",
+				  path) > 0;
+	if (config->publish.state == PUBLISH_STATE_NO)
+		faults += fprintf(errors,
+				  "%s: [homeassistant] discovery needs [publish] state = auto or yes: all that "
+				  "Home Assistant shows comes from there\n",
+				  path) > 0;
+	return faults;
+}
+
 static unsigned check_whole(struct config *config, const char *path, FILE *errors)
 {
-	unsigned faults = check_listen(config, path, errors);
-	if (config->homeassistant.discovery && config->publish.format != PUBLISH_JSON) {
-		fprintf(errors,
-			"%s: [homeassistant] discovery needs [publish] format = json: Home Assistant reads "
-			"no MessagePack\n",
-			path);
-		faults++;
-	}
+	unsigned faults = check_listen(config, path, errors) + check_homeassistant(config, path, errors);
 	if (*config->owntracks.topic && (strstr(config->owntracks.topic, "{ident}") == NULL ||
 						strpbrk(config->owntracks.topic, "+#") != NULL)) {
 		log_fault(errors,

@@ -63,7 +63,7 @@ struct config {
 		char *topic;
 	} owntracks;
 	struct {
-		bool discovery, retain, engine;
+		bool discovery, unknown, retain, engine;
 		char *prefix;
 	} homeassistant;
 	struct {

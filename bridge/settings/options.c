@@ -243,6 +243,8 @@ static const struct option_row homeassistant_rows[] = {
 		"Tell Home Assistant of each unit (MQTT discovery); needs format = json."},
 	{"prefix", OPTION_TOPIC, 0, AT(homeassistant.prefix), "homeassistant", 0, 100, NULL,
 		"First level or levels of Home Assistant's topics."},
+	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.unknown), "no", 0, 0, NULL,
+		"Tell Home Assistant of units that are not in the units file, too."},
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.retain), "no", 0, 0, NULL,
 		"Publish what Home Assistant is told retained; without, it is told again when it starts."},
 	{"engine", OPTION_BOOLEAN, 0, AT(homeassistant.engine), "no", 0, 0, NULL,

@@ -346,15 +346,6 @@ void units_use(struct units *units, const struct codec_settings *general)
 			use_general(o, codec_settings_of(general, o->codec));
 }
 
-void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident),
-	void *ctx)
-{
-	const struct unit_info *u, *next;
-	HASH_ITER(hh, before->by_ident, u, next)
-		if (units_find(now, span_text(u->ident)) == NULL)
-			gone(ctx, u->ident);
-}
-
 bool units_any(const struct units *units)
 {
 	return units->by_ident != NULL;

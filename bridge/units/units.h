@@ -46,10 +46,6 @@ const void *unit_options(const struct unit_info *unit, const struct codec *codec
 /* Does the file say itself how the bridge answers this unit, as a unit of this codec (OPTION_ANSWERS)? */
 bool unit_has_own_answers(const struct unit_info *unit, const struct codec *codec);
 
-/* Calls `gone` for each unit of `before` that is not in `now`. */
-void units_gone(const struct units *before, const struct units *now, void (*gone)(void *ctx, const char *ident),
-	void *ctx);
-
 /* Has the file any unit? */
 bool units_any(const struct units *units);
 /* NULL when the file has no such unit. */

@@ -145,7 +145,7 @@ def test_a_unit_that_moves_needs_no_new_place(world):
 
 
 def test_a_crowd_of_idents_leaves_nothing_retained(world, subscribe):
-    bridge, sub = world(homeassistant={"discovery": "yes", "retain": "yes"})
+    bridge, sub = world(homeassistant={"discovery": "yes", "unknown": "yes", "retain": "yes"})
     crowd = Unit(bridge.port)
     crowd.send("".join(v1(f"{800000 + n}") for n in range(400)))
     heard(crowd, 400)
@@ -193,7 +193,7 @@ def test_who_behaves_like_a_unit_is_trusted(broker, subscribe, tmp_path):
 
 
 def test_who_is_forgotten_leaves_nothing(world, subscribe):
-    bridge, sub = world(homeassistant={"discovery": "yes", "retain": "yes"})
+    bridge, sub = world(homeassistant={"discovery": "yes", "unknown": "yes", "retain": "yes"})
     units = [Unit(bridge.port) for _ in range(5)]
     for n, unit in enumerate(units):
         unit.send(v1(f"917050380{n}"))

@@ -107,7 +107,8 @@ const char *files_write(const uint8_t choice[CONFIG_BYTES], unsigned units)
 		"[outbox]\npath = %s\nsize = 1M\nsync = %s\nsync_interval = 20ms\n"
 		"[h02]\nack = %s\n[jt808]\nregistration = %s\n[limits]\nparts = %d\n"
 		"[units]\nfile = %s\nunknown = %s\nremember = 1d\nremembered = %d\n"
-		"[owntracks]\ntopic = %s\n[homeassistant]\ndiscovery = %s\nretain = %s\nengine = yes\n"
+		"[owntracks]\ntopic = %s\n[homeassistant]\ndiscovery = %s\nretain = %s\nengine = yes\nunknown "
+		"= yes\n"
 		"[log]\nlevel = %s\n",
 		(int)PICK(c[1] + more, 4, 5, 6, 8, 12, 20, 64, 1000), (int)PICK(c[1] >> 4, 0, 0, 0, 3),
 		(int)PICK(c[2], 30, 1, 5), (int)PICK(c[2] >> 3, 120, 1800, 3), (int)PICK(c[2] >> 6, 120, 5),

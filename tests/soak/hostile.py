@@ -95,7 +95,7 @@ def start(args, directory):
     tls = free_port()
     options = {"log": {"level": "notice"}, "mqtt": {"version": args.mqtt}, "units": {"file": directory / "units.ini"},
                "listen": {"first_frame_timeout": "10s", "tls": f"127.0.0.1:{tls}", "tls_cert_file": cert, "tls_key_file": key},
-               "outbox": {"size": f"{OUTBOX // MIB}M"}, "homeassistant": {"discovery": "yes"}}
+               "outbox": {"size": f"{OUTBOX // MIB}M"}, "homeassistant": {"discovery": "yes", "unknown": "yes"}}
     bridge = Bridge(directory, broker.port, options)
     (directory / "two").mkdir()
     other = Bridge(directory / "two", broker.port, {"log": {"level": "notice"}, "mqtt": {"client_id": "two"},
