@@ -46,7 +46,7 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 {
 	const struct h02_options *options = link->unit->options;
 	int64_t ahead_ms = options->timezone * 1000;
-	if (telemetry_has(t, TM_TIMESTAMP))
+	if (ahead_ms != 0 && telemetry_has(t, TM_TIMESTAMP))
 		telemetry_set(t, TM_TIMESTAMP, telemetry_number(t, TM_TIMESTAMP) - ahead_ms);
 	if (!sink->record(sink->ctx, t))
 		return CODEC_REFUSED;

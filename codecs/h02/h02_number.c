@@ -35,11 +35,6 @@ bool h02_hex(struct span s, int64_t *out)
 	return true;
 }
 
-bool h02_is_empty(struct span s)
-{
-	return s.len == 0 || span_is(s, "null");
-}
-
 bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 {
 	*out = (struct h02_decimal){0};

@@ -19,7 +19,10 @@ bool h02_whole(struct span s, bool negative, int64_t *out);
 bool h02_hex(struct span s, int64_t *out);
 
 /* Nothing, or `null`: the unit says that it does not know. */
-bool h02_is_empty(struct span s);
+static inline bool h02_is_empty(struct span s)
+{
+	return s.len == 0 || (s.ptr[0] == 'n' && span_is(s, "null"));
+}
 
 /* Digits with at most one point. In front of it at most 9, leading zeros not counted; behind it those after the ninth are dropped.
  * One for which h02_is_empty says yes is 0 when `empty` allows it. */

@@ -166,7 +166,7 @@ void h02_tail(struct h02_text *x, size_t at)
 		n--; /* a trailing comma */
 	if (n == 0)
 		return;
-	if ((n == 6 && odometer_tail(x, at)) || watch_tail(x, at, n) || v9_tail(x, at, n))
+	if ((n == 6 && odometer_tail(x, at)) || (n > 6 && (watch_tail(x, at, n) || v9_tail(x, at, n))))
 		return;
 	bool known = n >= 4 && (n <= 8 || n == 14);
 	if (!known) {

@@ -193,19 +193,18 @@ static enum codec_status take(struct codec_link *link, const struct jt808_messag
 	return row == &unknown ? CODEC_UNSUPPORTED : CODEC_OK;
 }
 
-/* The IMEI that the message holds somewhere; empty: none. */
+/* The IMEI that the message holds somewhere; empty: none. Of a list, the first item tells. */
 static struct span find_imei(const struct jt808_message *m, uint8_t digits[16])
 {
-	size_t at = 0; /* where a location begins */
-	if (m->id == 0x0201 || m->id == 0x0500)
-		at = 2;
-	else if (m->id == 0x0704)
-		at = 5;
-	else if (m->id == 0x0210)
-		at = 1;
-	else if (m->id != 0x0200)
-		return jt808_authentication_imei(m);
-	return jt808_location_imei(span_after(m->body, at), digits);
+	const struct row *row = find_row(m);
+	struct reader r = reader_of(m->body);
+	if (row->list != LIST_NONE) {
+		reader_take(&r, row->list == LIST_WORD ? 3 : 0);
+		return jt808_location_imei(reader_take(&r, reader_uint(&r, row->list)), digits);
+	}
+	if (row->take == take_answered_location)
+		return jt808_location_imei(span_after(m->body, 2), digits);
+	return row->take == take_location ? jt808_location_imei(m->body, digits) : jt808_authentication_imei(m);
 }
 
 static bool is_nul(uint8_t c)
