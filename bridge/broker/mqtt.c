@@ -165,8 +165,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	(void)loop;
 	struct mqtt *m = io->data;
 	int rc = events & EV_READ ? read_guarded(m) : MOSQ_ERR_SUCCESS;
-	if (rc == MOSQ_ERR_SUCCESS && !m->broken && (events & EV_WRITE))
-		rc = mosquitto_loop_write(m->client, 1);
+	if (rc == MOSQ_ERR_SUCCESS && !m->broken && !m->connected && (events & EV_WRITE))
+		rc = mosquitto_loop_write(m->client, 1); /* later packets: see mqtt_kick */
 	after(m, rc);
 	if (m->connected && m->window.full) /* at once: the rest of this turn of the loop may take long */
 		mqtt_kick(m);
@@ -222,7 +222,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	static const struct attempt_ops ops = {session_prepare, on_attempt_ended};
 	struct mqtt *m = timer->data;
-	m->attempt = attempt_start(m->loop, m->config, &ops, m);
+	m->attempt = attempt_start(m->loop, m->config, &ops, resume_wanted(m), m);
 	if (m->attempt == NULL) {
 		lost(m, "cannot begin a connection");
 		return;
@@ -258,6 +258,7 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	ev_init(&m->more, on_more);
 	ev_timer_init(&m->misc, on_misc, 1., 1.);
 	m->io.data = m->retry.data = m->timeout.data = m->misc.data = m;
+	resume_open(m);
 	if (mqtt_publish_open(m))
 		return m;
 	mqtt_free(m);
@@ -271,16 +272,21 @@ void mqtt_start(struct mqtt *m)
 	ev_timer_start(m->loop, &m->misc);
 }
 
+/* An acknowledgement tells the broker to forget the message, so it leaves when what became of the message is stored: this turn has stored
+ * what came before, and what is read here waits for the next one. */
 void mqtt_kick(struct mqtt *m)
 {
+	m->received = resume_filters_changed(m);
 	if (m->window.full && mqtt_connected(m)) /* what was acknowledged in this turn makes room */
 		after(m, read_guarded(m));
 	int rc = mqtt_publish_waiting(m, session_answered(m));
 	if (rc == MOSQ_ERR_SUCCESS && m->connected && mqtt_mid_is_taken(m))
 		mqtt_give_up(m, "the broker forgot to acknowledge a message");
+	if (rc == MOSQ_ERR_SUCCESS && mqtt_connected(m) && !m->received)
+		rc = mqtt_write(m);
 	after(m, rc);
 	outbox_settle(m->outbox);
-	if (m->connected && outbox_more(m->outbox) && !ev_is_active(&m->more)) {
+	if (m->connected && (outbox_more(m->outbox) || m->received) && !ev_is_active(&m->more)) {
 		ev_timer_set(&m->more, 0.002, 0.);
 		ev_timer_start(m->loop, &m->more);
 	}
@@ -319,6 +325,7 @@ void mqtt_free(struct mqtt *m)
 {
 	mqtt_stop(m);
 	routes_free(m);
+	resume_close(m);
 	mqtt_publish_close(m);
 	free(m->status_topic);
 	free(m);

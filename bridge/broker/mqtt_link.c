@@ -63,14 +63,16 @@ static bool use_tls(struct link *link, const struct config *c)
 	       MOSQ_ERR_SUCCESS;
 }
 
-static struct link *link_open(const struct config *c, const struct attempt_ops *ops, void *owner)
+static struct link *link_open(const struct config *c, const struct attempt_ops *ops, bool resume, void *owner)
 {
 	char id[200];
 	snprintf(id, sizeof(id), "tracker2mqtt-%s", c->publish.instance);
 	struct link *link = calloc(1, sizeof(*link));
+	/* under 3.1.1 the flag says as well whether the broker keeps the session when the connection ends */
+	bool clean = c->mqtt.version == 5 ? !resume : c->mqtt.session == 0;
 	if (link == NULL)
 		return NULL;
-	struct mosquitto *client = mosquitto_new(*c->mqtt.client_id ? c->mqtt.client_id : id, true, link);
+	struct mosquitto *client = mosquitto_new(*c->mqtt.client_id ? c->mqtt.client_id : id, clean, link);
 	link->owner = owner;
 	link->client = client;
 	if (client == NULL || (c->mqtt.tls && !use_tls(link, c))) {
@@ -81,6 +83,8 @@ static struct link *link_open(const struct config *c, const struct attempt_ops *
 		c->mqtt.version == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, (int)c->mqtt.inflight);
 	mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
+	mosquitto_threaded_set(
+		client, true); /* packets, acknowledgements among them, leave in mosquitto_loop_write alone */
 	if (*c->mqtt.username)
 		mosquitto_username_pw_set(
 			client, c->mqtt.username, *c->mqtt.password ? c->mqtt.password : NULL);
@@ -118,8 +122,8 @@ static void connected(void *arg)
 	ops->ended(link->owner, link, rc, error);
 }
 
-struct attempt *attempt_start(
-	struct ev_loop *loop, const struct config *config, const struct attempt_ops *ops, void *owner)
+struct attempt *attempt_start(struct ev_loop *loop, const struct config *config, const struct attempt_ops *ops,
+	bool resume, void *owner)
 {
 	static const struct errand_work work = {connect_client, connected, free_attempt};
 	struct attempt *a = calloc(1, sizeof(*a));
@@ -129,9 +133,12 @@ struct attempt *attempt_start(
 	a->host = strdup(config->mqtt.host);
 	a->port = (int)config->mqtt.port;
 	a->keepalive = (int)(config->mqtt.keepalive / 1000);
-	a->link = link_open(config, ops, owner);
+	a->link = link_open(config, ops, resume, owner);
 	if (config->mqtt.version == 5)
 		mosquitto_property_add_int32(&a->properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, MQTT_PACKET_MOST);
+	if (config->mqtt.version == 5 && config->mqtt.session > 0)
+		mosquitto_property_add_int32(&a->properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
+			(uint32_t)((config->mqtt.session + 999) / 1000));
 	if (a->host != NULL && a->link != NULL)
 		a->errand = errand_start(loop, &work, a);
 	if (a->errand != NULL)

@@ -35,10 +35,10 @@ struct attempt_ops {
 	void (*ended)(void *owner, struct link *link, int rc, int error);
 };
 
-/* `ops` is a constant; both functions are called on the loop, `prepare` before this returns. NULL: it cannot begin; if TLS is the reason,
+/* `resume`: the session that the broker keeps goes on, if there is one; else it begins anew. `ops` is a constant; both functions are called on the loop, `prepare` before this returns. NULL: it cannot begin; if TLS is the reason,
  * the log has it. */
-struct attempt *attempt_start(
-	struct ev_loop *loop, const struct config *config, const struct attempt_ops *ops, void *owner);
+struct attempt *attempt_start(struct ev_loop *loop, const struct config *config, const struct attempt_ops *ops,
+	bool resume, void *owner);
 /* `ended` is not called any more. NULL: does nothing. */
 void attempt_abandon(struct attempt *attempt);
 

@@ -5,6 +5,7 @@
  *   mqtt          connects, reads and writes, drops the connection
  *   mqtt_session  the steps of a new connection; the callbacks of the library
  *   mqtt_tell     what the broker refuses, for people
+ *   mqtt_resume   the session that the broker keeps: its subscriptions, what it delivers again
  *   mqtt_routes   filters, handlers, subscriptions
  *   mqtt_publish  messages of the outbox, and their acknowledgements
  *   mqtt_state    what all of them ask of a connection, and giving it up
@@ -68,6 +69,37 @@ struct routes {
 	struct log_limit told;
 };
 
+/* A filter that the broker's session has, and no route. */
+struct stale {
+	struct stale *next;
+	int mid; /* of its UNSUBSCRIBE on this connection; 0: none */
+	char filter[];
+};
+
+/* A message of QoS 1 whose acknowledgement may not have arrived. */
+struct delivery {
+	uint16_t mid;        /* 0: none */
+	uint64_t sum;        /* of all that it says */
+	uint64_t connection; /* on which it came last; 0: of an earlier run */
+	uint64_t number;     /* in the order of coming */
+};
+
+#define RESUME_DELIVERIES 1024 /* a broker has a few dozen on their way at most, unless it is set to more */
+
+struct resume {
+	bool known;     /* the filters of the session at the broker */
+	bool present;   /* this connection has resumed a session */
+	uint64_t noted; /* the number of the last route when the filters were noted */
+	struct stale *stale;
+	struct delivery delivery[RESUME_DELIVERIES];
+	unsigned next;           /* slot */
+	uint64_t connection;     /* counts connections from 1 */
+	unsigned open;           /* deliveries in use */
+	uint64_t received;       /* counts deliveries */
+	int barrier;             /* packet identifier of a message behind acknowledgements; 0: none */
+	uint64_t barrier_covers; /* deliveries up to this number */
+};
+
 /* What the log says once a minute about refused messages. */
 struct complaint {
 	uint64_t refused, aside; /* since the last line */
@@ -83,6 +115,8 @@ struct mqtt {
 	struct outbox *outbox;
 	struct stats *stats;
 	struct routes routes;
+	struct resume resume;
+	bool received; /* a message came since the outbox stored last: its acknowledgement waits */
 	char *status_topic;
 	struct link *link;        /* NULL: none, or an attempt has it */
 	struct mosquitto *client; /* the link's */
@@ -149,6 +183,8 @@ void mqtt_publish_close(struct mqtt *m);
 void mqtt_publish_begin(struct mqtt *m);
 /* Publishes messages of the outbox into the window. `settled`: all steps of the connection are answered. What the library returned. */
 int mqtt_publish_waiting(struct mqtt *m, bool settled);
+/* Writes the packets that the library has for the broker. What the library returned. */
+int mqtt_write(struct mqtt *m);
 /* At QoS 0, on a good connection. What the library returned; MOSQ_ERR_SUCCESS also when the message can never be sent. */
 int mqtt_publish_at_once(struct mqtt *m, const char *topic, struct span payload, bool retain);
 /* Our own `online` or `offline`; false: it is not sent. */
@@ -160,7 +196,29 @@ void mqtt_publish_tick(struct mqtt *m);
 /* The connection broke: is one of the messages in flight the reason? */
 void mqtt_publish_broke(struct mqtt *m);
 
+/* mqtt_resume.c */
+void resume_open(struct mqtt *m);
+void resume_close(struct mqtt *m);
+/* Before a connection: is the broker's session to be resumed? */
+bool resume_wanted(struct mqtt *m);
+/* The broker has answered the CONNECT; `present`: the session is resumed. */
+void resume_connected(struct mqtt *m, bool present);
+/* A message has come. Has it come before, on an earlier connection? mid 0: QoS 0. */
+bool resume_again(struct mqtt *m, int mid, const struct route_message *message);
+/* A message of ours was sent, or answered, under this packet identifier. */
+void resume_sent(struct mqtt *m, int mid);
+void resume_answered(struct mqtt *m, int mid);
+/* Has a route been added since the filters were noted? Then they are noted now, to be stored before the SUBSCRIBE leaves. */
+bool resume_filters_changed(struct mqtt *m);
+/* The broker has answered the UNSUBSCRIBE with this packet identifier. */
+void resume_unsubscribed(struct mqtt *m, int mid);
+
 /* mqtt_routes.c */
+bool routes_have(const struct mqtt *m, const char *filter);
+/* A filter that the broker's session may have is wanted no more, and cannot be unsubscribed now. */
+void routes_add_stale(struct mqtt *m, struct span filter);
+/* The packet identifier of the UNSUBSCRIBE; 0: not sent. */
+int routes_unsubscribe(struct mqtt *m, const char *filter);
 /* A connection has ended: all routes are due. */
 void routes_reset(struct mqtt *m);
 /* Subscribes those that are due, unless STAGE_SUBSCRIBE is left out. */

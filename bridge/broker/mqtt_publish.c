@@ -65,6 +65,7 @@ static void note_sent(struct mqtt *m, uint16_t expected, int mid)
 {
 	m->last_mid = (uint16_t)mid;
 	m->sent_at = ev_now(m->loop);
+	resume_sent(m, mid);
 	if (expected == m->last_mid || m->flights[expected].seqnum == 0)
 		return;
 	m->flights[m->last_mid] = m->flights[expected];
@@ -132,6 +133,7 @@ void mqtt_publish_answered(struct mqtt *m, int mid, int reason)
 		return;
 	land(m, (uint16_t)mid);
 	m->answered++;
+	resume_answered(m, mid);
 	if (f.seqnum == MQTT_STATUS) {
 		m->status_answered = true;
 		m->stuck[STAGE_STATUS] = 0;
@@ -314,7 +316,7 @@ static void cork(struct mqtt *m, int on)
 int mqtt_publish_waiting(struct mqtt *m, bool settled)
 {
 	struct outbox_message msg;
-	bool corked = false, good = true;
+	bool good = true;
 	int rc = MOSQ_ERR_SUCCESS;
 	while (good && can_publish(m, settled)) {
 		window_update(&m->window, m->inflight);
@@ -322,13 +324,18 @@ int mqtt_publish_waiting(struct mqtt *m, bool settled)
 			break;
 		if (m->suspects.open > 0 && !admit(m, msg.seqnum))
 			continue;
-		if (!corked)
-			cork(m, 1);
-		corked = true;
 		good = publish(m, &msg, &rc);
 	}
-	if (corked)
-		cork(m, 0);
+	return rc;
+}
+
+int mqtt_write(struct mqtt *m)
+{
+	if (!mosquitto_want_write(m->client))
+		return MOSQ_ERR_SUCCESS;
+	cork(m, 1);
+	int rc = mosquitto_loop_write(m->client, 1);
+	cork(m, 0);
 	return rc;
 }
 

@@ -244,11 +244,30 @@ static void remove_route(struct routes *all, struct mqtt_route *r)
 		free_route(all, r);
 }
 
-static void unsubscribe(struct mqtt *m, const char *filter)
+void routes_add_stale(struct mqtt *m, struct span filter)
+{
+	struct stale *s = filter.len > 0 ? malloc(sizeof(*s) + filter.len + 1) : NULL;
+	if (s == NULL)
+		return;
+	s->mid = 0;
+	memcpy(s->filter, filter.ptr, filter.len);
+	s->filter[filter.len] = '\0';
+	s->next = m->resume.stale;
+	m->resume.stale = s;
+}
+
+bool routes_have(const struct mqtt *m, const char *filter)
+{
+	return find(&m->routes, filter) != NULL;
+}
+
+int routes_unsubscribe(struct mqtt *m, const char *filter)
 {
 	int mid = 0;
-	if (mosquitto_unsubscribe_v5(m->client, &mid, filter, NULL) == MOSQ_ERR_SUCCESS)
-		m->last_mid = (uint16_t)mid;
+	if (mosquitto_unsubscribe_v5(m->client, &mid, filter, NULL) != MOSQ_ERR_SUCCESS)
+		return 0;
+	m->last_mid = (uint16_t)mid;
+	return mid;
 }
 
 bool mqtt_unroute(struct mqtt *m, const char *filter)
@@ -257,7 +276,9 @@ bool mqtt_unroute(struct mqtt *m, const char *filter)
 	if (r == NULL)
 		return false;
 	if (mqtt_connected(m) && (r->state == ROUTE_GRANTED || r->mid != 0))
-		unsubscribe(m, filter);
+		routes_unsubscribe(m, filter);
+	else if (!mqtt_connected(m) && m->config->mqtt.session > 0)
+		routes_add_stale(m, span_text(filter));
 	remove_route(&m->routes, r);
 	routes_subscribe(m); /* another one may have waited until this one was answered */
 	return true;

@@ -170,7 +170,8 @@ void session_unanswered(struct mqtt *m)
 	}
 }
 
-static void begin(struct mqtt *m, struct mosquitto *client, const mosquitto_property *props)
+static void begin(
+	struct mqtt *m, struct mosquitto *client, bool session_present, const mosquitto_property *props)
 {
 	read_limits(m, props);
 	mosquitto_log_callback_set(client, NULL); /* with it, the library formats a line for each message */
@@ -181,6 +182,7 @@ static void begin(struct mqtt *m, struct mosquitto *client, const mosquitto_prop
 	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port,
 		m->window.most);
 	log_limits(m);
+	resume_connected(m, session_present);
 	routes_subscribe(m);
 	next_stage(m);
 }
@@ -189,7 +191,6 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 {
 	struct mqtt *m = ((struct link *)ctx)->owner;
 	void *guard = guard_leave();
-	(void)flags;
 	m->unparsed = 0;
 	if (m->connected) {
 		mqtt_give_up(m, "the broker answers the CONNECT twice");
@@ -199,7 +200,7 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 	} else {
 		m->answered_connect = true;
 		if (settle_will(m))
-			begin(m, client, props);
+			begin(m, client, flags & 1, props);
 	}
 	guard_return(guard);
 }
@@ -242,10 +243,12 @@ static void on_subscribe(struct mosquitto *client, void *ctx, int mid, int count
 static void on_unsubscribe(struct mosquitto *client, void *ctx, int mid, const mosquitto_property *props)
 {
 	struct mqtt *m = ((struct link *)ctx)->owner;
+	void *guard = guard_leave();
 	(void)client;
-	(void)mid;
 	(void)props;
 	m->unparsed = 0;
+	resume_unsubscribed(m, mid);
+	guard_return(guard);
 }
 
 static void on_publish(
@@ -284,7 +287,9 @@ static void on_message(struct mosquitto *client, void *ctx, const struct mosquit
 		.correlation = span_of(correlation, correlation_len),
 		.expiry_s = expires ? (int64_t)expiry : -1,
 	};
-	routes_deliver(m, msg->topic, &message);
+	m->received |= msg->qos > 0;
+	if (!resume_again(m, msg->qos > 0 ? msg->mid : 0, &message))
+		routes_deliver(m, msg->topic, &message);
 	free(response);
 	free(correlation);
 	guard_return(guard);

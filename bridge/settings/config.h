@@ -38,7 +38,7 @@ struct config {
 	struct {
 		char *host, *client_id, *username, *password, *password_file;
 		char *tls_ca_file, *tls_cert_file, *tls_key_file;
-		int64_t port, version, keepalive, inflight, connect_timeout, qos, ack_timeout;
+		int64_t port, version, keepalive, inflight, connect_timeout, qos, ack_timeout, session;
 		bool tls;
 	} mqtt;
 	struct {

@@ -119,6 +119,10 @@ static const struct option_row mqtt_rows[] = {
 	{"password_file", OPTION_TEXT, 0, AT(mqtt.password_file), "", 0, 180, NULL,
 		"File whose first line is the password, instead of `password`; empty: none. The service reads "
 		"/etc/tracker2mqtt/mqtt-password so."},
+	{"session", OPTION_DURATION, 0, AT(mqtt.session), "1h", 0, 30 * DAY, NULL,
+		"How long the broker keeps the bridge's session while the bridge is away, so that a command "
+		"(QoS 1) published "
+		"meanwhile arrives later; 0: not at all. Under 3.1.1 the broker itself says how long."},
 	{"keepalive", OPTION_DURATION, 0, AT(mqtt.keepalive), "60s", 5 * SECOND, HOUR, NULL,
 		"MQTT keep-alive."},
 	{"inflight", OPTION_INTEGER, 0, AT(mqtt.inflight), "1000", 1, 60000, NULL,

@@ -57,18 +57,23 @@ class Published:
 class FakeBroker:
     """`on_publish(published)`: a reason code (0: taken), a Close, bytes to send instead of a PUBACK, or None: no answer.
     `on_subscribe(topic)`: the granted QoS or a reason code, or a Close. `on_connect(number)`: a reason code, a Close, or bytes, after which it closes.
-    `properties`: of the CONNACK, as bytes. All may be changed at any time."""
+    `properties`: of the CONNACK, as bytes. `present`: it resumes a session. `deliver(number)`: bytes to send behind the CONNACK;
+    `on_puback(mid)`: what they hold was acknowledged.
+    All may be changed at any time."""
 
     def __init__(self, port=None, context=None):
         self.context = context  # ssl.SSLContext: speak TLS
         self.port = port or free_port()
         self.properties = b""
+        self.present = False
+        self.deliver = lambda number: b""
+        self.on_puback = lambda mid: None
         self.on_connect = lambda number: 0
         self.on_publish = lambda published: 0
         self.on_subscribe = lambda topic: 1
         self.connections, self.published, self.taken, self.subscribed = 0, [], [], []
         self.connected_at = []
-        self.wills = []
+        self.wills, self.connects = [], []
         self.delay = 0  # seconds that acknowledgements wait in the broker; a reset loses them
         self.lock = threading.Lock()
         self.open = set()
@@ -172,6 +177,7 @@ class FakeBroker:
 
     def _connect(self, s, body, number):
         version, flags = body[6], body[7]
+        self.connects.append(body)
         self.wills.append({"qos": flags >> 3 & 3, "retain": bool(flags & 32)})
         answer = self.on_connect(number)
         if isinstance(answer, Close):
@@ -181,11 +187,12 @@ class FakeBroker:
             time.sleep(0.3)  # the bridge may say more, and close first
             raise EOFError
         if version == 5:
-            s.sendall(packet(CONNACK, bytes([0, answer]) + varint(len(self.properties)) + self.properties))
+            s.sendall(packet(CONNACK, bytes([self.present, answer]) + varint(len(self.properties)) + self.properties))
         else:
-            s.sendall(packet(CONNACK, bytes([0, answer])))
+            s.sendall(packet(CONNACK, bytes([self.present, answer])))
         if answer:
             raise EOFError
+        s.sendall(self.deliver(number))
         return version
 
     def _subscribe(self, s, body, version):
@@ -257,6 +264,8 @@ class FakeBroker:
                 self._subscribe(s, body, version)
             elif kind == PUBLISH:
                 self._publish(s, flags, body, version, number)
+            elif kind == PUBACK:
+                self.on_puback(int.from_bytes(body[:2], "big"))
             elif kind == PINGREQ:
                 s.sendall(packet(PINGRESP, b""))
             elif kind == DISCONNECT:

@@ -72,3 +72,64 @@ def test_a_unit_that_is_absent_makes_no_difference(make_bridge, subscribe):
         sub.publish(f"trackers/{IDENT}/cmd", payload)
         got = sub.on(f"trackers/{IDENT}/cmd/reply", n + 1)[n].record
         assert got["status"] == "rejected" and part in got["reason"], (payload, got)
+
+
+def test_texts_with_the_marks_of_another_protocol(make_bridge, subscribe):
+    """In JT/T 808 no character delimits: makers' texts that end with # or hold * and $ go as they are. In H02 they would cut the frame."""
+    bridge = make_bridge({"commands": {"gap": "10ms"}})
+    bridge.wait_connected()
+    sub = subscribe()
+    unit = Unit(bridge.port)
+    unit.send(frame(0x0002, b"", phone="013800000001"))
+    unit.receive_until(b"\x7e\x80\x01")
+    h02 = Unit(bridge.port)
+    h02.send(v1(IDENT))
+    h02.receive_until(b"#")
+    for n, sent in enumerate(("RELAY,1#", "<SPGS*P:PARAM>", "$WP+UNLOCK=0000", "#0;1")):
+        payload = sent if n % 2 else json.dumps({"payload": sent})
+        sub.publish("trackers/13800000001/cmd", payload)
+        assert b"\x01" + sent.encode() in unit.receive_until(sent.encode())
+        reply = sub.on("trackers/13800000001/cmd/reply", n + 1)[n].record
+        assert reply["status"] == "sent" and sent.encode().hex() in reply["frame"].lower()
+        sub.publish(f"trackers/{IDENT}/cmd", payload)
+        reply = sub.on(f"trackers/{IDENT}/cmd/reply", n + 1)[n].record
+        assert reply["status"] == "rejected" and "* # $" in reply["reason"]
+    unit.close()
+    h02.close()
+
+
+def test_which_command_was_answered(make_bridge, subscribe):
+    bridge = make_bridge({"commands": {"gap": "10ms"}})
+    bridge.wait_connected()
+    sub = subscribe()
+    unit = Unit(bridge.port)
+    unit.send(v1(IDENT))
+    unit.receive_until(b"#")
+
+    def ask(request):
+        sub.publish(f"trackers/{IDENT}/cmd", json.dumps(request))
+        unit.receive_until(b"#")
+
+    def end(i):
+        return sub.on(f"trackers/{IDENT}/cmd/reply", where=lambda m: m.record["id"] == i and m.record["status"] != "sent")[0].record
+
+    ask({"payload": "S20,010101,1,1", "id": "stop", "timeout": 3})
+    ask({"payload": "S20,020202,1,0", "id": "resume", "timeout": "3s"})
+    unit.send(f"*HQ,{IDENT},V4,S20,020202,1,0#")
+    assert end("resume")["status"] == "answered" and end("resume")["result"] == "1,0"
+    assert end("stop")["status"] == "timeout"
+    ask({"payload": "S20,030303,1,0", "id": "new", "timeout": 1})
+    unit.send(f"*HQ,{IDENT},V4,S20,OK,010101#")
+    assert end("new")["status"] == "timeout"
+    told = sub.on(f"trackers/{IDENT}/telemetry", 2)
+    assert [m.record["custom.command.time"] for m in told] == ["020202", "010101"]
+    ask({"command": "parameters.request", "id": "s26"})
+    link = f"*HQ,{IDENT},LINK,073351,100,0,86,0,0,251126,FFFFFFFF#"
+    unit.send(link)
+    assert end("s26")["status"] == "answered" and end("s26")["reply"] == link
+    ask({"command": "position.request", "id": "d1"})
+    unit.send(v1(IDENT, "123507"))
+    assert end("d1")["status"] == "answered" and end("d1")["reply"] == v1(IDENT, "123507")
+    ask({"command": "engine.resume", "args": {"form": 1}, "id": "form"})
+    unit.close()
+    assert end("form")["frame"].endswith(",1,0#")

@@ -45,6 +45,7 @@ class Run:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             signal.signal(signal.SIGINT, interrupt)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
             os.execvpe(command[0], command, environment)
         settings = termios.tcgetattr(self.terminal)
         settings[1] &= ~termios.OPOST

@@ -215,23 +215,28 @@ def test_a_reload_that_changes_names_leaves_nothing_under_the_old_ones(make_brid
         assert b",V4,V1," in unit.receive()
     gone.close()
     sub.on("trackers/bus/status", where=lambda m: m.record["state"] == "offline")
-    assert set(retained(subscribe)) == {f"trackers/{n}/{leaf}" for n in ("van", "bus", "9170503818") for leaf in ("position", "status")}
+    assert set(retained(subscribe)) == {f"trackers/{n}/{leaf}" for n in ("van", "bus", "9170503818") for leaf in ("position", "status", "state")}
     # two units change their names with each other, and one that is on line gets its first
     path.write_text("[9170503816]\ntopic = bus\n[9170503817]\ntopic = van\n[9170503818]\ntopic = car\n")
     bridge.process.send_signal(signal.SIGHUP)
     sub.on("trackers/9170503818/status", where=lambda m: m.payload == b"")
     for name, state, count in (("bus", "online", 2), ("van", "offline", 1), ("car", "online", 1)):
         sub.on(f"trackers/{name}/status", count, where=lambda m: m.payload and m.record["state"] == state)
+    for name in ("bus", "van", "car"):
+        sub.on(f"trackers/{name}/state", where=lambda m: m.payload and m.record["ident"] == {
+            "bus": "9170503816", "van": "9170503817", "car": "9170503818"}[name])
     told = retained(subscribe)
-    assert {topic: record["state"] for topic, record in told.items()} == {
-        "trackers/bus/status": "online", "trackers/van/status": "offline", "trackers/car/status": "online"}
+    assert {topic: record.get("state", record.get("status")) for topic, record in told.items()} == {
+        f"trackers/{name}/{leaf}": "offline" if name == "van" else "online"
+        for name in ("bus", "van", "car") for leaf in ("status", "state")}
     sub.on("homeassistant/device/tracker2mqtt_9170503816/config", where=lambda m: b'"trackers/bus/position"' in m.payload)
     # and back: without a file each has its own ident
     path.write_text("")
     bridge.process.send_signal(signal.SIGHUP)
     for ident in ("9170503816", "9170503818"):
         sub.on(f"trackers/{ident}/status", where=lambda m: m.payload and m.record["state"] == "online" and m.record["session"] > 0)
-    wait_for(lambda: set(retained(subscribe)) == {"trackers/9170503816/status", "trackers/9170503818/status"}, "the old names' end")
+    own = {f"trackers/{ident}/{leaf}" for ident in ("9170503816", "9170503818") for leaf in ("status", "state")}
+    wait_for(lambda: set(retained(subscribe)) == own, "the old names' end")
     for unit in (first, plain):
         unit.close()
 

@@ -414,9 +414,65 @@ static void test_a_lost_reply_does_not_end_the_command(void **state)
 	CHECK_LAST("timeout", "did not answer in time");
 }
 
+static void test_durations(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *timeout;
+		int64_t ms; /* 0: rejected */
+	} rows[] = {{"7", 7000}, {"0.5", 500}, {"\"7s\"", 7000}, {"\"1h\"", 3600000}, {"\"2m\"", 120000},
+		{"\"7\"", 7000}, {"\"150ms\"", 150}, {"\"30d\"", 30 * DAY}, {"\"31d\"", 0}, {"\"1w\"", 0},
+		{"\"1 h\"", 0}, {"\"\"", 0}, {"\"-1s\"", 0}, {"\"1.5h\"", 0}, {"\"0\"", 0}, {"true", 0},
+		{"\"99999999999999999999s\"", 0}};
+	world.here = true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[100];
+		snprintf(text, sizeof(text), "{\"payload\":\"R7\",\"timeout\":%s}", rows[i].timeout);
+		ask(text);
+		if (rows[i].ms == 0) {
+			CHECK_LAST("rejected", "timeout must be");
+			continue;
+		}
+		unit_reads();
+		pass(rows[i].ms - 1);
+		CHECK_LAST("sent", NULL);
+		pass(1);
+		CHECK_LAST("timeout", "did not answer in time");
+	}
+	world.here = false;
+	ask("{\"payload\":\"R7\",\"hold\":\"1m\"}");
+	pass(59999);
+	CHECK_LAST("held", NULL);
+	pass(1);
+	CHECK_LAST("expired", "did not come in time");
+}
+
+/* A text of a protocol without delimiters may end with #; behind a # nobody has allowed anything. */
+static void test_allow_and_texts_with_a_hash(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool allowed;
+	} rows[] = {{"WHERE#", true}, {"WHERE,1#", true}, {"WHERE", true}, {"WHERE#RELAY,1#", false},
+		{"WHERE,1#RELAY,1", false}, {"RELAY,1#", false}, {"WHERE##", false}, {"#", false}};
+	world.here = true;
+	world.unit.codec = codec_find("jt808");
+	free(config.commands.allow);
+	config.commands.allow = strdup("D1, WHERE");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ask(rows[i].text);
+		unit_reads();
+		if (last_is("sent") != rows[i].allowed || last_is("rejected") == rows[i].allowed)
+			fail_msg("%s: %s", rows[i].text, last.json);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_durations, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_allow_and_texts_with_a_hash, set_up, tear_down),
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(test_sent_and_answered),
 		TEST(test_binary_frames_are_told_as_hex),

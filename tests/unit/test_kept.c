@@ -190,6 +190,30 @@ static void test_where_the_end_goes(void **state)
 	outbox_close(outbox);
 }
 
+/* One that takes pages of its own in the store. */
+static void test_a_long_request(void **state)
+{
+	(void)state;
+	char text[8000];
+	open_clean();
+	snprintf(text, sizeof(text), "{\"payload\":\"R7,130305\",\"hold\":60,%*s\"id\":\"long\"}", 7800, "");
+	ask(text);
+	assert_true(last_is("held"));
+	start_anew(1000);
+	comes_online();
+	unit_reads();
+	assert_true(last_is("sent"));
+	assert_non_null(strstr(last.json, "\"id\":\"long\""));
+	start_anew(1000);
+	pass(DAY);
+	assert_true(last_is("timeout"));
+	start_anew(0);
+	unsigned before = replies;
+	pass(DAY);
+	assert_int_equal(replies, before);
+	outbox_close(outbox);
+}
+
 /* More than an eighth of the outbox is rejected, and nothing that was taken is lost. */
 static void test_room(void **state)
 {
@@ -224,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_clean_stop_ends_nothing_that_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_longer_allowed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_where_the_end_goes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_long_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
 	};
 	int failed = mkdtemp(path) == NULL || cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -208,8 +208,7 @@ static void test_while_connected(void **state)
 	assert_int_equal(wire_get(&broker, subscribes), 0);
 	assert_true(add("t/+/cmd", &got[0]));
 	assert_true(add("t/1/cmd", &got[1]));
-	for (int i = 0; i < 60000 && wire_get(&broker, subscribes) < 2; i++)
-		usleep(1000); /* at once: the loop need not turn */
+	UNTIL(wire_get(&broker, subscribes) == 2); /* the next turn of the loop writes them */
 	assert_true(wire_has(&broker, "t/+/cmd") == 1 && wire_has(&broker, "t/1/cmd") == 1);
 	wire_publish(&broker, "t/1/cmd");
 	UNTIL(got[0] == 1 && got[1] == 1);
@@ -354,6 +353,25 @@ static void test_answered_late(void **state)
 	UNTIL(got[0] == 1);
 }
 
+/* What a message brings about is stored once per turn, and then mqtt_kick is called: no acknowledgement leaves before, nor one for what
+ * mqtt_kick itself has read. */
+static void test_acknowledged_after_the_turn(void **state)
+{
+	(void)state;
+	start();
+	assert_true(add("t/1/cmd", &got[0]));
+	UNTIL(wire_has(&broker, "t/1/cmd") == 1);
+	ev_prepare_stop(loop, &prepare);
+	wire_publish_as(&broker, "t/1/cmd", 5);
+	UNTIL(got[0] == 1);
+	for (int i = 0; i < 50; i++) /* it has time to arrive, had it left */
+		ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(wire_get(&broker, acknowledged), 0);
+	mqtt_kick(mqtt);
+	UNTIL(wire_get(&broker, acknowledged) == 1);
+	ev_prepare_start(loop, &prepare);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -361,6 +379,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {T(test_matching), T(test_refused_filters), T(test_many),
 		T(test_while_connected), T(test_unroute_before_the_answer), T(test_changed_by_a_handler),
-		T(test_published_by_a_handler), T(test_refused_by_the_broker), T(test_answered_late)};
+		T(test_published_by_a_handler), T(test_refused_by_the_broker), T(test_answered_late),
+		T(test_acknowledged_after_the_turn)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

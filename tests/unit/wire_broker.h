@@ -32,6 +32,7 @@ struct wire_broker {
 		       [WIRE_LONGEST];          /* on this connection, in order; "" where it is unsubscribed */
 	size_t count, subscribes, unsubscribes; /* the last two: packets on this connection */
 	size_t published;                       /* messages at QoS 0 that came on this connection */
+	size_t acknowledged;                    /* messages at QoS 1 that were, on all connections */
 };
 
 static bool wire_read(int fd, uint8_t *to, size_t n)
@@ -118,6 +119,11 @@ static void wire_connection(struct wire_broker *b, int fd)
 				pthread_mutex_unlock(&b->lock);
 			}
 			break;
+		case 4:
+			pthread_mutex_lock(&b->lock);
+			b->acknowledged++;
+			pthread_mutex_unlock(&b->lock);
+			break;
 		case 8:
 		case 10:
 			wire_filter(b, fd, head >> 4 == 8, body);
@@ -178,22 +184,31 @@ static void wire_break(struct wire_broker *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* A message with the payload `x`, at QoS 0; whether it is subscribed to or not. */
-static void wire_publish(struct wire_broker *b, const char *topic)
+/* A message with the payload `x`, whether it is subscribed to or not; mid 0: at QoS 0, else at QoS 1. */
+static void wire_publish_as(struct wire_broker *b, const char *topic, uint8_t mid)
 {
-	uint8_t packet[WIRE_LONGEST + 6];
-	size_t n = strlen(topic);
+	uint8_t packet[WIRE_LONGEST + 8];
+	size_t n = strlen(topic), at = 4 + n;
 	assert_true(n < WIRE_LONGEST);
-	packet[0] = 0x30;
-	packet[1] = (uint8_t)(n + 4);
+	packet[0] = mid > 0 ? 0x32 : 0x30;
 	packet[2] = 0;
 	packet[3] = (uint8_t)n;
 	memcpy(packet + 4, topic, n);
-	packet[4 + n] = 0; /* no properties */
-	packet[5 + n] = 'x';
+	if (mid > 0) {
+		packet[at++] = 0;
+		packet[at++] = mid;
+	}
+	packet[at++] = 0; /* no properties */
+	packet[at++] = 'x';
+	packet[1] = (uint8_t)(at - 2);
 	pthread_mutex_lock(&b->lock);
-	wire_send(b->fd, packet, 6 + n);
+	wire_send(b->fd, packet, at);
 	pthread_mutex_unlock(&b->lock);
+}
+
+static void wire_publish(struct wire_broker *b, const char *topic)
+{
+	wire_publish_as(b, topic, 0);
 }
 
 /* The answer to the last SUBSCRIBE that was not answered. */
