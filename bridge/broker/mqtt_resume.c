@@ -51,7 +51,7 @@ static void keep_filters(struct mqtt *m)
 	}
 	m->resume.noted = m->routes.number;
 	m->resume.known =
-		!w.full && outbox_keep(m->outbox, KEEP_REQUESTS, span_text(SESSION_KEY), writer_span(&w));
+		!w.full && outbox_keep(m->outbox, KEEP_COMMANDS, span_text(SESSION_KEY), writer_span(&w));
 }
 
 bool resume_filters_changed(struct mqtt *m)
@@ -119,7 +119,7 @@ static void forget_delivery(struct mqtt *m, unsigned slot)
 	m->resume.delivery[slot].mid = 0;
 	m->resume.open--;
 	delivery_key(slot, key);
-	outbox_keep(m->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), span_of(NULL, 0));
+	outbox_keep(m->outbox, KEEP_COMMANDS, span_of(key, sizeof(key)), span_of(NULL, 0));
 }
 
 static void take_delivery(struct mqtt *m, struct span key, struct span value)
@@ -168,7 +168,7 @@ bool resume_again(struct mqtt *m, int mid, const struct route_message *message)
 	writer_u16(&w, (uint16_t)mid);
 	writer_u32(&w, (uint32_t)(sum >> 32));
 	writer_u32(&w, (uint32_t)sum);
-	outbox_keep(m->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), writer_span(&w));
+	outbox_keep(m->outbox, KEEP_COMMANDS, span_of(key, sizeof(key)), writer_span(&w));
 	return false;
 }
 
@@ -208,7 +208,7 @@ static void take_kept(void *ctx, struct span key, struct span value)
 
 void resume_open(struct mqtt *m)
 {
-	outbox_kept(m->outbox, KEEP_REQUESTS, take_kept, m);
+	outbox_kept(m->outbox, KEEP_COMMANDS, take_kept, m);
 }
 
 void resume_close(struct mqtt *m)

@@ -52,7 +52,7 @@ static bool keep_request(struct downlink *d, struct waiting *w, struct moment no
 		return true;
 	waiting_key(w, key);
 	waiting_pack(w, now, &out);
-	if (out.full || !outbox_keep(d->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), writer_span(&out)))
+	if (out.full || !outbox_keep(d->outbox, KEEP_COMMANDS, span_of(key, sizeof(key)), writer_span(&out)))
 		return false;
 	w->kept = true;
 	return true;
@@ -62,7 +62,7 @@ static void forget_request(struct downlink *d, const struct waiting *w)
 {
 	uint8_t key[WAITING_KEY];
 	waiting_key(w, key);
-	outbox_keep(d->outbox, KEEP_REQUESTS, span_of(key, sizeof(key)), span_of(NULL, 0));
+	outbox_keep(d->outbox, KEEP_COMMANDS, span_of(key, sizeof(key)), span_of(NULL, 0));
 }
 
 /* The request enters this stage, which ends at `until_ms` unless something happens before. */
@@ -418,7 +418,7 @@ void downlink_restore(struct downlink *d, struct moment now)
 {
 	struct waiting *w, *next;
 	d->restored_at = now;
-	outbox_kept(d->outbox, KEEP_REQUESTS, restore, d);
+	outbox_kept(d->outbox, KEEP_COMMANDS, restore, d);
 	HASH_ITER(hh, d->waiting.all, w, next) {
 		const char *fault = no_longer_allowed(d, w);
 		if (fault != NULL)

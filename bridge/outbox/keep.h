@@ -11,9 +11,9 @@
 #define KEEP_KEY_MAX 32
 #define KEEP_VALUE_MAX (32 << 10)
 
-/* Whose values: each has its own keys, and its own share of the outbox. REQUESTS: commands that wait, and the session with the broker
- * that brings them. */
-enum keep_of { KEEP_REQUESTS = 0, KEEP_UNITS, KEEP_KINDS };
+/* Whose values: each has its own keys, and its own share of the outbox. COMMANDS: requests that wait, and the session at the broker that
+ * brings them. UNITS: what is known of units. */
+enum keep_of { KEEP_COMMANDS = 0, KEEP_UNITS, KEEP_KINDS };
 
 struct keep_change {
 	struct keep_change *next;

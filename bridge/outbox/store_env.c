@@ -33,7 +33,7 @@ static int open_dbs(struct store *s, unsigned create)
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "refused", create | MDB_INTEGERKEY, &s->refused);
 	if (rc == 0)
-		rc = mdb_dbi_open(txn, "kept", create, &s->kept[KEEP_REQUESTS]);
+		rc = mdb_dbi_open(txn, "kept", create, &s->kept[KEEP_COMMANDS]);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "units", create, &s->kept[KEEP_UNITS]);
 	if (rc == 0)

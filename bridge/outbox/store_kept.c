@@ -1,7 +1,7 @@
 /* store_kept: values under keys that outlive the process, beside the messages. See store.h.
  * Uses: nothing else.
  *
- * Databases "kept" (of requests) and "units": key -> value, as keep.h has them. */
+ * Databases "kept" (of commands) and "units": key -> value, as keep.h has them. */
 #include "bridge/outbox/store_private.h"
 
 #define SHARE 8 /* what each of them keeps may take an eighth of the size of the outbox */

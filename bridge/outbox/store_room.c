@@ -24,7 +24,7 @@ void store_note_usage(struct store *s, MDB_txn *txn)
 {
 	MDB_stat stat;
 	MDB_envinfo info;
-	const MDB_dbi dbi[] = {0, 1, s->messages, s->refused, s->kept[KEEP_REQUESTS], s->kept[KEEP_UNITS],
+	const MDB_dbi dbi[] = {0, 1, s->messages, s->refused, s->kept[KEEP_COMMANDS], s->kept[KEEP_UNITS],
 		s->memory}; /* the first two are LMDB's own; `memory` is last */
 	s->used_pages = 2;
 	for (size_t i = 0; i < sizeof(dbi) / sizeof(dbi[0]); i++) {

@@ -121,7 +121,7 @@ static int write_one(struct store *s, struct write_part *p)
 		bytes = bytes / ring_count(p->in) * p->put_most; /* an estimate */
 	if (bytes > PART_BYTES)
 		bytes = PART_BYTES;
-	bytes += p->keep ? s->keep.bytes[KEEP_REQUESTS] + s->keep.bytes[KEEP_UNITS] : 0;
+	bytes += p->keep ? s->keep.bytes[KEEP_COMMANDS] + s->keep.bytes[KEEP_UNITS] : 0;
 	bool adds = p->in != NULL || p->keep;
 	if (!store_make_room(s, adds ? store_pages_for(s, bytes) : 0) && adds)
 		return ENOSPC;
