@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 
-#define PROJECT_URL "https://github.com/tracker2mqtt/tracker2mqtt"
 #define SAVED_FORM 1 /* the first byte of what is kept */
 
 enum platform { PLATFORM_SENSOR = 0, PLATFORM_BINARY };
@@ -205,7 +204,7 @@ static void put_device(const struct document *d)
 	emit_map(d->e, 3);
 	pair(d, "name", "tracker2mqtt");
 	pair(d, "sw", T2M_VERSION);
-	pair(d, "url", PROJECT_URL);
+	pair(d, "url", T2M_URL);
 	emit_end(d->e);
 }
 

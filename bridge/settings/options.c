@@ -240,7 +240,8 @@ static const struct option_row owntracks_rows[] = {
 
 static const struct option_row homeassistant_rows[] = {
 	{"discovery", OPTION_BOOLEAN, 0, AT(homeassistant.discovery), "no", 0, 0, NULL,
-		"Tell Home Assistant of each unit (MQTT discovery); needs format = json."},
+		"Tell Home Assistant of each unit of the units file (MQTT discovery); needs format = json and "
+		"the state topics."},
 	{"prefix", OPTION_TOPIC, 0, AT(homeassistant.prefix), "homeassistant", 0, 100, NULL,
 		"First level or levels of Home Assistant's topics."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.unknown), "no", 0, 0, NULL,

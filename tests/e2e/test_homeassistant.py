@@ -247,6 +247,46 @@ def test_retained_no_more(world, subscribe):
     unit.close()
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_shrinks_after_a_restart(world, how):
+    bridge, sub = world(homeassistant={"engine": "yes"}, publish={"state_interval": "100ms"})
+    unit = Unit(bridge.port)
+    unit.send("*HQ,9170503816,V4,S32,0000130502.35,130305,123510,A,2212.8745,N,11346.6574,E,14.28,028,131216,FFFFFBFF#")
+    topic, before, _ = newest(sub, "9170503816", "mileage")
+    sub.on("trackers/9170503816/state")
+    sub.publish("trackers/9170503816/cmd", '{"command": "position.request"}')
+    unit.receive_until(b"#")  # by then all of it is kept
+    stats = sub.now(lambda m: m.topic == "trackers/bridge/test/stats")
+    sub.on("trackers/bridge/test/stats", len(stats) + 2)
+    bridge.stop(how)
+    told = len(sub.now(lambda m: m.topic == topic))
+    bridge.sections["homeassistant"]["engine"] = "no"
+    bridge.write()
+    bridge.start()
+    after = json.loads(sub.on(topic, told + 1)[-1].payload)
+    assert after["dev"] == before["dev"] and after["cmps"].keys() == before["cmps"].keys(), "it has not spoken yet"
+    assert stubs(after) == {"engine_stop", "engine_resume"} and not stubs(before)
+    new = Unit(bridge.port)
+    new.send(v1("9170503816", "123600"))
+    sub.on("trackers/9170503816/status", where=lambda m: m.payload and m.record["state"] == "online")
+    sub.publish("homeassistant/status", "online")
+    last = json.loads(sub.on(topic, told + 2)[-1].payload)
+    assert last["cmps"].keys() == before["cmps"].keys()
+    new.close()
+
+
+def test_taken_out_of_the_file_while_the_bridge_was_down(world, tmp_path):
+    units = tmp_path / "units.ini"
+    units.write_text("[9170503816]\nname = Car\n")
+    bridge, sub = world(homeassistant={"unknown": "no", "retain": "yes"}, units={"file": units})
+    Unit(bridge.port).send(v1("9170503816"))
+    topic, _, _ = newest(sub, "9170503816", "speed")
+    bridge.stop()
+    units.write_text("")
+    bridge.start()
+    sub.on(topic, where=lambda m: m.payload == b"")
+
+
 @pytest.mark.parametrize("option, fault", [("format = msgpack", "Home Assistant reads no MessagePack"),
                                            ("state = no", "needs [publish] state = auto or yes")])
 def test_what_it_needs(tmp_path, option, fault):
