@@ -143,6 +143,7 @@ void waiting_pack(const struct waiting *w, struct moment now, struct writer *out
 	put_u64(out, (uint64_t)(now.unix_ms - (now.steady_ms - w->sent_ms)));
 	put_u64(out, (uint64_t)w->timeout_ms);
 	writer_u32(out, (uint32_t)w->token.serial);
+	writer_u8(out, w->token.report);
 	put_span(out, span_text(w->token.word));
 	put_span(out, span_text(w->token.time));
 	put_span(out, span_text(w->ident));
@@ -177,6 +178,7 @@ struct waiting *waiting_unpack(struct span key, struct span value, struct moment
 	uint8_t stage = reader_u8(&r);
 	int64_t until = get_i64(&r), most = get_i64(&r), sent = get_i64(&r), timeout = get_i64(&r);
 	int32_t serial = (int32_t)reader_u32(&r);
+	bool report = reader_u8(&r) != 0;
 	struct span word = get_span(&r), time = get_span(&r), ident = get_span(&r), topic = get_span(&r);
 	if (r.bad || stage <= STAGE_NEW || stage > STAGE_SENT || ident.len > CODEC_IDENT_MAX || topic.len > 60)
 		return NULL;
@@ -191,6 +193,7 @@ struct waiting *waiting_unpack(struct span key, struct span value, struct moment
 	w->until_ms = now.steady_ms + (left < 0 ? 0 : left > most ? most : left);
 	w->sent_ms = now.steady_ms - (now.unix_ms - sent);
 	w->token.serial = serial;
+	w->token.report = report;
 	if (unpack(w, &r, word, time))
 		return w;
 	waiting_free(w);

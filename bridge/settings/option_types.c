@@ -39,7 +39,7 @@ static bool parse_number(const char *text, const struct unit_name *units, int64_
 
 bool option_duration(const char *text, int64_t *out)
 {
-	return parse_number(text, durations, CONFIG_SECOND, out);
+	return parse_number(text, durations, 0, out);
 }
 
 static void print_number(int64_t v, const struct unit_name *units, char *buf, size_t size)

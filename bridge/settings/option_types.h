@@ -38,7 +38,7 @@ bool option_parse(const struct option_row *row, const char *text, void *options)
 bool option_set(
 	const struct option_row *row, const char *key, const char *text, void *options, char *why, size_t size);
 
-/* A whole number with a unit (ms s m h d), or of seconds without one, in milliseconds. */
+/* A whole number with a unit (ms s m h d), or 0, in milliseconds. */
 bool option_duration(const char *text, int64_t *out);
 /* The allowed values in words: "5s to 1h", "always, interval or never". */
 void option_allowed(const struct option_row *row, char *buf, size_t size);

@@ -63,7 +63,7 @@ const struct command_spec h02_commands[] = {
 static const struct {
 	const char *word, *type;
 } answers[] = {
-	{"D1", "V1"}, /* one position now, or the first of many */
+	{"D1", "V1"}, /* one position now; reports at an interval are confirmed by V4 */
 	{"D1", "V6"},
 	{"D1", "VP1"},
 	{"D1", "NBR"}, /* without a fix */
@@ -75,7 +75,7 @@ static const struct {
 void h02_tell_answer(struct span type, struct span frame, const struct codec_sink *sink)
 {
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-		struct command_reply reply = {.token.serial = -1, .frame = frame};
+		struct command_reply reply = {.token = {.serial = -1, .report = true}, .frame = frame};
 		if (!span_is(type, answers[i].type))
 			continue;
 		command_token_copy(reply.token.word, sizeof(reply.token.word), span_text(answers[i].word));
@@ -111,6 +111,7 @@ static void put_pattern(struct writer *w, const struct command *command, int64_t
 /* The word of a command's text, and its second field when that is a time of six digits: the reply repeats both. */
 static void read_token(struct span rest, struct command_token *token)
 {
+	token->report = false;
 	size_t word = 0, time = 0;
 	while (word < rest.len && rest.ptr[word] != ',')
 		word++;
@@ -121,6 +122,11 @@ static void read_token(struct span rest, struct command_token *token)
 	bool whole = time == 6 && (time == rest.len || rest.ptr[time] == ',');
 	command_token_copy(token->time, sizeof(token->time), span_of(rest.ptr, whole ? time : 0));
 	token->serial = -1;
+	rest = span_after(rest, whole ? time + 1 : 0);
+	bool once = rest.len == 0 || (rest.ptr[0] == '0' && (rest.len == 1 || rest.ptr[1] == ','));
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+		if (strcmp(token->word, answers[i].word) == 0)
+			token->report = once;
 }
 
 enum codec_status h02_encode(

@@ -251,7 +251,7 @@ static void take_mileage(struct h02_text *x, struct span counts)
  * block is searched first. Without a block there may be a date and time of 14 digits at the end: they are the unit's own. */
 enum codec_status h02_confirmation(struct h02_text *x)
 {
-	size_t block = 4, from = 3, end;
+	size_t block = 3, from = 3, end;
 	while (block < x->count && !h02_block_starts(x, block))
 		block++;
 	bool found = block < x->count;

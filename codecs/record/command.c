@@ -122,6 +122,8 @@ int command_matches(const struct command_token *command, const struct command_to
 {
 	if (command->serial >= 0 && reply->serial >= 0)
 		return command->serial == reply->serial ? 2 : 0;
+	if (reply->report && !command->report)
+		return 0;
 	/* a reply without a word is free text: it can answer a command that carries no time */
 	if (strcmp(command->word, reply->word) != 0)
 		return reply->word[0] == '\0' && command->time[0] == '\0' ? 1 : 0;

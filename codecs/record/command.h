@@ -58,6 +58,7 @@ struct command_token {
 	char word[COMMAND_WORD_MAX + 1]; /* the command's word or message id, cut at COMMAND_WORD_MAX; or "" */
 	char time[COMMAND_TIME_MAX + 1]; /* the time that the command carries and the reply repeats, or "" */
 	int32_t serial;                  /* the serial number of the command, or -1 */
+	bool report; /* of a command: a report that it brings about answers it; of a reply: it is such a report */
 };
 
 struct command_reply {

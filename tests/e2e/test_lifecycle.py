@@ -161,6 +161,19 @@ def test_the_bridge_stops(world):
     unit.receive()
     sub.on(REPLY)
     assert bridge.stop() == 0
+    assert not sub.now(lambda m: m.topic == REPLY and m.record["status"] != "sent")  # it waits on: test_requests_kept.py
+    unit.close()
+
+
+def test_a_bridge_that_keeps_nothing_stops(make_bridge, subscribe):
+    bridge = make_bridge({"outbox": {"path": ""}})
+    bridge.wait_connected()
+    sub = subscribe()
+    unit = connected(bridge)
+    ask(sub, payload="S32,000001,1", id="a")
+    unit.receive()
+    sub.on(REPLY)
+    assert bridge.stop() == 0
     got, last = states(sub, "a", 2)
     assert got == ["sent", "offline"] and "stops" in last["reason"]
     unit.close()

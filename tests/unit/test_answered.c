@@ -96,13 +96,17 @@ static const struct row rows[] = {
 	{{"{\"command\":\"position.request\",\"id\":\"d1\"}"},
 		"*HQ," IDENT ",V1,123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF#", "d1"},
 	{{"{\"command\":\"position.track\",\"args\":{\"interval\":30},\"id\":\"d1\"}"},
-		"*HQ," IDENT ",V1,123506,V,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF#", "d1"},
+		"*HQ," IDENT ",V1,123506,V,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF#", NULL},
 	{{"{\"command\":\"position.request\",\"id\":\"d1\"}"},
 		"*HQ," IDENT ",NBR,112315,724,10,2,2,215,2135,123,215,2131,121,011215,FFFFFFFF#", "d1"},
 	{{"{\"command\":\"position.request\",\"id\":\"d1\"}"},
 		"*HQ," IDENT
 		",V6,002926,V,3514.4088,N,9733.2842,W,0.00,0.00,151222,FFF7FBFF,310,260,32936,13641,x#",
 		"d1"},
+	{{"{\"payload\":\"D1\",\"id\":\"d1\"}"},
+		"*HQ," IDENT ",V1,123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF#", "d1"},
+	/* no echo, and the position behind the word */
+	{{"{\"payload\":\"D1,000003,30,1\",\"id\":\"d1\"}"}, "*HQ," IDENT ",V4,D1," BLOCK "#", "d1"},
 	/* a stored report is older than the command */
 	{{"{\"command\":\"position.request\",\"id\":\"d1\"}"},
 		"*HQ," IDENT ",V1,123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,FBFFFBFF#", NULL},
