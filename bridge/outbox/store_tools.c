@@ -14,7 +14,7 @@
 
 #define TRIES 3
 #define QUICK_TRIES 200
-#define UNIT_TRIES 20
+#define UNIT_TRIES 5
 
 static bool unchanged(int fd, const struct store_meta *meta)
 {
