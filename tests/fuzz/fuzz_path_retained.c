@@ -12,7 +12,7 @@
 #define REPORTS 4            /* others after so many */
 #define OVER_MS (120 * 1000) /* in such a time at least */
 
-enum kind { KIND_STATUS = 0, KIND_POSITION, KIND_DISCOVERY };
+enum kind { KIND_STATUS = 0, KIND_POSITION, KIND_STATE, KIND_DISCOVERY };
 enum said { SAID_NOTHING = 0, SAID_ONLINE, SAID_OFFLINE };
 
 /* A retained topic. */
@@ -206,6 +206,9 @@ static bool kind_of(struct span topic, enum kind *kind, struct span *name)
 	*kind = KIND_POSITION;
 	if (strip(name, "trackers/", "/position"))
 		return true;
+	*kind = KIND_STATE;
+	if (strip(name, "trackers/", "/state"))
+		return true;
 	*kind = KIND_DISCOVERY;
 	return strip(name, "homeassistant/device/tracker2mqtt_", "/config");
 }
@@ -231,7 +234,8 @@ void check_retained(const struct outbox_message *m, bool taken)
 	const struct session *owner = owner_of(kind, name);
 	must("retained-stranger", m->payload.len == 0 || (owner != NULL && owner->trusted),
 		"%.*s is retained, and its unit is not trusted", (int)m->topic.len, (const char *)m->topic.ptr);
-	must("retained-memory", m->payload.len == 0 || kind == KIND_DISCOVERY || m->memory_key.len > 0,
+	must("retained-memory",
+		m->payload.len == 0 || kind == KIND_DISCOVERY || kind == KIND_STATE || m->memory_key.len > 0,
 		"%.*s is retained, and nothing will clear it", (int)m->topic.len, (const char *)m->topic.ptr);
 	struct retained *r = retained_of(m->topic, true);
 	if (r == NULL)
