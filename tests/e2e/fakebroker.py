@@ -183,7 +183,9 @@ class FakeBroker:
         if isinstance(answer, Close):
             self._end(s, answer)
         if isinstance(answer, bytes):
-            s.sendall(answer)
+            for at in range(0, len(answer), 256 << 10):  # as a network brings it: what reads can catch up
+                s.sendall(answer[at:at + (256 << 10)])
+                time.sleep(0.002 if len(answer) > at + (256 << 10) else 0)
             time.sleep(0.3)  # the bridge may say more, and close first
             raise EOFError
         if version == 5:
@@ -234,7 +236,9 @@ class FakeBroker:
         if isinstance(answer, Close):
             self._end(s, answer)
         if isinstance(answer, bytes):
-            s.sendall(answer)
+            for at in range(0, len(answer), 256 << 10):  # as a network brings it: what reads can catch up
+                s.sendall(answer[at:at + (256 << 10)])
+                time.sleep(0.002 if len(answer) > at + (256 << 10) else 0)
         elif answer is not None:
             if answer < 0x80:
                 with self.lock:
