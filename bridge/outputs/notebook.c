@@ -45,6 +45,13 @@ void notebook_change(struct notebook *n, struct session *session, bool at_once, 
 			queue_put(&n->waiting, session, now.steady_ms + n->config->publish.state_interval);
 }
 
+void notebook_hurry(struct notebook *n, struct session *session)
+{
+	struct place *place = of(n, session);
+	if (place->changed && !place->hurries)
+		place->hurries = queue_put(&n->hurrying, session, 0);
+}
+
 /* --- writing --- */
 
 static bool write_note(struct notebook *n, struct session *session, struct moment now)

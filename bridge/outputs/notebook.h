@@ -3,8 +3,8 @@
  * Not: know what stands in a note.
  *
  * Notes are written in the transaction of the turn: at once when the unit comes or goes, or an alarm of it begins or ends; at most once in
- * [publish] state_interval for what changes with every record. So a crash may lose what the records of the last interval said of the
- * state; the records themselves are in the outbox. */
+ * [publish] state_interval for what changes with every record, and together with a state that is published. So a crash may lose what the
+ * records of the last interval said of a state that was not published yet; the records themselves are in the outbox. */
 #ifndef T2M_NOTEBOOK_H
 #define T2M_NOTEBOOK_H
 
@@ -22,6 +22,8 @@ const struct unit_listener *notebook_listener(struct notebook *notebook);
 
 /* What is known of the unit has changed; `at_once`: it is kept with this turn. Nothing is kept of a unit that is not trusted. */
 void notebook_change(struct notebook *notebook, struct session *session, bool at_once, struct moment now);
+/* What has changed of it by now is told to others, so it is kept with this turn, before they are told; nothing changes otherwise. */
+void notebook_hurry(struct notebook *notebook, struct session *session);
 /* Gives the outbox the notes that are due: once in a turn, before the outbox is stored. `last`: all that have changed. */
 void notebook_turn(struct notebook *notebook, bool last, struct moment now);
 

@@ -115,7 +115,10 @@ static bool put(struct state *st, struct session *session, struct moment now)
 	struct outbox_message m = publish_message(st->publish, session->unit.ident, &topic, now.unix_ms);
 	m.content = st->content;
 	m.retain = true;
-	return publish_put(st->publish, &m, &w, NULL, now);
+	if (!publish_put(st->publish, &m, &w, NULL, now))
+		return false;
+	notebook_hurry(publish_notebook(st->publish), session); /* or a kill would take it back */
+	return true;
 }
 
 /* Publishes it now, or when it may. */

@@ -58,11 +58,11 @@ def test_over_a_restart(make_bridge, subscribe, state, how):
     sub = subscribe("trackers/+/+")
     ident, now = "9170000104", int(time.time())
     unit = Unit(bridge.port)
-    for ago, status in ((300, SOS), (HOUR, STORED), (HOUR - 1, STORED_SOS), (200, SOS)):
+    for ago, status in ((400, LIVE), (300, SOS), (HOUR, STORED), (HOUR - 1, STORED_SOS), (200, SOS)):
         unit.send(v1(ident, now - ago, status=status))
         unit.receive()
     first = sub.on(f"trackers/{ident}/alarm")
-    sub.on(f"trackers/{ident}/position", 4)
+    sub.on(f"trackers/{ident}/position", 5)
     bridge.stop(how)
     unit.close()
     bridge.start()

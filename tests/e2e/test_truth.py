@@ -41,6 +41,8 @@ class Fleet:
         now = int(time.time())
         for n, ident in enumerate(self.idents):
             self.comes(ident)
+            self.reports(ident, now - 7200 + n)
+        for n, ident in enumerate(self.idents):
             self.reports(ident, now - 3600 + n)
         self.alarm(self.move[0], now - 60)
         for ident in self.gone[::2]:  # off line before; the others vanish with the first kill

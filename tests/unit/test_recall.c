@@ -227,7 +227,7 @@ static void test_one_that_was_off_line_stays_so(void **s)
 	assert_true(got_one_on(STATE) || got_one_on(STATE) || says("22.5"));
 }
 
-/* Within the interval only what is urgent is kept; then all of it. */
+/* What a report within the interval changed in a state that was not published. */
 static void test_what_a_kill_may_lose(void **s)
 {
 	(void)s;
@@ -236,6 +236,7 @@ static void test_what_a_kill_may_lose(void **s)
 	turn();
 	pass(config.publish.state_interval);
 	turn();
+	give_fix(NOW_MS + 100, 0); /* is published, and kept with that */
 	give_fix(NOW_MS + 500, 0);
 	turn();
 	kill_and_start(0);
@@ -246,6 +247,23 @@ static void test_what_a_kill_may_lose(void **s)
 	expect("trackers/" IDENT "/position", false);
 	assert_true(got_one_on(STATE));
 	assert_true(says("\"timestamp\":1800000000.2"));
+}
+
+/* What was published is not taken back. */
+static void test_a_published_state_is_kept(void **s)
+{
+	(void)s;
+	tell_presence();
+	turn();
+	give_fix(NOW_MS - MINUTE, 0);
+	assert_true(got_one_on(STATE) && says("\"timestamp\":1799999940"));
+	turn(); /* no interval has passed */
+	kill_and_start(0);
+	turn();
+	pass(config.units.comes_back);
+	sessions_tick(sessions, now);
+	turn();
+	assert_true(got_one_on(STATE) && says("\"timestamp\":1799999940"));
 }
 
 static void test_an_alarm_is_kept_with_its_turn(void **s)
@@ -382,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_that_comes_back_in_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_that_was_off_line_stays_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_a_kill_may_lose, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_published_state_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_alarm_is_kept_with_its_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_state_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forgotten_for_good, set_up, tear_down),
