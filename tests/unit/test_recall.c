@@ -237,6 +237,7 @@ static void test_what_a_kill_may_lose(void **s)
 	pass(config.publish.state_interval);
 	turn();
 	give_fix(NOW_MS + 100, 0); /* is published, and kept with that */
+	turn();
 	give_fix(NOW_MS + 500, 0);
 	turn();
 	kill_and_start(0);
