@@ -73,7 +73,7 @@ def clear_of(broker, ident):
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_forgotten(make_bridge, subscribe, broker, runs):
-    bridge = make_bridge({**STATE, "homeassistant": {"discovery": "yes", "retain": "yes"}})
+    bridge = make_bridge({**STATE, "homeassistant": {"discovery": "yes", "retain": "yes", "unknown": "yes"}})
     bridge.wait_connected()
     sub = subscribe("#")
     gone, stays = "9170210001", "9170210002"
@@ -152,7 +152,7 @@ def test_a_broker_that_has_lost_all(make_bridge, broker):
     broker.stop()
     broker.config.write_text(broker.config.read_text().replace("persistence true", "persistence false"))
     broker.start()
-    bridge = make_bridge({"homeassistant": {"discovery": "yes"}})
+    bridge = make_bridge({"homeassistant": {"discovery": "yes", "unknown": "yes"}})
     bridge.wait_connected()
     unit, ident = Unit(bridge.port), "9170000053"
     unit.send(v1(ident, int(time.time())))
