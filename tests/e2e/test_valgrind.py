@@ -53,8 +53,8 @@ def test_smoke(broker, subscribe, tmp_path):
     for payload in ("S32,000000,1", '{"command":"engine.stop","id":"a"}', '{"command":"none"}', "{", ""):
         sub.publish("trackers/9170503819/cmd", payload)
     sub.publish("trackers/9170503810/cmd", '{"payload":"S32,000000,1","hold":60}')
-    unit.receive_until(b"S20")
-    unit.send("*HQ,9170503819,V4,S20,DONE,130305,050316,A,2212.8745,N,11346.6574,E,14.28,028,220902,FFFFFBFF#")
+    at = unit.receive_until(b",1,1#").rsplit(b"S20,", 1)[1][:6].decode()  # the time that the answer repeats
+    unit.send(f"*HQ,9170503819,V4,S20,DONE,{at},050316,A,2212.8745,N,11346.6574,E,14.28,028,220902,FFFFFBFF#")
     sub.on("trackers/9170503819/cmd/reply", where=lambda m: m.record["status"] == "answered")
     bridge.process.send_signal(signal.SIGHUP)
     wait_for(lambda: "reloaded" in bridge.log(), "the reload")
