@@ -70,14 +70,12 @@ struct span note_part(struct span note, char wanted)
 
 void note_put_number(struct writer *out, int64_t number)
 {
-	writer_u32(out, (uint32_t)((uint64_t)number >> 32));
-	writer_u32(out, (uint32_t)number);
+	writer_u64(out, (uint64_t)number);
 }
 
 int64_t note_take_number(struct reader *in)
 {
-	uint64_t high = reader_u32(in);
-	return (int64_t)(high << 32 | reader_u32(in));
+	return (int64_t)reader_u64(in);
 }
 
 void note_put_text(struct writer *out, struct span text)

@@ -130,8 +130,7 @@ static void take_delivery(struct mqtt *m, struct span key, struct span value)
 		return;
 	m->resume.open += m->resume.delivery[slot].mid == 0;
 	m->resume.delivery[slot].mid = reader_u16(&r);
-	m->resume.delivery[slot].sum = (uint64_t)reader_u32(&r) << 32;
-	m->resume.delivery[slot].sum |= reader_u32(&r);
+	m->resume.delivery[slot].sum = reader_u64(&r);
 	if (m->resume.next <= slot)
 		m->resume.next = slot + 1;
 }
@@ -166,8 +165,7 @@ bool resume_again(struct mqtt *m, int mid, const struct route_message *message)
 	u->delivery[slot] = (struct delivery){(uint16_t)mid, sum, u->connection, ++u->received};
 	delivery_key(slot, key);
 	writer_u16(&w, (uint16_t)mid);
-	writer_u32(&w, (uint32_t)(sum >> 32));
-	writer_u32(&w, (uint32_t)sum);
+	writer_u64(&w, sum);
 	outbox_keep(m->outbox, KEEP_COMMANDS, span_of(key, sizeof(key)), writer_span(&w));
 	return false;
 }

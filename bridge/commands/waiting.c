@@ -103,18 +103,6 @@ void waiting_leave(struct waiting_list *list, struct waiting *w)
 
 /* --- kept --- */
 
-static void put_u64(struct writer *w, uint64_t v)
-{
-	writer_u32(w, (uint32_t)(v >> 32));
-	writer_u32(w, (uint32_t)v);
-}
-
-static int64_t get_i64(struct reader *r)
-{
-	uint64_t high = reader_u32(r);
-	return (int64_t)(high << 32 | reader_u32(r));
-}
-
 static void put_span(struct writer *w, struct span s)
 {
 	writer_u16(w, (uint16_t)s.len);
@@ -130,7 +118,7 @@ void waiting_key(const struct waiting *w, uint8_t out[WAITING_KEY])
 {
 	struct writer to = writer_of(out, WAITING_KEY);
 	writer_u8(&to, 'r');
-	put_u64(&to, w->number);
+	writer_u64(&to, w->number);
 }
 
 void waiting_pack(const struct waiting *w, struct moment now, struct writer *out)
@@ -138,10 +126,10 @@ void waiting_pack(const struct waiting *w, struct moment now, struct writer *out
 	int64_t left = w->until_ms - now.steady_ms;
 	writer_u8(out, FORM);
 	writer_u8(out, (uint8_t)w->stage);
-	put_u64(out, (uint64_t)(now.unix_ms + left));
-	put_u64(out, (uint64_t)left);
-	put_u64(out, (uint64_t)(now.unix_ms - (now.steady_ms - w->sent_ms)));
-	put_u64(out, (uint64_t)w->timeout_ms);
+	writer_u64(out, (uint64_t)(now.unix_ms + left));
+	writer_u64(out, (uint64_t)left);
+	writer_u64(out, (uint64_t)(now.unix_ms - (now.steady_ms - w->sent_ms)));
+	writer_u64(out, (uint64_t)w->timeout_ms);
 	writer_u32(out, (uint32_t)w->token.serial);
 	writer_u8(out, w->token.report);
 	put_span(out, span_text(w->token.word));
@@ -174,9 +162,10 @@ struct waiting *waiting_unpack(struct span key, struct span value, struct moment
 	struct reader k = reader_of(key), r = reader_of(value);
 	if (key.len != WAITING_KEY || reader_u8(&k) != 'r' || reader_u8(&r) != FORM)
 		return NULL;
-	*number = (uint64_t)get_i64(&k);
+	*number = reader_u64(&k);
 	uint8_t stage = reader_u8(&r);
-	int64_t until = get_i64(&r), most = get_i64(&r), sent = get_i64(&r), timeout = get_i64(&r);
+	int64_t until = (int64_t)reader_u64(&r), most = (int64_t)reader_u64(&r);
+	int64_t sent = (int64_t)reader_u64(&r), timeout = (int64_t)reader_u64(&r);
 	int32_t serial = (int32_t)reader_u32(&r);
 	bool report = reader_u8(&r) != 0;
 	struct span word = get_span(&r), time = get_span(&r), ident = get_span(&r), topic = get_span(&r);

@@ -43,18 +43,6 @@ struct group {
 
 /* --- numbers --- */
 
-static void put_u64(struct writer *w, uint64_t v)
-{
-	writer_u32(w, (uint32_t)(v >> 32));
-	writer_u32(w, (uint32_t)v);
-}
-
-static uint64_t take_u64(struct reader *r)
-{
-	uint64_t high = reader_u32(r);
-	return high << 32 | reader_u32(r);
-}
-
 /* The sign goes into the lowest bit, so that small negative numbers are short, too. */
 static void put_number(struct writer *w, int64_t number)
 {
@@ -85,14 +73,14 @@ static void put_set(struct writer *w, const uint64_t *set)
 	writer_u8(w, which);
 	for (unsigned i = 0; i < TM_WORDS; i++)
 		if (set[i] != 0)
-			put_u64(w, set[i]);
+			writer_u64(w, set[i]);
 }
 
 static void take_set(struct reader *r, uint64_t *set)
 {
 	uint8_t which = reader_u8(r);
 	for (unsigned i = 0; i < TM_WORDS_MAX; i++)
-		set[i] = which >> i & 1 ? take_u64(r) : 0;
+		set[i] = which >> i & 1 ? reader_u64(r) : 0;
 }
 
 static void put_text(struct writer *w, struct span text)
@@ -131,14 +119,14 @@ static bool is_any(const uint64_t *set)
 
 static void take_head(struct reader *r, struct group *g)
 {
-	g->date_ms = (int64_t)take_u64(r);
+	g->date_ms = (int64_t)reader_u64(r);
 	take_set(r, g->present);
 	take_set(r, g->truth);
 }
 
 static void put_head(struct writer *w, const struct group *g)
 {
-	put_u64(w, (uint64_t)g->date_ms);
+	writer_u64(w, (uint64_t)g->date_ms);
 	put_set(w, g->present);
 	put_set(w, g->truth);
 }

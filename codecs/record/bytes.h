@@ -168,6 +168,12 @@ static inline uint32_t reader_u32(struct reader *r)
 	return reader_uint(r, 4);
 }
 
+static inline uint64_t reader_u64(struct reader *r)
+{
+	uint64_t high = reader_u32(r);
+	return high << 32 | reader_u32(r);
+}
+
 struct writer {
 	uint8_t *ptr;
 	size_t cap, len;
@@ -227,6 +233,12 @@ static inline void writer_u32(struct writer *w, uint32_t v)
 {
 	writer_u16(w, (uint16_t)(v >> 16));
 	writer_u16(w, (uint16_t)v);
+}
+
+static inline void writer_u64(struct writer *w, uint64_t v)
+{
+	writer_u32(w, (uint32_t)(v >> 32));
+	writer_u32(w, (uint32_t)v);
 }
 
 static inline void writer_span_put(struct writer *w, struct span s)
