@@ -180,7 +180,7 @@ struct codec {
 extern const struct codec *const codecs[];
 
 /* NULL when there is none of this name. */
-const struct codec *codec_find(const char *name);
+const struct codec *codec_find(struct span name);
 
 /* One connection or datagram as a stream of frames: recognise, frame, decode. */
 struct codec_stream {

@@ -38,10 +38,10 @@ const char *const codec_status_names[CODEC_STATUS_COUNT] = {
 	[CODEC_FROM_PLATFORM] = "from-platform",
 };
 
-const struct codec *codec_find(const char *name)
+const struct codec *codec_find(struct span name)
 {
 	for (const struct codec *const *c = codecs; *c != NULL; c++)
-		if (strcmp((*c)->name, name) == 0)
+		if (span_is(name, (*c)->name))
 			return *c;
 	return NULL;
 }

@@ -74,14 +74,6 @@ void sessions_drop_reasons(struct sessions *s)
 	}
 }
 
-static const struct codec *find_codec(struct span name)
-{
-	for (const struct codec *const *c = codecs; *c != NULL; c++)
-		if (span_is(name, (*c)->name))
-			return *c;
-	return NULL;
-}
-
 bool session_note_read(struct span note, struct unit_note *out)
 {
 	struct span part = note_part(note, LETTER);
@@ -107,7 +99,7 @@ bool sessions_recall(struct sessions *s, struct span ident, struct span note)
 		return true; /* no memory */
 	session->since_ms = n.since_ms;
 	session->number = (uint64_t)n.number;
-	session->codec = find_codec(n.codec);
+	session->codec = codec_find(n.codec);
 	session->reason = n.online ? not_back : keep_reason(s, n.reason);
 	session->awaited = n.online;
 	session->recalled = true;

@@ -129,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&s.stream, 0, sizeof(s.stream));
 	s.stream.link.now_ms = 1800000000000;
 #ifdef FUZZ_CODEC
-	s.stream.codec = codec_find(FUZZ_CODEC);
+	s.stream.codec = codec_find(span_text(FUZZ_CODEC));
 #endif
 	if (s.settings == NULL)
 		s.settings = codec_settings_open();

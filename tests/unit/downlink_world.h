@@ -124,7 +124,7 @@ static int set_up(void **state)
 	memset(&stats, 0, sizeof(stats));
 	config_init(&config);
 	strcpy(world.unit.unit.ident, IDENT);
-	world.unit.codec = codec_find("h02");
+	world.unit.codec = codec_find(span_text("h02"));
 	downlink = downlink_open(&config, &world, NULL, NULL, &stats);
 	replies = on_wire = queue_len = 0;
 	no_room = false;

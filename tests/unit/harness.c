@@ -24,7 +24,7 @@ static const struct codec *codec_of(const char *file)
 	char *rest = NULL;
 	for (char *part = strtok_r(name, "-.", &rest); part != NULL && codec == NULL;
 		part = strtok_r(NULL, "-.", &rest))
-		codec = codec_find(part);
+		codec = codec_find(span_text(part));
 	return codec;
 }
 
@@ -198,7 +198,7 @@ struct player *player_new(struct span ident)
 void player_set(struct player *p, const char *codec, const char *key, const char *value)
 {
 	char why[300];
-	const struct codec *c = codec_find(codec);
+	const struct codec *c = codec_find(span_text(codec));
 	const struct option_row *row = c->options;
 	while (row->key != NULL && strcmp(row->key, key) != 0)
 		row++;

@@ -188,7 +188,7 @@ static inline void comes_on_line(struct session *session, size_t conn)
 {
 	sessions_come_back(sessions, session);
 	session->conn = conn_at(conn);
-	session->codec = codec_find("h02");
+	session->codec = codec_find(span_text("h02"));
 	session->since_ms = now.unix_ms;
 	session->number = 7;
 }

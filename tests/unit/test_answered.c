@@ -193,7 +193,7 @@ static void test_serial_numbers_are_not_used_twice(void **state)
 	uint8_t frame[64];
 	(void)state;
 	world.here = true;
-	world.unit.codec = codec_find("jt808");
+	world.unit.codec = codec_find(span_text("jt808"));
 	unit_says(span_of(frame, put_general(frame, 0xffff, 0x8300))); /* its header is known now */
 	ask("{\"payload\":\"WHERE#\",\"id\":\"old\",\"timeout\":3}");
 	unit_reads();

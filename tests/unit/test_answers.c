@@ -168,7 +168,7 @@ static void test_messages_of_a_platform_are_not_answered(void **state)
 		if (makers_own || ((id & 0xff) > 0x10 && (id & 0xff) < 0xf0))
 			continue;
 		struct player *p = player_new(nothing);
-		p->stream.codec = codec_find("jt808");
+		p->stream.codec = codec_find(span_text("jt808"));
 		for (int part = 0; part < 2; part++)
 			player_feed(p, span_of(frame, put_message(frame, (uint16_t)id, part)), 0);
 		if (p->got.sends + p->got.records + p->got.unit_count > 0 ||

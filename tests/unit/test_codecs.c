@@ -140,7 +140,7 @@ static void test_encode(void **state)
 	struct command_token token;
 	char why[200];
 	struct command command = {.text = span_text("S20,130305,1,1")};
-	const struct codec *h02 = codec_find("h02");
+	const struct codec *h02 = codec_find(span_text("h02"));
 	assert_non_null(h02);
 	assert_null(command_check_text(command.text, h02->max_command, &h02->marks, why, sizeof(why)));
 	assert_int_equal(h02->encode(&link, &command, &w, &token), CODEC_OK);
@@ -153,7 +153,7 @@ static void test_encode(void **state)
 		uint8_t text[] = {'S', (uint8_t)c, '1'};
 		command.text = span_of(text, 3);
 		bool bad = c < 0x20 || c > 0x7e, mark = c != 0 && strchr("*#$", c) != NULL;
-		const struct command_marks *jt808 = &codec_find("jt808")->marks;
+		const struct command_marks *jt808 = &codec_find(span_text("jt808"))->marks;
 		assert_true((command_check_text(command.text, 900, &h02->marks, why, sizeof(why)) != NULL) ==
 			    (bad || mark));
 		assert_true((command_check_text(command.text, 900, jt808, why, sizeof(why)) != NULL) == bad);
@@ -191,8 +191,8 @@ static void test_tables(void **state)
 	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++)
 		assert_non_null(codec_status_names[i]);
 	for (const struct codec *const *c = codecs; *c != NULL; c++)
-		assert_ptr_equal(codec_find((*c)->name), *c);
-	assert_null(codec_find("nothing"));
+		assert_ptr_equal(codec_find(span_text((*c)->name)), *c);
+	assert_null(codec_find(span_text("nothing")));
 }
 
 static void test_numbers_are_exact(void **state)

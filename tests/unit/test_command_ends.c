@@ -85,7 +85,7 @@ static void test_binary_frames_are_told_as_hex(void **state)
 {
 	(void)state;
 	world.here = true;
-	world.unit.codec = codec_find("jt808");
+	world.unit.codec = codec_find(span_text("jt808"));
 	ask("{\"command\":\"position.request\"}");
 	unit_reads();
 	CHECK_LAST("sent", NULL);
@@ -457,7 +457,7 @@ static void test_allow_and_texts_with_a_hash(void **state)
 	} rows[] = {{"WHERE#", true}, {"WHERE,1#", true}, {"WHERE", true}, {"WHERE#RELAY,1#", false},
 		{"WHERE,1#RELAY,1", false}, {"RELAY,1#", false}, {"WHERE##", false}, {"#", false}};
 	world.here = true;
-	world.unit.codec = codec_find("jt808");
+	world.unit.codec = codec_find(span_text("jt808"));
 	free(config.commands.allow);
 	config.commands.allow = strdup("D1, WHERE");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -31,7 +31,7 @@ static size_t encode(const struct codec *codec, const char *header, const char *
 
 static void check_row(const cJSON *row, bool *seen, size_t max)
 {
-	const struct codec *codec = codec_find(cJSON_GetObjectItem(row, "codec")->valuestring);
+	const struct codec *codec = codec_find(span_text(cJSON_GetObjectItem(row, "codec")->valuestring));
 	const cJSON *request = cJSON_GetObjectItem(row, "request"), *unit = cJSON_GetObjectItem(row, "unit");
 	const char *want = cJSON_GetObjectItem(row, "frame")->valuestring;
 	const cJSON *name = cJSON_GetObjectItem(request, "command");

@@ -124,7 +124,7 @@ static void test_forgotten(void **state)
 	struct session *session = remembered(IDENT, 0);
 	int64_t value;
 	(void)state;
-	session->codec = codec_find("h02");
+	session->codec = codec_find(span_text("h02"));
 	fix(NOW_MS);
 	assert_true(give(session));
 	assert_int_equal(tell(session), 0);

@@ -77,7 +77,7 @@ static void open_relay(bool answered_by_platform, int64_t buffer)
 	memset(&unit, 0, sizeof(unit));
 	memset(&info, 0, sizeof(info));
 	strcpy(unit.unit.ident, IDENT);
-	unit.codec = codec_find("h02");
+	unit.codec = codec_find(span_text("h02"));
 	unit.trusted = true;
 	unit.conn = (struct conn *)(void *)&unit; /* never looked into */
 	log_open(LOG_LEVEL_ERROR);
@@ -201,7 +201,7 @@ static void test_whose_frames_do_not(void **state)
 	other.trusted = false;
 	l->frame(relay, &other, true, span_text("c"), NULL, now);
 	other = unit;
-	other.codec = codec_find("jt808");
+	other.codec = codec_find(span_text("jt808"));
 	l->frame(relay, &other, true, span_text("d"), NULL, now);
 	other = unit;
 	other.conn = NULL;

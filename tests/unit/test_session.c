@@ -347,7 +347,7 @@ static void test_no_room_and_not_stored(void **state)
 {
 	(void)state;
 	struct conn conn = connection(HOME, false);
-	struct h02_options *options = codec_settings_of(world.config.codecs, codec_find("h02"));
+	struct h02_options *options = codec_settings_of(world.config.codecs, codec_find(span_text("h02")));
 	options->ack = H02_ACK_V4;
 	world.full = true;
 	assert_int_equal(says(&conn, A), INPUT_NO_ROOM);

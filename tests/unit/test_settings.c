@@ -158,7 +158,7 @@ static void test_every_option_per_unit(void **state)
 static void test_the_rest_follows_the_general_options(void **state)
 {
 	(void)state;
-	const struct codec *codec = codec_find("jt808");
+	const struct codec *codec = codec_find(span_text("jt808"));
 	struct codec_settings *general = codec_settings_open();
 	struct units *units = units_of("[1]\ntimezone = -01:30\n", stderr);
 	assert_non_null(units);
