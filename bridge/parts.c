@@ -306,13 +306,13 @@ static int64_t sooner(int64_t a, int64_t b)
 }
 
 /* In how many ms states are due. */
-static int64_t tell_states(struct bridge *b, bool last)
+static int64_t tell_states(struct bridge *b, bool last, struct moment now)
 {
 	if (b->state == NULL)
 		return -1;
 	state_gate(
 		b->state, b->mqtt != NULL && mqtt_connected(b->mqtt) && outbox_count(b->outbox) < STATE_BELOW);
-	return state_turn(b->state, last, parts_now(b));
+	return state_turn(b->state, last, now);
 }
 
 /* The broker may have lost what it retained. What was told before the first connection still waits. */
@@ -326,29 +326,28 @@ static void tell_after_connect(struct bridge *b)
 
 int64_t parts_turn(struct bridge *b)
 {
+	struct moment now = parts_now(b);
 	conns_reap(b->conns);
 	tell_after_connect(b);
 	/* never more at a time than the broker takes soon */
-	bool more =
-		outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, parts_now(b));
+	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
 		conns_resume(b->conns);
 		if (b->listeners != NULL)
 			listeners_resume(b->listeners);
 	}
-	int64_t states_ms = tell_states(b, false);
-	notebook_turn(publish_notebook(b->publish), false, parts_now(b));
+	int64_t states_ms = tell_states(b, false, now);
+	notebook_turn(publish_notebook(b->publish), false, now);
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
 /* Units that people want to be forgotten: once in a second is enough. */
-static void fulfil_wishes(struct bridge *b)
+static void fulfil_wishes(struct bridge *b, struct moment now)
 {
 	char ident[WISH_MAX];
 	const char *path = b->config.outbox.path;
-	struct moment now = parts_now(b);
 	if (*path == '\0' || now.steady_ms < b->wishes_ms)
 		return;
 	b->wishes_ms = now.steady_ms + WISHES_MS;
@@ -361,15 +360,17 @@ static void fulfil_wishes(struct bridge *b)
 		if (!wish_done(path, ident)) {
 			log_warning("a wish to forget unit %s cannot be removed from %s", ident, path);
 			b->wishes_ms = INT64_MAX;
+			return; /* it would be found again */
 		}
 	}
 }
 
 void parts_tick(struct bridge *b)
 {
-	fulfil_wishes(b);
-	downlink_tick(b->downlink, parts_now(b));
-	sessions_tick(b->sessions, parts_now(b));
+	struct moment now = parts_now(b);
+	fulfil_wishes(b, now);
+	downlink_tick(b->downlink, now);
+	sessions_tick(b->sessions, now);
 }
 
 void parts_stop(struct bridge *b)
@@ -383,7 +384,7 @@ void parts_stop(struct bridge *b)
 	conns_close_all(b->conns, "the bridge stops");
 	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
 		;
-	tell_states(b, true);
+	tell_states(b, true, parts_now(b));
 	notebook_turn(publish_notebook(b->publish), true, parts_now(b));
 }
 

@@ -16,7 +16,7 @@
  *   …
  *   parts_turn()       outbox_sync(): the turn's messages are stored. Only then conns_flush(): the unit is acknowledged
  *   broker/mqtt        mqtt_kick(): what the window has room for is published
- *   …                  the broker acknowledges: outbox_done(). Only now the record is forgotten
+ *   …                  the broker acknowledges: outbox_taken(). Only now the record is forgotten
  *
  * The life of a command.
  *

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 
 #define DAY_MS (24 * 3600 * 1000LL)
-#define FUTURE_MS DAY_MS        /* a date further ahead than this is none */
-#define PAST_MS 1262304000000LL /* nor is one before 2010: the unit's clock was reset */
+#define FUTURE_MS DAY_MS /* a date further ahead than this is none */
 #define GPS_WEEKS_MS                                                                                           \
 	(1024 * 7 *                                                                                            \
 		DAY_MS) /* nor one that is as old as this, for GPS counts weeks up to here and begins anew */
@@ -25,12 +24,12 @@ struct records {
 	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
 };
 
-/* Can a unit have sent it now, or stored it and sent it later? */
+/* Can a unit have sent it now, or stored it and sent it later? Its clock may have been reset. */
 static bool is_usable(int64_t date_ms, int64_t now_ms)
 {
 	int64_t weeks_ms = date_ms - (now_ms - GPS_WEEKS_MS);
 	bool rolled_over = weeks_ms >= -GPS_WEEKS_APART_MS && weeks_ms <= GPS_WEEKS_APART_MS;
-	return date_ms >= PAST_MS && date_ms <= now_ms + FUTURE_MS && !rolled_over;
+	return date_ms >= CLOCK_SET_MS && date_ms <= now_ms + FUTURE_MS && !rolled_over;
 }
 
 static void complete(struct records *r, const struct session *session, const struct conn *conn,

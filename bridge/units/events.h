@@ -43,7 +43,7 @@ struct unit_listener {
 	void (*unknown)(void *ctx, const struct conn *conn, struct span head, struct moment now);
 
 	/* Publishes what this listener says of a unit, as the session is now. False: no room; it is called again later. Called
-	 * when the unit's name in topics has changed, after session_tell_later and sessions_tell_again, and with `tells_presence`
+	 * when the unit's name in topics has changed, after session_tell_later, with `tells_again` when the broker may have lost it, and with `tells_presence`
 	 * each time the unit comes on line, goes off line, or is trusted. */
 	bool (*tell)(void *ctx, struct session *session, struct moment now);
 	bool tells_presence;

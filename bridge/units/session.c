@@ -273,15 +273,6 @@ bool sessions_forget_unit(struct sessions *s, struct span ident, struct moment n
 
 /* --- what is to be told --- */
 
-void sessions_tell_again(struct sessions *s, const struct unit_listener *listener)
-{
-	unsigned due = events_bit(&s->events, listener);
-	struct session *session, *next;
-	HASH_ITER(hh, s->by_ident, session, next)
-		if (session->trusted && (session->conn != NULL || session->info != NULL))
-			session_set_due(s, session, session->due | due);
-}
-
 void session_tell_later(struct sessions *s, struct session *session, const struct unit_listener *listener)
 {
 	session_set_due(s, session, session->due | events_bit(&s->events, listener));

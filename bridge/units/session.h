@@ -97,9 +97,7 @@ struct conn_ops sessions_conn_ops(struct sessions *sessions);
 
 /* Time passes: units that have been away for too long are forgotten, what was not logged is told in one line. */
 void sessions_tick(struct sessions *sessions, struct moment now);
-/* This listener is to tell again, soon, of every trusted unit that is on line or in the units file. */
-void sessions_tell_again(struct sessions *sessions, const struct unit_listener *listener);
-/* And of this unit: it found no room now. */
+/* This listener is to tell again, soon, of this unit. */
 void session_tell_later(
 	struct sessions *sessions, struct session *session, const struct unit_listener *listener);
 /* Tells what is due, of a few hundred units at most. True: there is more, and room for it. `last`: there will be no later time, so

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 
 #define CROWDED_MS                                                                                             \
-	(24 * 3600 * 1000LL)         /* when all places are taken, who has been away for so long gives one up */
-#define YEAR_2010_MS 1262304000000LL /* a clock that says less has not been set yet */
+	(24 * 3600 * 1000LL) /* when all places are taken, who has been away for so long gives one up */
 
 struct session *sessions_find(struct sessions *s, struct span ident)
 {
@@ -120,7 +119,7 @@ struct session *sessions_outdated(struct sessions *s, struct moment now)
 	struct session *oldest = s->gone[GONE_TRUSTED].head;
 	if (oldest == NULL || oldest->awaited)
 		return NULL;
-	if (oldest->since_ms < YEAR_2010_MS || oldest->since_ms > now.unix_ms)
+	if (oldest->since_ms < CLOCK_SET_MS || oldest->since_ms > now.unix_ms)
 		oldest->since_ms = now.unix_ms; /* one of the two clocks was wrong: it counts from now */
 	int64_t away = now.unix_ms - oldest->since_ms;
 	size_t most = memory_most(s);
