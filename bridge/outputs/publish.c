@@ -14,6 +14,8 @@ struct publish {
 	struct notebook *notebook;
 	size_t place; /* in each session: int64_t, the time of its newest position */
 	struct unit_listener listener;
+	enum content content; /* of records */
+	struct telemetry_keys keys;
 	struct log_limit lost;
 	uint64_t epoch;       /* of the accounts by address: a new one while little waits */
 	uint8_t last_key[16]; /* of the address that put something in last */
@@ -108,6 +110,14 @@ struct writer publish_writer(struct publish *p)
 	return writer_of(p->payload, sizeof(p->payload));
 }
 
+struct writer publish_record(struct publish *p, const struct telemetry *record, struct outbox_message *m)
+{
+	struct writer w = publish_writer(p);
+	telemetry_emit(record, &p->keys, &w);
+	m->content = p->content;
+	return w;
+}
+
 bool publish_put(struct publish *p, struct outbox_message *m, const struct writer *payload,
 	const struct conn *from, struct moment now)
 {
@@ -191,6 +201,8 @@ struct publish *publish_open(const struct config *config, struct outbox *outbox,
 	}
 	p->config = config;
 	p->outbox = outbox;
+	p->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
+	telemetry_keys_make(&p->keys, p->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
 	p->epoch = 1;
 	p->place = sessions_reserve(sessions, sizeof(int64_t));
 	p->listener = (struct unit_listener){

@@ -32,6 +32,9 @@ struct outbox_message publish_message(
 uint64_t publish_next_seqnum(const struct publish *publish);
 /* Where the payload of one message is written; publish_put is done with it. */
 struct writer publish_writer(struct publish *publish);
+/* Writes a record there, in the configured format, which the message then names. */
+struct writer publish_record(
+	struct publish *publish, const struct telemetry *record, struct outbox_message *message);
 /* Puts the message with what was written; `payload` NULL: an empty one. `from`: what its bytes are to be counted for; NULL: for
  * nobody. False: no room; or it is too long, which is logged, and it is lost. */
 bool publish_put(struct publish *publish, struct outbox_message *message, const struct writer *payload,

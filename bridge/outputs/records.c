@@ -19,8 +19,6 @@ struct records {
 	struct stats *stats;
 	size_t place; /* in each session: struct alarms, what is known of the unit */
 	struct unit_listener listener, alarm_listener;
-	enum content content;
-	struct telemetry_keys keys;
 	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
 };
 
@@ -39,13 +37,7 @@ static void complete(struct records *r, const struct session *session, const str
 	telemetry_set_text(t, TM_PROTOCOL_ID, span_text(session->codec->name));
 	telemetry_set_text(t, TM_PEER, span_text(r->peer));
 	telemetry_set(t, TM_CHANNEL_ID, r->config->publish.channel_id);
-	const struct unit_info *info = session->info;
-	if (info != NULL && info->id >= 0)
-		telemetry_set(t, TM_DEVICE_ID, info->id);
-	if (info != NULL) {
-		telemetry_set_text(t, TM_DEVICE_NAME, span_text(info->name));
-		telemetry_set_text(t, TM_DEVICE_TYPE_ID, span_text(info->type));
-	}
+	unit_describe(session->info, t);
 	telemetry_set(t, TM_SERVER_TIMESTAMP, now_ms);
 	telemetry_set(t, TM_SERVER_SEQNUM, (int64_t)publish_next_seqnum(r->publish));
 	if (telemetry_has(t, TM_TIMESTAMP) && is_usable(telemetry_number(t, TM_TIMESTAMP), now_ms))
@@ -61,12 +53,11 @@ static bool is_newest(const struct telemetry *t, int64_t newest_ms)
 			     : telemetry_number(t, TM_TIMESTAMP) >= newest_ms;
 }
 
-/* The time of the newest position, with this one. One that is dated ahead is taken as of now: a wrong clock must not hold back what
- * follows. */
+/* The time of the newest position, with this one. */
 static int64_t newest_with(const struct telemetry *t, int64_t newest_ms, int64_t now_ms)
 {
-	int64_t when = telemetry_number(t, TM_TIMESTAMP), taken_as = when < now_ms ? when : now_ms;
-	return !is_undated(t) && taken_as > newest_ms ? taken_as : newest_ms;
+	int64_t date_ms = date_of(t, now_ms);
+	return !is_undated(t) && date_ms > newest_ms ? date_ms : newest_ms;
 }
 
 /* `newest_ms` NULL: it is not retained. */
@@ -74,10 +65,8 @@ static bool put(struct records *r, const struct session *session, const struct c
 	const struct telemetry *t, const char *leaf, const int64_t *newest_ms, struct moment now)
 {
 	struct topic topic = topic_unit(r->config->publish.prefix, session_topic(session), leaf);
-	struct writer w = publish_writer(r->publish);
-	telemetry_emit(t, &r->keys, &w);
 	struct outbox_message m = publish_message(r->publish, session->unit.ident, &topic, now.unix_ms);
-	m.content = r->content;
+	struct writer w = publish_record(r->publish, t, &m);
 	m.retain_if_newest = newest_ms != NULL;
 	if (newest_ms != NULL)
 		publish_retain(&m, session, *newest_ms);
@@ -167,8 +156,6 @@ struct records *records_open(
 	r->publish = publish;
 	r->stats = stats;
 	r->place = sessions_reserve(sessions, sizeof(struct alarms));
-	r->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
-	telemetry_keys_make(&r->keys, r->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
 	r->listener = (struct unit_listener){
 		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};
 	r->alarm_listener = (struct unit_listener){

@@ -30,8 +30,6 @@ struct state {
 	struct sessions *sessions;
 	size_t place; /* in each session: struct unit_state */
 	struct unit_listener listener;
-	enum content content;
-	struct telemetry_keys keys;
 	struct known_table table;
 	struct old_table *old_tables; /* until all units have been recalled */
 	bool table_kept;              /* this program's own */
@@ -93,27 +91,19 @@ static void wait(struct state *st, struct session *session, struct moment now)
 /* What the units file and the connection say of it now. */
 static void complete(struct telemetry *t, const struct session *session)
 {
-	const struct unit_info *info = session->info;
 	telemetry_set_text(t, TM_IDENT, span_text(session->unit.ident));
 	telemetry_set_text(t, TM_STATUS, span_text(session_is_online(session) ? "online" : "offline"));
 	telemetry_set(t, TM_STATUS_SINCE, session->since_ms);
-	if (info != NULL && info->id >= 0)
-		telemetry_set(t, TM_DEVICE_ID, info->id);
-	if (info != NULL) {
-		telemetry_set_text(t, TM_DEVICE_NAME, span_text(info->name));
-		telemetry_set_text(t, TM_DEVICE_TYPE_ID, span_text(info->type));
-	}
+	unit_describe(session->info, t);
 }
 
 static bool put(struct state *st, struct session *session, struct moment now)
 {
 	struct topic topic = topic_unit(st->config->publish.prefix, session_topic(session), "state");
-	struct writer w = publish_writer(st->publish);
 	known_record(known_of(of(st, session)), &st->table, &st->all);
 	complete(&st->all, session);
-	telemetry_emit(&st->all, &st->keys, &w);
 	struct outbox_message m = publish_message(st->publish, session->unit.ident, &topic, now.unix_ms);
-	m.content = st->content;
+	struct writer w = publish_record(st->publish, &st->all, &m);
 	m.retain = true;
 	if (!publish_put(st->publish, &m, &w, NULL, now))
 		return false;
@@ -278,8 +268,6 @@ struct state *state_open(const struct config *config, struct publish *publish, s
 	st->publish = publish;
 	st->sessions = sessions;
 	st->place = sessions_reserve(sessions, sizeof(struct unit_state));
-	st->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
-	telemetry_keys_make(&st->keys, st->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
 	known_table_own(&st->table);
 	st->listener = (struct unit_listener){
 		.ctx = st,

@@ -346,6 +346,16 @@ void units_use(struct units *units, const struct codec_settings *general)
 			use_general(o, codec_settings_of(general, o->codec));
 }
 
+void unit_describe(const struct unit_info *unit, struct telemetry *t)
+{
+	if (unit == NULL)
+		return;
+	if (unit->id >= 0)
+		telemetry_set(t, TM_DEVICE_ID, unit->id);
+	telemetry_set_text(t, TM_DEVICE_NAME, span_text(unit->name));
+	telemetry_set_text(t, TM_DEVICE_TYPE_ID, span_text(unit->type));
+}
+
 bool units_any(const struct units *units)
 {
 	return units->by_ident != NULL;

@@ -46,6 +46,9 @@ const void *unit_options(const struct unit_info *unit, const struct codec *codec
 /* Does the file say itself how the bridge answers this unit, as a unit of this codec (OPTION_ANSWERS)? */
 bool unit_has_own_answers(const struct unit_info *unit, const struct codec *codec);
 
+/* Sets in a record what the file says of its unit; `unit` NULL: nothing. The texts last as long as the units. */
+void unit_describe(const struct unit_info *unit, struct telemetry *t);
+
 /* Has the file any unit? */
 bool units_any(const struct units *units);
 /* NULL when the file has no such unit. */

@@ -279,12 +279,14 @@ static inline void listen_to(const struct unit_listener *listener)
 
 static const char *outbox_path = ""; /* in memory only */
 
-static inline void world_open(void)
+/* `format`: of the records; see [publish] format. */
+static inline void world_open_with(int64_t format)
 {
 	char why[400];
 	config_init(&config);
 	use_text(&config.publish.instance, "here");
 	config.outbox.size = 1 << 20;
+	config.publish.format = format;
 	const struct outbox_options o = {
 		.path = outbox_path, .size = (size_t)config.outbox.size, .sync = OUTBOX_SYNC_ALWAYS};
 	memset(&stats, 0, sizeof(stats));
@@ -302,6 +304,11 @@ static inline void world_open(void)
 	publish = publish_open(&config, outbox, sessions);
 	assert_non_null(publish);
 	listen_to(publish_listener(publish));
+}
+
+static inline void world_open(void)
+{
+	world_open_with(PUBLISH_JSON);
 }
 
 /* The outputs go before it. */

@@ -14,9 +14,9 @@ static struct records *records;
 static struct owntracks *owntracks;
 static struct session *unit;
 
-static void open_all(bool with_owntracks)
+static void open_all(bool with_owntracks, int64_t format)
 {
-	world_open();
+	world_open_with(format);
 	if (with_owntracks)
 		use_text(&config.owntracks.topic, "owntracks/{ident}/tracker");
 	records = records_open(&config, publish, sessions, &stats);
@@ -32,14 +32,21 @@ static void open_all(bool with_owntracks)
 static int set_up(void **state)
 {
 	(void)state;
-	open_all(false);
+	open_all(false, PUBLISH_JSON);
+	return 0;
+}
+
+static int set_up_msgpack(void **state)
+{
+	(void)state;
+	open_all(false, PUBLISH_MSGPACK);
 	return 0;
 }
 
 static int set_up_owntracks(void **state)
 {
 	(void)state;
-	open_all(true);
+	open_all(true, PUBLISH_JSON);
 	return 0;
 }
 
@@ -93,16 +100,10 @@ static void test_a_record_is_completed(void **state)
 static void test_the_form_is_what_the_configuration_says(void **state)
 {
 	(void)state;
-	config.publish.format = 1;
-	struct records *packed = records_open(&config, publish, sessions, &stats);
-	struct session *other = on_line("1001");
-	assert_non_null(packed);
-	fix(NOW_MS);
-	assert_true(records_listener(packed)->record(packed, other, conn_at(0), &t, now));
-	expect("trackers/1001/position", true);
+	give_fix(NOW_MS);
+	expect(POSITION, true);
 	assert_int_equal(got.content, CONTENT_MSGPACK);
 	assert_true(((uint8_t)got.text[0] & 0xf0) == 0x80 || (uint8_t)got.text[0] == 0xde);
-	records_free(packed);
 }
 
 /* --- which position is retained --- */
@@ -396,7 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_record_is_completed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-			test_the_form_is_what_the_configuration_says, set_up, tear_down),
+			test_the_form_is_what_the_configuration_says, set_up_msgpack, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_newest_is_retained, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_of_those_that_wait_the_newest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_newest_of_before_the_start, set_up, tear_down),

@@ -15,8 +15,7 @@ static struct session *unit;
 
 static void open_all(int64_t format)
 {
-	world_open();
-	config.publish.format = format;
+	world_open_with(format);
 	config.publish.state = PUBLISH_STATE_YES;
 	records = records_open(&config, publish, sessions, &stats);
 	state = state_open(&config, publish, sessions);
