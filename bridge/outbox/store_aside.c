@@ -29,7 +29,7 @@ static struct refused_sum read_sum(struct store *s, MDB_txn *txn)
 /* Deletes the oldest ones while all together take more than their share. */
 static int make_room(struct store *s, MDB_txn *txn, struct refused_sum *sum)
 {
-	MDB_cursor *cursor;
+	MDB_cursor *cursor = NULL;
 	MDB_val key, value;
 	int rc = mdb_cursor_open(txn, s->refused, &cursor);
 	uint64_t one = 1;

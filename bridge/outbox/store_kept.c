@@ -67,24 +67,17 @@ struct reading {
 	size_t bytes;
 };
 
-static int read_all(struct store *s, void *arg)
+static void read_one(void *arg, const MDB_val *key, const MDB_val *value)
 {
 	struct reading *r = arg;
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc = store_begin_reading(s);
-	if (rc == 0)
-		rc = mdb_cursor_open(s->reading, s->kept[r->of], &cursor);
-	if (rc != 0)
-		return rc;
-	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-		r->bytes += key.mv_size + value.mv_size;
-		if (r->each != NULL)
-			r->each(r->ctx, span_of(key.mv_data, key.mv_size),
-				span_of(value.mv_data, value.mv_size));
-	}
-	mdb_cursor_close(cursor);
-	return rc;
+	r->bytes += key->mv_size + value->mv_size;
+	if (r->each != NULL)
+		r->each(r->ctx, span_of(key->mv_data, key->mv_size), span_of(value->mv_data, value->mv_size));
+}
+
+static int read_all(struct store *s, void *arg)
+{
+	return store_walk(s, s->kept[((struct reading *)arg)->of], read_one, arg);
 }
 
 void store_each_of_kept(struct store *s, enum keep_of of, store_each_kept *each, void *ctx)

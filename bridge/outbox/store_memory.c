@@ -43,21 +43,16 @@ bool store_recall(struct store *s, struct span key, int64_t *value, int64_t *put
 	return true;
 }
 
-static int all_memory(struct store *s, void *arg)
+static void one_memory(void *arg, const MDB_val *key, const MDB_val *value)
 {
 	struct memory *m = arg;
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc = store_begin_reading(s);
-	if (rc == 0)
-		rc = mdb_cursor_open(s->reading, s->memory, &cursor);
-	if (rc != 0)
-		return rc;
-	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-		if (*(const uint8_t *)key.mv_data != '#' && memory_of(&value, m->value) == 0)
-			m->each(m->ctx, span_of(key.mv_data, key.mv_size), m->value[0], m->value[1]);
-	mdb_cursor_close(cursor);
-	return rc;
+	if (*(const uint8_t *)key->mv_data != '#' && memory_of(value, m->value) == 0)
+		m->each(m->ctx, span_of(key->mv_data, key->mv_size), m->value[0], m->value[1]);
+}
+
+static int all_memory(struct store *s, void *arg)
+{
+	return store_walk(s, s->memory, one_memory, arg);
 }
 
 void store_remembered(struct store *s, store_each *each, void *ctx)

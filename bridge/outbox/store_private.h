@@ -82,6 +82,10 @@ bool store_make_room(struct store *s, size_t pages);
 uint64_t store_key_number(const MDB_val *key);
 /* s->reading and s->cursor, until store_rest. To be called guarded. 0 or what LMDB said. */
 int store_begin_reading(struct store *s);
+/* Calls `visit` for each pair of a database, in the order of the keys; 0 or what LMDB said, which at the end is MDB_NOTFOUND. Inside of
+ * store_guarded. */
+int store_walk(struct store *s, MDB_dbi dbi, void (*visit)(void *arg, const MDB_val *key, const MDB_val *value),
+	void *arg);
 /* Looks the sizes of what is done up in the file. */
 void store_measure_done(struct store *s);
 

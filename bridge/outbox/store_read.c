@@ -33,6 +33,22 @@ int store_begin_reading(struct store *s)
 	return rc;
 }
 
+int store_walk(struct store *s, MDB_dbi dbi, void (*visit)(void *arg, const MDB_val *key, const MDB_val *value),
+	void *arg)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc = store_begin_reading(s);
+	if (rc == 0)
+		rc = mdb_cursor_open(s->reading, dbi, &cursor);
+	if (rc != 0)
+		return rc;
+	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+		visit(arg, &key, &value);
+	mdb_cursor_close(cursor);
+	return rc;
+}
+
 static int begin_reading(struct store *s, void *arg)
 {
 	(void)arg;
