@@ -207,11 +207,6 @@ static struct span find_imei(const struct jt808_message *m, uint8_t digits[16])
 	return row->take == take_location ? jt808_location_imei(m->body, digits) : jt808_authentication_imei(m);
 }
 
-static bool is_nul(uint8_t c)
-{
-	return c == 0;
-}
-
 static bool is_zero_digit(uint8_t c)
 {
 	return c == '0';
@@ -228,7 +223,7 @@ static bool name_nobody(const struct codec_link *link, const struct jt808_messag
 		writer_span_put(ident, imei);
 		return true;
 	}
-	if (link->unit == NULL || !span_all(span_of(jt808_unit(link->unit)->phone, 10), is_nul))
+	if (link->unit == NULL || !span_all(span_of(jt808_unit(link->unit)->phone, 10), byte_is_nul))
 		return false;
 	ident->len = 0;
 	writer_text(ident, link->unit->ident);
@@ -275,7 +270,7 @@ static enum codec_status identify(
 		answer_unnamed(link, m, CODEC_BAD_ID, sink);
 		return CODEC_BAD_ID;
 	}
-	bool nobody = span_all(m->phone, is_nul) && !name_nobody(link, m, &w);
+	bool nobody = span_all(m->phone, byte_is_nul) && !name_nobody(link, m, &w);
 	if (nobody && is_greeting(m->id)) { /* so that it goes on to the message that tells who it is */
 		answer_unnamed(link, m, CODEC_OK, sink);
 		return CODEC_NO_IDENT;

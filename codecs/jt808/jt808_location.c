@@ -213,10 +213,7 @@ static bool set_fuel_level(struct telemetry *t, struct span value)
 static struct span imei_of(struct span value, uint8_t digits[16])
 {
 	struct writer w = writer_of(digits, 16);
-	uint8_t any = 0;
-	for (size_t i = 0; i < value.len; i++)
-		any |= value.ptr[i];
-	if (value.len != 8 || !span_is_bcd(value) || value.ptr[0] >> 4 != 0 || any == 0)
+	if (value.len != 8 || !span_is_bcd(value) || value.ptr[0] >> 4 != 0 || span_all(value, byte_is_nul))
 		return span_of(NULL, 0);
 	writer_hex(&w, value);
 	return span_after(writer_span(&w), 1);

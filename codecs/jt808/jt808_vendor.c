@@ -22,11 +22,6 @@ static bool is_blank(uint8_t c)
 	return c <= ' ';
 }
 
-static bool is_nul(uint8_t c)
-{
-	return c == 0;
-}
-
 /* Sets the text as what the unit answered. One that is none, or is too long for a parameter, is shown as bytes. */
 static enum codec_status set_answer(struct telemetry *t, struct writer *w, const struct jt808_message *m,
 	const struct jt808_options *options)
@@ -34,7 +29,7 @@ static enum codec_status set_answer(struct telemetry *t, struct writer *w, const
 	struct span text = span_trim(writer_span(w), is_blank);
 	bool is_text = !w->full && (int64_t)text.len <= telemetry_params[TM_COMMAND_REPLY].max &&
 		       (text.len == 0 || memchr(text.ptr, 0, text.len) == NULL);
-	if (!is_text || (text.len == 0 && !span_all(m->body, is_nul)))
+	if (!is_text || (text.len == 0 && !span_all(m->body, byte_is_nul)))
 		return jt808_payload(t, m, options);
 	telemetry_set_scratch(t, TM_COMMAND_REPLY, w);
 	telemetry_set_text(t, TM_COMMAND_REPLY, text);

@@ -50,6 +50,11 @@ static inline struct span span_part(struct span s, size_t at, size_t len)
 	return span_of(s.ptr + at, len);
 }
 
+static inline bool byte_is_nul(uint8_t c)
+{
+	return c == 0;
+}
+
 static inline bool byte_is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';
