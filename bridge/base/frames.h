@@ -22,8 +22,7 @@ static inline size_t frames_need(size_t frame_len)
 static inline size_t frames_put(uint8_t *buffer, size_t len, struct span frame)
 {
 	struct writer w = writer_of(buffer + len, frames_need(frame.len));
-	writer_u16(&w, (uint16_t)frame.len);
-	writer_span_put(&w, frame);
+	writer_counted(&w, frame);
 	return len + w.len;
 }
 

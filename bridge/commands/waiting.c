@@ -103,17 +103,6 @@ void waiting_leave(struct waiting_list *list, struct waiting *w)
 
 /* --- kept --- */
 
-static void put_span(struct writer *w, struct span s)
-{
-	writer_u16(w, (uint16_t)s.len);
-	writer_span_put(w, s);
-}
-
-static struct span get_span(struct reader *r)
-{
-	return reader_take(r, reader_u16(r));
-}
-
 void waiting_key(const struct waiting *w, uint8_t out[WAITING_KEY])
 {
 	struct writer to = writer_of(out, WAITING_KEY);
@@ -132,14 +121,14 @@ void waiting_pack(const struct waiting *w, struct moment now, struct writer *out
 	writer_u64(out, (uint64_t)w->timeout_ms);
 	writer_u32(out, (uint32_t)w->token.serial);
 	writer_u8(out, w->token.report);
-	put_span(out, span_text(w->token.word));
-	put_span(out, span_text(w->token.time));
-	put_span(out, span_text(w->ident));
-	put_span(out, span_text(w->topic));
-	put_span(out, w->payload);
-	put_span(out, w->frame);
-	put_span(out, w->response_topic);
-	put_span(out, w->correlation);
+	writer_counted(out, span_text(w->token.word));
+	writer_counted(out, span_text(w->token.time));
+	writer_counted(out, span_text(w->ident));
+	writer_counted(out, span_text(w->topic));
+	writer_counted(out, w->payload);
+	writer_counted(out, w->frame);
+	writer_counted(out, w->response_topic);
+	writer_counted(out, w->correlation);
 }
 
 /* Reads what waiting_pack wrote. False: it is none, or there is no memory. */
@@ -148,8 +137,8 @@ static bool unpack(struct waiting *w, struct reader *r, struct span word, struct
 	char why[1200];
 	command_token_copy(w->token.word, sizeof(w->token.word), word);
 	command_token_copy(w->token.time, sizeof(w->token.time), time);
-	struct span payload = get_span(r), frame = get_span(r), response = get_span(r),
-		    correlation = get_span(r);
+	struct span payload = reader_counted(r), frame = reader_counted(r), response = reader_counted(r),
+		    correlation = reader_counted(r);
 	if (r->bad || request_parse(&w->request, payload, why, sizeof(why)) != NULL)
 		return false;
 	w->bytes = sizeof(*w) + w->request.bytes;
@@ -168,7 +157,8 @@ struct waiting *waiting_unpack(struct span key, struct span value, struct moment
 	int64_t sent = (int64_t)reader_u64(&r), timeout = (int64_t)reader_u64(&r);
 	int32_t serial = (int32_t)reader_u32(&r);
 	bool report = reader_u8(&r) != 0;
-	struct span word = get_span(&r), time = get_span(&r), ident = get_span(&r), topic = get_span(&r);
+	struct span word = reader_counted(&r), time = reader_counted(&r), ident = reader_counted(&r),
+		    topic = reader_counted(&r);
 	if (r.bad || stage <= STAGE_NEW || stage > STAGE_SENT || ident.len > CODEC_IDENT_MAX || topic.len > 60)
 		return NULL;
 	struct waiting *w = waiting_new(ident, topic);

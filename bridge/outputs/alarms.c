@@ -8,11 +8,6 @@ static bool is_alarm(size_t field)
 	return telemetry_params[field].type == PARAM_ALARM;
 }
 
-static bool has(const uint64_t *set, size_t field)
-{
-	return set[field / 64] >> (field % 64) & 1;
-}
-
 static bool carries_alarms(const struct telemetry *t)
 {
 	for (size_t w = 0; w < TM_WORDS; w++)
@@ -35,10 +30,9 @@ bool alarms_raise(struct alarms *a, struct telemetry *t, int64_t date_ms)
 		a->until_ms = a->newest_ms;
 	}
 	telemetry_raise(t, a->stored);
-	uint64_t any = 0;
 	for (size_t w = 0; w < TM_WORDS; w++)
-		any |= t->alarms[w] &= ~a->now[w];
-	return any != 0;
+		t->alarms[w] &= ~a->now[w];
+	return params_any(t->alarms);
 }
 
 bool alarms_are_same(const struct alarms *a, const struct alarms *b)
@@ -56,7 +50,7 @@ bool alarms_are_same(const struct alarms *a, const struct alarms *b)
 static void save_set(const uint64_t *set, struct writer *out)
 {
 	for (size_t i = 0; i < TM_FIELD_COUNT; i++)
-		if (has(set, i) && is_alarm(i))
+		if (params_have(set, i) && is_alarm(i))
 			note_put_text(out, span_text(telemetry_params[i].key));
 	note_put_text(out, span_of(NULL, 0));
 }
@@ -66,7 +60,7 @@ static void recall_set(uint64_t *set, struct reader *in)
 	for (struct span key = note_take_text(in); key.len > 0; key = note_take_text(in))
 		for (size_t i = 0; i < TM_FIELD_COUNT; i++)
 			if (is_alarm(i) && span_is(key, telemetry_params[i].key))
-				set[i / 64] |= UINT64_C(1) << i % 64;
+				params_add(set, i);
 }
 
 void alarms_save(const struct alarms *a, struct writer *out)

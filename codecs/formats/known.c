@@ -83,36 +83,12 @@ static void take_set(struct reader *r, uint64_t *set)
 		set[i] = which >> i & 1 ? reader_u64(r) : 0;
 }
 
-static void put_text(struct writer *w, struct span text)
-{
-	writer_u16(w, (uint16_t)text.len);
-	writer_span_put(w, text);
-}
-
-static struct span take_text(struct reader *r)
-{
-	return reader_take(r, reader_u16(r));
-}
-
 /* --- sets --- */
-
-static bool has(const uint64_t *set, unsigned field)
-{
-	return set[field / 64] >> (field % 64) & 1;
-}
 
 static void take_away(uint64_t *set, const uint64_t *what)
 {
 	for (unsigned i = 0; i < TM_WORDS; i++)
 		set[i] &= ~what[i];
-}
-
-static bool is_any(const uint64_t *set)
-{
-	uint64_t all = 0;
-	for (unsigned i = 0; i < TM_WORDS; i++)
-		all |= set[i];
-	return all != 0;
 }
 
 /* --- a group of the bytes --- */
@@ -155,7 +131,7 @@ static struct telemetry_item take_item(struct reader *r)
 	i.repeat = reader_u8(r);
 	uint8_t form = reader_u8(r);
 	struct span prefix = reader_take(r, reader_u8(r));
-	i.value = take_text(r);
+	i.value = reader_counted(r);
 	r->bad |= prefix.len == 0 || prefix.ptr[prefix.len - 1] != '\0' || form > ITEM_NUMBER || i.digits > 8 ||
 		  (form == ITEM_NUMBER && i.value.len > 4) || (form == ITEM_HEX && i.value.len > 1024);
 	i.form = (enum item_form)form;
@@ -172,7 +148,7 @@ static void put_item(struct writer *w, const struct telemetry_item *i)
 	writer_u8(w, (uint8_t)i->form);
 	writer_u8(w, (uint8_t)prefix);
 	writer_bytes(w, i->prefix, prefix);
-	put_text(w, i->value);
+	writer_counted(w, i->value);
 }
 
 static bool is_same_item(const struct telemetry_item *a, const struct telemetry_item *b)
@@ -196,9 +172,10 @@ static void take_values(
 	for (unsigned word = 0; word < TM_WORDS_MAX; word++)
 		for (uint64_t left = g->present[word]; left != 0 && !r->bad; left &= left - 1) {
 			unsigned from = word * 64 + (unsigned)__builtin_ctzll(left);
-			bool text = table->type[from] == PARAM_TEXT, boolean = has(table->booleans, from);
-			struct span s = text ? take_text(r) : span_of(NULL, 0);
-			int64_t number = boolean ? has(g->truth, from) : text ? 0 : take_number(r);
+			bool text = table->type[from] == PARAM_TEXT,
+			     boolean = params_have(table->booleans, from);
+			struct span s = text ? reader_counted(r) : span_of(NULL, 0);
+			int64_t number = boolean ? params_have(g->truth, from) : text ? 0 : take_number(r);
 			take_value(table->field[from], text, s, number, t);
 			r->bad |= from >= table->count;
 		}
@@ -244,7 +221,7 @@ static struct merge merge_of(const struct telemetry *t, int64_t date_ms, const s
 	memcpy(m.own.present, t->present, sizeof(t->present));
 	take_away(m.own.present, left_out.all);
 	if (telemetry_has(t, TM_LATITUDE) && telemetry_number(t, TM_POSITION_VALID) != 0)
-		m.own.present[TM_POSITION_TIMESTAMP / 64] |= UINT64_C(1) << TM_POSITION_TIMESTAMP % 64;
+		params_add(m.own.present, TM_POSITION_TIMESTAMP);
 	else
 		take_away(m.own.present, place_keys.all);
 	return m;
@@ -263,27 +240,34 @@ static void put_own_values(const struct merge *m, struct writer *w)
 			left &= left - 1) {
 			unsigned field = word * 64 + (unsigned)__builtin_ctzll(left);
 			if (m->table->type[field] == PARAM_TEXT)
-				put_text(w, m->t->value[field].text);
+				writer_counted(w, m->t->value[field].text);
 			else
 				put_number(w,
 					field == TM_POSITION_TIMESTAMP ? m->fix_ms : m->t->value[field].number);
 		}
 }
 
+static unsigned count_items(uint64_t items)
+{
+	unsigned n = 0;
+	for (; items != 0; items &= items - 1)
+		n++;
+	return n;
+}
+
 /* The group of the record. `small`: without what has no row in the table. */
 static void put_own(const struct merge *m, bool small, struct writer *w)
 {
-	unsigned cells = m->cells && !small ? m->t->cell_count : 0, items = 0;
+	unsigned cells = m->cells && !small ? m->t->cell_count : 0;
+	uint64_t items = small ? 0 : m->items;
 	put_head(w, &m->own);
 	put_own_values(m, w);
 	writer_u8(w, (uint8_t)cells);
 	for (unsigned i = 0; i < cells; i++)
 		put_cell(w, &m->t->cells[i]);
-	for (uint64_t left = small ? 0 : m->items; left != 0; left &= left - 1)
-		items++;
-	writer_u8(w, (uint8_t)items);
-	for (uint64_t left = small ? 0 : m->items; left != 0; left &= left - 1)
-		put_item(w, &m->t->items[__builtin_ctzll(left)]);
+	writer_u8(w, (uint8_t)count_items(items));
+	for (; items != 0; items &= items - 1)
+		put_item(w, &m->t->items[__builtin_ctzll(items)]);
 }
 
 /* Copies the values of the fields in `keep`, and skips the others. */
@@ -296,10 +280,10 @@ static void copy_values(const struct merge *m, struct reader *r, const struct gr
 			unsigned field = word * 64 + (unsigned)__builtin_ctzll(left);
 			size_t at = r->pos;
 			if (m->table->type[field] == PARAM_TEXT)
-				take_text(r);
+				reader_counted(r);
 			else
 				take_number(r);
-			if (has(keep->present, field) && !r->bad)
+			if (params_have(keep->present, field) && !r->bad)
 				writer_bytes(w, r->in.ptr + at, r->pos - at);
 		}
 }
@@ -341,7 +325,7 @@ static void copy_older(struct merge *m, struct reader *r, struct group *g, unsig
 		writer_span_put(w, all);
 	unsigned items = copy_items(m, r, *room, w);
 	*room -= items;
-	if (!is_any(keep.present) && kept == 0 && items == 0)
+	if (!params_any(keep.present) && kept == 0 && items == 0)
 		w->len = before;
 }
 
@@ -361,14 +345,6 @@ static void keep_newer(struct merge *m, struct reader *r, const struct group *g,
 				m->items &= ~(left & (~left + 1));
 	}
 	writer_bytes(w, r->in.ptr + start, r->pos - start);
-}
-
-static unsigned count_items(uint64_t items)
-{
-	unsigned n = 0;
-	for (; items != 0; items &= items - 1)
-		n++;
-	return n;
 }
 
 /* Writes what is known with the record. `ends`: where each group ends, so that the oldest ones can be cut off. */
@@ -449,7 +425,7 @@ bool known_load(
 			.items = first_items(&t)};
 		memcpy(m.own.present, t.present, sizeof(t.present));
 		own_done(&m);
-		if (!r.bad && (is_any(t.present) || m.cells || m.items != 0))
+		if (!r.bad && (params_any(t.present) || m.cells || m.items != 0))
 			put_own(&m, false, out);
 	}
 	return !r.bad && !out->full;

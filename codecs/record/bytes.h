@@ -179,6 +179,12 @@ static inline uint64_t reader_u64(struct reader *r)
 	return high << 32 | reader_u32(r);
 }
 
+/* What writer_counted wrote. */
+static inline struct span reader_counted(struct reader *r)
+{
+	return reader_take(r, reader_u16(r));
+}
+
 struct writer {
 	uint8_t *ptr;
 	size_t cap, len;
@@ -249,6 +255,13 @@ static inline void writer_u64(struct writer *w, uint64_t v)
 static inline void writer_span_put(struct writer *w, struct span s)
 {
 	writer_bytes(w, s.ptr, s.len);
+}
+
+/* Behind its length in two bytes; at most 65,535. */
+static inline void writer_counted(struct writer *w, struct span s)
+{
+	writer_u16(w, (uint16_t)s.len);
+	writer_span_put(w, s);
 }
 
 static inline void writer_text(struct writer *w, const char *text)

@@ -17,24 +17,6 @@ const char *const param_type_names[] = {
 	[PARAM_ALARM] = "boolean, alarm",
 };
 
-static void bit_set(uint64_t *map, enum telemetry_field field)
-{
-	map[field / 64] |= UINT64_C(1) << (field % 64);
-}
-
-static bool bit_test(const uint64_t *map, enum telemetry_field field)
-{
-	return map[field / 64] >> (field % 64) & 1;
-}
-
-static bool any_bit(const uint64_t *map)
-{
-	uint64_t all = 0;
-	for (size_t i = 0; i < TM_WORDS; i++)
-		all |= map[i];
-	return all != 0;
-}
-
 static unsigned bit_count(const uint64_t *map)
 {
 	unsigned n = 0;
@@ -63,10 +45,10 @@ void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t numb
 {
 	const struct param *p = &telemetry_params[field];
 	if (number < p->min || number > p->max) {
-		bit_set(t->rejected, field);
+		params_add(t->rejected, field);
 		return;
 	}
-	bit_set(t->present, field);
+	params_add(t->present, field);
 	if (p->type < PARAM_BOOLEAN) {
 		t->value[field].number = number;
 		return;
@@ -84,7 +66,7 @@ void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct teleme
 	for (; word != 0; word &= word - 1) {
 		unsigned field = flags->field[__builtin_ctz(word)];
 		if (field != 0)
-			bit_set(t->truth, (enum telemetry_field)(field - 1));
+			params_add(t->truth, (enum telemetry_field)(field - 1));
 	}
 }
 
@@ -94,11 +76,11 @@ void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct 
 	if (text.len == 0)
 		return;
 	if ((int64_t)text.len < p->min || (int64_t)text.len > p->max) {
-		bit_set(t->rejected, field);
+		params_add(t->rejected, field);
 		return;
 	}
 	t->value[field].text = text;
-	bit_set(t->present, field);
+	params_add(t->present, field);
 }
 
 struct writer telemetry_scratch(struct telemetry *t)
@@ -109,7 +91,7 @@ struct writer telemetry_scratch(struct telemetry *t)
 void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w)
 {
 	if (w->full) {
-		bit_set(t->rejected, field);
+		params_add(t->rejected, field);
 		return;
 	}
 	t->scratch_len += w->len;
@@ -118,12 +100,12 @@ void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, cons
 
 void telemetry_reject(struct telemetry *t, enum telemetry_field field)
 {
-	bit_set(t->rejected, field);
+	params_add(t->rejected, field);
 }
 
 bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
 {
-	return bit_test(t->present, field);
+	return params_have(t->present, field);
 }
 
 int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
@@ -131,7 +113,7 @@ int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
 	if (!telemetry_has(t, field))
 		return 0;
 	return telemetry_params[field].type < PARAM_BOOLEAN ? t->value[field].number
-							    : bit_test(t->truth, field);
+							    : params_have(t->truth, field);
 }
 
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell)
@@ -182,12 +164,12 @@ bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
 
 static void emit_keys(struct emitter *e, const char *name, const uint64_t *map)
 {
-	if (!any_bit(map))
+	if (!params_any(map))
 		return;
 	emit_key(e, name);
 	emit_array(e, bit_count(map));
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++)
-		if (bit_test(map, (enum telemetry_field)field))
+		if (params_have(map, (enum telemetry_field)field))
 			emit_text(e, span_text(telemetry_params[field].key));
 	emit_end(e);
 }
@@ -261,7 +243,7 @@ void telemetry_keys_make(struct telemetry_keys *keys, const struct emit_format *
 		keys->at[field] = (uint16_t)w.len;
 		emit_key(&e, telemetry_params[field].key);
 		if (telemetry_params[field].type >= PARAM_BOOLEAN) {
-			bit_set(keys->booleans, (enum telemetry_field)field);
+			params_add(keys->booleans, (enum telemetry_field)field);
 			emit_boolean(&e, false);
 		} else {
 			e.after_key = false; /* its value is written by emit_field */
@@ -319,7 +301,7 @@ void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys
 {
 	struct emitter e = emitter_of(keys->format, out);
 	unsigned pairs = bit_count(t->present) + t->item_count;
-	pairs += (any_bit(t->rejected) ? 1u : 0u) + (any_bit(t->alarms) ? 1u : 0u);
+	pairs += (params_any(t->rejected) ? 1u : 0u) + (params_any(t->alarms) ? 1u : 0u);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
 	emit_map(&e, pairs);

@@ -43,6 +43,24 @@ extern const char *const param_type_names[];
 #define TM_WORDS_MAX 8   /* 512 parameters: TM_FLAGS has a macro for each word */
 #define TM_CELLS_MAX 176 /* as many as fit into the largest H02 text frame */
 
+static inline void params_add(uint64_t *set, size_t field)
+{
+	set[field / 64] |= UINT64_C(1) << field % 64;
+}
+
+static inline bool params_have(const uint64_t *set, size_t field)
+{
+	return set[field / 64] >> field % 64 & 1;
+}
+
+static inline bool params_any(const uint64_t set[TM_WORDS])
+{
+	uint64_t all = 0;
+	for (size_t i = 0; i < TM_WORDS; i++)
+		all |= set[i];
+	return all != 0;
+}
+
 struct telemetry_cell { /* a neighbour cell; 0: that part is absent */
 	uint32_t lac, cellid;
 	int16_t dbm;
