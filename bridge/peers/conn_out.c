@@ -1,7 +1,9 @@
 /* conn_out: what one peer is owed: answers after storing, commands alone in their segment, both in turns.
- * Uses: nothing else.
+ * Uses: bridge/base.
  * Not: use sockets, or know what it sends. */
 #include "bridge/peers/conn_private.h"
+
+#include "bridge/base/frames.h"
 
 #include <stdlib.h>
 
@@ -46,7 +48,7 @@ static bool is_reflected(const struct conn *conn, int64_t now)
 
 size_t conn_answer(struct conn *conn, struct span frame, bool echo)
 {
-	size_t need = frame.len + (conn->udp ? 2 : 0);
+	size_t need = conn->udp ? frames_need(frame.len) : frame.len;
 	if (conn->leaving != NULL)
 		return CONN_REFUSED;
 	if (conn->udp && echo) {
@@ -61,7 +63,7 @@ size_t conn_answer(struct conn *conn, struct span frame, bool echo)
 	}
 	struct conns *c = conn->conns;
 	size_t most = c->owed < WAITING_MOST ? (size_t)c->config->limits.output : BUFFER_BYTES;
-	if (frame.len > UINT16_MAX || conn->out_len + need > most) {
+	if (frame.len > FRAMES_LONGEST || conn->out_len + need > most) {
 		conn_refused(conn, STAT_REFUSED_OUTPUT); /* not acknowledged: the unit sends again */
 		return CONN_REFUSED;
 	}
@@ -74,10 +76,10 @@ size_t conn_answer(struct conn *conn, struct span frame, bool echo)
 		conn->out = bigger;
 		c->owed += conn->out_cap - before;
 	}
-	struct writer w = writer_of(conn->out + conn->out_len, need);
 	if (conn->udp)
-		writer_u16(&w, (uint16_t)frame.len);
-	writer_span_put(&w, frame);
+		frames_put(conn->out, conn->out_len, frame);
+	else if (frame.len > 0)
+		memcpy(conn->out + conn->out_len, frame.ptr, frame.len);
 	conn->out_len += (uint32_t)need;
 	conn->credit -= conn->udp ? (uint32_t)frame.len : 0;
 	conn->answers++;
@@ -180,9 +182,9 @@ static enum sent send_answers(struct conn *conn)
 		at = gone;
 	}
 	while (conn->udp && at < conn->out_safe && sent == SENT_ALL) {
-		size_t len = (size_t)conn->out[at] << 8 | conn->out[at + 1];
-		sent = conn_send(conn, conn->out + at + 2, len, &gone);
-		at += sent == SENT_ALL ? 2 + len : 0;
+		struct span frame = frames_first(conn->out + at);
+		sent = conn_send(conn, frame.ptr, frame.len, &gone);
+		at += sent == SENT_ALL ? frames_need(frame.len) : 0;
 	}
 	if (at > 0)
 		drop_out(conn, at);
