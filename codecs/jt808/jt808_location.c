@@ -173,6 +173,7 @@ static void set_number(struct telemetry *t, const struct item_row *row, int64_t 
 }
 
 #define ITEMS_END (items + sizeof(items) / sizeof(items[0]))
+#define ROWS_MOST 3 /* that one item has */
 
 static bool is_row_of(const struct item_row *row, uint8_t id, struct span value)
 {
@@ -183,18 +184,19 @@ static bool is_row_of(const struct item_row *row, uint8_t id, struct span value)
  * row has, or it is not decoded, as a second item that says the same. */
 static bool set_item(struct telemetry *t, uint8_t id, struct span value)
 {
-	const struct item_row *first = items, *row;
-	size_t decoded = 0;
+	const struct item_row *first = items;
+	int64_t number[ROWS_MOST];
+	size_t count = 0, decoded = 0;
 	while (first < ITEMS_END && !is_row_of(first, id, value))
 		first++;
-	for (row = first; is_row_of(row, id, value); row++)
-		if (!is_plausible(row, number_of(row, value)) ||
-			telemetry_has(t, (enum telemetry_field)row->field))
+	for (const struct item_row *row = first; count < ROWS_MOST && is_row_of(row, id, value); row++) {
+		number[count] = number_of(row, value);
+		if (!is_plausible(row, number[count++]) || telemetry_has(t, (enum telemetry_field)row->field))
 			return false;
-	for (row = first; is_row_of(row, id, value); row++) {
-		set_number(t, row, number_of(row, value));
 		decoded += row->size;
 	}
+	for (size_t i = 0; i < count; i++)
+		set_number(t, first + i, number[i]);
 	return decoded > 0 && decoded == value.len;
 }
 
