@@ -22,13 +22,6 @@ struct listing {
 	bool memory; /* is there enough? */
 };
 
-static void copy(char *out, size_t size, struct span text)
-{
-	struct writer w = writer_of(out, size - 1);
-	writer_span_put(&w, text.len < size ? text : span_of(text.ptr, size - 1));
-	out[w.len] = '\0';
-}
-
 static void on_unit(void *ctx, struct span ident, struct span note, int64_t put_ms)
 {
 	struct listing *l = ctx;
@@ -43,15 +36,15 @@ static void on_unit(void *ctx, struct span ident, struct span note, int64_t put_
 		return;
 	}
 	if (u->ident[0] == '\0') {
-		copy(u->ident, sizeof(u->ident), ident);
+		span_copy(ident, u->ident, sizeof(u->ident));
 		HASH_ADD(hh, l->by_ident, ident, (unsigned)ident.len, u);
 	}
 	if (noted) {
 		u->noted = true;
 		u->online = n.online;
 		u->since_ms = n.since_ms;
-		copy(u->codec, sizeof(u->codec), n.codec);
-		copy(u->reason, sizeof(u->reason), n.reason);
+		span_copy(n.codec, u->codec, sizeof(u->codec));
+		span_copy(n.reason, u->reason, sizeof(u->reason));
 	}
 	int64_t heard_ms = noted ? n.heard_ms : put_ms;
 	u->heard_ms = heard_ms > u->heard_ms ? heard_ms : u->heard_ms;

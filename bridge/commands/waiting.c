@@ -135,8 +135,8 @@ void waiting_pack(const struct waiting *w, struct moment now, struct writer *out
 static bool unpack(struct waiting *w, struct reader *r, struct span word, struct span time)
 {
 	char why[1200];
-	command_token_copy(w->token.word, sizeof(w->token.word), word);
-	command_token_copy(w->token.time, sizeof(w->token.time), time);
+	span_copy(word, w->token.word, sizeof(w->token.word));
+	span_copy(time, w->token.time, sizeof(w->token.time));
 	struct span payload = reader_counted(r), frame = reader_counted(r), response = reader_counted(r),
 		    correlation = reader_counted(r);
 	if (r->bad || request_parse(&w->request, payload, why, sizeof(why)) != NULL)

@@ -78,7 +78,7 @@ void h02_tell_answer(struct span type, struct span frame, const struct codec_sin
 		struct command_reply reply = {.token = {.serial = -1, .report = true}, .frame = frame};
 		if (!span_is(type, answers[i].type))
 			continue;
-		command_token_copy(reply.token.word, sizeof(reply.token.word), span_text(answers[i].word));
+		span_copy(span_text(answers[i].word), reply.token.word, sizeof(reply.token.word));
 		sink->reply(sink->ctx, &reply);
 	}
 }
@@ -115,12 +115,12 @@ static void read_token(struct span rest, struct command_token *token)
 	size_t word = 0, time = 0;
 	while (word < rest.len && rest.ptr[word] != ',')
 		word++;
-	command_token_copy(token->word, sizeof(token->word), span_of(rest.ptr, word));
+	span_copy(span_of(rest.ptr, word), token->word, sizeof(token->word));
 	rest = span_after(rest, word + 1);
 	while (time < rest.len && byte_is_digit(rest.ptr[time]))
 		time++;
 	bool whole = time == 6 && (time == rest.len || rest.ptr[time] == ',');
-	command_token_copy(token->time, sizeof(token->time), span_of(rest.ptr, whole ? time : 0));
+	span_copy(span_of(rest.ptr, whole ? time : 0), token->time, sizeof(token->time));
 	token->serial = -1;
 	rest = span_after(rest, whole ? time + 1 : 0);
 	bool once = rest.len == 0 || (rest.ptr[0] == '0' && (rest.len == 1 || rest.ptr[1] == ','));

@@ -20,8 +20,8 @@ static enum codec_status take_word(struct h02_text *x)
 {
 	size_t from = 2, end = x->count;
 	x->has_reply = true;
-	command_token_copy(x->reply.token.word, sizeof(x->reply.token.word), x->type);
-	command_token_copy(x->reply.token.time, sizeof(x->reply.token.time), h02_take_echo(x, &from, &end));
+	span_copy(x->type, x->reply.token.word, sizeof(x->reply.token.word));
+	span_copy(h02_take_echo(x, &from, &end), x->reply.token.time, sizeof(x->reply.token.time));
 	if (end > from)
 		x->reply.result = span_of(x->field[from].ptr,
 			(size_t)(x->field[end - 1].ptr + x->field[end - 1].len - x->field[from].ptr));

@@ -264,14 +264,14 @@ enum codec_status h02_confirmation(struct h02_text *x)
 	} else {
 		struct span time = h02_take_echo(x, &from, &end);
 		telemetry_set_text(x->t, TM_COMMAND_TIME, time);
-		command_token_copy(x->reply.token.time, sizeof(x->reply.token.time), time);
+		span_copy(time, x->reply.token.time, sizeof(x->reply.token.time));
 	}
 	if (end > from)
 		h02_join(x, TM_COMMAND_REPLY, from, end);
 	if (span_is(word, "S32") && end > from)
 		take_mileage(x, h02_field(x, from));
 	x->has_reply = true;
-	command_token_copy(x->reply.token.word, sizeof(x->reply.token.word), word);
+	span_copy(word, x->reply.token.word, sizeof(x->reply.token.word));
 	if (telemetry_has(x->t, TM_COMMAND_REPLY))
 		x->reply.result = x->t->value[TM_COMMAND_REPLY].text;
 	return found ? h02_block(x, block) : CODEC_OK;

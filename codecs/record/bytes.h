@@ -50,6 +50,15 @@ static inline struct span span_part(struct span s, size_t at, size_t len)
 	return span_of(s.ptr + at, len);
 }
 
+/* Copies a text into an array of `size` bytes, cut so that a NUL fits behind it. */
+static inline void span_copy(struct span s, char *to, size_t size)
+{
+	size_t n = s.len < size - 1 ? s.len : size - 1;
+	if (n > 0)
+		memcpy(to, s.ptr, n);
+	to[n] = '\0';
+}
+
 static inline bool byte_is_nul(uint8_t c)
 {
 	return c == 0;

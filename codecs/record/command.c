@@ -131,11 +131,3 @@ int command_matches(const struct command_token *command, const struct command_to
 		return 1;
 	return strcmp(command->time, reply->time) == 0 ? 2 : 0;
 }
-
-void command_token_copy(char *to, size_t size, struct span from)
-{
-	size_t n = from.len < size - 1 ? from.len : size - 1;
-	if (n > 0)
-		memcpy(to, from.ptr, n);
-	to[n] = '\0';
-}

@@ -99,7 +99,4 @@ const struct command_value *command_value(
  * of another command never does. */
 int command_matches(const struct command_token *command, const struct command_token *reply);
 
-/* Copies a text into an array of a token of `size` bytes; what does not fit is cut off. */
-void command_token_copy(char *to, size_t size, struct span from);
-
 #endif

@@ -168,7 +168,7 @@ static enum codec_status set_position(struct telemetry *t, const struct span fie
 static void reply(const struct span field[FIELDS_MAX], struct span frame, const struct codec_sink *sink)
 {
 	struct command_reply r = {.token = {.serial = -1}, .result = field[4], .frame = frame};
-	command_token_copy(r.token.word, sizeof(r.token.word), field[3]);
+	span_copy(field[3], r.token.word, sizeof(r.token.word));
 	sink->reply(sink->ctx, &r);
 }
 
@@ -249,7 +249,7 @@ static enum codec_status template_encode(
 	}
 	close_frame(out, from);
 	*token = (struct command_token){.serial = -1};
-	command_token_copy(token->word, sizeof(token->word), word);
+	span_copy(word, token->word, sizeof(token->word));
 	return out->full ? CODEC_NO_ROOM : CODEC_OK;
 }
 
