@@ -199,8 +199,8 @@ def command(mid, payload, again=False):
 def test_what_comes_again_is_not_handled_twice(make_bridge, fake, killed):
     """The broker did not get the acknowledgement, so it delivers once more: on the next connection, or after the bridge was killed."""
     bridge = make_bridge({"mqtt": {"port": fake.port}})
-    wait_for(lambda: fake.connections, "the first connection")
-    fake.on_publish = lambda p: None
+    wait_for(lambda: fake.taken, "the first connection, and its status")
+    fake.on_publish = lambda p: None if p.topic.endswith("/cmd/reply") else 0  # the bridge sends the end when its status is answered
     same = '{"payload":"R7,010101","id":"same"}'
     fake.deliver = lambda number: command(7, same)
     fake.drop_all()
