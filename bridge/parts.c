@@ -148,6 +148,10 @@ bool parts_reload(struct bridge *b)
 		log_error("reload: [listen] tls: %s; nothing is changed", why);
 		ok = false;
 	}
+	if (ok && b->web != NULL && !web_reload(b->web, why, sizeof(why))) {
+		log_error("reload: %s; nothing is changed", why);
+		ok = false;
+	}
 	if (ok) {
 		config_apply(&b->config, &fresh);
 		parts_use_config(b);
@@ -188,7 +192,9 @@ static bool open_metrics(struct bridge *b, char *why, size_t size)
 	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
 	if (b->config.metrics.listen.count == 0)
 		return true;
-	b->http = http_open(b->loop, &b->config.metrics.listen.item[0], why, size);
+	const struct http_options options = {
+		.listen = b->config.metrics.listen.item[0], .places = 12, .places_of_address = 4};
+	b->http = http_open(b->loop, &options, why, size);
 	if (b->http == NULL)
 		return false;
 	snprintf(why, size, "no memory for the metrics");
@@ -295,6 +301,8 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 		return false;
 	if (!open_mqtt(b) || !open_metrics(b, why, size))
 		return false;
+	if (c->web.listen.count > 0 && (b->web = web_open(b->loop, c, &b->stats, why, size)) == NULL)
+		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
 	return b->listeners != NULL;
 }
@@ -396,6 +404,8 @@ void parts_close(struct bridge *b)
 		conns_free(b->conns);
 	if (b->listeners != NULL)
 		listeners_free(b->listeners);
+	if (b->web != NULL)
+		web_free(b->web);
 	if (b->http != NULL)
 		http_free(b->http);
 	if (b->metrics != NULL)

@@ -1,6 +1,6 @@
 /* parts: the rooms of the bridge and how they are joined.
  * Uses: bridge/base, bridge/broker, bridge/commands, bridge/outbox, bridge/outputs, bridge/peers,
- * bridge/settings, bridge/units.
+ * bridge/settings, bridge/units, bridge/web.
  * Not: hold any logic of its own.
  *
  * The life of a frame. Each line is a call of the one before; `…` waits for the loop.
@@ -43,6 +43,7 @@
 #include "bridge/outbox/outbox.h"
 #include "bridge/outputs/relay.h"
 #include "bridge/units/session.h"
+#include "bridge/web/web.h"
 #include "bridge/outputs/owntracks.h"
 #include "bridge/outputs/publish.h"
 #include "bridge/outputs/raw.h"
@@ -76,6 +77,7 @@ struct bridge {
 	struct relay *relay;                 /* NULL: not wanted */
 	struct http *http;                   /* NULL: not wanted */
 	struct metrics *metrics;             /* NULL: not wanted */
+	struct web *web;                     /* NULL: not wanted */
 	char trouble[120];
 	ev_prepare before_sleep;
 	ev_timer stats_timer, stop_timer, command_timer, service_timer, wake;

@@ -56,6 +56,8 @@ const struct stat_info stat_table[STAT_COUNT] = {
 		"Frames sent to the maker's platform."},
 	[STAT_RELAY_DROPPED] = {"relay.dropped", "relay_dropped_frames", STAT_IS_COUNTER,
 		"Frames left out there, for want of room."},
+	[STAT_VIEWERS] = {"web.viewers", "web_viewers", STAT_IS_GAUGE,
+		"Browsers that reach the broker through the bridge."},
 	[STAT_REFUSED_CONNECTIONS] = {"refused.max_connections", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_PER_ADDRESS] = {"refused.max_connections_per_address", NULL, STAT_IS_COUNTER, NULL},
 	[STAT_REFUSED_UNIDENTIFIED] = {"refused.unidentified", NULL, STAT_IS_COUNTER, NULL},

@@ -262,6 +262,38 @@ static const struct option_row metrics_rows[] = {
 	{.key = NULL},
 };
 
+static const struct option_row web_rows[] = {
+	{"listen", OPTION_ENDPOINTS, 0, AT(web.listen), "", 0, 0, NULL,
+		"Address of the page in the browser, such as 127.0.0.1:8880; empty: none. Who opens it logs in "
+		"with a user "
+		"of the broker."},
+	{"root", OPTION_TEXT, 0, AT(web.root), "/usr/share/tracker2mqtt/web", 0, 180, NULL,
+		"Directory of the page's files."},
+	{"mqtt", OPTION_TEXT, 0, AT(web.mqtt), "", 0, 180, NULL,
+		"Empty: the page reaches the broker through the bridge, at /mqtt. Else the broker's own "
+		"address for "
+		"browsers, such as wss://broker.example/mqtt."},
+	{"tiles", OPTION_TEXT, 0, AT(web.tiles), "", 0, 180, NULL,
+		"Map tiles, such as https://tiles.example/{z}/{x}/{y}.png; empty: only the map that comes with "
+		"the page, "
+		"and nothing is asked of other servers."},
+	{"tiles_attribution", OPTION_TEXT, 0, AT(web.tiles_attribution), "", 0, 180, NULL,
+		"Whose tiles they are, as their owner wants it to be shown."},
+	{"anonymous", OPTION_BOOLEAN, 0, AT(web.anonymous), "no", 0, 0, NULL,
+		"Let browsers in without a user name: everybody who reaches the page is what the broker lets "
+		"anonymous "
+		"clients be."},
+	{"max_viewers", OPTION_INTEGER, 0, AT(web.max_viewers), "64", 1, 10000, NULL,
+		"Browsers at a time that reach the broker through the bridge."},
+	{"frame_ancestors", OPTION_TEXT, 0, AT(web.frame_ancestors), "", 0, 180, NULL,
+		"Other pages that may show this one inside themselves, such as "
+		"http://homeassistant.local:8123; empty: none."},
+	{"tls_cert_file", OPTION_TEXT, 0, AT(web.tls_cert_file), "", 0, 180, NULL,
+		"Certificate (PEM, with the chain behind it): the page speaks HTTPS. Empty: HTTP."},
+	{"tls_key_file", OPTION_TEXT, 0, AT(web.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{.key = NULL},
+};
+
 static const struct option_row relay_rows[] = {
 	{"server", OPTION_TEXT, 0, AT(relay.server), "", 0, 180, NULL,
 		"host:port of the maker's platform, to which the frames of {relayed} units go as well; empty: "
@@ -297,6 +329,7 @@ static const struct {
 	{"owntracks", owntracks_rows},
 	{"homeassistant", homeassistant_rows},
 	{"metrics", metrics_rows},
+	{"web", web_rows},
 	{"relay", relay_rows},
 	{"log", log_rows},
 };
