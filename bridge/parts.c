@@ -158,6 +158,7 @@ bool parts_reload(struct bridge *b)
 		raw_use_config(b->raw);
 		sessions_listen(b->sessions, raw_listener(b->raw));
 		use_units(b, units);
+		b->info_due = true;
 		log_notice("reloaded");
 	} else if (units != NULL) {
 		units_free(units);
@@ -324,19 +325,22 @@ static int64_t tell_states(struct bridge *b, bool last, struct moment now)
 }
 
 /* The broker may have lost what it retained. What was told before the first connection still waits. */
-static void tell_after_connect(struct bridge *b)
+static void tell_after_connect(struct bridge *b, struct moment now)
 {
 	uint64_t connects = b->stats.count[STAT_MQTT_CONNECTS];
 	if (connects != b->connects && b->connects > 0)
 		sessions_tell_all_again(b->sessions);
+	b->info_due |= connects != b->connects;
 	b->connects = connects;
+	if (b->info_due && outbox_count(b->outbox) < STATE_BELOW)
+		b->info_due = !info_tell(&b->config, b->publish, now);
 }
 
 int64_t parts_turn(struct bridge *b)
 {
 	struct moment now = parts_now(b);
 	conns_reap(b->conns);
-	tell_after_connect(b);
+	tell_after_connect(b, now);
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {

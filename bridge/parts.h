@@ -38,6 +38,7 @@
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"
 #include "bridge/base/http.h"
+#include "bridge/outputs/info.h"
 #include "bridge/outputs/metrics.h"
 #include "bridge/broker/mqtt.h"
 #include "bridge/outbox/outbox.h"
@@ -61,6 +62,7 @@ struct bridge {
 	struct sources *sources;
 	struct sessions *sessions;
 	uint64_t connects; /* to the broker, of which the parts know */
+	bool info_due;     /* `info` is to be published */
 	int64_t wishes_ms; /* when wishes are looked for; steady time */
 	unsigned unread;   /* notes of units that are none */
 	struct publish *publish;
