@@ -256,7 +256,8 @@ void state_recalled(struct state *st)
 bool state_is_wanted(const struct config *config)
 {
 	return config->publish.state == PUBLISH_STATE_YES ||
-	       (config->publish.state == PUBLISH_STATE_AUTO && config->homeassistant.discovery);
+	       (config->publish.state == PUBLISH_STATE_AUTO &&
+		       (config->homeassistant.discovery || config->web.listen.count > 0));
 }
 
 struct state *state_open(const struct config *config, struct publish *publish, struct sessions *sessions)

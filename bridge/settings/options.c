@@ -156,7 +156,7 @@ static const struct option_row publish_rows[] = {
 	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,
 		"Publish what is known of each unit, the newest value of every key, retained in its state "
 		"topic. "
-		"auto: when Home Assistant discovery is on."},
+		"auto: when Home Assistant discovery or the page ([web]) is on."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
 	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,

@@ -75,7 +75,7 @@ def run_and_clean_up(function, *args):
 
 
 class Broker:
-    def __init__(self, directory, extra=""):
+    def __init__(self, directory, extra="", before=""):
         self.port = free_port()
         self.directory = directory
         self.config = directory / "mosquitto.conf"
@@ -83,7 +83,7 @@ class Broker:
         if os.geteuid() == 0:
             user = "user root\n"
         self.config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\n"
+            f"{before}listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\n"
             f"max_queued_messages 1000000\npersistence true\npersistence_location {directory}/\n{user}{extra}"
         )
         self.process = None
