@@ -35,10 +35,9 @@ struct viewer {
 	ev_io web_io, broker_io;
 	ev_timer
 		deadline; /* the first packet and the connection must come in time; later, what waits for the browser must go */
-	ev_timer again;                /* more is there to be moved, after the others' turn */
-	size_t in_len;                 /* from the browser: frames */
-	struct waiting_bytes up, down; /* to the broker; to the browser: frames */
-	uint8_t in[VIEWER_IN], up_bytes[VIEWER_UP], down_bytes[VIEWER_DOWN];
+	ev_timer again;                    /* more is there to be moved, after the others' turn */
+	struct waiting_bytes in, up, down; /* from the browser: frames; to the broker; to the browser: frames */
+	uint8_t in_bytes[VIEWER_IN], up_bytes[VIEWER_UP], down_bytes[VIEWER_DOWN];
 };
 
 struct tunnel {

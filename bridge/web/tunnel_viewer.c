@@ -90,11 +90,11 @@ static bool admit(struct viewer *v)
 static bool take_message(struct viewer *v, const struct websocket_head *head)
 {
 	struct writer w = writer_of(v->up_bytes, VIEWER_UP);
-	struct span message = span_of(v->in + head->size, head->len);
-	w.len = v->up.len;
+	struct span message = span_of(v->in_bytes + v->in.from + head->size, head->len);
+	w.len = v->up.from + v->up.len;
 	bool ok = head->packed ? deflate_unpack(v->deflate, message, &w)
 			       : (writer_span_put(&w, message), !w.full);
-	v->up.len = w.len;
+	v->up.len = w.len - v->up.from;
 	if (!ok)
 		viewer_end(v, WEBSOCKET_TOO_LARGE, "the message is broken, or too large");
 	return ok && (v->admitted || admit(v));
@@ -105,7 +105,7 @@ static void send_pong(struct viewer *v, const struct websocket_head *head)
 {
 	uint8_t frame[WEBSOCKET_HEAD_OUT + 125];
 	size_t size = websocket_write(WEBSOCKET_PONG, false, head->len, frame);
-	memcpy(frame + size, v->in + head->size, head->len);
+	memcpy(frame + size, v->in_bytes + v->in.from + head->size, head->len);
 	if (v->down.len == 0)
 		send(http_stream_fd(v->stream), frame, size + head->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -113,7 +113,7 @@ static void send_pong(struct viewer *v, const struct websocket_head *head)
 /* False: the viewer has ended. */
 static bool take_frame(struct viewer *v, const struct websocket_head *head)
 {
-	websocket_unmask(head, v->in + head->size, head->len);
+	websocket_unmask(head, v->in_bytes + v->in.from + head->size, head->len);
 	switch (head->kind) {
 	case WEBSOCKET_BINARY:
 		return take_message(v, head);
@@ -129,47 +129,56 @@ static bool take_frame(struct viewer *v, const struct websocket_head *head)
 	return true;
 }
 
-/* Room for one more frame: a message must fit whole, until the first packet is there, beside what has come of it. */
-static bool has_up_room(const struct viewer *v)
+/* Is there room for what the frame carries? Until the first packet is there, nothing leaves, and first_packet's limit counts. What a
+ * compressed one becomes is not known beforehand. */
+static bool has_up_room(const struct viewer *v, const struct websocket_head *head)
 {
-	return v->up.len == 0 || !v->admitted;
+	return !v->admitted || v->up.len == 0 ||
+	       (!head->packed && v->up.from + v->up.len + head->len <= VIEWER_UP);
 }
 
 /* False: the viewer has ended. */
 static bool take_frames(struct viewer *v)
 {
-	while (has_up_room(v)) {
+	for (;;) {
 		struct websocket_head head;
-		int rc = websocket_read(span_of(v->in, v->in_len), v->deflate != NULL, &head);
+		struct span rest = span_of(v->in_bytes + v->in.from, v->in.len);
+		int rc = websocket_read(rest, v->deflate != NULL, &head);
 		if (rc > 0) {
 			viewer_end(v, (enum websocket_end)rc, "the frame is not accepted");
 			return false;
 		}
-		if (rc < 0 || v->in_len < head.size + head.len)
+		if (rc < 0 || rest.len < head.size + head.len || !has_up_room(v, &head))
 			return true;
-		size_t size = head.size + head.len;
 		if (!take_frame(v, &head))
 			return false;
-		v->in_len -= size;
-		memmove(v->in, v->in + size, v->in_len);
+		v->in.from += head.size + head.len;
+		v->in.len -= head.size + head.len;
 	}
-	return true;
+}
+
+static bool is_full(const struct viewer *v)
+{
+	return v->in.len == VIEWER_IN;
 }
 
 /* False: the viewer has ended. */
 static bool read_web(struct viewer *v)
 {
-	size_t room = VIEWER_IN - v->in_len;
-	if (room == 0 || !has_up_room(v))
+	if (is_full(v))
 		return true;
-	ssize_t n = recv(http_stream_fd(v->stream), v->in + v->in_len, room, MSG_DONTWAIT);
+	if (v->in.from > 0)
+		memmove(v->in_bytes, v->in_bytes + v->in.from, v->in.len);
+	v->in.from = 0;
+	ssize_t n =
+		recv(http_stream_fd(v->stream), v->in_bytes + v->in.len, VIEWER_IN - v->in.len, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n <= 0) {
 		viewer_end(v, WEBSOCKET_NORMAL, NULL);
 		return false;
 	}
-	v->in_len += (size_t)n;
+	v->in.len += (size_t)n;
 	return true;
 }
 
@@ -264,10 +273,13 @@ static void start(struct ev_loop *loop, ev_timer *timer, double seconds)
 static void move(struct viewer *v)
 {
 	bool more = true;
-	for (unsigned i = 0; more && i < ROUNDS; i++)
+	for (unsigned i = 0; more && i < ROUNDS; i++) {
+		size_t before = v->in.len;
 		if (!read_web(v) || !take_frames(v) || !write_broker(v) || !read_broker(v, &more) ||
 			!write_web(v))
 			return;
+		more |= v->in.len != before; /* a frame behind the one that was taken waits for no event */
+	}
 	if (more) /* the others come first */
 		start(v->tunnel->loop, &v->again, 0.);
 	watch(v);
@@ -291,7 +303,7 @@ static void watch(struct viewer *v)
 	bool write =
 		!v->connected || (v->admitted && v->up.len > 0) || (v->tls != NULL && tls_wants_write(v->tls));
 	watch_one(loop, &v->web_io, http_stream_fd(v->stream),
-		(has_up_room(v) ? EV_READ : 0) | (v->down.len > 0 ? EV_WRITE : 0));
+		(is_full(v) ? 0 : EV_READ) | (v->down.len > 0 ? EV_WRITE : 0));
 	watch_one(loop, &v->broker_io, v->fd, (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
 	if (!v->connected || !v->admitted)
 		return;
@@ -396,8 +408,8 @@ void viewer_begin(struct tunnel *t, struct http_stream *stream, bool packed)
 		return;
 	}
 	if (early.len > 0)
-		memcpy(v->in, early.ptr, early.len);
-	v->in_len = early.len;
+		memcpy(v->in_bytes, early.ptr, early.len);
+	v->in.len = early.len;
 	start(t->loop, &v->deadline, FIRST_SECONDS);
 	move(v);
 }

@@ -64,7 +64,7 @@ class Page:
         try:
             wait_for(lambda: part in self.text(css), f"{part!r} in {css}")
         except AssertionError as e:
-            raise AssertionError(f"{e}; there is: {self.text(css)[:1000]!r}") from None
+            raise AssertionError(f"{e}; there is: {self.text(css)[:1000]!r}; the page: {self.text()[:600]!r}; {self.log()[-5:]}") from None
 
     def script(self, code, *arguments):
         return self.driver.execute_script(code, *arguments)
