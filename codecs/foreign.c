@@ -262,10 +262,11 @@ static bool is_osmand(struct span in)
 	return (begins(in, "GET /") || begins(in, "POST /")) && id && has(in, "lat=") && has(in, "lon=");
 }
 
-/* A record of a handshake: 16, the version 03 00 to 03 04. */
+/* A record of a handshake: 16, the version 03 00 to 03 04, a length; in it a ClientHello, 01. */
 static bool is_tls(struct span in)
 {
-	return in.len >= 3 && in.ptr[0] == 0x16 && in.ptr[1] == 0x03 && in.ptr[2] <= 0x04;
+	bool record = at(in, 0) == 0x16 && at(in, 1) == 0x03 && at(in, 2) <= 0x04 && in.len >= 5;
+	return record && be16(in, 3) >= 4 && be16(in, 3) <= 0x4800 && (in.len == 5 || in.ptr[5] == 0x01);
 }
 
 static bool is_dtls(struct span in)
