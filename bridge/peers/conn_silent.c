@@ -19,10 +19,11 @@ void conn_expect_words(struct conn *conn)
 	JOIN(conn, quiet, &conn->conns->silent);
 }
 
-/* Text of its peer, for one line; valid until the end of the expression. */
-static struct peer_text {
+struct peer_text {
 	char text[CONN_PEER_MAX];
-} peer_of(const struct conn *conn)
+};
+
+static struct peer_text peer_of(const struct conn *conn)
 {
 	struct peer_text peer;
 	conn_peer(conn, peer.text);

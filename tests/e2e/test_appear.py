@@ -55,7 +55,7 @@ def test_a_connection_that_says_half_a_thing(make_bridge):
     junk.send("*HQ,!!,V1#")
     assert half.receive() == junk.receive() == b""
     line(bridge, rf"info: {half.peer} has sent 2 bytes for 3 s, no whole frame, and is closed: does the tracker speak")
-    line(bridge, rf"info: {junk.peer} has named no unit for 3 s and is closed: why its frames were rejected stands above")
+    line(bridge, rf"info: {junk.peer} has brought no unit on line for 3 s and is closed: the reason stands above")
     line(bridge, rf"notice: frame from {junk.peer} .not identified. rejected: ")
     assert not lines(bridge, "sent nothing")
 
