@@ -46,8 +46,7 @@ void conn_tell_no_frame(struct conn *conn)
 	if (!take_line(conn))
 		return;
 	if (conn->recognized)
-		log_info("%s has named no unit for %g s and is closed: why its frames were rejected stands "
-			 "above",
+		log_info("%s has brought no unit on line for %g s and is closed: the reason stands above",
 			peer_of(conn).text, s);
 	else if (conn->in_len > 0)
 		log_info("%s has sent %u bytes for %g s, no whole frame, and is closed: does the tracker speak "

@@ -173,6 +173,23 @@ def test_a_foreign_protocol_in_pieces_is_named(make_bridge, subscribe):
     unit.close()
 
 
+def test_a_crowd_that_speaks_something_else_does_not_flood(make_bridge, subscribe):
+    bridge = make_bridge()
+    bridge.wait_connected()
+    sub = subscribe("trackers/bridge/#")
+    for n in range(400):
+        unit = Unit(bridge.port)
+        unit.send(FOREIGN["GT06"])
+        unit.close()
+    sub.on("trackers/bridge/test/stats", where=lambda m: m.record["connections.unknown"] == 400)
+    assert 1 <= len(lines(bridge, "looks like GT06")) <= 40 and len(bridge.log().splitlines()) < 100
+    assert 1 <= len(sub.now(lambda m: m.topic == UNKNOWN)) <= 40
+    other = unit_from(bridge.port, "127.0.0.9")
+    other.send(FOREIGN["Meitrack"])
+    sub.on(UNKNOWN, where=lambda m: m.record.get("looks.like") == "Meitrack")
+    other.close()
+
+
 def test_noise_gets_no_name(make_bridge, subscribe):
     bridge = make_bridge()
     bridge.wait_connected()
