@@ -335,12 +335,21 @@ static void test_what_nobody_recognises(void **state)
 	size_t used;
 	assert_int_equal(gives(&conn, "GET / HTTP/1.1\r\n", &used), INPUT_UNKNOWN);
 	assert_int_equal(used, 0);
+	assert_int_equal(world.unknown, 1); /* at once */
+	assert_string_equal(world.told, "HTTP -");
+	assert_int_equal(gives(&conn, "GET / HTTP/1.1\r\nHost: a\r\n", &used), INPUT_UNKNOWN);
 	world.ops.ended(world.ops.ctx, &conn, "unknown protocol", span_text("GET / HTTP/1.1\r\n"), world.now);
+	assert_int_equal(world.unknown, 1); /* once */
+	struct conn odd = connection(HOME, false);
+	assert_int_equal(gives(&odd, "hello", &used), INPUT_UNKNOWN);
 	assert_int_equal(world.unknown, 1);
+	world.ops.ended(world.ops.ctx, &odd, "unknown protocol", span_text("hello"), world.now);
+	assert_int_equal(world.unknown, 2);
+	assert_string_equal(world.told, "- -");
 	struct conn fine = connection(HOME, false);
 	says(&fine, A);
 	world.ops.ended(world.ops.ctx, &fine, "test", span_text("*HQ"), world.now);
-	assert_int_equal(world.unknown, 1);
+	assert_int_equal(world.unknown, 2);
 }
 
 static void test_no_room_and_not_stored(void **state)
