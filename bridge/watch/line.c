@@ -210,7 +210,8 @@ static bool says_online(enum line_kind kind, const struct sight *sight)
 				   : state != NULL && strcmp(state, "online") == 0;
 }
 
-static void write_head(struct pen *pen, struct line_style *style, int64_t now_ms, struct span name)
+/* `unit`: the column of names may grow with this one. */
+static void write_head(struct pen *pen, struct line_style *style, int64_t now_ms, struct span name, bool unit)
 {
 	char at[FACT_TIME_MAX];
 	fact_time(now_ms, now_ms, at);
@@ -219,7 +220,7 @@ static void write_head(struct pen *pen, struct line_style *style, int64_t now_ms
 	screen_paint(&style->screen, PAINT_NONE, pen->out);
 	fputs("  ", pen->out);
 	unsigned width = screen_text(&style->screen, name, pen->out);
-	if (width > style->name_width && width <= 20) /* as long as an ident may be */
+	if (unit && width > style->name_width && width <= 20) /* as long as an ident may be */
 		style->name_width = width;
 	unsigned pad = width < style->name_width ? style->name_width - width : 0;
 	fprintf(pen->out, "%*s  ", (int)pad, "");
@@ -248,7 +249,7 @@ void line_write(struct line_style *style, const struct sight *sight, FILE *out)
 			   : online           ? PAINT_GOOD
 					      : PAINT_WARN;
 	bool bridge = kinds[kind].bridge;
-	write_head(&pen, style, sight->now_ms, bridge ? span_text("bridge") : name);
+	write_head(&pen, style, sight->now_ms, bridge ? span_text("bridge") : name, kind != LINE_OTHER);
 	if (kind != LINE_OTHER) {
 		screen_paint(&style->screen, paint, out);
 		fprintf(out, "%-9s", word);
