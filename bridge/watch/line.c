@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define SINCE_MS 60000
+#define UNKNOWN_MORE 6 /* keys of a stranger that are shown beside the usual ones */
 
 static const struct {
 	const char *leaf;   /* below the unit, or below the instance of a bridge */
@@ -154,11 +155,13 @@ static void write_unknown(struct pen *pen, const struct document *d)
 			transport != NULL ? transport : "");
 	if (like != NULL)
 		fact_of(pen, PAINT_WARN, "looks like %.200s", like);
-	for (const cJSON *item = d->root->child; item != NULL; item = item->next) {
+	unsigned more = 0;
+	for (const cJSON *item = d->root->child; item != NULL && more < UNKNOWN_MORE; item = item->next) {
 		static const char *const told[] = {"peer", "transport", "looks.like", "hex", "text"};
 		bool is_told = !cJSON_IsString(item);
 		for (size_t i = 0; !is_told && i < sizeof(told) / sizeof(told[0]); i++)
 			is_told = strcmp(item->string, told[i]) == 0;
+		more += !is_told;
 		if (!is_told)
 			fact_of(pen, PAINT_NONE, "%.60s %.300s", item->string, item->valuestring);
 	}
