@@ -254,9 +254,11 @@ void line_write(struct line_style *style, const struct sight *sight, FILE *out)
 	bool bridge = kinds[kind].bridge;
 	write_head(&pen, style, sight->now_ms, bridge ? span_text("bridge") : name, kind != LINE_OTHER);
 	if (kind != LINE_OTHER) {
-		screen_paint(&style->screen, paint, out);
+		if (paint != PAINT_NONE)
+			screen_paint(&style->screen, paint, out);
 		fprintf(out, "%-9s", word);
-		screen_paint(&style->screen, PAINT_NONE, out);
+		if (paint != PAINT_NONE)
+			screen_paint(&style->screen, PAINT_NONE, out);
 		putc(' ', out);
 		pen.column += 10;
 	}

@@ -35,7 +35,7 @@ static void assert_line(const struct screen *screen, const char *topic, const ch
 }
 
 /* Topic, payload, line. */
-static const char *const rows[][3] = {
+static const char *const line_rows[][3] = {
 	{"trackers/9170000001/position",
 		"{" PLACE ",\"timestamp\":1795650160,\"position.speed\":37.04,\"position.direction\":90,"
 		"\"engine.ignition.status\":true}",
@@ -99,8 +99,8 @@ static const char *const rows[][3] = {
 static void test_kinds(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_line(&wide, rows[i][0], rows[i][1], rows[i][2]);
+	for (size_t i = 0; i < sizeof(line_rows) / sizeof(line_rows[0]); i++)
+		assert_line(&wide, line_rows[i][0], line_rows[i][1], line_rows[i][2]);
 }
 
 static void test_narrow_terminal(void **state)
