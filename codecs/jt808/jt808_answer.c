@@ -170,7 +170,7 @@ void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, con
 static const struct {
 	uint16_t message, command;
 	bool has_serial; /* the body begins with the serial number of the command */
-	bool always; /* every unit sends it; else a general answer is the end, for nothing else may follow */
+	bool always; /* the standard wants it: a general answer before it is a receipt; else that is the end, for nothing may follow */
 } replies[] = {
 	{0x0104, 0x8104, true, true},
 	{0x0104, 0x8106, true, true},
@@ -205,8 +205,8 @@ static void tell_general(
 	uint16_t command = reader_u16(&r);
 	uint8_t result = reader_u8(&r);
 	for (size_t i = 0; i < REPLY_COUNT; i++)
-		if (result == JT808_RESULT_OK && replies[i].command == command && replies[i].always)
-			return; /* its own answer is still to come */
+		reply->receipt |=
+			result == JT808_RESULT_OK && replies[i].command == command && replies[i].always;
 	reply->result = result_name(result);
 	tell(reply, command, sink);
 }
