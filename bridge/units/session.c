@@ -107,12 +107,14 @@ static void renamed(struct sessions *s, struct session *session, const char *bef
 		session_set_due(s, session, 0);
 }
 
-/* The file has changed: what it says of this unit, and what follows. `again`: there was one before. */
+/* The file has changed: what it says of this unit, and what follows. `again`: there was one before, in this run of the bridge. */
 static void inform(struct sessions *s, struct session *session, bool again)
 {
 	char name[sizeof(session->info->topic)];
-	bool before = session->info != NULL, told = again && session->trusted;
-	snprintf(name, sizeof(name), "%s", session_topic(session));
+	bool before = session->info != NULL, told = session->trusted && (again || session->recalled);
+	snprintf(name, sizeof(name), "%s", session->was != NULL ? session->was : session_topic(session));
+	free(session->was);
+	session->was = NULL;
 	if (session->conn == NULL)
 		sessions_come_back(s, session);
 	session_inform(s, session);
