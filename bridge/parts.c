@@ -157,6 +157,7 @@ bool parts_reload(struct bridge *b)
 		parts_use_config(b);
 		raw_use_config(b->raw);
 		sessions_listen(b->sessions, raw_listener(b->raw));
+		records_reload(b->records);
 		use_units(b, units);
 		b->info_due = true;
 		log_notice("reloaded");
@@ -231,10 +232,9 @@ static bool listen_to_units(struct bridge *b)
 	if (b->owntracks != NULL)
 		ok &= sessions_listen(s, owntracks_listener(b->owntracks));
 	ok &= sessions_listen(s, records_alarm_listener(b->records));
-	if (b->state != NULL)
-		ok &= sessions_listen(s, state_listener(b->state));
-	if (b->homeassistant != NULL)
-		ok &= sessions_listen(s, homeassistant_listener(b->homeassistant));
+	ok &= sessions_listen(s, b->state != NULL ? state_listener(b->state) : leftover_listener(b->no_state));
+	ok &= sessions_listen(s, b->homeassistant != NULL ? homeassistant_listener(b->homeassistant)
+							  : leftover_listener(b->no_homeassistant));
 	return ok && sessions_listen(s, raw_listener(b->raw)) &&
 	       sessions_listen(s, downlink_listener(b->downlink));
 }
@@ -251,12 +251,18 @@ static bool open_outputs(struct bridge *b)
 	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
 		return false;
-	if (state_is_wanted(c) && (b->state = state_open(c, b->publish, b->sessions)) == NULL)
+	if (state_is_wanted(c))
+		b->state = state_open(c, b->publish, b->sessions);
+	else
+		b->no_state = leftover_open(c, b->publish, b->sessions, &state_leftover);
+	if (c->homeassistant.discovery)
+		b->homeassistant = homeassistant_open(c, b->publish, b->sessions);
+	else
+		b->no_homeassistant = leftover_open(c, b->publish, b->sessions, &homeassistant_leftover);
+	if ((b->state == NULL && b->no_state == NULL) ||
+		(b->homeassistant == NULL && b->no_homeassistant == NULL))
 		return false;
 	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
-		return false;
-	if (c->homeassistant.discovery &&
-		(b->homeassistant = homeassistant_open(c, b->publish, b->sessions)) == NULL)
 		return false;
 	return listen_to_units(b);
 }
@@ -420,8 +426,12 @@ void parts_close(struct bridge *b)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
 		homeassistant_free(b->homeassistant);
+	if (b->no_homeassistant != NULL)
+		leftover_free(b->no_homeassistant);
 	if (b->state != NULL)
 		state_free(b->state);
+	if (b->no_state != NULL)
+		leftover_free(b->no_state);
 	if (b->owntracks != NULL)
 		owntracks_free(b->owntracks);
 	if (b->downlink != NULL)

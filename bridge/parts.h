@@ -68,8 +68,9 @@ struct bridge {
 	struct publish *publish;
 	struct status *status;
 	struct records *records;
-	struct state *state;         /* NULL: not wanted */
-	struct owntracks *owntracks; /* NULL: not wanted */
+	struct state *state;                          /* NULL: not wanted */
+	struct leftover *no_state, *no_homeassistant; /* in their places, where these are not wanted */
+	struct owntracks *owntracks;                  /* NULL: not wanted */
 	struct raw *raw;
 	struct conns *conns;
 	struct listeners *listeners;

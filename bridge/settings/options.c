@@ -149,14 +149,15 @@ static const struct option_row mqtt_rows[] = {
 
 static const struct option_row publish_rows[] = {
 	{"prefix", OPTION_TOPIC, 0, AT(publish.prefix), "trackers", 0, 100, NULL,
-		"First level or levels of all topics."},
+		"First level or levels of all topics. What was retained under another prefix stays there."},
 	{"format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats, "Format of the records."},
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
-		"Publish the newest position of each unit retained."},
+		"Publish the newest position of each unit retained. no: what was retained is cleared."},
 	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,
 		"Publish what is known of each unit, the newest value of every key, retained in its state "
 		"topic. "
-		"auto: when Home Assistant discovery or the page ([web]) is on."},
+		"auto: when Home Assistant discovery or the page ([web]) is on. When it is switched off, the "
+		"states that were published are cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
 	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
@@ -243,9 +244,10 @@ static const struct option_row owntracks_rows[] = {
 static const struct option_row homeassistant_rows[] = {
 	{"discovery", OPTION_BOOLEAN, 0, AT(homeassistant.discovery), "no", 0, 0, NULL,
 		"Tell Home Assistant of each unit of the units file (MQTT discovery); needs format = json and "
-		"the state topics."},
+		"the state topics. When it is switched off, the devices are removed from Home Assistant."},
 	{"prefix", OPTION_TOPIC, 0, AT(homeassistant.prefix), "homeassistant", 0, 100, NULL,
-		"First level or levels of Home Assistant's topics."},
+		"First level or levels of Home Assistant's topics. Before it is changed, switch discovery off "
+		"once."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.unknown), "no", 0, 0, NULL,
 		"Tell Home Assistant of units that are not in the units file, too."},
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.retain), "no", 0, 0, NULL,

@@ -65,6 +65,7 @@ struct command_reply {
 	struct command_token token;
 	struct span result; /* what the unit says: ok, or its own words; may be empty */
 	struct span frame;  /* the whole frame of the reply */
+	bool receipt;       /* the unit has the command, and the answer proper may still come */
 };
 
 /* The characters that a codec keeps for itself; see struct codec. */
