@@ -86,11 +86,12 @@ static void on_mark(struct marker *marker, const struct mark *m)
 	struct range r = {.name = m->name, .field = m->field, .cell = m->cell, .bits = m->bits};
 	if (!locate(e, m->bytes, &r))
 		return;
-	if (m->item != NULL)
+	if (m->item != NULL) {
 		name_item(m->item, &r);
-	else if (m->number != NULL) {
+	} else if (m->number != NULL) {
 		struct writer w = writer_of(r.value, sizeof(r.value) - 1);
 		show_number(&w, *m->number, 0);
+		r.value[w.len] = '\0';
 	}
 	r.settled = r.name != NULL;
 	size_t i = 0;
@@ -134,13 +135,17 @@ static void put_cell(const struct telemetry_cell *c, enum telemetry_field field,
 {
 	if (field == TM_GSM_DBM && !c->has_dbm)
 		return;
-	show_number(w, field == TM_GSM_LAC ? c->lac : field == TM_GSM_CELLID ? c->cellid : c->dbm, 0);
+	int64_t number = c->dbm;
+	if (field != TM_GSM_DBM)
+		number = field == TM_GSM_LAC ? c->lac : c->cellid;
+	show_number(w, number, 0);
 	show_unit(w, &telemetry_params[field]);
 }
 
 static void settle(struct range *r, const struct telemetry *t)
 {
-	struct writer key = writer_of(r->key, sizeof(r->key) - 1), w = writer_of(r->value, sizeof(r->value) - 1);
+	struct writer key = writer_of(r->key, sizeof(r->key) - 1),
+		      w = writer_of(r->value, sizeof(r->value) - 1);
 	writer_text(&key, telemetry_params[r->field].key);
 	if (r->cell > 0) {
 		writer_u8(&key, '.');
@@ -172,7 +177,8 @@ void explain_record(struct explain *e, const struct telemetry *t)
 
 static void on_settle(struct marker *marker, const struct telemetry *t)
 {
-	explain_record(of(marker), t);
+	if (params_any(t->present) || params_any(t->rejected)) /* else nothing was read into it yet */
+		explain_record(of(marker), t);
 }
 
 /* --- printing --- */
@@ -230,7 +236,8 @@ static bool is_separator(const struct codec *codec, struct span gap)
 static bool is_text(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if ((s.ptr[i] < ' ' && s.ptr[i] != '\r' && s.ptr[i] != '\n' && s.ptr[i] != '\t') || s.ptr[i] > '~')
+		if ((s.ptr[i] < ' ' && s.ptr[i] != '\r' && s.ptr[i] != '\n' && s.ptr[i] != '\t') ||
+			s.ptr[i] > '~')
 			return false;
 	return true;
 }
@@ -248,8 +255,8 @@ static int by_place(const void *a, const void *b)
 }
 
 /* The ranges from `from` on that are of the same bytes. `base`: where they begin in `in` or the message. Returns how many they are. */
-static size_t put_ranges(struct explain *e, FILE *out, const struct codec *codec, enum codec_status status, size_t from,
-	struct span all, size_t base)
+static size_t put_ranges(struct explain *e, FILE *out, const struct codec *codec, enum codec_status status,
+	size_t from, struct span all, size_t base)
 {
 	bool text = is_text(all), message = from < e->count && e->range[from].message;
 	size_t covered = 0, i = from;
@@ -260,7 +267,8 @@ static size_t put_ranges(struct explain *e, FILE *out, const struct codec *codec
 			continue;
 		size_t at = r != NULL ? r->at - base : all.len;
 		struct span gap = span_part(all, covered, at > covered ? at - covered : 0);
-		bool wrong = r == NULL && status != CODEC_OK && status != CODEC_FRAGMENT && status != CODEC_UNSUPPORTED;
+		bool wrong = r == NULL && status != CODEC_OK && status != CODEC_FRAGMENT &&
+			     status != CODEC_UNSUPPORTED;
 		if (gap.len > 0 && !is_separator(codec, gap))
 			put_line(out, covered, gap, text, wrong ? "not understood" : "unknown", "");
 		if (r == NULL)
@@ -280,8 +288,8 @@ static size_t put_ranges(struct explain *e, FILE *out, const struct codec *codec
 	return i;
 }
 
-void explain_frame(struct explain *e, FILE *out, const struct codec *codec, enum codec_status status, struct span frame,
-	const struct telemetry *t)
+void explain_frame(struct explain *e, FILE *out, const struct codec *codec, enum codec_status status,
+	struct span frame, const struct telemetry *t)
 {
 	explain_record(e, t);
 	qsort(e->range, e->count, sizeof(e->range[0]), by_place);

@@ -6,8 +6,6 @@
 #include <cJSON.h>
 #include <string.h>
 
-enum { LINE_BYTES = 100 };
-
 /* The row of this key; for a neighbour cell's, gsm.lac.1, that of the serving one. NULL: it has none. */
 static const struct param *find_param(const char *key)
 {
@@ -48,25 +46,20 @@ static void put_value(struct writer *w, const cJSON *value, const struct param *
 	}
 }
 
-/* The keys of all booleans that are false, in one paragraph. */
+/* The keys of all booleans that are false, in one line. */
 static void put_false(FILE *out, const cJSON *record)
 {
 	const cJSON *item;
-	size_t used = 0;
+	bool first = true;
 	cJSON_ArrayForEach(item, record)
 	{
 		if (!cJSON_IsFalse(item))
 			continue;
-		size_t len = strlen(item->string) + 2;
-		if (used == 0)
-			fprintf(out, "  false: ");
-		else
-			fprintf(out, used + len > LINE_BYTES ? ",\n         " : ", ");
-		used = used + len > LINE_BYTES ? len : used + len;
-		fprintf(out, "%s", item->string);
+		fprintf(out, first ? "  false: %s" : ", %s", item->string);
+		first = false;
 	}
-	if (used > 0)
-		fprintf(out, "\n");
+	if (!first)
+		fputc('\n', out);
 }
 
 void pretty_record(FILE *out, struct span json)
@@ -76,20 +69,18 @@ void pretty_record(FILE *out, struct span json)
 	cJSON_ArrayForEach(item, record)
 	{
 		char text[2100];
-		struct writer w = writer_of(text, sizeof(text) - 1);
+		struct writer w = writer_of(text, sizeof(text) - sizeof("..."));
 		const struct param *param = find_param(item->string);
 		if (cJSON_IsFalse(item))
 			continue;
 		put_value(&w, item, param);
-		if (w.full)
-			writer_text(&w, "...");
-		text[w.len] = '\0';
+		memcpy(text + w.len, w.full ? "..." : "", w.full ? sizeof("...") : 1);
 		if (param != NULL)
-			fprintf(out, "  %-32s  %-30s  %s\n", item->string, text, param->help);
+			fprintf(out, "  %-32s  %-38s  %s\n", item->string, text, param->help);
 		else
 			fprintf(out, "  %-32s  %s\n", item->string, text);
 	}
 	put_false(out, record);
-	fprintf(out, "\n");
+	fputc('\n', out);
 	cJSON_Delete(record);
 }

@@ -1,5 +1,5 @@
 /* pretty: a record for people: key, value, unit and meaning, line by line.
- * Uses: codecs/record.
+ * Uses: codecs/record; <cJSON.h>.
  * Not: know the record but by its JSON document, so that nothing is shown or left out that programs do not get. */
 #ifndef T2M_PRETTY_H
 #define T2M_PRETTY_H

@@ -6,8 +6,12 @@
 void show_text(struct writer *w, struct span text)
 {
 	static const char digits[] = "0123456789abcdef";
-	for (size_t i = 0; i < text.len && w->cap - w->len >= 4; i++) {
+	for (size_t i = 0; i < text.len && !w->full; i++) {
 		uint8_t c = text.ptr[i];
+		if (w->cap - w->len < 4) {
+			w->full = true;
+			return;
+		}
 		if (c >= 0x20 && c < 0x7f) {
 			writer_u8(w, c);
 			continue;
@@ -43,7 +47,7 @@ void show_moment(struct writer *w, int64_t unix_s)
 	const int parts[] = {c.year, c.month, c.day, c.hour, c.minute, c.second};
 	for (size_t i = 0; i < 6; i++) {
 		writer_decimal(w, (uint64_t)parts[i], i == 0 ? 4 : 2);
-		writer_u8(w, (uint8_t)"--T::Z"[i]);
+		writer_u8(w, (uint8_t) "--T::Z"[i]);
 	}
 }
 

@@ -6,7 +6,7 @@
 
 #include "codecs/record/telemetry.h"
 
-/* All but printable ASCII as \xNN. */
+/* All but printable ASCII as \xNN. No room for all of it: as much as fits, and `w` is full. */
 void show_text(struct writer *w, struct span text);
 /* A number that counts units of its last decimal. */
 void show_number(struct writer *w, int64_t number, unsigned decimals);

@@ -1,5 +1,5 @@
 /* h02_binary: what the `$` and `X` frames of H02 say.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: look for the end of a frame.
  *
  *   0    1..5   6 7 8      9 10 11    12..15    16       17..21hi   21lo   22..23hi  23lo..24  25..28
@@ -39,8 +39,7 @@ static enum codec_status decode_head(struct telemetry *t, struct span in, bool b
 {
 	int64_t lat, lon, knots, course;
 	if (!bcd_number(t, TM_LATITUDE, in, 24, 8, &lat) || !bcd_number(t, TM_LONGITUDE, in, 34, 9, &lon) ||
-		!bcd_number(t, TM_SPEED, in, 44, 3, &knots) ||
-		!bcd_number(t, TM_DIRECTION, in, 47, 3, &course))
+		!bcd_number(t, TM_SPEED, in, 44, 3, &knots) || !bcd_number(t, TM_DIRECTION, in, 47, 3, &course))
 		return CODEC_BAD_BCD;
 	if (span_is_bcd(span_of(in.ptr + 6, 6))) {
 		struct calendar c = {2000 + byte_bcd(in.ptr[11]), byte_bcd(in.ptr[10]), byte_bcd(in.ptr[9]),

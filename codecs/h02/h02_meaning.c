@@ -1,5 +1,5 @@
 /* h02_meaning: what text and binary frames say in the same codes: status word, battery code, time, cell.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: know in which field or byte a code stands. */
 #include "codecs/h02/h02_private.h"
 #include "codecs/record/mark.h"

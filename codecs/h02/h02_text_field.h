@@ -1,5 +1,5 @@
 /* h02_text_field: one text frame as fields, and what a single field can set.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: be included outside of codecs/h02. */
 #ifndef T2M_H02_TEXT_FIELD_H
 #define T2M_H02_TEXT_FIELD_H

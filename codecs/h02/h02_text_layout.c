@@ -105,7 +105,10 @@ static enum codec_status vp1_cells(struct h02_text *x)
 		if (k > 2 || !h02_whole(span_of(raw.ptr + from, i - from), k == 2, &v[k]))
 			return CODEC_BAD_FIELDS;
 		mark_cell(x->t, span_of(raw.ptr + from, i - from),
-			k == 0 ? TM_GSM_LAC : k == 1 ? TM_GSM_CELLID : TM_GSM_DBM, n);
+			k == 0   ? TM_GSM_LAC
+			: k == 1 ? TM_GSM_CELLID
+				 : TM_GSM_DBM,
+			n);
 		from = i + 1;
 		k++;
 		if (!end)

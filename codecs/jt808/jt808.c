@@ -1,5 +1,5 @@
 /* jt808: JT/T 808 as trackers speak it: the codec, its table of messages, the path of one frame.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: know delimiters and escapes (jt808_frame.c), write answers (jt808_answer.c).
  *
  * Sources: the standards JT/T 808-2011, -2013 and -2019, and frames of real units, which differ in places. */
@@ -147,8 +147,8 @@ static enum codec_status each_item(struct codec_link *link, const struct jt808_m
 			break;
 		begin_record(link, t, m);
 		mark(t, span_part(m->body, 2, wide), TM_BUFFERED);
-		mark_number(t, span_part(m->body, r.pos - item.body.len - row->list, row->list), "length of a record",
-			(int64_t)item.body.len);
+		mark_number(t, span_part(m->body, r.pos - item.body.len - row->list, row->list),
+			"length of a record", (int64_t)item.body.len);
 		enum codec_status status = row->take(t, &item, link->unit->options);
 		if (status != CODEC_OK) {
 			out->bad = out->bad == CODEC_OK ? status : out->bad;

@@ -1,5 +1,5 @@
 /* jt808_frame: bytes to a message and back: delimiters, escapes, check byte, header.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: know any message.
  *
  *   7E | id 2 | properties 2 | [version 1] | phone 6 or 10 | serial 2 | [total 2, number 2] | body | check 1 | 7E
@@ -144,8 +144,8 @@ static enum codec_status read_header(struct telemetry *t, struct span in, struct
 	return properties & ENCRYPTION_BITS ? CODEC_ENCRYPTED : CODEC_OK;
 }
 
-enum codec_status jt808_frame_read(struct telemetry *t, struct span frame, uint8_t plain[JT808_FRAME_MAX],
-	struct jt808_message *m)
+enum codec_status jt808_frame_read(
+	struct telemetry *t, struct span frame, uint8_t plain[JT808_FRAME_MAX], struct jt808_message *m)
 {
 	struct writer w = writer_of(plain, JT808_FRAME_MAX);
 	enum codec_status status = unescape(t, frame, &w);

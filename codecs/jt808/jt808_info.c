@@ -1,5 +1,5 @@
 /* jt808_info: what JT/T 808 units say of themselves: registration, authentication, parameters, attributes.
- * Uses: nothing else.
+ * Uses: codecs/record.
  *
  *   0x0100   province 2, city 2, maker, model, terminal id (widths by version), colour 1, plate in GBK
  *   0x0102   2013: the code; 2019: BYTE length, code, IMEI 15, software version 20

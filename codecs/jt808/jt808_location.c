@@ -1,5 +1,5 @@
 /* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0500, 0x0704) with its bits and items.
- * Uses: nothing else.
+ * Uses: codecs/record.
  *
  *   0        4         8          12          16         18          20       22        28
  *   alarms 4 status 4  lat 4 e-6  lon 4 e-6   altitude 2 speed 2 /10 course 2 BCD time  items: id 1, length 1, value

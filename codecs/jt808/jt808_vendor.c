@@ -1,5 +1,5 @@
 /* jt808_vendor: messages that makers have added to JT/T 808.
- * Uses: nothing else.
+ * Uses: codecs/record.
  *
  *   0x0210   BYTE charge in per cent, BCD time; else a list of locations
  *   0x0701   DWORD length, then the text that answers a text command; in the standard, a waybill
@@ -26,8 +26,8 @@ static bool is_blank(uint8_t c)
 }
 
 /* Sets the text, which was made of `raw`, as what the unit answered. One that is none, or is too long for a parameter, is shown as bytes. */
-static enum codec_status set_answer(struct telemetry *t, struct span raw, struct writer *w, const struct jt808_message *m,
-	const struct jt808_options *options)
+static enum codec_status set_answer(struct telemetry *t, struct span raw, struct writer *w,
+	const struct jt808_message *m, const struct jt808_options *options)
 {
 	struct span text = span_trim(writer_span(w), is_blank);
 	bool is_text = !w->full && (int64_t)text.len <= telemetry_params[TM_COMMAND_REPLY].max &&

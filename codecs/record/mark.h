@@ -73,8 +73,8 @@ static inline void mark_number(struct telemetry *t, struct span bytes, const cha
 }
 
 /* These bytes are this parameter, and each bit is the boolean that the table says. */
-static inline void mark_bits(struct telemetry *t, struct span bytes, enum telemetry_field field,
-	const struct telemetry_flags *bits)
+static inline void mark_bits(
+	struct telemetry *t, struct span bytes, enum telemetry_field field, const struct telemetry_flags *bits)
 {
 	const struct mark m = {.bytes = bytes, .field = field, .bits = bits};
 	mark_put(t, &m);

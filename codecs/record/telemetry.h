@@ -82,7 +82,8 @@ struct marker;
 
 struct telemetry {
 #ifdef T2M_MARKS
-	struct marker *marker; /* who is told which bytes are what: see mark.h; NULL: nobody. No reset changes it. */
+	struct marker
+		*marker; /* who is told which bytes are what: see mark.h; NULL: nobody. No reset changes it. */
 #endif
 	uint64_t present[TM_WORDS];
 	uint64_t rejected[TM_WORDS]; /* the frame carries it, but its value is out of range and was dropped */

@@ -158,7 +158,8 @@ static enum codec_status set_position(struct telemetry *t, const struct span fie
 		!number(field[6], 7, &longitude) || !number(field[7], 0, &speed) ||
 		!number(field[8], 0, &alarms))
 		return CODEC_BAD_FIELDS;
-	static const enum telemetry_field marks[] = {TM_POSITION_VALID, TM_LATITUDE, TM_LONGITUDE, TM_SPEED, TM_SOS_ALARM};
+	static const enum telemetry_field marks[] = {
+		TM_POSITION_VALID, TM_LATITUDE, TM_LONGITUDE, TM_SPEED, TM_SOS_ALARM};
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
 		mark(t, field[4 + i], marks[i]);
 	mark(t, field[8], TM_BATTERY_LOW_ALARM);
