@@ -2,7 +2,7 @@
  *
  *   Traccar   2015-09-24 09:41:34 DEBUG: [FEC47FBE: 5001 < 203.0.113.4] HEX: 2a48...
  *             2014-02-28 18:00:27 DEBUG: [5036 <- 203.0.113.4] - HEX: 2a48...     2013: - (HEX: 2a48...)
- *             2024-05-06 10:11:12  INFO: [T1234abcd: h02 < 203.0.113.4] 2a48...   text protocols: the text itself
+ *             2024-05-06 10:11:12  INFO: [T1234abcd: name < 203.0.113.4] 2a48...   text protocols: the text itself
  *   JSON      {"direction":"in","hex":"2A48...","text":"..."}, with or without the topic and a blank in front
  *   log       ... frame from PEER (IDENT) rejected: REASON: BYTES    ... speaks no known protocol: BYTES
  *   hex       2a48..  2a 48  2a:48  0x2a,0x48  \x2a\x48  { 0x2a, 0x48 } in one line or several */
