@@ -168,10 +168,10 @@ enum codec_status h02_text_decode(
 	memset(&x.reply, 0, sizeof(x.reply));
 	x.reply.token.serial = -1;
 	mark_name(t, span_part(frame, 0, 1), "start");
-	mark(t, span_part(frame, 1, 2), TM_VENDOR_CODE);
-	bool whole = frame.len > 4 && frame.ptr[frame.len - 1] == '#';
+	telemetry_set_text(t, TM_VENDOR_CODE, span_part(frame, 1, 2));
 	if (frame.len < 5)
 		return CODEC_TRUNCATED;
+	bool whole = frame.ptr[frame.len - 1] == '#';
 	if (whole)
 		mark_name(t, span_of(frame.ptr + frame.len - 1, 1), "end");
 	h02_split(&x, span_of(frame.ptr + 4, frame.len - 4 - whole));
@@ -184,7 +184,6 @@ enum codec_status h02_text_decode(
 	x.long_id = strlen(link->unit->ident) == 15;
 	telemetry_set_text(t, TM_IDENT, span_text(link->unit->ident));
 	telemetry_set_text(t, TM_MESSAGE_TYPE, x.type);
-	telemetry_set_text(t, TM_VENDOR_CODE, span_of(frame.ptr + 1, 2));
 	enum h02_answer answer;
 	status = take(&x, &answer);
 	if (status != CODEC_OK)

@@ -225,8 +225,11 @@ static size_t take_status(struct h02_text *x, size_t at)
 
 enum codec_status h02_block(struct h02_text *x, size_t at)
 {
-	if (x->count < at + 9)
+	if (x->count < at + 9) {
+		mark(x->t, h02_field(x, at), TM_TIMESTAMP);
+		mark_place(x, at + 1);
 		return CODEC_BAD_FIELDS;
+	}
 	size_t d = at + 8;
 	struct span next = h02_field(x, d + 1);
 	bool battery = span_is_digits(x->field[d], 1, 3) && x->count > d + 1 &&
