@@ -48,6 +48,8 @@ enum codec_status {
 
 /* "ok", "more", … "bad-latitude", for counters, logs and topics. */
 extern const char *const codec_status_names[CODEC_STATUS_COUNT];
+/* The same for people: "the check code is wrong". */
+extern const char *const codec_status_meanings[CODEC_STATUS_COUNT];
 
 #define CODEC_IDENT_MAX 20
 
@@ -162,7 +164,7 @@ struct codec {
 	 * `skip`, keep the rest (at most max_frame) and call again when more bytes have come or quiet_ms has grown. Else: these `len` bytes
 	 * are no frame, and why; skip + len is at least 1. After OK and errors drop skip + len and call again. */
 	enum codec_status (*frame)(struct codec_link *link, struct span in, struct frame *out);
-	/* Decodes what `frame` found. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record; of a
+	/* Decodes what `frame` found; any other bytes, one at least, must do no harm, for tracker2mqtt-decode explains broken frames. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record; of a
 	 * frame that has several, why the first of those that are missing is.
 	 * `scratch` is memory for the record; its content before and after does not matter. */
 	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
