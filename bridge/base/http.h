@@ -27,7 +27,7 @@ struct http_answer {
 typedef void http_handler(void *ctx, struct http_answer *answer);
 
 /* Listens on this address. NULL: `why` (of `size`). */
-struct http *http_open(struct ev_loop *loop, const union address *listen, char *why, size_t size);
+struct http *http_open(struct ev_loop *loop, const union address *listen_on, char *why, size_t size);
 /* `path`: begins with a slash, compared as a whole; it stays the caller's and lives as long as the server. False: there is no room for
  * more, or the path has a handler already. */
 bool http_route(struct http *http, const char *path, http_handler *handler, void *ctx);
