@@ -101,16 +101,18 @@ static void arrives(struct http *h, struct MHD_Connection *connection, void **pl
 		v++;
 	if (v == h->visitors + h->visitors_most)
 		return;
-	const union MHD_ConnectionInfo *fd =
+	/* each answer may stand where the last one stood: it is read before the next question */
+	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const union MHD_ConnectionInfo *peer =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (fd == NULL || peer == NULL)
+	if (info == NULL)
 		return;
-	*v = (struct visitor){
-		.here = true, .fd = fd->connect_fd, .number = ++h->number, .since_ms = clock_steady_ms()};
+	int fd = info->connect_fd;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info == NULL)
+		return;
+	*v = (struct visitor){.here = true, .fd = fd, .number = ++h->number, .since_ms = clock_steady_ms()};
 	union address a = {0};
-	memcpy(&a, peer->client_addr, peer->client_addr->sa_family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in4));
+	memcpy(&a, info->client_addr, info->client_addr->sa_family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in4));
 	address_bytes(&a, v->address);
 	if (a.any.sa_family == AF_INET6)
 		memset(v->address + 8, 0, 8);
@@ -337,6 +339,26 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	turn(timer->data);
 }
 
+/* The library would bind as well, but not all its versions leave the reason in errno. -1: errno has it. */
+static int listening_socket(const union address *listen_on)
+{
+	int on = 1, family = listen_on->any.sa_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, &listen_on->any, family == AF_INET6 ? sizeof(listen_on->in6) : sizeof(listen_on->in4)) ==
+			0 &&
+		listen(fd, SOMAXCONN) == 0)
+		return fd;
+	int why = errno;
+	close(fd);
+	errno = why;
+	return -1;
+}
+
 static struct MHD_Daemon *start(struct http *h, const struct http_options *o)
 {
 	unsigned flags = MHD_USE_EPOLL | (o->listen.any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0) |
@@ -347,7 +369,10 @@ static struct MHD_Daemon *start(struct http *h, const struct http_options *o)
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
 		none,
 	};
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, &o->listen.any,
+	int fd = listening_socket(&o->listen);
+	if (fd < 0)
+		return NULL;
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_LIMIT, h->visitors_most, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_SECONDS,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_ARRAY,
 		o->cert != NULL ? tls : tls + 2, MHD_OPTION_END);

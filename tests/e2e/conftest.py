@@ -125,13 +125,19 @@ class Message:
         return f"{self.topic} {self.payload[:200]!r}"
 
 
+def mqtt_client(client_id=""):
+    """A client of paho 1 or 2, for MQTT 5: paho 2 wants to be told which kind of callbacks it calls."""
+    kinds = getattr(paho, "CallbackAPIVersion", None)
+    return paho.Client(*[kinds.VERSION2] * bool(kinds), client_id, protocol=paho.MQTTv5)
+
+
 class Subscriber:
     """Collects everything below a topic, in order."""
 
     def __init__(self, port, topic="trackers/#", client_id="", clean=True):
         self.messages = []
         self.new = threading.Condition()
-        self.client = paho.Client(client_id, protocol=paho.MQTTv5)
+        self.client = mqtt_client(client_id)
         self.client.on_message = self._on_message
         ready = threading.Event()
         self.client.on_connect = lambda c, *a: c.subscribe(topic, options=paho.SubscribeOptions(

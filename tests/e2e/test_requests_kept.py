@@ -9,9 +9,8 @@ import socket
 import threading
 import time
 
-import paho.mqtt.client as paho
 import pytest
-from conftest import PATIENCE, Unit, v1, wait_for
+from conftest import PATIENCE, Unit, mqtt_client, v1, wait_for
 from fakebroker import PUBLISH, FakeBroker, packet, text
 from test_jt808 import frame, location, unescape
 
@@ -78,7 +77,7 @@ def test_one_end_over_kills(make_bridge, subscribe, broker, version):
     sub = subscribe("trackers/+/cmd/reply")
     units = [Answering(bridge.port, f"91705038{n:02}") for n in range(3)]
     ids, running = [], threading.Event()
-    publisher = paho.Client("publisher", protocol=paho.MQTTv5)
+    publisher = mqtt_client("publisher")
     publisher.connect("127.0.0.1", broker.port)
     publisher.loop_start()
 
