@@ -42,6 +42,12 @@ write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\n
                          b"timezone = +00:00\n")
 write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic = b\n")
 write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
+write("watch", "position", b'\0{"ident":"9170503816","position.latitude":22.5,"position.longitude":113.9,"position.speed":40.003,'
+                           b'"engine.ignition.status":true,"timestamp":1481632506,"rejected":["gsm.mcc"]}')
+write("watch", "alarm", b'\2{"alarms":["sos.alarm","custom.theft.alarm"]}')
+write("watch", "status", b'\3{"state":"online","since":1.5,"protocol":"h02","transport":"tcp","peer":"[::1]:5"}')
+write("watch", "reply", b'\5{"status":"answered","command":"D1","result":"0,0","elapsed":1.42,"id":"a"}')
+write("watch", "msgpack", bytes.fromhex("0083A16191C3A162CB3FB999999999999AA163D3FFFFFFFFFFFFFFFF"))
 write("topic", "cmd", b"trackers/9170503816/cmd")
 for n in range(4):
     write("store", f"whole-{n}", bytes([n, 0]))
