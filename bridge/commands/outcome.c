@@ -105,7 +105,7 @@ static void log_it(struct outcomes *all, const struct outcome_subject *s, struct
 {
 	const char *word = outcome_table[o.status].word;
 	if (log_wants(LOG_LEVEL_DEBUG))
-		log_debug("command for unit %s: %s: frame %s%s%s", s->ident, word, log_bytes(s->frame).text,
+		log_debug("command for unit %s: %s: frame %s%s%s", s->ident, word, log_frame(s->frame).text,
 			o.reason ? ": " : "", o.reason ? o.reason : "");
 	if (o.status <= OUTCOME_SENT || !log_limit_take(&all->lines[o.status], LINES_A_MINUTE, now.steady_ms))
 		return;

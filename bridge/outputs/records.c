@@ -3,6 +3,7 @@
 
 #include "bridge/outputs/alarms.h"
 #include "bridge/outputs/dated.h"
+#include "bridge/outputs/doubts.h"
 
 #include <stdlib.h>
 
@@ -17,7 +18,8 @@ struct records {
 	const struct config *config;
 	struct publish *publish;
 	struct stats *stats;
-	size_t place; /* in each session: struct alarms, what is known of the unit */
+	size_t place;  /* in each session: struct alarms, what is known of the unit */
+	size_t doubts; /* struct doubts */
 	struct unit_listener listener, alarm_listener;
 	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
 };
@@ -84,16 +86,26 @@ static bool put_retained(struct records *r, struct session *session, const struc
 	return true;
 }
 
-static bool on_record(
-	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
+static bool put_somewhere(struct records *r, struct session *session, const struct conn *conn,
+	const struct telemetry *t, struct moment now)
 {
-	struct records *r = ctx;
-	complete(r, session, conn, t, now.unix_ms);
 	bool position = telemetry_has(t, TM_LATITUDE);
 	int64_t newest_ms = publish_newest_ms(r->publish, session);
 	if (position && r->config->publish.retain && session->trusted && is_newest(t, newest_ms))
 		return put_retained(r, session, conn, t, newest_ms, now);
 	return put(r, session, conn, t, position ? "position" : "telemetry", NULL, now);
+}
+
+static bool on_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
+{
+	struct records *r = ctx;
+	int64_t date_ms = telemetry_has(t, TM_TIMESTAMP) ? telemetry_number(t, TM_TIMESTAMP) : now.unix_ms;
+	complete(r, session, conn, t, now.unix_ms);
+	if (!put_somewhere(r, session, conn, t, now))
+		return false;
+	doubts_look(session_memory(session, r->doubts), session, conn, t, date_ms, r->stats, now);
+	return true;
 }
 
 /* The alarms of this record that are new. They count as raised once the record that raises them is stored. */
@@ -156,6 +168,7 @@ struct records *records_open(
 	r->publish = publish;
 	r->stats = stats;
 	r->place = sessions_reserve(sessions, sizeof(struct alarms));
+	r->doubts = sessions_reserve(sessions, sizeof(struct doubts));
 	r->listener = (struct unit_listener){
 		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};
 	r->alarm_listener = (struct unit_listener){

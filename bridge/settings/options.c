@@ -162,7 +162,9 @@ static const struct option_row publish_rows[] = {
 	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
 		"Publish each frame, in and out, as hex and text."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.unknown), "yes", 0, 0, NULL,
-		"Publish the first bytes of connections that no protocol recognises, at most one a second."},
+		"Publish what comes and is no unit: the first bytes of what no protocol recognises, with "
+		"looks.like when they are "
+		"known, and units that are not admitted; at most 60 a minute."},
 	{"instance", OPTION_NAME, 0, AT(publish.instance), "", 0, 60, NULL,
 		"Name of this bridge in topics and status; empty: the host name."},
 	{"channel_id", OPTION_INTEGER, OPTION_RELOAD, AT(publish.channel_id), "1", 0, 4294967295LL, NULL,

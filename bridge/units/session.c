@@ -45,7 +45,12 @@ bool sessions_expect_units(const void *sessions)
 struct span session_ident(const struct sessions *s, struct span name)
 {
 	const struct unit_info *info = units_find_topic(s->units, name);
-	return info != NULL ? span_text(info->ident) : name;
+	if (info == NULL)
+		return name;
+	/* the section may have zeros in front that the unit's codec leaves out */
+	struct sessions *all = (struct sessions *)(uintptr_t)s;
+	struct span ident = span_text(info->ident), rest = span_text(unit_rest(info));
+	return sessions_find(all, ident) == NULL && sessions_find(all, rest) != NULL ? rest : ident;
 }
 
 const char *session_topic(const struct session *session)
@@ -208,7 +213,8 @@ void session_conn_ended(
 	s->now = now;
 	if (talk->stream.codec == NULL && rest.len > 0) {
 		stats_add(s->stats, STAT_UNKNOWN, 1);
-		events_unknown(&s->events, conn, rest, now);
+		if (!talk->named)
+			events_unknown(&s->events, conn, &(struct stranger){.head = rest}, now);
 	}
 	while (talk->sessions != NULL) {
 		struct session *session = talk->sessions;
