@@ -1,6 +1,7 @@
 /* decode: tracker2mqtt-decode, the codecs without any network.
  * Uses: bridge/base, bridge/settings, bridge/units, codecs.
  * Not: know the bridge. */
+#include "bridge/base/version.h"
 #include "bridge/settings/codec_settings.h"
 #include "bridge/units/assembly.h"
 #include "codecs/codec.h"
@@ -238,7 +239,7 @@ static int read_arguments(int argc, char **argv, struct decoder *d, struct argum
 		if (c == 'h')
 			return usage(stdout, 0);
 		if (c == 'V')
-			return printf("tracker2mqtt-decode " T2M_VERSION "\n") < 0;
+			return version_print("tracker2mqtt-decode");
 		if (c == '?')
 			return usage(stderr, 1);
 		out->raw |= c == RAW;
