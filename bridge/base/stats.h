@@ -6,6 +6,8 @@
 
 #include "codecs/codec.h"
 
+#include <stdio.h>
+
 enum counter {
 	STAT_UPTIME = 0, /* gauge: seconds */
 	STAT_ACCEPTED,
@@ -19,6 +21,7 @@ enum counter {
 	STAT_UNKNOWN,
 	STAT_FRAMES,
 	STAT_RECORDS,
+	STAT_MISDATED,
 	STAT_ALARMS,
 	STAT_ACKS,
 	STAT_COMMANDS,
@@ -41,6 +44,7 @@ enum counter {
 	STAT_MQTT_INFLIGHT, /* gauge */
 	STAT_RELAYED,
 	STAT_RELAY_DROPPED,
+	STAT_VIEWERS,             /* gauge */
 	STAT_REFUSED_CONNECTIONS, /* from here on: what was refused, by reason; see source.h */
 	STAT_REFUSED_PER_ADDRESS,
 	STAT_REFUSED_UNIDENTIFIED,
@@ -71,7 +75,7 @@ struct stat_info {
 	const char *
 		metric; /* for Prometheus, without prefix and _total; NULL: refused_total with the reason as its label */
 	enum stat_kind kind;
-	const char *help;
+	const char *help; /* a sentence; of what was refused: why, and what to do */
 };
 
 extern const struct stat_info stat_table[STAT_COUNT];
@@ -95,6 +99,8 @@ static inline void stats_set(struct stats *stats, enum counter counter, uint64_t
 const char *stat_reason(enum counter counter);
 /* One flat map of all counters. */
 void stats_emit(const struct stats *stats, struct emitter *e);
+/* A line a counter, for people: name, counter or gauge, meaning. */
+void stats_print(FILE *out);
 /* The same in Prometheus' text format. */
 void stats_write_metrics(const struct stats *stats, struct writer *w);
 
