@@ -176,6 +176,8 @@ struct codec {
 	 * complete, its text is one that command_check_text allows. OK or NO_ROOM. */
 	enum codec_status (*encode)(struct codec_link *link, const struct command *command, struct writer *out,
 		struct command_token *token);
+	/* Writes the frame that asks link->unit for parts->missing, one at least, of a message that it began. NULL: nothing asks for it. */
+	void (*ask_parts)(struct codec_link *link, const struct codec_parts *parts, struct writer *out);
 };
 
 /* All protocols; ends with NULL. Bytes that several recognise belong to the first of them. */

@@ -24,6 +24,13 @@ void address_bytes(const union address *a, uint8_t out[16])
 	memcpy(out + sizeof(mapped), &a->in4.sin_addr, 4);
 }
 
+bool address_is_loopback(const union address *a)
+{
+	uint8_t bytes[16];
+	address_bytes(a, bytes);
+	return a->any.sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) : bytes[12] == 127;
+}
+
 void address_text(const union address *a, char buf[ADDRESS_TEXT_MAX])
 {
 	bool six = a->any.sa_family == AF_INET6;

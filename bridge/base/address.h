@@ -30,6 +30,9 @@ void address_text(const union address *a, char buf[ADDRESS_TEXT_MAX]);
 /* 203.0.113.4:50112, [2001:db8::1]:50112 */
 void address_port_text(const union address *a, char buf[ADDRESS_TEXT_MAX]);
 
+/* Is it reached from this machine alone? */
+bool address_is_loopback(const union address *a);
+
 /* Reads what address_port_text writes; numeric only. Changes `text`. */
 bool address_parse(char *text, union address *out);
 /* Reads 203.0.113.0/24, 2001:db8::/32, or one address. Changes `text`. */

@@ -128,6 +128,32 @@ struct log_bytes log_bytes(struct span bytes)
 	return out;
 }
 
+static bool is_text(struct span bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++) {
+		uint8_t c = bytes.ptr[i];
+		if ((c < 0x20 || c >= 0x7f) && c != '\r' && c != '\n' && c != '\t')
+			return false;
+	}
+	return true;
+}
+
+struct log_frame log_frame(struct span frame)
+{
+	struct log_frame out;
+	size_t most = (sizeof(out.text) - 4) / 2;
+	bool cut = frame.len > most;
+	if (is_text(frame)) {
+		memcpy(out.text, log_bytes(frame).text, sizeof(struct log_bytes));
+		return out;
+	}
+	struct writer w = writer_of(out.text, sizeof(out.text) - 1);
+	writer_hex(&w, span_part(frame, 0, cut ? most : frame.len));
+	writer_text(&w, cut ? "..." : "");
+	out.text[w.len] = '\0';
+	return out;
+}
+
 /* --- how many --- */
 
 /* Begins a new minute when the one at hand is over. */

@@ -36,6 +36,12 @@ struct log_bytes {
 /* The bytes as text: all but printable ASCII is \xNN, and long texts are cut and end with three dots. */
 struct log_bytes log_bytes(struct span bytes);
 
+struct log_frame {
+	char text[400];
+};
+/* A frame: as log_bytes, when all of it is printable ASCII and ends of lines; else all of it as hex, to be given to tracker2mqtt-decode. */
+struct log_frame log_frame(struct span frame);
+
 /* Limits a kind of line that somebody outside can cause as often as he likes. All zero at first. */
 struct log_limit {
 	int64_t since_ms; /* when the minute at hand began; 0: no line yet */

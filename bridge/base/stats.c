@@ -18,6 +18,8 @@ const struct stat_info stat_table[STAT_COUNT] = {
 		"Connections that no protocol recognised."},
 	[STAT_FRAMES] = {"frames", "frames", STAT_IS_COUNTER, "Frames, good and rejected."},
 	[STAT_RECORDS] = {"records", "records", STAT_IS_COUNTER, "Records published as position or telemetry."},
+	[STAT_MISDATED] = {"records.misdated", "records_misdated", STAT_IS_COUNTER,
+		"Live records whose date is more than a day behind, and records dated more than a day ahead."},
 	[STAT_ALARMS] = {"alarms", "alarms", STAT_IS_COUNTER, "Records published as alarm, too."},
 	[STAT_ACKS] = {"acknowledgements", "acknowledgements", STAT_IS_COUNTER, "Answers to units."},
 	[STAT_COMMANDS] = {"commands", "commands", STAT_IS_COUNTER, "Requests on command topics."},
@@ -56,25 +58,62 @@ const struct stat_info stat_table[STAT_COUNT] = {
 		"Frames sent to the maker's platform."},
 	[STAT_RELAY_DROPPED] = {"relay.dropped", "relay_dropped_frames", STAT_IS_COUNTER,
 		"Frames left out there, for want of room."},
-	[STAT_REFUSED_CONNECTIONS] = {"refused.max_connections", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_PER_ADDRESS] = {"refused.max_connections_per_address", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_UNIDENTIFIED] = {"refused.unidentified", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_NO_FRAME] = {"refused.no_frame_in_time", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_UNKNOWN_PROTOCOL] = {"refused.unknown_protocol", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_PROXY_FROM] = {"refused.proxy_from", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_PROXY_HEADER] = {"refused.proxy_header", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_TLS] = {"refused.tls", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_UNITS_PER_CONNECTION] = {"refused.units_per_connection", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_UNITS] = {"refused.units", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_ARRIVALS_PER_ADDRESS] = {"refused.arrivals_per_address", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_UDP_ARRIVALS] = {"refused.udp_arrivals", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_FRAMES_PER_UNIT] = {"refused.frames_per_unit", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_FRAMES_PER_ADDRESS] = {"refused.frames_per_address", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_NOT_ADMITTED] = {"refused.not_admitted", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_TAKEOVER] = {"refused.takeover", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_UDP_ANSWER] = {"refused.udp_answer", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_OUTPUT] = {"refused.output", NULL, STAT_IS_COUNTER, NULL},
-	[STAT_REFUSED_OUTBOX_SHARE] = {"refused.outbox_share", NULL, STAT_IS_COUNTER, NULL},
+	[STAT_VIEWERS] = {"web.viewers", "web_viewers", STAT_IS_GAUGE,
+		"Browsers that reach the broker through the bridge."},
+	[STAT_REFUSED_CONNECTIONS] = {"refused.max_connections", NULL, STAT_IS_COUNTER,
+		"All places of [listen] max_connections are taken: raise it, or name your units in the units "
+		"file, which always have a place."},
+	[STAT_REFUSED_PER_ADDRESS] = {"refused.max_connections_per_address", NULL, STAT_IS_COUNTER,
+		"The address has as many connections open as [listen] max_connections_per_address allows: "
+		"units behind one carrier's address need more, 0 is no limit."},
+	[STAT_REFUSED_UNIDENTIFIED] = {"refused.unidentified", NULL, STAT_IS_COUNTER,
+		"More connections than [limits] unidentified have not named a unit yet; the oldest of the "
+		"address with most was closed."},
+	[STAT_REFUSED_NO_FRAME] = {"refused.no_frame_in_time", NULL, STAT_IS_COUNTER,
+		"A connection sent no whole frame within [listen] first_frame_timeout and was closed: a "
+		"tracker without APN or GPRS mode, another protocol, or a scan."},
+	[STAT_REFUSED_UNKNOWN_PROTOCOL] = {"refused.unknown_protocol", NULL, STAT_IS_COUNTER,
+		"What came is no protocol of this bridge; the bridge's unknown topic shows the first bytes."},
+	[STAT_REFUSED_PROXY_FROM] = {"refused.proxy_from", NULL, STAT_IS_COUNTER,
+		"This address is no proxy of [listen] proxy_from, which alone may connect to a port of "
+		"[listen] proxy_protocol."},
+	[STAT_REFUSED_PROXY_HEADER] = {"refused.proxy_header", NULL, STAT_IS_COUNTER,
+		"A port of [listen] proxy_protocol expects a PROXY header first, and none came: let the proxy "
+		"send it, or take the port out of that option."},
+	[STAT_REFUSED_TLS] = {"refused.tls", NULL, STAT_IS_COUNTER,
+		"A port of [listen] tls expects TLS: the peer spoke plainly, broke off, or does not accept the "
+		"certificate."},
+	[STAT_REFUSED_UNITS_PER_CONNECTION] = {"refused.units_per_connection", NULL, STAT_IS_COUNTER,
+		"More units than [limits] units_per_connection spoke on one connection."},
+	[STAT_REFUSED_UNITS] = {"refused.units", NULL, STAT_IS_COUNTER,
+		"More units than [limits] units are on line that are not in the units file: raise it, or name "
+		"your units there."},
+	[STAT_REFUSED_ARRIVALS_PER_ADDRESS] = {"refused.arrivals_per_address", NULL, STAT_IS_COUNTER,
+		"More new units than [limits] arrivals_per_address came from one address in a second; the rest "
+		"is taken later."},
+	[STAT_REFUSED_UDP_ARRIVALS] = {"refused.udp_arrivals", NULL, STAT_IS_COUNTER,
+		"More new units than [limits] udp_arrivals came over UDP in a second; the rest is taken when "
+		"it comes again."},
+	[STAT_REFUSED_FRAMES_PER_UNIT] = {"refused.frames_per_unit", NULL, STAT_IS_COUNTER,
+		"A unit sent more records in a second than [limits] frames_per_unit allows; it is read more "
+		"slowly."},
+	[STAT_REFUSED_FRAMES_PER_ADDRESS] = {"refused.frames_per_address", NULL, STAT_IS_COUNTER,
+		"An address sent more records in a second than [limits] frames_per_address allows; it is read "
+		"more slowly."},
+	[STAT_REFUSED_NOT_ADMITTED] = {"refused.not_admitted", NULL, STAT_IS_COUNTER,
+		"A unit is not admitted: [units] unknown = reject and the units file does not name it, or its "
+		"number is the name of another unit."},
+	[STAT_REFUSED_TAKEOVER] = {"refused.takeover", NULL, STAT_IS_COUNTER,
+		"Two peers claim the same unit; the one that came first keeps it for now, and the records of "
+		"both are taken."},
+	[STAT_REFUSED_UDP_ANSWER] = {"refused.udp_answer", NULL, STAT_IS_COUNTER,
+		"Over UDP no more is answered than three times what came, for the address may be forged."},
+	[STAT_REFUSED_OUTPUT] = {"refused.output", NULL, STAT_IS_COUNTER,
+		"A unit does not read what it is sent, and [limits] output of bytes wait for it; the rest was "
+		"left out."},
+	[STAT_REFUSED_OUTBOX_SHARE] = {"refused.outbox_share", NULL, STAT_IS_COUNTER,
+		"The outbox is filling up, and this address has filled its share; it is read again when others "
+		"have had theirs."},
 };
 
 const char *stat_reason(enum counter counter)

@@ -19,6 +19,7 @@ enum counter {
 	STAT_UNKNOWN,
 	STAT_FRAMES,
 	STAT_RECORDS,
+	STAT_MISDATED,
 	STAT_ALARMS,
 	STAT_ACKS,
 	STAT_COMMANDS,
@@ -41,6 +42,7 @@ enum counter {
 	STAT_MQTT_INFLIGHT, /* gauge */
 	STAT_RELAYED,
 	STAT_RELAY_DROPPED,
+	STAT_VIEWERS,             /* gauge */
 	STAT_REFUSED_CONNECTIONS, /* from here on: what was refused, by reason; see source.h */
 	STAT_REFUSED_PER_ADDRESS,
 	STAT_REFUSED_UNIDENTIFIED,
@@ -71,7 +73,7 @@ struct stat_info {
 	const char *
 		metric; /* for Prometheus, without prefix and _total; NULL: refused_total with the reason as its label */
 	enum stat_kind kind;
-	const char *help;
+	const char *help; /* a sentence; of what was refused: why, and what to do */
 };
 
 extern const struct stat_info stat_table[STAT_COUNT];

@@ -72,7 +72,7 @@ static bool outcome_publish(
 		emit_pair_text(&e, "reason", span_text(o.reason));
 	if (reply) {
 		emit_key(&e, "elapsed");
-		emit_fixed(&e, now.steady_ms - s->sent_ms, 3);
+		emit_fixed(&e, s->answered_ms - s->sent_ms, 3);
 	}
 	emit_key(&e, "server.timestamp");
 	emit_fixed(&e, now.unix_ms, 3);
@@ -105,7 +105,7 @@ static void log_it(struct outcomes *all, const struct outcome_subject *s, struct
 {
 	const char *word = outcome_table[o.status].word;
 	if (log_wants(LOG_LEVEL_DEBUG))
-		log_debug("command for unit %s: %s: frame %s%s%s", s->ident, word, log_bytes(s->frame).text,
+		log_debug("command for unit %s: %s: frame %s%s%s", s->ident, word, log_frame(s->frame).text,
 			o.reason ? ": " : "", o.reason ? o.reason : "");
 	if (o.status <= OUTCOME_SENT || !log_limit_take(&all->lines[o.status], LINES_A_MINUTE, now.steady_ms))
 		return;

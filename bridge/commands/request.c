@@ -81,13 +81,8 @@ static const char *take_key(struct request *r, const cJSON *item, char *why, siz
 		r->command.text = text ? span_text(text) : span_of(NULL, 0);
 		return text ? text_fault(r, r->command.text, NULL, why, size) : "payload must be a string";
 	}
-	if (strcmp(key, "id") == 0) {
-		snprintf(why, size, "id must be a string of 1 to %zu bytes", sizeof(r->id) - 1);
-		if (text == NULL || *text == '\0' || strlen(text) >= sizeof(r->id))
-			return why;
-		strcpy(r->id, text);
-		return NULL;
-	}
+	if (strcmp(key, "id") == 0)
+		return NULL; /* see take_id */
 	if (strcmp(key, "command") == 0) {
 		snprintf(why, size, "command must be a string of 1 to %zu bytes", sizeof(r->name) - 1);
 		if (text == NULL || *text == '\0' || strlen(text) >= sizeof(r->name))
@@ -102,11 +97,27 @@ static const char *take_key(struct request *r, const cJSON *item, char *why, siz
 	return why;
 }
 
+/* Before all else: whatever is wrong with the request, its reply carries its id. */
+static const char *take_id(struct request *r, const cJSON *doc, char *why, size_t size)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(doc, "id");
+	const char *text = cJSON_IsString(item) ? item->valuestring : NULL;
+	snprintf(why, size, "id must be a string of 1 to %zu bytes", sizeof(r->id) - 1);
+	if (item == NULL)
+		return NULL;
+	if (text == NULL || *text == '\0' || strlen(text) >= sizeof(r->id))
+		return why;
+	strcpy(r->id, text);
+	return NULL;
+}
+
 static const char *take_document(struct request *r, const cJSON *doc, char *why, size_t size)
 {
 	if (!cJSON_IsObject(doc))
 		return "the JSON must be an object, for example {\"command\":\"position.request\"}";
-	const char *fault = check_keys(r, doc, "key", why, size);
+	const char *fault = take_id(r, doc, why, size);
+	if (fault == NULL)
+		fault = check_keys(r, doc, "key", why, size);
 	if (fault != NULL)
 		return fault;
 	for (const cJSON *item = doc->child; item != NULL; item = item->next) {

@@ -5,14 +5,15 @@
 
 #include <stdlib.h>
 
-#define UNKNOWN_EVERY_MS 1000
+#define UNKNOWN_A_MINUTE 60 /* published, of all addresses; of each, as many as conn_take_line allows */
 #define UNKNOWN_BYTES 64
+#define HINT_MAX 800
 
 struct raw {
 	const struct config *config;
 	struct publish *publish;
 	struct unit_listener listener;
-	int64_t unknown_from_ms; /* the next one is told from then on; steady time */
+	struct log_limit unknown;
 };
 
 static void on_frame(void *ctx, const struct session *session, bool in, struct span frame, const char *error,
@@ -37,30 +38,86 @@ static void on_frame(void *ctx, const struct session *session, bool in, struct s
 	publish_put(r->publish, &m, &w, NULL, now);
 }
 
-static void on_unknown(void *ctx, const struct conn *conn, struct span head, struct moment now)
+/* The protocols that the bridge speaks, for who has to choose one in his tracker. */
+static void put_spoken(struct writer *w)
 {
-	struct raw *r = ctx;
+	writer_text(w, "; spoken here:");
+	for (const struct codec *const *c = codecs; *c != NULL; c++) {
+		writer_text(w, c == codecs ? " " : ", ");
+		writer_text(w, (*c)->name);
+	}
+}
+
+/* What that means and what to do; empty: nobody knows. */
+static void put_hint(struct writer *w, const struct stranger *stranger)
+{
+	if (stranger->why != NULL)
+		writer_text(w, stranger->why);
+	else if (stranger->looks_like != NULL)
+		writer_text(w, stranger->looks_like->words);
+	if (stranger->looks_like != NULL && stranger->looks_like->tracker)
+		put_spoken(w);
+}
+
+static void log_stranger(const struct conn *conn, const struct stranger *stranger, struct span hint)
+{
 	char peer[CONN_PEER_MAX];
-	if (now.steady_ms < r->unknown_from_ms)
-		return;
-	r->unknown_from_ms = now.steady_ms + UNKNOWN_EVERY_MS;
+	const char *over = conn_transport(conn);
+	const struct log_frame bytes = log_frame(stranger->head);
 	conn_peer(conn, peer);
-	if (head.len > UNKNOWN_BYTES)
-		head.len = UNKNOWN_BYTES;
-	log_notice("%s over %s speaks no known protocol: %s", peer, conn_transport(conn), log_bytes(head).text);
-	if (!r->config->publish.unknown)
-		return;
-	struct topic topic = topic_bridge(r->config->publish.prefix, r->config->publish.instance, "unknown");
+	if (stranger->ident != NULL)
+		log_notice("unit %s (%s) %.*s (%s over %s)", stranger->ident, stranger->protocol, (int)hint.len,
+			(const char *)hint.ptr, peer, over);
+	else if (stranger->looks_like != NULL)
+		log_notice("%s over %s looks like %s: %.*s: %s", peer, over, stranger->looks_like->name,
+			(int)hint.len, (const char *)hint.ptr, bytes.text);
+	else
+		log_notice("%s over %s speaks no known protocol: %s", peer, over, bytes.text);
+}
+
+static void put_stranger(
+	struct writer *w, const struct conn *conn, const struct stranger *stranger, struct span hint)
+{
+	char peer[CONN_PEER_MAX];
 	uint8_t hex[2 * UNKNOWN_BYTES];
-	struct writer h = writer_of(hex, sizeof(hex)), w = publish_writer(r->publish);
-	struct emitter e = emitter_of(&emit_json, &w);
+	struct writer h = writer_of(hex, sizeof(hex));
+	struct emitter e = emitter_of(&emit_json, w);
+	unsigned pairs = 4u + (hint.len > 0) + (stranger->looks_like != NULL);
+	struct span head = span_part(
+		stranger->head, 0, stranger->head.len < UNKNOWN_BYTES ? stranger->head.len : UNKNOWN_BYTES);
+	conn_peer(conn, peer);
 	writer_hex(&h, head);
-	emit_map(&e, 4);
+	emit_map(&e, pairs + (stranger->ident != NULL ? 3 : 0));
 	emit_pair_text(&e, "peer", span_text(peer));
 	emit_pair_text(&e, "transport", span_text(conn_transport(conn)));
 	emit_pair_text(&e, "hex", writer_span(&h));
 	emit_pair_text(&e, "text", head);
+	if (stranger->looks_like != NULL)
+		emit_pair_text(&e, "looks.like", span_text(stranger->looks_like->name));
+	if (stranger->ident != NULL) {
+		emit_pair_text(&e, "ident", span_text(stranger->ident));
+		emit_pair_text(&e, "protocol", span_text(stranger->protocol));
+		emit_pair_text(&e, "reason", span_text(stat_reason(STAT_REFUSED_NOT_ADMITTED)));
+	}
+	if (hint.len > 0)
+		emit_pair_text(&e, "hint", hint);
 	emit_end(&e);
+}
+
+static void on_unknown(void *ctx, const struct conn *conn, const struct stranger *stranger, struct moment now)
+{
+	struct raw *r = ctx;
+	char text[HINT_MAX];
+	struct writer hint = writer_of(text, sizeof(text));
+	if (!conn_take_line(conn))
+		return;
+	put_hint(&hint, stranger);
+	log_stranger(conn, stranger, writer_span(&hint));
+	if (!r->config->publish.unknown || !log_limit_take(&r->unknown, UNKNOWN_A_MINUTE, now.steady_ms))
+		return;
+	struct topic topic = topic_bridge(r->config->publish.prefix, r->config->publish.instance, "unknown");
+	struct writer w = publish_writer(r->publish);
+	put_stranger(&w, conn, stranger, writer_span(&hint));
 	struct outbox_message m = publish_message(r->publish, "", &topic, now.unix_ms);
 	publish_put(r->publish, &m, &w, NULL, now);
 }

@@ -1,5 +1,5 @@
-/* raw: each frame as it was -> the unit's raw topic, when the configuration wants that; and the first bytes of a connection that no
- * codec recognised -> the log and the bridge's unknown topic.
+/* raw: each frame as it was -> the unit's raw topic, when the configuration wants that; and who comes and
+ * is no unit, by the first bytes, or is a unit that is not admitted -> the log and the bridge's unknown topic.
  * Uses: bridge/base.
  * Not: look inside a frame; know MQTT or other outputs. */
 #ifndef T2M_RAW_H

@@ -3,6 +3,7 @@
 
 #include "bridge/outputs/alarms.h"
 #include "bridge/outputs/dated.h"
+#include "bridge/outputs/doubts.h"
 
 #include <stdlib.h>
 
@@ -17,7 +18,9 @@ struct records {
 	const struct config *config;
 	struct publish *publish;
 	struct stats *stats;
-	size_t place; /* in each session: struct alarms, what is known of the unit */
+	struct sessions *sessions;
+	size_t place;  /* in each session: struct alarms, what is known of the unit */
+	size_t doubts; /* struct doubts */
 	struct unit_listener listener, alarm_listener;
 	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
 };
@@ -84,16 +87,26 @@ static bool put_retained(struct records *r, struct session *session, const struc
 	return true;
 }
 
-static bool on_record(
-	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
+static bool put_somewhere(struct records *r, struct session *session, const struct conn *conn,
+	const struct telemetry *t, struct moment now)
 {
-	struct records *r = ctx;
-	complete(r, session, conn, t, now.unix_ms);
 	bool position = telemetry_has(t, TM_LATITUDE);
 	int64_t newest_ms = publish_newest_ms(r->publish, session);
 	if (position && r->config->publish.retain && session->trusted && is_newest(t, newest_ms))
 		return put_retained(r, session, conn, t, newest_ms, now);
 	return put(r, session, conn, t, position ? "position" : "telemetry", NULL, now);
+}
+
+static bool on_record(
+	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
+{
+	struct records *r = ctx;
+	int64_t date_ms = telemetry_has(t, TM_TIMESTAMP) ? telemetry_number(t, TM_TIMESTAMP) : now.unix_ms;
+	complete(r, session, conn, t, now.unix_ms);
+	if (!put_somewhere(r, session, conn, t, now))
+		return false;
+	doubts_look(session_memory(session, r->doubts), session, conn, t, date_ms, r->stats, now);
+	return true;
 }
 
 /* The alarms of this record that are new. They count as raised once the record that raises them is stored. */
@@ -141,6 +154,48 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 	return true;
 }
 
+/* --- no longer retained --- */
+
+static bool left_behind(const struct records *r, struct session *session)
+{
+	return !r->config->publish.retain && publish_newest_ms(r->publish, session) != 0;
+}
+
+/* With retain switched off, an old one would stay. */
+static bool tell(void *ctx, struct session *session, struct moment now)
+{
+	struct records *r = ctx;
+	if (!left_behind(r, session))
+		return true;
+	struct topic topic = topic_unit(r->config->publish.prefix, session_topic(session), "position");
+	struct outbox_message m = publish_message(r->publish, session->unit.ident, &topic, now.unix_ms);
+	publish_retain(&m, session, 0); /* once */
+	if (!publish_put(r->publish, &m, NULL, NULL, now))
+		return false;
+	publish_note_newest(r->publish, session, 0);
+	return true;
+}
+
+static void tell_later(void *ctx, struct session *session)
+{
+	struct records *r = ctx;
+	if (left_behind(r, session))
+		session_tell_later(r->sessions, session, &r->listener);
+}
+
+static void on_remembered(void *ctx, struct session *session, int64_t value)
+{
+	(void)value; /* publish has noted it */
+	tell_later(ctx, session);
+}
+
+void records_reload(struct records *r)
+{
+	sessions_each(r->sessions, tell_later, r);
+}
+
+/* --- */
+
 static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
 {
 	return publish_clear(((struct records *)ctx)->publish, ident, name, "position", false, now);
@@ -155,9 +210,15 @@ struct records *records_open(
 	r->config = config;
 	r->publish = publish;
 	r->stats = stats;
+	r->sessions = sessions;
 	r->place = sessions_reserve(sessions, sizeof(struct alarms));
-	r->listener = (struct unit_listener){
-		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};
+	r->doubts = sessions_reserve(sessions, sizeof(struct doubts));
+	r->listener = (struct unit_listener){.ctx = r,
+		.record = on_record,
+		.tell = tell,
+		.remembered = on_remembered,
+		.forgotten = on_forgotten,
+		.cleared = on_cleared};
 	r->alarm_listener = (struct unit_listener){
 		.ctx = r, .record = on_alarm, .letter = 'a', .save = save_alarms, .recall = recall_alarms};
 	return r;

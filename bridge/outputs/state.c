@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define AT_ONCE 200 /* units in one turn */
+#define LETTER 'k'  /* of its part of a note */
 
 /* What is remembered of a unit. */
 struct unit_state {
@@ -172,6 +173,20 @@ static bool on_cleared(void *ctx, const char *ident, const char *name, struct mo
 	return publish_clear(((struct state *)ctx)->publish, ident, name, "state", false, now);
 }
 
+static bool is_left(struct span part)
+{
+	return part.len > 0; /* of what is known, the state is published */
+}
+
+static bool clear_left(
+	const struct config *config, struct publish *publish, const struct session *session, struct moment now)
+{
+	(void)config;
+	return publish_clear(publish, session->unit.ident, session_topic(session), "state", false, now);
+}
+
+const struct leftover_kind state_leftover = {LETTER, is_left, clear_left};
+
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 {
 	struct state *st = ctx;
@@ -256,7 +271,8 @@ void state_recalled(struct state *st)
 bool state_is_wanted(const struct config *config)
 {
 	return config->publish.state == PUBLISH_STATE_YES ||
-	       (config->publish.state == PUBLISH_STATE_AUTO && config->homeassistant.discovery);
+	       (config->publish.state == PUBLISH_STATE_AUTO &&
+		       (config->homeassistant.discovery || config->web.listen.count > 0));
 }
 
 struct state *state_open(const struct config *config, struct publish *publish, struct sessions *sessions)
@@ -275,7 +291,7 @@ struct state *state_open(const struct config *config, struct publish *publish, s
 		.tell = tell,
 		.tells_presence = true,
 		.tells_again = true,
-		.letter = 'k',
+		.letter = LETTER,
 		.save = save,
 		.recall = recall,
 		.forgotten = on_forgotten,

@@ -7,12 +7,14 @@
 #ifndef T2M_STATE_H
 #define T2M_STATE_H
 
-#include "bridge/outputs/publish.h"
+#include "bridge/outputs/leftover.h"
 
 struct state;
 
 /* Does the configuration want it? */
 bool state_is_wanted(const struct config *config);
+/* What it leaves behind when it is not. */
+extern const struct leftover_kind state_leftover;
 /* Before the first unit; all three must live longer. NULL: no memory. */
 struct state *state_open(const struct config *config, struct publish *publish, struct sessions *sessions);
 void state_free(struct state *state);

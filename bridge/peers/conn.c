@@ -200,6 +200,7 @@ static bool header(struct conn *conn)
 	}
 	size_t take = status == PROXY_OK ? len - kept : (size_t)n;
 	conn_receive_plain(conn, buf + kept, take, false);
+	conn->spoke = true;
 	keep(conn, buf, status == PROXY_OK ? 0 : kept + take);
 	if (status == PROXY_MORE)
 		return false;
@@ -235,11 +236,14 @@ static void read_some(struct conn *conn)
 	if (n <= 0) {
 		if (n < 0 && conn->tls != NULL && !conn->recognized)
 			conn_refused(conn, STAT_REFUSED_TLS);
+		else if (!conn->spoke)
+			conn_tell_wordless(conn);
 		conn->ended = true;
 		conn_ignore(conn);
 		conn_take_again(conn, CONN_QUIET_FINAL);
 		return;
 	}
+	conn->spoke = true;
 	stats_add(c->stats, STAT_BYTES_IN, (uint64_t)n);
 	conn_listen_tls(conn);
 	conn_take(conn, conn->in_len + (size_t)n, 0);

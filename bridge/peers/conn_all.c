@@ -59,6 +59,7 @@ void conns_accept(struct conns *c, int fd, const union address *peer, struct tls
 		conn_close(conn, "no memory for TLS");
 		return;
 	}
+	conn_expect_words(conn);
 	conn_settle(conn);
 	conns_trim_fresh(c);
 }
@@ -165,6 +166,8 @@ static void close_idle(struct conns *c, struct conn **line, int64_t timeout_ms, 
 			JOIN(conn, idle, line);
 			continue;
 		}
+		if (line == &c->idle_fresh && !conn->udp)
+			conn_tell_no_frame(conn);
 		if (line == &c->idle_fresh)
 			conn_refused(conn, STAT_REFUSED_NO_FRAME);
 		conn_close(conn, reason);
@@ -177,6 +180,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	struct conns *c = timer->data;
 	sources_tick(c->sources, conns_now(c).steady_ms);
+	conns_tell_silent(c);
 	close_idle(c, &c->idle_fresh, c->config->listen.first_frame_timeout, "no frame in time");
 	close_idle(c, &c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
 	close_idle(c, &c->idle_udp, c->config->listen.udp_timeout, "silent for too long");
@@ -239,6 +243,7 @@ struct conns *conns_open(struct ev_loop *loop, const struct config *config, cons
 	c->ops = *ops;
 	c->sources = sources;
 	c->stats = stats;
+	c->opened_ms = conns_now(c).steady_ms;
 	ev_timer_init(&c->slow_timer, on_slow, 0., SLOW_MS / 1000.0);
 	ev_timer_init(&c->tick, on_tick, 1., 1.);
 	ev_timer_init(&c->quiet_timer, on_quiet, 1., 0.);

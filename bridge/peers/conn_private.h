@@ -3,6 +3,7 @@
  *
  *   conn_all      all of them: accept, datagrams, timers, flush, reap
  *   conn_limits   who has a place, and who gives way when there is none left
+ *   conn_silent   what people are told of those that say nothing
  *   conn          one peer: its input, its PROXY header, its end
  *   conn_out      what it is owed, and when it goes
  *   conn_account  as what it counts, for its address and in all
@@ -58,6 +59,7 @@ struct conn {
 	const char *last_words; /* why it goes after what has arrived is taken; NULL: it stays */
 	bool udp, ended;
 	bool recognized;    /* its owner can tell what is spoken */
+	bool spoke;         /* something came, if only a part of a header */
 	bool hashed;        /* UDP: datagrams find it */
 	uint8_t account;    /* enum account */
 	bool answered_last; /* what went out last was an answer: a command that waits has its turn */
@@ -94,7 +96,8 @@ struct conns {
 	struct conn *udp; /* hash */
 	/* speaking: those whose last words are to be taken; drained: they were */
 	struct conn *idle_fresh, *idle_tcp, *idle_udp, *idle_udp_known, *speaking, *drained, *leaving,
-		*quiet_short, *quiet_long, *work, *stalled, *slowed;
+		*quiet_short, *quiet_long, *work, *stalled, *slowed,
+		*silent; /* TCP: nothing came so far, for less than SILENT_MS; by `quiet` */
 	struct buffers buffers;
 	size_t count, fresh, fresh_weight; /* fresh: those that have not named a unit */
 	size_t places,
@@ -104,6 +107,7 @@ struct conns {
 	int64_t echo_from_ms[ECHOES]; /* UDP, by a hash of the peer: for those that are new */
 	struct log_limit full_lines;
 	bool told_full;
+	int64_t opened_ms; /* 0: that nobody comes is told, or somebody came */
 	ev_timer tick, quiet_timer, pace, slow_timer;
 	uint8_t input[CONN_INPUT];
 };
@@ -133,6 +137,17 @@ struct conns {
 bool conns_has_place(const struct conns *conns, const struct source *account);
 /* The connections that have not named a unit are too many: the oldest of the address with most gives way. */
 void conns_trim_fresh(struct conns *conns);
+
+/* --- conn_silent.c --- */
+
+/* A new TCP connection: it is told when it says nothing. */
+void conn_expect_words(struct conn *conn);
+/* The peer has closed it and never said anything. */
+void conn_tell_wordless(struct conn *conn);
+/* It is about to be closed, for no unit has spoken on it in time. */
+void conn_tell_no_frame(struct conn *conn);
+/* Time passes: those that say nothing are told; and when nobody has come at all. */
+void conns_tell_silent(struct conns *conns);
 
 /* --- conn.c --- */
 

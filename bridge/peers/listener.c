@@ -158,6 +158,25 @@ static bool open_one(struct listeners *all, const union address *a, enum kind ki
 	return true;
 }
 
+/* What to do about it; "": that is told by the error itself. */
+static const char *cure_of(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; another program has this port, or a second tracker2mqtt: `ss -lntup` shows which; "
+		       "stop "
+		       "it or choose another port in [listen]";
+	case EACCES:
+		return "; ports below 1024 need the capability CAP_NET_BIND_SERVICE: choose a higher port in "
+		       "[listen]";
+	case EADDRNOTAVAIL:
+		return "; no interface of this machine has this address: 0.0.0.0 or [::] listens on all of "
+		       "them";
+	default:
+		return "";
+	}
+}
+
 static bool open_all(
 	struct listeners *all, const struct endpoints *endpoints, enum kind kind, char *why, size_t size)
 {
@@ -165,12 +184,14 @@ static bool open_all(
 		char text[ADDRESS_TEXT_MAX];
 		address_port_text(&endpoints->item[i], text);
 		if (!open_one(all, &endpoints->item[i], kind)) {
-			snprintf(why, size, "cannot listen on %s %s: %s", kind_names[kind], text,
-				strerror(errno));
+			int error = errno;
+			snprintf(why, size, "cannot listen on %s %s: %s%s", kind_names[kind], text,
+				strerror(error), cure_of(error));
 			return false;
 		}
-		log_notice("listening on %s %s%s", kind_names[kind], text,
-			all->item[all->count - 1].proxied ? ", behind a proxy" : "");
+		log_notice("listening on %s %s%s%s", kind_names[kind], text,
+			all->item[all->count - 1].proxied ? ", behind a proxy" : "",
+			address_is_loopback(&endpoints->item[i]) ? ", for programs of this machine only" : "");
 	}
 	return true;
 }

@@ -9,6 +9,9 @@
 #define IDLE_MAX 65536 /* addresses without a connection that are remembered */
 #define TELL_EVERY_MS 60000
 #define LINES_A_MINUTE 20
+#define SILENT_A_MINUTE 6 /* of one address, about connections that say nothing */
+#define SILENT_IN_ALL 60  /* of all */
+#define HOUR_MS (60 * 60000LL)
 
 /* Lines a minute of all addresses together: over TCP, and over UDP, where a flood of forged ones must not use up what the others
  * need. */
@@ -22,6 +25,8 @@ struct sources {
 	struct source udp;   /* of all strangers over UDP */
 	struct shares fresh, conns, units;
 	struct log_limit refusals[2], lines[2]; /* over TCP and UDP; lines: all other ones about an address */
+	struct log_limit silent;
+	uint32_t explained; /* reasons of refusals, a bit for each, of which it was told what they mean */
 	struct stats *stats;
 };
 
@@ -136,6 +141,17 @@ struct source *sources_udp(struct sources *s)
 	return &s->udp;
 }
 
+/* What a reason means and what to do: once. */
+static void explain(struct sources *s, enum counter reason)
+{
+	_Static_assert(STAT_COUNT - STAT_REFUSED_CONNECTIONS <= 32, "sources.explained has a bit for each");
+	uint32_t bit = (uint32_t)1 << (reason - STAT_REFUSED_CONNECTIONS);
+	if (s->explained & bit)
+		return;
+	s->explained |= bit;
+	log_info("why %s: %s", stat_reason(reason), stat_table[reason].help);
+}
+
 void source_refused(struct sources *s, struct source *source, const union address *address, bool udp,
 	enum counter reason, int64_t now_ms)
 {
@@ -152,21 +168,39 @@ void source_refused(struct sources *s, struct source *source, const union addres
 		(unsigned long long)side->refused);
 	side->refused = 0;
 	side->told_ms = now_ms;
+	explain(s, reason);
+}
+
+/* One of `most` in this period, and one that the limit of all addresses allows. */
+static bool take(struct bucket *bucket, int64_t most, int64_t period_ms, struct log_limit *limit,
+	unsigned in_all, int64_t now_ms)
+{
+	if (bucket_empty(bucket, most, period_ms, now_ms) || !log_limit_take(limit, in_all, now_ms))
+		return false;
+	bucket_spend(bucket, 1, period_ms, now_ms);
+	return true;
 }
 
 bool source_take_line(struct sources *s, struct source *source, bool udp, int64_t now_ms)
 {
-	struct bucket *lines = &source->side[udp].lines;
-	if (bucket_empty(lines, LINES_A_MINUTE, BUCKET_MINUTE, now_ms) ||
-		!log_limit_take(&s->lines[udp], lines_in_all[udp], now_ms))
-		return false;
-	bucket_spend(lines, 1, BUCKET_MINUTE, now_ms);
-	return true;
+	return take(&source->side[udp].lines, LINES_A_MINUTE, BUCKET_MINUTE, &s->lines[udp], lines_in_all[udp],
+		now_ms);
+}
+
+bool source_take_silent(struct sources *s, struct source *source, int64_t now_ms)
+{
+	return take(
+		&source->side[false].silent, SILENT_A_MINUTE, BUCKET_MINUTE, &s->silent, SILENT_IN_ALL, now_ms);
+}
+
+bool source_take_wordless(struct sources *s, struct source *source, int64_t now_ms)
+{
+	return take(&source->side[false].wordless, 1, HOUR_MS, &s->silent, SILENT_IN_ALL, now_ms);
 }
 
 void sources_tick(struct sources *s, int64_t now_ms)
 {
-	uint64_t refusals = 0, lines = 0;
+	uint64_t refusals = 0, lines = log_limit_rest(&s->silent, now_ms);
 	for (size_t udp = 0; udp < 2; udp++) {
 		refusals += log_limit_rest(&s->refusals[udp], now_ms);
 		lines += log_limit_rest(&s->lines[udp], now_ms);

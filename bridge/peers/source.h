@@ -36,6 +36,7 @@ struct conn;
 struct source_side {
 	uint32_t connections;
 	struct bucket frames, arrivals, lines; /* arrivals: units that came on line */
+	struct bucket silent, wordless;        /* lines about connections that say nothing, or end so */
 	uint64_t refused;                      /* since the last line */
 	int64_t told_ms;                       /* of the last line; 0: none yet */
 };
@@ -76,6 +77,10 @@ void source_refused(struct sources *sources, struct source *source, const union 
 	enum counter reason, int64_t now_ms);
 /* May one more line about this address be logged? A few a minute; it counts as one. */
 bool source_take_line(struct sources *sources, struct source *source, bool udp, int64_t now_ms);
+/* May one more line be logged about a TCP connection of this address that says nothing? A few a minute. And about one that the peer has
+ * closed so? One an hour, for health checks do that all the time. Each counts as one. */
+bool source_take_silent(struct sources *sources, struct source *source, int64_t now_ms);
+bool source_take_wordless(struct sources *sources, struct source *source, int64_t now_ms);
 /* Time passes: what was left out of the log is told in one line. */
 void sources_tick(struct sources *sources, int64_t now_ms);
 

@@ -115,11 +115,12 @@ void events_frame(const struct events *e, const struct session *session, bool in
 		l->frame(l->ctx, session, in, frame, error, now);
 }
 
-void events_unknown(const struct events *e, const struct conn *conn, struct span head, struct moment now)
+void events_unknown(
+	const struct events *e, const struct conn *conn, const struct stranger *stranger, struct moment now)
 {
 	const struct unit_listener *l;
 	EACH(l, e, EVENT_UNKNOWN)
-		l->unknown(l->ctx, conn, head, now);
+		l->unknown(l->ctx, conn, stranger, now);
 }
 
 void events_save(const struct events *e, struct session *session, struct writer *out)

@@ -10,9 +10,18 @@
 
 #include "bridge/base/clock.h"
 #include "codecs/codec.h"
+#include "codecs/foreign.h"
 
 struct conn;
 struct session;
+
+/* A peer of which no unit comes on line, and why. */
+struct stranger {
+	struct span head;                 /* its first bytes, or the frame with which a unit is not admitted */
+	const struct foreign *looks_like; /* what it speaks, as far as its first bytes tell; NULL: unknown */
+	const char *ident, *protocol;     /* the unit that is not admitted; NULL: none was named */
+	const char *why;                  /* and why, a clause with what to do; NULL: none was named */
+};
 
 struct unit_listener {
 	void *ctx;
@@ -39,8 +48,8 @@ struct unit_listener {
 	/* Every frame, in or out; session may be NULL, error is NULL when the frame is fine. */
 	void (*frame)(void *ctx, const struct session *session, bool in, struct span frame, const char *error,
 		struct moment now);
-	/* A connection that no codec recognised ends; head: its first bytes. */
-	void (*unknown)(void *ctx, const struct conn *conn, struct span head, struct moment now);
+	/* A connection speaks a foreign protocol, as soon as that is known; or one that nobody knows ends; or a unit is not admitted. */
+	void (*unknown)(void *ctx, const struct conn *conn, const struct stranger *stranger, struct moment now);
 
 	/* Publishes what this listener says of a unit, as the session is now. False: no room; it is called again later. Called
 	 * when the unit's name in topics has changed, after session_tell_later, with `tells_again` when the broker may have lost it, and with `tells_presence`
@@ -115,7 +124,8 @@ void events_offline(
 	const struct events *events, struct session *session, const char *reason, struct moment now);
 void events_frame(const struct events *events, const struct session *session, bool in, struct span frame,
 	const char *error, struct moment now);
-void events_unknown(const struct events *events, const struct conn *conn, struct span head, struct moment now);
+void events_unknown(const struct events *events, const struct conn *conn, const struct stranger *stranger,
+	struct moment now);
 /* All parts of the unit's note, and back. */
 void events_save(const struct events *events, struct session *session, struct writer *out);
 void events_recall(const struct events *events, struct session *session, struct span kept);

@@ -17,7 +17,11 @@
 static bool is_name_of_another(const struct sessions *s, struct span ident)
 {
 	const struct unit_info *owner = units_find_topic(s->units, ident);
-	return owner != NULL && !span_is(ident, owner->ident);
+	if (owner == NULL || span_is(ident, owner->ident))
+		return false;
+	/* the section's ident itself is spoken for by another unit */
+	return !unit_is(owner, ident) ||
+	       sessions_find((struct sessions *)(uintptr_t)s, span_text(owner->ident)) != NULL;
 }
 
 /* The number of units that were never given one: there may be several, and they would be one unit here. */
@@ -56,6 +60,25 @@ enum counter session_share(const struct sessions *s)
 	if (bucket_empty(frames, s->config->limits.frames_per_address, BUCKET_SECOND, s->now.steady_ms))
 		return STAT_REFUSED_FRAMES_PER_ADDRESS;
 	return events_share(&s->events, s->conn, s->now) ? STAT_COUNT : STAT_REFUSED_OUTBOX_SHARE;
+}
+
+struct why session_why_not(const struct sessions *s, struct span ident)
+{
+	struct why why;
+	const char *file =
+		*s->config->units.file ? s->config->units.file : "the units file ([units] file names none)";
+	const struct unit_info *owner = units_find_topic(s->units, ident);
+	if (owner != NULL)
+		snprintf(why.text, sizeof(why.text),
+			"has the name that unit %s has in topics: change one of them in %s", owner->ident,
+			file);
+	else if (is_nobody(ident))
+		snprintf(why.text, sizeof(why.text),
+			"was never given a number: set its ID by SMS, or add [0] to %s", file);
+	else
+		snprintf(why.text, sizeof(why.text), "is not in %s and [units] unknown = reject: add [%.*s]",
+			file, (int)ident.len, (const char *)ident.ptr);
+	return why;
 }
 
 /* --- two that name the same unit --- */

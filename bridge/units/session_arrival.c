@@ -15,6 +15,8 @@
 #define TRUST_OVER_MS (2 * 60 * 1000LL)
 /* And no more than so many a minute of one address, or of all over UDP. */
 #define TRUST_A_MINUTE 20
+/* That a unit is not admitted is told again after this time. */
+#define REFUSED_AGAIN_MS (10 * 60 * 1000LL)
 
 /* --- trust --- */
 
@@ -199,6 +201,39 @@ static bool arrives(struct sessions *s, bool known, bool trusted)
 	return known || take_places(s);
 }
 
+/* Was it told of this unit a short while ago? From now on, it was. */
+static bool told_before(struct sessions *s, struct span ident)
+{
+	int64_t now = s->now.steady_ms;
+	struct refusal *r = &s->refusals[s->next_refusal];
+	for (size_t i = 0; i < REFUSALS; i++) {
+		if (!span_is(ident, s->refusals[i].ident))
+			continue;
+		if (now - s->refusals[i].told_ms < REFUSED_AGAIN_MS)
+			return true;
+		r = &s->refusals[i];
+	}
+	if (r == &s->refusals[s->next_refusal])
+		s->next_refusal = (s->next_refusal + 1) % REFUSALS;
+	span_copy(ident, r->ident, sizeof(r->ident));
+	r->told_ms = now;
+	return false;
+}
+
+/* Listeners are told that this unit is not admitted, now and then. */
+static void turn_away(struct sessions *s, struct span ident)
+{
+	char text[CODEC_IDENT_MAX + 1];
+	s->talk->turned_away = true;
+	if (told_before(s, ident))
+		return;
+	struct why why = session_why_not(s, ident);
+	span_copy(ident, text, sizeof(text));
+	const struct stranger stranger = {
+		.head = s->frame, .ident = text, .protocol = s->talk->stream.codec->name, .why = why.text};
+	events_unknown(&s->events, s->conn, &stranger, s->now);
+}
+
 struct codec_unit *session_identify(void *ctx, struct span ident)
 {
 	struct sessions *s = ctx;
@@ -213,6 +248,8 @@ struct codec_unit *session_identify(void *ctx, struct span ident)
 	enum counter reason = session_admission(s, ident);
 	if (reason != STAT_COUNT) {
 		conn_refused(conn, reason);
+		if (reason == STAT_REFUSED_NOT_ADMITTED)
+			turn_away(s, ident);
 		return NULL;
 	}
 	bool known = units_find(s->units, ident) != NULL;

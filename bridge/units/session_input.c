@@ -91,16 +91,17 @@ static void failed(struct sessions *s, enum codec_status status)
 	struct conn *conn = s->conn;
 	const char *why = codec_status_names[status];
 	s->stats->rejected[status]++;
-	bool quiet = s->talk->told || !conn_take_line(conn);
+	bool said = s->talk->told || (status == CODEC_REFUSED && s->talk->turned_away);
+	bool quiet = said || !conn_take_line(conn);
 	enum log_level level = quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE;
 	if (log_wants(level)) {
 		char peer[CONN_PEER_MAX];
 		conn_peer(conn, peer);
 		log_line(level, "frame from %s (%s) rejected: %s: %s%s", peer,
-			current(s) ? current(s)->unit.ident : "not identified", why, log_bytes(s->frame).text,
-			s->talk->told ? "" : "; more from this connection only at level debug");
+			current(s) ? current(s)->unit.ident : "not identified", why, log_frame(s->frame).text,
+			said ? "" : "; more from this connection only at level debug");
 	}
-	s->talk->told = true;
+	s->talk->told |= !said;
 	show(s, why);
 }
 
@@ -182,6 +183,19 @@ static enum input_end hold_back(struct sessions *s)
 	return INPUT_TOO_FAST;
 }
 
+/* What nobody has recognised so far may be foreign by its first bytes. It is still looked for frames: a proxy's header may stand before
+ * them. */
+static void name_foreign(struct sessions *s, struct span bytes)
+{
+	if (s->talk->stream.codec != NULL || s->talk->named)
+		return;
+	const struct stranger stranger = {.head = bytes, .looks_like = foreign_find(bytes)};
+	s->talk->named = stranger.looks_like != NULL;
+	if (!s->talk->named)
+		return;
+	events_unknown(&s->events, s->conn, &stranger, s->now);
+}
+
 /* conn_ops.input. Frees no conn and no session. */
 static size_t input(void *sessions, struct conn *conn, struct span bytes, int32_t quiet_ms, struct moment now,
 	enum input_end *end)
@@ -195,6 +209,7 @@ static size_t input(void *sessions, struct conn *conn, struct span bytes, int32_
 	talk->stream.link.now_ms = now.unix_ms;
 	talk->stream.link.quiet_ms = quiet_ms;
 	*end = talk->stream.codec != NULL ? INPUT_DONE : INPUT_UNKNOWN;
+	name_foreign(s, bytes);
 	while (used < bytes.len && !conn_is_closed(conn)) {
 		struct frame f;
 		struct span in = span_after(bytes, used);

@@ -35,6 +35,8 @@ struct talk {
 	struct codec_stream stream;
 	struct session *sessions; /* units that speak here */
 	bool told;                /* that a frame was rejected */
+	bool named;               /* that it speaks a foreign protocol */
+	bool turned_away;         /* that a unit is not admitted */
 };
 
 /* A name in topics that its unit does not have any more: what is retained there is still to be cleared. */
@@ -42,6 +44,13 @@ struct old_name {
 	struct old_name *next;
 	char ident[CODEC_IDENT_MAX + 1], name[61];
 };
+
+/* A unit of which it was told that it is not admitted: the same unit comes again and again. */
+struct refusal {
+	char ident[CODEC_IDENT_MAX + 1];
+	int64_t told_ms; /* steady time */
+};
+#define REFUSALS 64
 
 struct sessions {
 	struct session *by_ident; /* hash: units on line, and remembered ones */
@@ -68,6 +77,8 @@ struct sessions {
 	struct assembly *assembly; /* of messages in several frames */
 	unsigned incomplete;       /* of them, since the last line */
 	struct log_limit incomplete_lines;
+	struct refusal refusals[REFUSALS];
+	size_t next_refusal; /* the oldest of them */
 	/* of the session_input at hand */
 	struct conn *conn;
 	struct talk *talk; /* its */
@@ -135,6 +146,11 @@ void sessions_drop_reasons(struct sessions *s);
 
 /* May it speak for one more unit, this one? */
 enum counter session_admission(const struct sessions *s, struct span ident);
+/* Why session_admission does not admit it, and what to do: a clause for people. */
+struct why {
+	char text[700];
+};
+struct why session_why_not(const struct sessions *s, struct span ident);
 /* May one more that is new come on line in this second, from this address or, over UDP, where addresses can be forged, from all of
  * them? */
 enum counter session_arrivals(const struct sessions *s);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 struct units {
-	struct unit_info *by_ident, *by_topic;
+	struct unit_info *by_ident, *by_topic, *by_rest;
 	unsigned bad_section; /* line of the last section, when it is no ident and no key has told so */
 };
 
@@ -207,6 +207,38 @@ static struct unit_info *find(struct units *units, struct span ident)
 	return u;
 }
 
+const char *unit_rest(const struct unit_info *u)
+{
+	size_t zeros = strspn(u->ident, "0");
+	return u->ident[zeros] != '\0' ? u->ident + zeros : u->ident;
+}
+
+bool unit_is(const struct unit_info *u, struct span ident)
+{
+	return span_is(ident, u->ident) || span_is(ident, unit_rest(u));
+}
+
+/* As the file writes it, or as a codec publishes it. */
+static struct unit_info *find_as_published(struct units *units, struct span ident)
+{
+	struct unit_info *u = find(units, ident);
+	if (u == NULL)
+		HASH_FIND(by_rest, units->by_rest, ident.ptr, (unsigned)ident.len, u);
+	return u;
+}
+
+/* Two sections that differ in nothing but these zeros: the first one has what is published. */
+static void add_rest(struct units *units, struct unit_info *u)
+{
+	const char *rest = unit_rest(u);
+	struct unit_info *other = NULL;
+	if (rest == u->ident)
+		return;
+	HASH_FIND(by_rest, units->by_rest, rest, (unsigned)strlen(rest), other);
+	if (other == NULL)
+		HASH_ADD_KEYPTR(by_rest, units->by_rest, rest, (unsigned)strlen(rest), u);
+}
+
 static struct unit_info *find_topic(struct units *units, struct span topic)
 {
 	struct unit_info *u = NULL;
@@ -242,6 +274,7 @@ static void on_section(struct inifile *file, const char *section)
 	memcpy(u->ident, ident.ptr, ident.len);
 	u->id = -1;
 	HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
+	add_rest(units, u);
 }
 
 static void name_unit(struct units *units, struct inifile *file, struct unit_info *u)
@@ -290,7 +323,7 @@ static void check_topics(struct units *units, struct inifile *file)
 	struct unit_info *u, *next;
 	char what[300];
 	HASH_ITER(by_topic, units->by_topic, u, next) {
-		const struct unit_info *other = find(units, span_text(u->topic));
+		const struct unit_info *other = find_as_published(units, span_text(u->topic));
 		if (other == NULL || other == u)
 			continue;
 		snprintf(what, sizeof(what),
@@ -326,6 +359,7 @@ void units_free(struct units *units)
 {
 	struct unit_info *u, *next;
 	HASH_CLEAR(by_topic, units->by_topic);
+	HASH_CLEAR(by_rest, units->by_rest);
 	HASH_ITER(hh, units->by_ident, u, next) {
 		HASH_DEL(units->by_ident, u);
 		while (u->options != NULL) {
@@ -363,7 +397,7 @@ bool units_any(const struct units *units)
 
 const struct unit_info *units_find(const struct units *units, struct span ident)
 {
-	return find((struct units *)(uintptr_t)units, ident);
+	return find_as_published((struct units *)(uintptr_t)units, ident);
 }
 
 const struct unit_info *units_find_topic(const struct units *units, struct span topic)

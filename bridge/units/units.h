@@ -9,6 +9,9 @@
  *   topic = van-12        instead of the ident in topics; not another unit's ident
  *   relay = no            not to the maker's platform
  *
+ * An ident with zeros in front, as people copy it from a SIM card or a platform, is also found without them, unless another section has
+ * that very ident.
+ *
  * and each option that a codec lets be set per unit (OPTION_PER_UNIT), under the key that it has in the codec's own section. Where
  * several codecs have such an option with the same key, it is set for all that allow the value; one at least must. */
 #ifndef T2M_UNITS_H
@@ -28,7 +31,7 @@ struct unit_info {
 	unsigned seen;                        /* the file's own keys, a bit for each */
 	unsigned topic_line;                  /* where its topic stands there */
 	struct unit_options *options; /* for each codec of which it has options of its own; see unit_options */
-	UT_hash_handle hh, by_topic;
+	UT_hash_handle hh, by_topic, by_rest; /* by_rest: those with zeros in front, without them */
 };
 
 struct units;
@@ -51,6 +54,10 @@ void unit_describe(const struct unit_info *unit, struct telemetry *t);
 
 /* Has the file any unit? */
 bool units_any(const struct units *units);
+/* Does this section stand for this ident: the same, or the same without the zeros in front? */
+bool unit_is(const struct unit_info *unit, struct span ident);
+/* The ident of the section without the zeros in front. */
+const char *unit_rest(const struct unit_info *unit);
 /* NULL when the file has no such unit. */
 const struct unit_info *units_find(const struct units *units, struct span ident);
 /* The unit with this name in topics, its own or its ident. */

@@ -75,9 +75,9 @@ static const struct {
 void h02_tell_answer(struct span type, struct span frame, const struct codec_sink *sink)
 {
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-		struct command_reply reply = {.token = {.serial = -1, .report = true}, .frame = frame};
 		if (!span_is(type, answers[i].type))
 			continue;
+		struct command_reply reply = {.token = {.serial = -1, .report = true}, .frame = frame};
 		span_copy(span_text(answers[i].word), reply.token.word, sizeof(reply.token.word));
 		sink->reply(sink->ctx, &reply);
 	}

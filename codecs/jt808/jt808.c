@@ -321,7 +321,7 @@ static enum codec_status take_part(struct codec_link *link, struct jt808_message
 		return take_message(link, m, parts.serials, frame, t, sink);
 	}
 	if (status == CODEC_MORE) {
-		jt808_ask_parts(link, m, &parts, frame.len, sink);
+		jt808_answer_missing(link, &parts, frame.len, sink);
 		return CODEC_FRAGMENT;
 	}
 	if (status != CODEC_NO_ROOM)
@@ -369,4 +369,5 @@ const struct codec codec_jt808 = {
 	.decode = decode,
 	.is_whole = jt808_is_whole,
 	.encode = jt808_encode,
+	.ask_parts = jt808_ask_parts,
 };

@@ -117,8 +117,10 @@ void jt808_answer(struct codec_link *link, const struct jt808_message *m, const 
 void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, enum codec_status status,
 	const struct codec_sink *sink);
 /* Asks for missing parts: as many as an answer to a frame of `frame_len` bytes has room for. */
-void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, const struct codec_parts *parts,
-	size_t frame_len, const struct codec_sink *sink);
+void jt808_answer_missing(struct codec_link *link, const struct codec_parts *parts, size_t frame_len,
+	const struct codec_sink *sink);
+/* codec.ask_parts */
+void jt808_ask_parts(struct codec_link *link, const struct codec_parts *parts, struct writer *out);
 /* Tells the bridge when the message, which is OK and whose record is `t`, answers a command. */
 void jt808_tell_reply(const struct jt808_message *m, const struct telemetry *t, struct span frame,
 	const struct codec_sink *sink);

@@ -126,6 +126,8 @@ struct telemetry_flags {
 #define TM_FLAG_5(bit, field) TM_FLAG_IN(5, field)
 #define TM_FLAG_6(bit, field) TM_FLAG_IN(6, field)
 #define TM_FLAG_7(bit, field) TM_FLAG_IN(7, field)
+/* Versions of clang-format differ on braces in macros. */
+/* clang-format off */
 #define TM_FLAGS(rows)                                                                                         \
 	{                                                                                                      \
 		{rows(TM_FLAG_FIELD)},                                                                         \
@@ -134,6 +136,7 @@ struct telemetry_flags {
 				rows(TM_FLAG_4) 0, rows(TM_FLAG_5) 0, rows(TM_FLAG_6) 0, rows(TM_FLAG_7) 0     \
 		}                                                                                              \
 	}
+/* clang-format on */
 /* Sets all booleans of the table: true where the word has a 1. Where a 0 means true, give ~word. */
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags);
 

@@ -3,6 +3,7 @@
 import json
 import socket
 
+import pytest
 from conftest import PATIENCE, Unit, v1
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -92,6 +93,23 @@ def test_rejected_with_a_reason_and_nothing_sent(make_bridge, subscribe):
     assert got["status"] == "rejected" and "retain" in got["reason"]
     sub.publish(f"trackers/{IDENT}/cmd", "R7,000000")
     assert unit.receive() == f"*HQ,{IDENT},R7,000000#".encode()
+    unit.close()
+
+
+@pytest.mark.parametrize("wrong", [
+    '"payload":"engine.stop"', '"payload":"*HQ,1,S20,1#"', '"payload":""', '"payload":7', '"payload":"R7","command":"restart"', '"nonsense":1',
+    '"payload":"R7","payload":"R8"', '"command":"nonsense"', '"command":"restart","args":7', '"command":"restart","args":{"x":1}',
+    '"command":"report.interval"', '"payload":"R7","timeout":-1', '"payload":"R7","hold":"long"', '"payload":"R7","args":{}', '"payload":"a$b"'])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_rejection_carries_the_id(make_bridge, subscribe, wrong, last):
+    """Whatever is wrong with a request, and wherever its id stands: who asked finds the answer."""
+    bridge = make_bridge()
+    bridge.wait_connected()
+    sub = subscribe()
+    unit = connected(bridge)
+    sub.publish(f"trackers/{IDENT}/cmd", "{" + (f'{wrong},"id":"mine"' if last else f'"id":"mine",{wrong}') + "}")
+    got = sub.on(f"trackers/{IDENT}/cmd/reply")[0].record
+    assert (got["status"], got.get("id")) == ("rejected", "mine"), got
     unit.close()
 
 

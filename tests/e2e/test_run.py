@@ -16,7 +16,7 @@ import time
 import uuid
 
 import pytest
-from conftest import ROOT, Broker, free_port, wait_for
+from conftest import ROOT, Broker, Unit, free_port, v1, wait_for
 
 ROUNDS = int(os.environ.get("T2M_CTRL_C_ROUNDS", 3))
 COMPILING = 600  # seconds; a limit, never a measure: the first run compiles
@@ -34,12 +34,16 @@ def marked(mark):
     return found
 
 
+POSITION = "  position  50."
+
+
 class Run:
     """The script in a terminal of its own."""
 
     def __init__(self, *args, root=ROOT, path=None, prefix=(), interrupt=signal.SIG_DFL, **environment):
         self.mark = f"T2M_MARK={uuid.uuid4()}"
         environment = {**os.environ, "PATH": path or os.environ["PATH"] + ":/usr/sbin", **environment}
+        environment["NO_COLOR"] = "1"
         environment["T2M_MARK"] = self.mark.split("=")[1]
         command = [*map(str, prefix), str(root / "scripts/run"), *map(str, args)]
         self.pid, self.terminal = pty.fork()
@@ -121,20 +125,48 @@ def test_ctrl_c_ends_the_demo(run):
     before = demos()
     for n in range(ROUNDS):
         demo = run("--demo", "--no-install", "--port", free_port())
-        demo.until("/position {")
+        demo.until(POSITION)
         names = " ".join(marked(demo.mark).values())
-        assert all(name in names for name in ("mosquitto -c", "mosquitto_sub", "tracker2mqtt -c", "tracker2mqtt-sim"))
+        assert all(name in names for name in ("mosquitto -c", "tracker2mqtt-watch", "tracker2mqtt -c", "tracker2mqtt-sim"))
         demo.ctrl_c()
         assert demo.wait() == 0, demo.text[-1000:]
+        assert "bridge      off line" in demo.text, "the watch ends behind the bridge"
         assert demo.text.rstrip().endswith("scripts/run: all has stopped")
     assert demos() == before, "its outbox goes with it"
+
+
+def test_the_demo_shows_a_record_in_full_a_command_to_try_and_sums(run):
+    demo = run("--demo", "--no-install", "--port", free_port(), "--for", "10")
+    assert demo.wait(COMPILING) == 0, demo.text[-1000:]
+    text = demo.text
+    assert re.search(r"compiled in \d+ s; ", text)
+    online = text.index("9170000001  on line   h02 over tcp from 127.0.0.1:")
+    assert online < text.index("-t trackers/9170000001/cmd \\\n      -m '{\"command\":\"position.request\"}'") < text.index(POSITION)
+    whole = re.search(r"on the topic trackers/9170000001/position:\n\n(    \{\n.*?\n    \}\n)", text, re.S)[1]
+    record = json.loads(whole)
+    assert record["ident"] == "9170000001" and whole.count("\n") == len(record) + 2, "a key a line"
+    assert text.count("This is what a program gets") == text.count("Try a command") == 1
+    sent = re.search(r"sent +(\d+) reports of 3 units\n +acknowledged +(\d+) .*\n +received +(\d+) .*\n +lost +0\n", text)
+    assert sent and int(sent[1]) >= int(sent[2]) == int(sent[3]) >= 1, text[-1000:]
+
+
+def test_a_report_that_does_not_arrive_is_told_as_lost(tmp_path):
+    """What counts them is taken out of the script, and given what the programs write."""
+    script = (ROOT / "scripts/run").read_text()
+    function = re.search(r"^tell_sums\(\) \{\n.*?^\}\n", script, re.S | re.M)[0]
+    (tmp_path / "sim").write_text("units 2 made 4 sent 5 acknowledged 3 pending 1 dropped 0\n")
+    (tmp_path / "sent").write_text("1 100\n2 100\n1 101\n")
+    (tmp_path / "received").write_text("1 101\n1 101\n1 100\n1 555\n")
+    out = subprocess.run(["bash", "-c", f"set -eu; run={tmp_path}; {function} tell_sums"], capture_output=True, text=True, check=True).stdout
+    assert out.split("\n")[1:5] == ["  sent          4 reports of 2 units", "  acknowledged  3 by the bridge, which had stored them",
+                                    "  received      2 of these from the broker, as positions", "  lost          1"]
 
 
 @pytest.mark.parametrize("how", ["twice", "ignored by the caller", "SIGTERM", "SIGHUP", "terminal"])
 def test_other_ends(run, how):
     interrupt = signal.SIG_IGN if how == "ignored by the caller" else signal.SIG_DFL
     demo = run("--demo", "--no-install", "--port", free_port(), interrupt=interrupt)
-    demo.until("/position {")
+    demo.until(POSITION)
     if interrupt == signal.SIG_IGN:
         demo.ctrl_c()
     elif how == "twice":
@@ -169,10 +201,11 @@ def fresh_tree(tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_ended_while_it_compiles(run, fresh_tree, how):
     r = run("--demo", "--no-install", root=fresh_tree)
-    r.until("Building C object")
+    log = fresh_tree / "build/run/build.log"
+    wait_for(lambda: log.exists() and b"Building C object" in log.read_bytes(), "the compiler", COMPILING)
     r.ctrl_c() if how == signal.SIGINT else os.kill(r.pid, how)
     assert r.wait() == 130, "what has not run is no success"
-    assert "all has stopped" in r.text and "units connect" not in r.text
+    assert "all has stopped" in r.text and "Ctrl-C" not in r.text
 
 
 def test_ended_while_it_installs(run, tmp_path):
@@ -232,7 +265,7 @@ def in_a_network_of_its_own(tmp_path):
 
 def test_the_demo_leaves_the_broker_on_1883_alone(run, tmp_path):
     demo = run("--demo", "--no-install", prefix=in_a_network_of_its_own(tmp_path))
-    demo.until("/position {")
+    demo.until(POSITION)
     assert "127.0.0.1:1883" not in demo.text
     ini = next(p for p in demos() if (p / "tracker2mqtt.ini").exists())
     assert f"path = build/run/{ini.name}/outbox" in (ini / "tracker2mqtt.ini").read_text()
@@ -244,7 +277,7 @@ def test_the_demo_leaves_the_broker_on_1883_alone(run, tmp_path):
 def test_without_demo_the_broker_on_1883_is_used(run, tmp_path):
     r = run("--no-install", "--port", free_port(), prefix=in_a_network_of_its_own(tmp_path))
     r.until("127.0.0.1:1883, topics trackers/#")
-    r.until("trackers/bridge/")
+    r.until("bridge      on line")
     r.ctrl_c()
     assert r.wait() == 0
 
@@ -277,11 +310,14 @@ def test_a_broker_that_refuses_is_said_at_once(run, guarded):
 def test_a_broker_with_a_password(run, guarded, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("a secret; of two words\nanother line\n")
-    r = run("--no-install", "--broker", f"127.0.0.1:{guarded.port}", "--port", free_port(), "--user", "bridge",
+    port = free_port()
+    r = run("--no-install", "--broker", f"127.0.0.1:{guarded.port}", "--port", port, "--user", "bridge",
             "--password-file", os.path.relpath(secret))
-    r.until("trackers/bridge/")
-    r.until("stop  ")
-    assert "mosquitto_pub" in r.text and "-u bridge" in r.text
+    r.until("bridge      on line")
+    unit = Unit(port)
+    unit.send(v1("9170503816"))
+    r.until(f"mosquitto_pub -h 127.0.0.1 -p {guarded.port} -u bridge -P ... -t trackers/9170503816/cmd")
+    unit.close()
     assert not [line for line in marked(r.mark).values() if "two words" in line], "no password in the list of processes"
     assert "two words" not in r.text
     r.ctrl_c()
@@ -307,7 +343,7 @@ def test_an_occupied_port_is_said_before_anything_else(run, kind, address):
     (("--port", "70000"), "1 to 65535"), (("--port", "http"), "1 to 65535"), (("--broker", "somewhere"), "HOST:PORT"),
     (("--demo", "--broker", "127.0.0.1:1"), "a broker of its own"), (("--demo", "--user", "a"), "a broker of its own"),
     (("--password-file", "/dev/null"), "--user"), (("--user", "a", "--password-file", "/nowhere"), "/nowhere"),
-    (("--colour",), "--help")])
+    (("--for", "soon"), "number of seconds"), (("--colour",), "--help")])
 def test_usage(run, args, part):
     r = run(*args)
     assert r.wait() == 1 and part in r.text

@@ -33,6 +33,9 @@ for n, line in enumerate((tests / "commands.jsonl").read_text().splitlines()):
     write("request", f"{n}", json.dumps(row["request"]).encode())
 write("request", "text", b"S20,000000,1,1")
 write("request", "payload", b'{"payload":"S32,000000,1","id":"a1","timeout":30,"hold":3600}')
+write("tunnel", "connect", bytes.fromhex("828e00000000100c00044d515454040200 3c0000".replace(" ", "")))
+write("tunnel", "named", bytes.fromhex("829400000000101200044d5154540482003c0002696400026d65"))
+write("tunnel", "offer", b"permessage-deflate; client_max_window_bits")
 write("proxy", "v1", b"PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n")
 write("proxy", "v1-6", b"PROXY TCP6 2001:db8::1 2001:db8::2 50112 8888\r\n*HQ")
 write("proxy", "v1-unknown", b"PROXY UNKNOWN\r\n")
@@ -43,6 +46,12 @@ write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\n
                          b"timezone = +00:00\n")
 write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic = b\n")
 write("config", "sample", (tests.parent / "etc/tracker2mqtt.ini").read_bytes())
+write("watch", "position", b'\0{"ident":"9170503816","position.latitude":22.5,"position.longitude":113.9,"position.speed":40.003,'
+                           b'"engine.ignition.status":true,"timestamp":1481632506,"rejected":["gsm.mcc"]}')
+write("watch", "alarm", b'\2{"alarms":["sos.alarm","custom.theft.alarm"]}')
+write("watch", "status", b'\3{"state":"online","since":1.5,"protocol":"h02","transport":"tcp","peer":"[::1]:5"}')
+write("watch", "reply", b'\5{"status":"answered","command":"D1","result":"0,0","elapsed":1.42,"id":"a"}')
+write("watch", "msgpack", bytes.fromhex("0083A16191C3A162CB3FB999999999999AA163D3FFFFFFFFFFFFFFFF"))
 write("topic", "cmd", b"trackers/9170503816/cmd")
 for n in range(4):
     write("store", f"whole-{n}", bytes([n, 0]))

@@ -73,6 +73,17 @@ bool __wrap_conn_is_known(const struct conn *conn)
 	return conn_known[index_of(conn)];
 }
 
+static bool no_lines; /* no line about an address is left */
+static unsigned lines_taken;
+
+bool __wrap_conn_take_line(const struct conn *conn);
+bool __wrap_conn_take_line(const struct conn *conn)
+{
+	(void)conn;
+	lines_taken += !no_lines;
+	return !no_lines;
+}
+
 void __wrap_conn_unit_changes(struct conn *conn, bool known);
 void __wrap_conn_unit_changes(struct conn *conn, bool known)
 {

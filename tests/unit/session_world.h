@@ -34,6 +34,7 @@ static struct {
 	struct sessions *sessions;
 	struct units *units;
 	struct conn_ops ops;
+	char told[800]; /* of the last stranger: what it looks like, why it is not admitted */
 	struct source addresses[4];
 	struct moment now;
 	enum counter places; /* what conn_take_places says */
@@ -267,13 +268,15 @@ static void on_frame(void *ctx, const struct session *session, bool in, struct s
 	world.errors += error != NULL;
 }
 
-static void on_unknown(void *ctx, const struct conn *conn, struct span head, struct moment now)
+static void on_unknown(void *ctx, const struct conn *conn, const struct stranger *stranger, struct moment now)
 {
 	(void)ctx;
 	(void)conn;
 	(void)now;
-	assert_true(head.len > 0);
+	assert_true(stranger->head.len > 0);
 	world.unknown++;
+	snprintf(world.told, sizeof(world.told), "%s %s",
+		stranger->looks_like ? stranger->looks_like->name : "-", stranger->why ? stranger->why : "-");
 }
 
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)

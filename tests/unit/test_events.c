@@ -86,11 +86,11 @@ static void on_frame(void *ctx, const struct session *session, bool in, struct s
 	hear(ctx, error != NULL ? error : in ? "in" : "out");
 }
 
-static void on_unknown(void *ctx, const struct conn *conn, struct span head, struct moment at)
+static void on_unknown(void *ctx, const struct conn *conn, const struct stranger *stranger, struct moment at)
 {
 	(void)conn;
 	(void)at;
-	hear(ctx, (const char *)head.ptr);
+	hear(ctx, (const char *)stranger->head.ptr);
 }
 
 static bool on_tell(void *ctx, struct session *session, struct moment at)
@@ -191,7 +191,7 @@ static void test_each_is_told_in_order(void **state)
 	events_frame(&events, NULL, false, span_text("x"), NULL, now);
 	events_frame(&events, session, true, span_text("x"), "why", now);
 	expect_heard("a:in c:in a:out c:out a:why c:why ");
-	events_unknown(&events, conn_at(0), span_text("head"), now);
+	events_unknown(&events, conn_at(0), &(struct stranger){.head = span_text("head")}, now);
 	events_remembered(&events, session, 5);
 	expect_heard("a:head c:head a:" IDENT "=5 c:" IDENT "=5 ");
 	assert_true(events_forgotten(&events, session, now)); /* the opposite way */

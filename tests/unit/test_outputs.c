@@ -220,26 +220,57 @@ static void test_a_long_frame(void **state)
 	assert_int_equal(strspn(hex, "F"), 2 * sizeof(frame));
 }
 
+static void stranger_says(struct span head)
+{
+	events_unknown(
+		&events, conn_at(1), &(struct stranger){.head = head, .looks_like = foreign_find(head)}, now);
+}
+
 static void test_unknown(void **state)
 {
 	char head[200];
 	(void)state;
 	memset(head, 'A', sizeof(head));
-	events_unknown(&events, conn_at(1), span_text("GET / HTTP"), now);
+	stranger_says(span_text("HELO"));
 	expect(UNKNOWN, false);
 	assert_string_equal(got.text, "{\"peer\":\"203.0.113.1:50112\",\"transport\":\"udp\","
-				      "\"hex\":\"474554202F2048545450\",\"text\":\"GET / HTTP\"}");
-	pass(999); /* one a second */
-	events_unknown(&events, conn_at(1), span_text("GET"), now);
-	expect_nothing();
-	pass(1);
-	events_unknown(&events, conn_at(1), span_of(head, sizeof(head)), now);
+				      "\"hex\":\"48454C4F\",\"text\":\"HELO\"}");
+	stranger_says(span_of(head, sizeof(head)));
 	expect(UNKNOWN, false);
 	assert_int_equal(strspn(strstr(got.text, "4141"), "41"), 128); /* the first 64 bytes */
-	config.publish.unknown = false;
-	pass(1000);
-	events_unknown(&events, conn_at(1), span_text("GET"), now);
+	stranger_says(span_text("GET / HTTP/1.1"));
+	expect(UNKNOWN, false);
+	assert_true(says("\"text\":\"GET / HTTP/1.1\",\"looks.like\":\"HTTP\",\"hint\":\"a browser"));
+	stranger_says(span_text("imei:359586015829802,tracker,"));
+	expect(UNKNOWN, false);
+	assert_true(says("\"looks.like\":\"GPS103\"") && says("; spoken here: h02, jt808\"}"));
+	events_unknown(&events, conn_at(1),
+		&(struct stranger){.head = span_text("~"), .ident = "1", .protocol = "jt808", .why = "is not"},
+		now);
+	expect(UNKNOWN, false);
+	assert_true(says(
+		"\"ident\":\"1\",\"protocol\":\"jt808\",\"reason\":\"not_admitted\",\"hint\":\"is not\"}"));
+	no_lines = true; /* the address has had its lines */
+	stranger_says(span_text("HELO"));
 	expect_nothing();
+	no_lines = false;
+	config.publish.unknown = false;
+	stranger_says(span_text("HELO"));
+	expect_nothing();
+}
+
+static void test_unknown_is_limited(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 60; i++) {
+		stranger_says(span_text("HELO"));
+		expect(UNKNOWN, false);
+	}
+	stranger_says(span_text("HELO"));
+	expect_nothing();
+	pass(60000);
+	stranger_says(span_text("HELO"));
+	expect(UNKNOWN, false);
 }
 
 /* --- what an address may fill --- */
@@ -359,6 +390,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_frames, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_long_frame, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unknown, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_unknown_is_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_share_of_one_that_is_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_share_beside_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_batches, set_up, tear_down),
