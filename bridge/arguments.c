@@ -1,6 +1,8 @@
 /* arguments: see arguments.h. */
 #include "bridge/arguments.h"
 
+#include "bridge/base/stats.h"
+#include "bridge/base/version.h"
 #include "bridge/settings/config.h"
 #include "codecs/codec.h"
 #include "codecs/record/telemetry.h"
@@ -22,6 +24,7 @@ static void print_help(FILE *out)
 		     "      --print-config     print the complete sample configuration\n"
 		     "      --print-parameters print the parameters of the records\n"
 		     "      --print-commands   print the named commands of each protocol\n"
+		     "      --print-counters   print the counters of the stats topic and what each counts\n"
 		     "      --outbox-status    count, bytes and the oldest message of the outbox, and what was "
 		     "set aside, also while "
 		     "it is in use\n"
@@ -85,7 +88,16 @@ static void print_commands(void)
 	}
 }
 
-enum { PRINT_CONFIG = 256, PRINT_PARAMETERS, PRINT_COMMANDS, OUTBOX_STATUS, OUTBOX_ASIDE, UNITS, FORGET };
+enum {
+	PRINT_CONFIG = 256,
+	PRINT_PARAMETERS,
+	PRINT_COMMANDS,
+	PRINT_COUNTERS,
+	OUTBOX_STATUS,
+	OUTBOX_ASIDE,
+	UNITS,
+	FORGET
+};
 
 /* What is printed and done with. False: it is something else. */
 static bool print(int option)
@@ -100,11 +112,14 @@ static bool print(int option)
 	case PRINT_COMMANDS:
 		print_commands();
 		return true;
+	case PRINT_COUNTERS:
+		stats_print(stdout);
+		return true;
 	case 'h':
 		print_help(stdout);
 		return true;
 	case 'V':
-		printf("tracker2mqtt " T2M_VERSION "\n");
+		version_print("tracker2mqtt");
 		return true;
 	default:
 		return false;
@@ -133,6 +148,7 @@ int arguments_read(int argc, char **argv, struct arguments *out)
 		{"print-config", no_argument, NULL, PRINT_CONFIG},
 		{"print-parameters", no_argument, NULL, PRINT_PARAMETERS},
 		{"print-commands", no_argument, NULL, PRINT_COMMANDS},
+		{"print-counters", no_argument, NULL, PRINT_COUNTERS},
 		{"outbox-status", no_argument, NULL, OUTBOX_STATUS},
 		{"outbox-aside", no_argument, NULL, OUTBOX_ASIDE},
 		{"outbox-reset", no_argument, NULL, OUTBOX_ASIDE}, /* its name before */

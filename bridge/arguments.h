@@ -1,5 +1,5 @@
 /* arguments: the command line: what is printed and done with, and what is left for main.
- * Uses: bridge/settings, codecs, codecs/record.
+ * Uses: bridge/base, bridge/settings, codecs, codecs/record.
  * Not: start anything. */
 #ifndef T2M_ARGUMENTS_H
 #define T2M_ARGUMENTS_H

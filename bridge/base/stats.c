@@ -148,6 +148,42 @@ void stats_emit(const struct stats *stats, struct emitter *e)
 	emit_end(e);
 }
 
+/* Why a frame gave no record. */
+static const char *const rejected_help[CODEC_STATUS_COUNT] = {
+	[CODEC_NOT_MINE] = "The frame is of no protocol of this bridge.",
+	[CODEC_OVERSIZE] = "The frame is longer than its protocol allows.",
+	[CODEC_NO_TERMINATOR] = "The next frame began before this one ended.",
+	[CODEC_TRUNCATED] = "The connection or datagram ended within the frame.",
+	[CODEC_BAD_ID] = "The ident of the unit has characters that no ident may have, or too many.",
+	[CODEC_NO_IDENT] = "The frame names no unit, and none is known on this connection.",
+	[CODEC_NO_TYPE] = "The frame does not say what it is.",
+	[CODEC_BAD_FIELDS] = "A field is missing, or does not have the form that it must have.",
+	[CODEC_BAD_BCD] = "A byte that must hold two decimal digits holds something else.",
+	[CODEC_BAD_ESCAPE] = "An escape sequence is wrong.",
+	[CODEC_BAD_CHECKSUM] = "The check code is wrong: the frame was damaged on its way.",
+	[CODEC_BAD_LENGTH] = "The length in the frame is not its length.",
+	[CODEC_ENCRYPTED] = "The body is encrypted, and the bridge has no key.",
+	[CODEC_FRAGMENT] =
+		"No error: one part of a message in several frames; the record comes with the last part.",
+	[CODEC_UNSUPPORTED] =
+		"The bridge does not know this kind of frame; its record carries the bytes as they are.",
+	[CODEC_BAD_LATITUDE] = "A valid fix is claimed at an impossible latitude.",
+	[CODEC_BAD_LONGITUDE] = "A valid fix is claimed at an impossible longitude.",
+	[CODEC_REFUSED] = "The unit is not admitted, or its record cannot be stored now.",
+	[CODEC_FROM_PLATFORM] = "Only a platform sends this frame, never a unit.",
+};
+
+void stats_print(FILE *out)
+{
+	for (size_t i = 0; i < STAT_COUNT; i++)
+		fprintf(out, "%-36s %-8s %s\n", stat_table[i].name,
+			stat_table[i].kind == STAT_IS_GAUGE ? "gauge" : "counter", stat_table[i].help);
+	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++)
+		if (is_reason(i))
+			fprintf(out, "frames.rejected.%-20s counter  %s\n", codec_status_names[i],
+				rejected_help[i]);
+}
+
 /* --- Prometheus --- */
 
 static void put_metric_head(struct writer *w, const char *metric, bool counter, const char *help)

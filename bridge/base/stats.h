@@ -6,6 +6,8 @@
 
 #include "codecs/codec.h"
 
+#include <stdio.h>
+
 enum counter {
 	STAT_UPTIME = 0, /* gauge: seconds */
 	STAT_ACCEPTED,
@@ -97,6 +99,8 @@ static inline void stats_set(struct stats *stats, enum counter counter, uint64_t
 const char *stat_reason(enum counter counter);
 /* One flat map of all counters. */
 void stats_emit(const struct stats *stats, struct emitter *e);
+/* A line a counter, for people: name, counter or gauge, meaning. */
+void stats_print(FILE *out);
 /* The same in Prometheus' text format. */
 void stats_write_metrics(const struct stats *stats, struct writer *w);
 

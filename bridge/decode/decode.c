@@ -1,6 +1,7 @@
 /* decode: tracker2mqtt-decode, the codecs without any network.
  * Uses: bridge/units.
  * Not: know the bridge. */
+#include "bridge/base/version.h"
 #include "bridge/decode/input.h"
 #include "bridge/units/gbk.h"
 
@@ -62,7 +63,7 @@ static int take_option(int c, struct arguments *out)
 	case 'h':
 		return usage(stdout, 0);
 	case 'V':
-		return printf("tracker2mqtt-decode " T2M_VERSION "\n") < 0;
+		return version_print("tracker2mqtt-decode");
 	case RAW:
 		out->input.kind = INPUT_RAW;
 		return -1;

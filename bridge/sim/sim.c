@@ -1,5 +1,6 @@
 /* sim: tracker2mqtt-sim, simulated units: flags, the loop, the summary. See sim_unit.h.
- * Uses: nothing else. */
+ * Uses: bridge/base. */
+#include "bridge/base/version.h"
 #include "bridge/sim/sim_unit.h"
 
 #include <getopt.h>
@@ -233,7 +234,7 @@ static int read_arguments(int argc, char **argv, struct sim *s, struct settings 
 		if (c == 'h')
 			return usage(stdout, 0);
 		if (c == 'V')
-			return printf("tracker2mqtt-sim " T2M_VERSION "\n") < 0;
+			return version_print("tracker2mqtt-sim");
 		if (c == '?')
 			return usage(stderr, 1);
 		if (!set(s, x, c, optarg)) {

@@ -1,6 +1,8 @@
 /* watch_options: see watch_options.h. */
 #include "bridge/watch/watch_options.h"
 
+#include "bridge/base/version.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -297,7 +299,7 @@ static int read_arguments(struct watch_options *o, int argc, char **argv)
 		if (c == HELP)
 			return usage(stdout, 0);
 		if (c == VERSION)
-			return printf("tracker2mqtt-watch " T2M_VERSION "\n") < 0;
+			return version_print("tracker2mqtt-watch");
 		if (c == '?') {
 			fputs("see tracker2mqtt-watch --help\n", stderr);
 			return 1;

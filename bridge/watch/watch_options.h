@@ -1,5 +1,5 @@
 /* watch_options: what tracker2mqtt-watch is told: its command line and the environment.
- * Uses: nothing else. */
+ * Uses: bridge/base. */
 #ifndef T2M_WATCH_OPTIONS_H
 #define T2M_WATCH_OPTIONS_H
 

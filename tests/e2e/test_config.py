@@ -3,6 +3,7 @@ sample is complete, equals the defaults and the file in etc/; the environment ov
 
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -144,10 +145,52 @@ def test_a_taken_port_is_exit_code_2(make_bridge, tmp_path):
     assert result.returncode == 2 and f"127.0.0.1:{bridge.port}: Address already in use" in result.stderr
 
 
-def test_the_page_of_commands_is_what_the_program_prints():
-    table = subprocess.run([PROGRAM, "--print-commands"], capture_output=True, text=True, check=True).stdout
-    page = (ROOT / "etc/doc/commands.md").read_text()
-    assert page.split("<!-- commands -->\n```\n")[1].split("```\n<!-- /commands -->")[0] == table
+@pytest.mark.parametrize("page, name, language, option", [
+    ("commands", "commands", "text", "--print-commands"), ("configuration", "options", "ini", "--print-config"),
+    ("configuration", "counters", "text", "--print-counters"), ("parameters", "parameters", "text", "--print-parameters")])
+def test_the_pages_are_what_the_program_prints(page, name, language, option):
+    table = subprocess.run([PROGRAM, option], capture_output=True, text=True, check=True, env=HOMELESS).stdout
+    text = (ROOT / f"etc/doc/{page}.md").read_text()
+    assert text.split(f"<!-- {name} -->\n```{language}\n")[1].split(f"```\n<!-- /{name} -->")[0] == table
+
+
+def test_every_counter_of_the_stats_topic_is_printed_with_its_meaning(make_bridge, subscribe):
+    sub = subscribe()
+    make_bridge()
+    (stats, *_) = sub.on("trackers/bridge/test/stats")
+    table = subprocess.run([PROGRAM, "--print-counters"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in table.splitlines()]
+    assert [row[0] for row in rows] == list(stats.record)
+    for name, kind, *meaning in rows:
+        assert kind in ("counter", "gauge") and meaning and meaning[0][0].isupper() and meaning[0].endswith("."), name
+
+
+@pytest.mark.parametrize("name", ["tracker2mqtt", "tracker2mqtt-decode", "tracker2mqtt-sim", "tracker2mqtt-watch"])
+def test_version_names_the_commit_and_the_libraries(name):
+    first, built, *libraries = subprocess.run([BUILD / name, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert re.fullmatch(rf"{name} \d+\.\d+\.\d+( \([0-9A-Za-z.-]+\))?", first) and built == "built with"
+    if (ROOT / ".git").exists():
+        assert "(" in first, "a clone knows its commit"
+    found = {line.split()[0]: line.split()[1] for line in libraries}
+    assert {"libev", "libmosquitto", "msgpack-c", "inih", "LMDB", "cJSON", "OpenSSL", "libmicrohttpd", "libsodium", "libsystemd"} == set(found)
+    assert all(re.match(r"\d", version) for version in found.values()), found
+    for library, package in (("libmosquitto", "libmosquitto"), ("LMDB", "lmdb"), ("inih", "inih")):
+        version = subprocess.run(["pkg-config", "--modversion", package], capture_output=True, text=True, check=True).stdout.strip()
+        assert found[library] == version
+
+
+@pytest.mark.parametrize("commit", ["$Format:%h$", "1a2b3c4d5e"])
+def test_an_archive_without_git_knows_its_commit_from_git_archive(commit, tmp_path):
+    """As `git archive` writes it; and as it is where nobody has written it. Configured, and one file compiled."""
+    tree = tmp_path / "archive"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "tests", "__pycache__"))
+    (tree / "etc/commit").write_text(commit + "\n")
+    subprocess.run(["cmake", "-S", tree, "-B", tmp_path / "b", "-DT2M_TESTS=OFF"], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", tmp_path / "b", "--target", "tracker2mqtt-sim"], check=True, capture_output=True)
+    line = subprocess.run([tmp_path / "b/tracker2mqtt-sim", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    assert line == ("tracker2mqtt-sim 0.1.0" if "$" in commit else f"tracker2mqtt-sim 0.1.0 ({commit})")
+    attributes = (ROOT / ".gitattributes").read_text()
+    assert (ROOT / "etc/commit").read_text() == "$Format:%h$\n" and "/etc/commit export-subst" in attributes
 
 
 def man_page(name):
