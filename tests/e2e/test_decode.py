@@ -75,7 +75,8 @@ LINES = {
     "own log, journal": "Nov 25 10:11:12 host tracker2mqtt[321]: frame from 203.0.113.4:5 (not identified) rejected: refused: " + TEXT,
     "own log, unknown": f"2026-11-25T10:11:12.123Z notice: 203.0.113.4:5 over udp speaks no known protocol: {TEXT}",
     "own log, escaped": "2026-11-25T10:11:12.123Z notice: 203.0.113.4:5 over udp speaks no known protocol: " + spaced("", r"\x"),
-    "own log, hex": f"2026-11-25T10:11:12.123Z notice: 203.0.113.4:5 over udp speaks no known protocol: hex {HEX}",
+    "own log, hex": f"2026-11-25T10:11:12.123Z notice: 203.0.113.4:5 over udp speaks no known protocol: {HEX.upper()}",
+    "own log, a name": f"2026-11-25T10:11:12.123Z notice: 203.0.113.4:5 over udp looks like X: set it: to H02: {HEX.upper()}",
     "text": TEXT,
 }
 
