@@ -226,6 +226,8 @@ static bool listen_to_units(struct bridge *b)
 		ok &= sessions_listen(s, owntracks_listener(b->owntracks));
 	ok &= sessions_listen(s, records_alarm_listener(b->records));
 	ok &= sessions_listen(s, b->state != NULL ? state_listener(b->state) : leftover_listener(b->no_state));
+	if (b->state != NULL)
+		ok &= sessions_listen(s, state_place_listener(b->state));
 	ok &= sessions_listen(s, b->homeassistant != NULL ? homeassistant_listener(b->homeassistant)
 							  : leftover_listener(b->no_homeassistant));
 	return ok && sessions_listen(s, raw_listener(b->raw)) &&
@@ -321,12 +323,17 @@ static int64_t tell_states(struct bridge *b, bool last, struct moment now)
 	return state_turn(b->state, last, now);
 }
 
-/* The broker may have lost what it retained. What was told before the first connection still waits. */
+/* The broker may have lost what it retained. What was told before the first connection still waits. Positions are no state but
+ * events, so they are told again only where the broker has lost the session as well, and not on each connect. */
 static void tell_after_connect(struct bridge *b)
 {
 	uint64_t connects = b->stats.count[STAT_MQTT_CONNECTS];
-	if (connects != b->connects && b->connects > 0)
+	if (connects == b->connects)
+		return;
+	if (b->connects > 0)
 		sessions_tell_all_again(b->sessions);
+	if (b->state != NULL && b->mqtt != NULL && !mqtt_resumed(b->mqtt))
+		state_tell_places(b->state);
 	b->connects = connects;
 }
 
