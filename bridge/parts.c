@@ -98,10 +98,24 @@ static unsigned check_places(const struct config *c, FILE *errors)
 	return faults;
 }
 
+/* Without a unit in the units file. True: it is a fault; a bridge that starts so may get its units by a reload. */
+static bool nobody_is_admitted(const struct config *c, bool test, FILE *errors)
+{
+	if (c->units.unknown != UNITS_UNKNOWN_REJECT)
+		return false;
+	log_fault(errors,
+		"[units] unknown = reject, and %s%s: no unit can connect; add a section [IDENT] for each "
+		"unit%s, or set unknown "
+		"= accept",
+		*c->units.file ? "no unit stands in " : "[units] file is empty", c->units.file,
+		*c->units.file ? "" : " to a file, and name the file");
+	return test;
+}
+
 unsigned parts_check(const struct config *c, bool places, FILE *errors)
 {
 	char why[TLS_WHY_MAX];
-	unsigned faults = places ? check_places(c, errors) : 0;
+	unsigned faults = (places ? check_places(c, errors) : 0) + allowed_check(c, errors);
 	if (*c->outbox.path && !store_fits((uint64_t)c->outbox.size))
 		faults += fprintf(errors,
 				  "[outbox] size = %lldM: this process has no address space for it (32 bit, or "
@@ -109,10 +123,9 @@ unsigned parts_check(const struct config *c, bool places, FILE *errors)
 				  "of the system); set a smaller one\n",
 				  (long long)(c->outbox.size >> 20)) > 0;
 	struct units *units = units_open(c->units.file, errors);
+	faults += units == NULL || (units_count(units) == 0 && nobody_is_admitted(c, places, errors));
 	if (units != NULL)
 		units_free(units);
-	else
-		faults++;
 	if (c->listen.tls.count > 0 && *c->listen.tls_cert_file && *c->listen.tls_key_file) {
 		struct tls_server *server =
 			tls_server_open(c->listen.tls_cert_file, c->listen.tls_key_file, why);

@@ -34,6 +34,7 @@
 
 #include "bridge/settings/config.h"
 #include "bridge/peers/conn_all.h"
+#include "bridge/commands/allowed.h"
 #include "bridge/commands/downlink.h"
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"

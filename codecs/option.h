@@ -37,6 +37,7 @@ enum {
 	OPTION_ANSWERS =
 		32, /* a codec's, PER_UNIT: how the bridge answers. Who has its own there is answered by the bridge also
 			       * when its frames are relayed and the platform answers all others. */
+	OPTION_HOST = 64, /* a text: a name or address, without a scheme or port */
 };
 
 struct option_row {

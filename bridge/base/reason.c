@@ -29,7 +29,8 @@ const struct reason reason_table[] = {
 	{0x8c, "Bad authentication method", REASON_WAIT, "", ""},
 	{0x8d, "Keep alive timeout", REASON_WAIT, "", "see [mqtt] keepalive"},
 	{0x8e, "Session taken over", REASON_WAIT, "",
-		"another client has the same client id: set [mqtt] client_id"},
+		"another client has the same client id: a second bridge? set [publish] instance, or [mqtt] "
+		"client_id"},
 	{0x8f, "Topic filter invalid", REASON_WAIT, "", ""},
 	{0x90, "Topic name invalid", REASON_NEVER, "the topic is not one that the broker allows", ""},
 	{0x91, "Packet identifier in use", REASON_WAIT, "", ""},

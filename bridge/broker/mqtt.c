@@ -12,6 +12,7 @@
 #define BACKOFF_PROGRESS 2.0 /* at most, while messages are accepted on each connection */
 #define BACKOFF_AWAY 10.0    /* while nobody answers */
 #define BACKOFF_MOST 30.0    /* while the broker answers, and accepts nothing */
+#define BRIEF_MOST 8         /* so many brief connections in a row are no progress, whatever was accepted */
 #define SETTLED 5.0          /* a connection that lasted so long is a good one */
 
 static void connect_later(struct mqtt *m);
@@ -56,6 +57,7 @@ static void set_wait(struct mqtt *m)
 	bool settled = m->connected && session_answered(m) && ev_now(m->loop) - m->connected_at >= SETTLED;
 	bool progress =
 		m->taken > 0 || (m->suspects.row < SUSPECT_ROW && m->suspects.open > 0 && m->answered > 0);
+	progress = progress && m->brief < BRIEF_MOST;
 	double most = progress ? BACKOFF_PROGRESS : m->answered_connect ? BACKOFF_MOST : BACKOFF_AWAY;
 	if (settled || m->hurry)
 		backoff_reset(&m->backoff, BACKOFF_FIRST);
@@ -63,10 +65,13 @@ static void set_wait(struct mqtt *m)
 	m->wait = backoff_wait(&m->backoff, most, BACKOFF_MOST);
 }
 
-static void lost(struct mqtt *m, const char *why)
+static void lost(struct mqtt *m, const char *why, struct mqtt_failure f)
 {
 	char said[sizeof(m->told_why)];
-	snprintf(said, sizeof(said), "%s", *m->why ? m->why : link_reason(m->link, why));
+	f.said = *m->why ? m->why : link_reason(m->link, why);
+	mqtt_note_brief(m, &f);
+	const char *cure = *m->why ? "" : mqtt_cure(m, &f);
+	snprintf(said, sizeof(said), "%s%s%s", f.said, *cure ? "; " : "", cure);
 	bool news = m->connected || strcmp(said, m->told_why) != 0;
 	snprintf(m->told_why, sizeof(m->told_why), "%s", said);
 	if (m->connected) {
@@ -123,7 +128,7 @@ static void after(struct mqtt *m, int rc)
 		bool closed = rc == MOSQ_ERR_SUCCESS || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_ERRNO;
 		if (!m->connected && !m->answered_connect && closed)
 			session_unanswered(m);
-		lost(m, in_words(rc, error));
+		lost(m, in_words(rc, error), (struct mqtt_failure){.rc = rc, .error = error, .closed = closed});
 		return;
 	}
 	watch(m);
@@ -199,7 +204,7 @@ static void on_attempt_ended(void *owner, struct link *link, int rc, int error)
 	m->link = link;
 	m->client = link->client;
 	if (rc != MOSQ_ERR_SUCCESS)
-		lost(m, in_words(rc, error));
+		lost(m, in_words(rc, error), (struct mqtt_failure){.rc = rc, .error = error});
 	else
 		after(m, MOSQ_ERR_SUCCESS);
 }
@@ -211,7 +216,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	struct mqtt *m = timer->data;
 	attempt_abandon(m->attempt);
 	m->attempt = NULL;
-	lost(m, "no answer in time");
+	lost(m, "no answer in time", (struct mqtt_failure){.silent = true});
 }
 
 /* --- connecting --- */
@@ -224,7 +229,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	struct mqtt *m = timer->data;
 	m->attempt = attempt_start(m->loop, m->config, &ops, resume_wanted(m), m);
 	if (m->attempt == NULL) {
-		lost(m, "cannot begin a connection");
+		lost(m, "cannot begin a connection", (struct mqtt_failure){.rc = MOSQ_ERR_NOMEM});
 		return;
 	}
 	ev_timer_set(&m->timeout, (double)m->config->mqtt.connect_timeout / 1000.0, 0.);

@@ -128,7 +128,8 @@ struct mqtt {
 	bool hurry;  /* the next try is made in another way: it need not wait */
 	ev_tstamp away_since, connected_at;
 	bool connected, broken, stopping, silent, answered_connect;
-	char why[300], told_why[300]; /* why `broken`; what the log said last */
+	unsigned brief; /* connections in a row that the broker closed soon, for no reason of ours */
+	char why[400], told_why[500]; /* why `broken`; what the log said last */
 	size_t unparsed;              /* bytes received since the library's last callback */
 
 	/* what the broker can */
@@ -232,6 +233,26 @@ void routes_tick(struct mqtt *m);
 /* Has the broker answered each subscription? */
 bool routes_settled(const struct mqtt *m);
 void routes_free(struct mqtt *m);
+
+/* mqtt_cure.c */
+#define MQTT_NO_TLS_THERE                                                                                      \
+	"does this port speak TLS? Then see the broker's log; else set [mqtt] port to the one for TLS "        \
+	"(mostly 8883), or "                                                                                   \
+	"tls = no"
+#define MQTT_BRIEF_SECONDS 10.
+/* How a connection, or the try to make one, ended. */
+struct mqtt_failure {
+	int rc, error;    /* what the library returned, and errno */
+	bool closed;      /* the broker closed it */
+	bool silent;      /* nothing came in time */
+	const char *said; /* what the log says of it */
+};
+/* What the user can do about it, as a part of a sentence that stays; "": nothing is known. */
+const char *mqtt_cure(const struct mqtt *m, const struct mqtt_failure *failure);
+/* The same for the code of a CONNACK; {user} stands for the name. NULL: what the table of reasons says. */
+const char *mqtt_login_cure(const struct mqtt *m, int code);
+/* Counts connections that the broker closes soon, for no reason of ours. Before the connection is dropped. */
+void mqtt_note_brief(struct mqtt *m, const struct mqtt_failure *failure);
 
 /* mqtt_tell.c: once a second */
 void tell_tick(struct mqtt *m);

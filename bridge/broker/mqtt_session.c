@@ -129,7 +129,9 @@ static void not_accepted(struct mqtt *m, int code)
 	char why[80], cure[200];
 	unsigned before = m->will;
 	reason_text(code, why, sizeof(why));
-	reason_cure(reason_find(code)->connect_cure, mqtt_user(m), "", cure, sizeof(cure));
+	const char *login = mqtt_login_cure(m, code);
+	reason_cure(
+		login != NULL ? login : reason_find(code)->connect_cure, mqtt_user(m), "", cure, sizeof(cure));
 	m->will |= inability(code);
 	if (m->will != before) {
 		m->will_sure = true;

@@ -1,6 +1,8 @@
 /* option_types: see option_types.h. */
 #include "bridge/settings/option_types.h"
 
+#include "bridge/settings/option_slip.h"
+
 #include "bridge/base/topic.h"
 
 #include <errno.h>
@@ -306,6 +308,8 @@ bool option_parse(const struct option_row *row, const char *text, void *options)
 bool option_set(
 	const struct option_row *row, const char *key, const char *text, void *options, char *why, size_t size)
 {
+	if (option_slip(row, key, text, why, size))
+		return false;
 	if (option_parse(row, text, options))
 		return true;
 	char allowed[256];

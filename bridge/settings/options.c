@@ -108,7 +108,7 @@ static const struct option_row limits_rows[] = {
 };
 
 static const struct option_row mqtt_rows[] = {
-	{"host", OPTION_TEXT, OPTION_NOT_EMPTY, AT(mqtt.host), "localhost", 0, 180, NULL,
+	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 180, NULL,
 		"Name or address of the broker."},
 	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
 	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL, "MQTT version: 5, or 4 for 3.1.1."},
@@ -154,10 +154,8 @@ static const struct option_row publish_rows[] = {
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
 		"Publish the newest position of each unit retained. no: what was retained is cleared."},
 	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,
-		"Publish what is known of each unit, the newest value of every key, retained in its state "
-		"topic. "
-		"auto: when Home Assistant discovery or the page ([web]) is on. When it is switched off, the "
-		"states that were published are cleared."},
+		"Publish the newest value of every key of each unit, retained in its state topic. auto: when Home "
+		"Assistant or the page wants it. Switched off: what was published is cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
 	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,

@@ -395,6 +395,11 @@ bool units_any(const struct units *units)
 	return units->by_ident != NULL;
 }
 
+unsigned units_count(const struct units *units)
+{
+	return (unsigned)HASH_CNT(hh, units->by_ident);
+}
+
 const struct unit_info *units_find(const struct units *units, struct span ident)
 {
 	return find_as_published((struct units *)(uintptr_t)units, ident);

@@ -58,6 +58,8 @@ bool units_any(const struct units *units);
 bool unit_is(const struct unit_info *unit, struct span ident);
 /* The ident of the section without the zeros in front. */
 const char *unit_rest(const struct unit_info *unit);
+/* How many there are. */
+unsigned units_count(const struct units *units);
 /* NULL when the file has no such unit. */
 const struct unit_info *units_find(const struct units *units, struct span ident);
 /* The unit with this name in topics, its own or its ident. */

@@ -20,6 +20,45 @@ def check(path, **environment):
                           env={**os.environ, **environment})
 
 
+@pytest.mark.parametrize("text, words", [
+    ('[mqtt]\nhost = "localhost"\n', ":2: host = \"localhost\" is not allowed; allowed: the value without quotation marks: host = localhost"),
+    ("[publish]\nprefix = 'trackers'\n", ":2: prefix = 'trackers' is not allowed; allowed: the value without quotation marks: prefix = trackers"),
+    ("[mqtt]\nhost = broker:1883\n", ":2: host = broker:1883 is not allowed; allowed: a name or address alone; write host = broker and, in a line"),
+    ("[mqtt]\nhost = [::1]:1883\n", "write host = ::1, and the port as port = NUMBER"),
+    ("[mqtt]\nhost = mqtt://broker\n", "write host = broker, the port as port = NUMBER"),
+    ("[mqtt]\nhost = mqtts://broker:8883/x\n", "write host = broker, the port as port = NUMBER, and tls = yes"),
+    ("[mqtt]\nhost = one, two\n", "allowed: one name or address alone"),
+    ("[mqtt]\nport = 1883 # plain\n", ":2: port = 1883 # plain is not allowed: a comment behind a value begins with a blank and ;"),
+    ("[mqtt]\nhost = localhost # mine\n", ":2: host = localhost # mine is not allowed: a comment"),
+    ("[commands]\nallow = position.request, engine.stopp\n", "no protocol has a command engine.stopp; did you mean engine.stop?"),
+    ("[commands]\nallow = restrat\n", "no protocol has a command restrat; did you mean restart?"),
+    ("[units]\nunknown = reject\n", "no unit can connect; add a section [IDENT]"),
+    ("[units]\nunknown = reject\nfile = {empty}\n", "no unit stands in {empty}: no unit can connect"),
+])
+def test_slips_of_a_new_user(tmp_path, text, words):
+    ini, empty = tmp_path / "slip.ini", tmp_path / "units.ini"
+    empty.write_text("; none yet\n")
+    ini.write_text(text.replace("{empty}", str(empty)))
+    done = check(ini)
+    assert done.returncode == 1 and words.replace("{empty}", str(empty)) in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("text", [
+    "[mqtt]\nhost = localhost ; mine\n", "[mqtt]\nhost = ::1\n", "[mqtt]\nport = 1883 ; plain\n", "[commands]\nallow = engine.stop,D1,WHERE,restart\n",
+    '[mqtt]\nusername = me\npassword = "a # b"\n', "[units]\nunknown = accept\n"])
+def test_what_is_no_slip(tmp_path, text):
+    ini = tmp_path / "right.ini"
+    ini.write_text(text)
+    assert check(ini).returncode == 0, check(ini).stderr
+
+
+def test_slips_in_the_environment(tmp_path):
+    ini = tmp_path / "right.ini"
+    ini.write_text("")
+    done = check(ini, TRACKER2MQTT_MQTT_HOST="mqtt://broker")
+    assert done.returncode == 1 and "TRACKER2MQTT_MQTT_HOST" in done.stderr and "a name or address alone" in done.stderr
+
+
 def test_ten_faults_give_ten_lines(tmp_path):
     ini = tmp_path / "bad.ini"
     ini.write_bytes(
@@ -172,7 +211,7 @@ def test_version_names_the_commit_and_the_libraries(name):
     if (ROOT / ".git").exists():
         assert "(" in first, "a clone knows its commit"
     found = {line.split()[0]: line.split()[1] for line in libraries}
-    assert {"libev", "libmosquitto", "msgpack-c", "inih", "LMDB", "cJSON", "OpenSSL", "libmicrohttpd", "libsodium", "libsystemd"} == set(found)
+    assert {"libev", "libmosquitto", "msgpack-c", "inih", "LMDB", "cJSON", "OpenSSL", "libmicrohttpd", "libsodium", "zlib", "libsystemd"} == set(found)
     assert all(re.match(r"\d", version) for version in found.values()), found
     for library, package in (("libmosquitto", "libmosquitto"), ("LMDB", "lmdb"), ("inih", "inih")):
         version = subprocess.run(["pkg-config", "--modversion", package], capture_output=True, text=True, check=True).stdout.strip()

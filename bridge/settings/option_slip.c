@@ -1,0 +1,76 @@
+/* option_slip: see option_slip.h. */
+#include "bridge/settings/option_slip.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_quoted(const char *text)
+{
+	size_t n = strlen(text);
+	return n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n - 1] == text[0];
+}
+
+static bool has_comment(const char *text)
+{
+	return *text == '#' || strstr(text, " #") != NULL || strstr(text, "\t#") != NULL;
+}
+
+/* name:port, but no IPv6 address. */
+static const char *port_in(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	return colon != NULL && strchr(colon + 1, ':') == NULL ? colon + 1 : NULL;
+}
+
+static bool host_slip(const char *key, const char *text, char *why, size_t size)
+{
+	const char *scheme = strstr(text, "://"), *port = port_in(text);
+	bool secure = strncmp(text, "mqtts:", 6) == 0 || strncmp(text, "ssl:", 4) == 0 ||
+		      strncmp(text, "wss:", 4) == 0;
+	if (scheme != NULL)
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: a name or address alone; write %s = %.*s, the "
+			"port as port = "
+			"NUMBER%s",
+			key, text, key, (int)strcspn(scheme + 3, ":/"), scheme + 3,
+			secure ? ", and tls = yes" : "");
+	else if (*text == '[')
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: a name or address alone; write %s = %.*s, and "
+			"the port as port "
+			"= NUMBER",
+			key, text, key, (int)strcspn(text + 1, "]"), text + 1);
+	else if (port != NULL)
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: a name or address alone; write %s = %.*s and, in "
+			"a line of "
+			"its own, port = %.5s",
+			key, text, key, (int)(port - 1 - text), text, port);
+	else if (strpbrk(text, "/ \t@,") != NULL)
+		snprintf(
+			why, size, "%s = %.100s is not allowed; allowed: one name or address alone", key, text);
+	else
+		return false;
+	return true;
+}
+
+bool option_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
+{
+	if ((row->flags & OPTION_SECRET) || row->type == OPTION_LABEL)
+		return false;
+	if (is_quoted(text)) {
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: the value without quotation marks: %s = %.*s",
+			key, text, key, (int)strlen(text) - 2, text + 1);
+		return true;
+	}
+	if (has_comment(text)) {
+		snprintf(why, size,
+			"%s = %.100s is not allowed: a comment behind a value begins with a blank and ; (or "
+			"give it a line of its "
+			"own)",
+			key, text);
+		return true;
+	}
+	return (row->flags & OPTION_HOST) && host_slip(key, text, why, size);
+}
