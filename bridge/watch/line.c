@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #define SINCE_MS 60000
-#define UNKNOWN_MORE 6 /* keys of a stranger that are shown beside the usual ones */
 
 static const struct {
 	const char *leaf;   /* below the unit, or below the instance of a bridge */
@@ -145,27 +144,25 @@ static void write_raw(struct pen *pen, const struct document *d)
 	write_bytes(pen, d);
 }
 
-/* What speaks no known protocol, or is not admitted. Keys that a later bridge adds with a word of its own are shown, too. */
+/* What speaks no known protocol, or is a unit that is not admitted. */
 static void write_unknown(struct pen *pen, const struct document *d)
 {
 	const char *peer = document_text(d, "peer"), *transport = document_text(d, "transport"),
-		   *like = document_text(d, "looks.like");
+		   *like = document_text(d, "looks.like"), *ident = document_text(d, "ident"),
+		   *protocol = document_text(d, "protocol"), *reason = document_text(d, "reason"),
+		   *hint = document_text(d, "hint");
+	if (ident != NULL)
+		fact_of(pen, PAINT_BOLD, "unit %.100s%s%.40s%s", ident, protocol != NULL ? " (" : "",
+			protocol != NULL ? protocol : "", protocol != NULL ? ")" : "");
 	if (peer != NULL)
 		fact_of(pen, PAINT_NONE, "%.100s%s%.20s", peer, transport != NULL ? " over " : "",
 			transport != NULL ? transport : "");
 	if (like != NULL)
 		fact_of(pen, PAINT_WARN, "looks like %.200s", like);
-	unsigned more = 0;
-	for (const cJSON *item = d->root->child; item != NULL && more < UNKNOWN_MORE; item = item->next) {
-		static const char *const told[] = {"peer", "transport", "looks.like", "hex", "text"};
-		bool is_told = !cJSON_IsString(item);
-		for (size_t i = 0; !is_told && i < sizeof(told) / sizeof(told[0]); i++)
-			is_told = strcmp(item->string, told[i]) == 0;
-		more += !is_told;
-		if (!is_told)
-			fact_of(pen, PAINT_NONE, "%.60s %.300s", item->string, item->valuestring);
-	}
-	write_bytes(pen, d);
+	if (hint != NULL || reason != NULL)
+		fact_text(pen, PAINT_WARN, hint != NULL ? hint : reason);
+	if (ident == NULL) /* of a unit its name tells more */
+		write_bytes(pen, d);
 }
 
 static void write_facts(

@@ -89,6 +89,13 @@ static const char *const line_rows[][3] = {
 		"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"looks.like\":\"GT06\",\"hex\":"
 		"\"7878\",\"text\":\"xx\"}",
 		"23:42:41  bridge      unknown   10.0.0.1:5 over tcp  looks like GT06  xx\n"},
+	{"trackers/bridge/vm/unknown",
+		"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"hex\":\"7878\",\"text\":\"xx\",\"ident\":"
+		"\"917\","
+		"\"protocol\":\"jt808\",\"reason\":\"not admitted\",\"hint\":\"is not in units.ini: add "
+		"[917]\"}",
+		"23:42:41  bridge      unknown   unit 917 (jt808)  10.0.0.1:5 over tcp  is not in units.ini: "
+		"add [917]\n"},
 	{"trackers/9170000001/position", "", "23:42:41  9170000001  position  cleared\n"},
 	{"trackers/9170000001/alarm", "[1]",
 		"23:42:41  9170000001  ALARM     neither JSON nor MessagePack:  [1]\n"},
@@ -111,6 +118,23 @@ static void test_narrow_terminal(void **state)
 		"{" PLACE ",\"position.speed\":37,\"position.direction\":90,\"engine.ignition.status\":true}",
 		"23:42:41  9170000001  position  50.07550 14.45780   37 km/h\n"
 		"                                 90\u00b0  ignition on\n");
+}
+
+/* A fact that is longer than a line goes on word by word; a word that is longer than a line stays whole. */
+static void test_long_facts(void **state)
+{
+	(void)state;
+	const struct screen narrow = {.utf8 = true, .columns = 60};
+	assert_line(&narrow, "trackers/1/cmd/reply",
+		"{\"status\":\"rejected\",\"reason\":\"one two three four five six seven eight nine ten\"}",
+		"23:42:41  1           command   rejected\n"
+		"                                one two three four five six\n"
+		"                                seven eight nine ten\n");
+	assert_line(&narrow, "trackers/1/cmd/reply",
+		"{\"status\":\"sent\",\"frame\":\"0123456789012345678901234567890123456789 a\"}",
+		"23:42:41  1           command   sent\n"
+		"                                0123456789012345678901234567890123456789\n"
+		"                                a\n");
 }
 
 static void test_narrow_locale(void **state)
@@ -239,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_narrow_terminal),
+		cmocka_unit_test(test_long_facts),
 		cmocka_unit_test(test_narrow_locale),
 		cmocka_unit_test(test_colours),
 		cmocka_unit_test(test_no_control_character),
