@@ -32,6 +32,10 @@ CASES = {
 }
 
 
+# what is said of it: libmosquitto 2.0.11 fails an assertion, 2.0.21 returns an error
+NOT_KNOWN = "libmosquitto does not know what the broker sent", "what the broker sent is not the MQTT that was expected"
+
+
 def run_case(fake, make_bridge, data, mqtt):
     # what a failed assertion held in the library stays held
     fake.on_connect = lambda number: data if number <= 2 else 0
@@ -57,7 +61,7 @@ def fake():
 def test_bytes(fake, make_bridge, case):
     log = run_case(fake, make_bridge, CASES[case], {})
     if CASES[case].find(UNKNOWN) >= 0:
-        assert "libmosquitto does not know what the broker sent" in log
+        assert any(text in log for text in NOT_KNOWN)
 
 
 def test_bytes_over_tls(tmp_path, make_bridge):
@@ -68,7 +72,7 @@ def test_bytes_over_tls(tmp_path, make_bridge):
     try:
         log = run_case(fake, make_bridge, CASES["CONNACK"],
                        {"host": "localhost", "tls": "yes", "tls_ca_file": authority.pem})
-        assert "libmosquitto does not know what the broker sent" in log
+        assert any(text in log for text in NOT_KNOWN)
     finally:
         fake.close()
 
