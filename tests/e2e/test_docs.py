@@ -275,7 +275,8 @@ def formats():
     for path in [*ROOT.glob("bridge/**/*.c"), *ROOT.glob("codecs/**/*.c")]:
         for m in re.finditer(r'"(?:\\.|[^"\\])*"(?:\s+"(?:\\.|[^"\\])*")*', path.read_text()):
             text = "".join(re.findall(r'"((?:\\.|[^"\\])*)"', m[0]))
-            out.append((text, re.split(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z|j)?[a-zA-Z]", text)))
+            for end in [*(colon.end() for colon in re.finditer(": ", text)), len(text)]:  # a quote may end at a colon
+                out.append((text[:end], re.split(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z|j)?[a-zA-Z]", text[:end])))
     return out
 
 
