@@ -282,9 +282,9 @@ def formats():
 
 def is_of(piece, text, parts):
     """Is the piece in the text, or is it a stretch of it with what is filled in?"""
-    piece = piece.strip()
+    piece = piece.strip(" :")
     stretches = ([p for p in parts[i:j]] for i in range(len(parts)) for j in range(i + 2, len(parts) + 1))
-    return piece in text or any(re.fullmatch(".+?".join(map(re.escape, [s[0].lstrip(), *s[1:-1], s[-1].rstrip()])), piece)
+    return piece in text or any(re.fullmatch(".+?".join(map(re.escape, [s[0].lstrip(" :"), *s[1:-1], s[-1].rstrip(" :")])), piece)
                                 for s in stretches if sum(map(len, s)) > 12)
 
 
