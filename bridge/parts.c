@@ -148,12 +148,18 @@ bool parts_reload(struct bridge *b)
 		log_error("reload: [listen] tls: %s; nothing is changed", why);
 		ok = false;
 	}
+	if (ok && b->web != NULL && !web_reload(b->web, why, sizeof(why))) {
+		log_error("reload: %s; nothing is changed", why);
+		ok = false;
+	}
 	if (ok) {
 		config_apply(&b->config, &fresh);
 		parts_use_config(b);
 		raw_use_config(b->raw);
 		sessions_listen(b->sessions, raw_listener(b->raw));
+		records_reload(b->records);
 		use_units(b, units);
+		b->info_due = true;
 		log_notice("reloaded");
 	} else if (units != NULL) {
 		units_free(units);
@@ -188,7 +194,9 @@ static bool open_metrics(struct bridge *b, char *why, size_t size)
 	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
 	if (b->config.metrics.listen.count == 0)
 		return true;
-	b->http = http_open(b->loop, &b->config.metrics.listen.item[0], why, size);
+	const struct http_options options = {
+		.listen = b->config.metrics.listen.item[0], .places = 12, .places_of_address = 4};
+	b->http = http_open(b->loop, &options, why, size);
 	if (b->http == NULL)
 		return false;
 	snprintf(why, size, "no memory for the metrics");
@@ -224,10 +232,11 @@ static bool listen_to_units(struct bridge *b)
 	if (b->owntracks != NULL)
 		ok &= sessions_listen(s, owntracks_listener(b->owntracks));
 	ok &= sessions_listen(s, records_alarm_listener(b->records));
+	ok &= sessions_listen(s, b->state != NULL ? state_listener(b->state) : leftover_listener(b->no_state));
 	if (b->state != NULL)
-		ok &= sessions_listen(s, state_listener(b->state));
-	if (b->homeassistant != NULL)
-		ok &= sessions_listen(s, homeassistant_listener(b->homeassistant));
+		ok &= sessions_listen(s, state_place_listener(b->state));
+	ok &= sessions_listen(s, b->homeassistant != NULL ? homeassistant_listener(b->homeassistant)
+							  : leftover_listener(b->no_homeassistant));
 	return ok && sessions_listen(s, raw_listener(b->raw)) &&
 	       sessions_listen(s, downlink_listener(b->downlink));
 }
@@ -244,12 +253,18 @@ static bool open_outputs(struct bridge *b)
 	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
 		return false;
-	if (state_is_wanted(c) && (b->state = state_open(c, b->publish, b->sessions)) == NULL)
+	if (state_is_wanted(c))
+		b->state = state_open(c, b->publish, b->sessions);
+	else
+		b->no_state = leftover_open(c, b->publish, b->sessions, &state_leftover);
+	if (c->homeassistant.discovery)
+		b->homeassistant = homeassistant_open(c, b->publish, b->sessions);
+	else
+		b->no_homeassistant = leftover_open(c, b->publish, b->sessions, &homeassistant_leftover);
+	if ((b->state == NULL && b->no_state == NULL) ||
+		(b->homeassistant == NULL && b->no_homeassistant == NULL))
 		return false;
 	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
-		return false;
-	if (c->homeassistant.discovery &&
-		(b->homeassistant = homeassistant_open(c, b->publish, b->sessions)) == NULL)
 		return false;
 	return listen_to_units(b);
 }
@@ -295,6 +310,8 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 		return false;
 	if (!open_mqtt(b) || !open_metrics(b, why, size))
 		return false;
+	if (c->web.listen.count > 0 && (b->web = web_open(b->loop, c, &b->stats, why, size)) == NULL)
+		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
 	return b->listeners != NULL;
 }
@@ -315,13 +332,25 @@ static int64_t tell_states(struct bridge *b, bool last, struct moment now)
 	return state_turn(b->state, last, now);
 }
 
-/* The broker may have lost what it retained. What was told before the first connection still waits. */
+/* The broker may have lost what it retained. What was told before the first connection still waits. Positions are no state but
+ * events, so they are told again only where the broker has lost the session as well, and not on each connect. */
 static void tell_after_connect(struct bridge *b)
 {
 	uint64_t connects = b->stats.count[STAT_MQTT_CONNECTS];
-	if (connects != b->connects && b->connects > 0)
+	if (connects == b->connects)
+		return;
+	if (b->connects > 0)
 		sessions_tell_all_again(b->sessions);
+	if (b->state != NULL && b->mqtt != NULL && !mqtt_resumed(b->mqtt))
+		state_tell_places(b->state);
+	b->info_due = true;
 	b->connects = connects;
+}
+
+static void tell_info(struct bridge *b, struct moment now)
+{
+	if (b->info_due && b->connects > 0 && outbox_count(b->outbox) < STATE_BELOW)
+		b->info_due = !info_tell(&b->config, b->publish, now);
 }
 
 int64_t parts_turn(struct bridge *b)
@@ -329,6 +358,7 @@ int64_t parts_turn(struct bridge *b)
 	struct moment now = parts_now(b);
 	conns_reap(b->conns);
 	tell_after_connect(b);
+	tell_info(b, now);
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {
@@ -396,6 +426,8 @@ void parts_close(struct bridge *b)
 		conns_free(b->conns);
 	if (b->listeners != NULL)
 		listeners_free(b->listeners);
+	if (b->web != NULL)
+		web_free(b->web);
 	if (b->http != NULL)
 		http_free(b->http);
 	if (b->metrics != NULL)
@@ -406,8 +438,12 @@ void parts_close(struct bridge *b)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
 		homeassistant_free(b->homeassistant);
+	if (b->no_homeassistant != NULL)
+		leftover_free(b->no_homeassistant);
 	if (b->state != NULL)
 		state_free(b->state);
+	if (b->no_state != NULL)
+		leftover_free(b->no_state);
 	if (b->owntracks != NULL)
 		owntracks_free(b->owntracks);
 	if (b->downlink != NULL)

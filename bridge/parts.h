@@ -1,6 +1,6 @@
 /* parts: the rooms of the bridge and how they are joined.
  * Uses: bridge/base, bridge/broker, bridge/commands, bridge/outbox, bridge/outputs, bridge/peers,
- * bridge/settings, bridge/units.
+ * bridge/settings, bridge/units, bridge/web.
  * Not: hold any logic of its own.
  *
  * The life of a frame. Each line is a call of the one before; `…` waits for the loop.
@@ -38,11 +38,13 @@
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"
 #include "bridge/base/http.h"
+#include "bridge/outputs/info.h"
 #include "bridge/outputs/metrics.h"
 #include "bridge/broker/mqtt.h"
 #include "bridge/outbox/outbox.h"
 #include "bridge/outputs/relay.h"
 #include "bridge/units/session.h"
+#include "bridge/web/web.h"
 #include "bridge/outputs/owntracks.h"
 #include "bridge/outputs/publish.h"
 #include "bridge/outputs/raw.h"
@@ -60,13 +62,15 @@ struct bridge {
 	struct sources *sources;
 	struct sessions *sessions;
 	uint64_t connects; /* to the broker, of which the parts know */
+	bool info_due;     /* `info` is to be published */
 	int64_t wishes_ms; /* when wishes are looked for; steady time */
 	unsigned unread;   /* notes of units that are none */
 	struct publish *publish;
 	struct status *status;
 	struct records *records;
-	struct state *state;         /* NULL: not wanted */
-	struct owntracks *owntracks; /* NULL: not wanted */
+	struct state *state;                          /* NULL: not wanted */
+	struct leftover *no_state, *no_homeassistant; /* in their places, where these are not wanted */
+	struct owntracks *owntracks;                  /* NULL: not wanted */
 	struct raw *raw;
 	struct conns *conns;
 	struct listeners *listeners;
@@ -76,6 +80,7 @@ struct bridge {
 	struct relay *relay;                 /* NULL: not wanted */
 	struct http *http;                   /* NULL: not wanted */
 	struct metrics *metrics;             /* NULL: not wanted */
+	struct web *web;                     /* NULL: not wanted */
 	char trouble[120];
 	ev_prepare before_sleep;
 	ev_timer stats_timer, stop_timer, command_timer, service_timer, wake;

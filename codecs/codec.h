@@ -48,6 +48,8 @@ enum codec_status {
 
 /* "ok", "more", … "bad-latitude", for counters, logs and topics. */
 extern const char *const codec_status_names[CODEC_STATUS_COUNT];
+/* The same for people: "the check code is wrong". */
+extern const char *const codec_status_meanings[CODEC_STATUS_COUNT];
 
 #define CODEC_IDENT_MAX 20
 
@@ -162,7 +164,7 @@ struct codec {
 	 * `skip`, keep the rest (at most max_frame) and call again when more bytes have come or quiet_ms has grown. Else: these `len` bytes
 	 * are no frame, and why; skip + len is at least 1. After OK and errors drop skip + len and call again. */
 	enum codec_status (*frame)(struct codec_link *link, struct span in, struct frame *out);
-	/* Decodes what `frame` found. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record; of a
+	/* Decodes what `frame` found; any other bytes, one at least, must do no harm, for tracker2mqtt-decode explains broken frames. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record; of a
 	 * frame that has several, why the first of those that are missing is.
 	 * `scratch` is memory for the record; its content before and after does not matter. */
 	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
@@ -174,6 +176,8 @@ struct codec {
 	 * complete, its text is one that command_check_text allows. OK or NO_ROOM. */
 	enum codec_status (*encode)(struct codec_link *link, const struct command *command, struct writer *out,
 		struct command_token *token);
+	/* Writes the frame that asks link->unit for parts->missing, one at least, of a message that it began. NULL: nothing asks for it. */
+	void (*ask_parts)(struct codec_link *link, const struct codec_parts *parts, struct writer *out);
 };
 
 /* All protocols; ends with NULL. Bytes that several recognise belong to the first of them. */

@@ -38,6 +38,31 @@ const char *const codec_status_names[CODEC_STATUS_COUNT] = {
 	[CODEC_FROM_PLATFORM] = "from-platform",
 };
 
+const char *const codec_status_meanings[CODEC_STATUS_COUNT] = {
+	[CODEC_OK] = "the frame is understood",
+	[CODEC_MORE] = "the frame is not whole yet",
+	[CODEC_NOT_MINE] = "no protocol begins a frame like this",
+	[CODEC_OVERSIZE] = "the frame is longer than the protocol allows",
+	[CODEC_NO_TERMINATOR] = "the frame has no end mark: it was cut, or the next one begins within it",
+	[CODEC_TRUNCATED] = "the frame ends too early",
+	[CODEC_BAD_ID] = "the id of the unit is not made of digits, or too long",
+	[CODEC_NO_IDENT] = "the frame has no id, and none is known from a frame before",
+	[CODEC_NO_TYPE] = "the message type is empty",
+	[CODEC_BAD_FIELDS] = "the fields do not follow the layout of this message type",
+	[CODEC_BAD_BCD] = "a half byte that must be a decimal digit is none",
+	[CODEC_BAD_ESCAPE] = "an escape is followed by a byte that it does not allow",
+	[CODEC_BAD_CHECKSUM] = "the check code is wrong",
+	[CODEC_BAD_LENGTH] = "the length that the header tells is not that of the body",
+	[CODEC_ENCRYPTED] = "the body is encrypted",
+	[CODEC_FRAGMENT] = "the frame is one part of a message, and other parts are missing",
+	[CODEC_UNSUPPORTED] = "this message type has no decoder: its bytes are shown as they are",
+	[CODEC_BAD_LATITUDE] = "the latitude is impossible",
+	[CODEC_BAD_LONGITUDE] = "the longitude is impossible",
+	[CODEC_NO_ROOM] = "there is no memory for this part of a message",
+	[CODEC_REFUSED] = "the unit or its record was refused",
+	[CODEC_FROM_PLATFORM] = "only a server sends this message",
+};
+
 const struct codec *codec_find(struct span name)
 {
 	for (const struct codec *const *c = codecs; *c != NULL; c++)

@@ -247,12 +247,12 @@ static bool is_ais(struct span in)
 
 /* --- others --- */
 
-/* The line of a request is whole. */
+/* A request, up to the version behind its address. */
 static bool is_http(struct span in)
 {
-	static const char *const words[] = {
-		"GET /", "POST /", "HEAD /", "PUT /", "OPTIONS ", "CONNECT ", "PRI * HTTP/2", NULL};
-	return begins_with_one(in, words) && has(in, " HTTP/");
+	static const char *const words[] = {"GET ", "POST ", "HEAD ", "PUT ", "DELETE ", "PATCH ", "OPTIONS ",
+		"CONNECT ", "TRACE ", "PRI ", NULL};
+	return begins_with_one(in, words) && has(in, " HTTP");
 }
 
 /* GET /?id=123456&lat=…&lon=… */

@@ -7,26 +7,28 @@
 #include "bridge/base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define PATHS_MAX 8
-#define PLACES 12
-#define PLACES_OF_ADDRESS 4
-#define CONNECTIONS_MAX 16 /* with those that are just about to end */
+#define ABOUT_TO_END 4     /* connections beside the places */
 #define TIMEOUT_SECONDS 3u /* without a byte */
 #define DEADLINE_MS 5000
 #define TICK_SECONDS 1.0 /* the library wakes nobody when it could accept again */
 
 /* One connection. */
 struct visitor {
-	bool here, leaving;
+	bool here, leaving, kept; /* kept: a handler has the connection */
 	int fd;
 	int64_t since_ms;
-	uint64_t number;     /* in the order of arrival */
-	uint8_t address[16]; /* IPv6: of its /64 */
+	uint64_t number;                                     /* in the order of arrival */
+	uint8_t address[16];                                 /* IPv6: of its /64 */
+	void (*keep)(void *ctx, struct http_stream *stream); /* when the 101 is sent */
+	void *keep_ctx;
 };
 
 struct http_path {
@@ -38,13 +40,29 @@ struct http_path {
 struct http {
 	struct ev_loop *loop;
 	struct MHD_Daemon *daemon;
-	struct http_path path[PATHS_MAX];
+	struct http_path path[PATHS_MAX], others;
 	size_t paths;
 	ev_io io;
 	ev_timer timer;
-	struct visitor visitors[CONNECTIONS_MAX];
+	const struct http_header *headers;
+	struct visitor *visitors;
+	unsigned places, places_of_address, visitors_most;
+	unsigned streams, streams_most;
 	uint64_t number;
 	bool left; /* a connection ended in this turn */
+};
+
+struct http_request {
+	struct MHD_Connection *connection;
+	const char *path;
+};
+
+struct http_stream {
+	struct http *http;
+	struct MHD_UpgradeResponseHandle *handle;
+	int fd;
+	struct span early;
+	uint8_t bytes[];
 };
 
 /* --- who is here --- */
@@ -64,8 +82,9 @@ static void make_place(struct http *h, const uint8_t *address, unsigned most)
 {
 	struct visitor *first = NULL;
 	unsigned count = 0;
-	for (struct visitor *v = h->visitors; v < h->visitors + CONNECTIONS_MAX; v++) {
-		if (!v->here || v->leaving || (address != NULL && memcmp(v->address, address, 16) != 0))
+	for (struct visitor *v = h->visitors; v < h->visitors + h->visitors_most; v++) {
+		if (!v->here || v->leaving || v->kept ||
+			(address != NULL && memcmp(v->address, address, 16) != 0))
 			continue;
 		count++;
 		if (first == NULL || v->number < first->number)
@@ -78,26 +97,28 @@ static void make_place(struct http *h, const uint8_t *address, unsigned most)
 static void arrives(struct http *h, struct MHD_Connection *connection, void **place)
 {
 	struct visitor *v = h->visitors;
-	while (v < h->visitors + CONNECTIONS_MAX && v->here)
+	while (v < h->visitors + h->visitors_most && v->here)
 		v++;
-	if (v == h->visitors + CONNECTIONS_MAX)
+	if (v == h->visitors + h->visitors_most)
 		return;
-	const union MHD_ConnectionInfo *fd =
+	/* each answer may stand where the last one stood: it is read before the next question */
+	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const union MHD_ConnectionInfo *peer =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (fd == NULL || peer == NULL)
+	if (info == NULL)
 		return;
-	*v = (struct visitor){
-		.here = true, .fd = fd->connect_fd, .number = ++h->number, .since_ms = clock_steady_ms()};
+	int fd = info->connect_fd;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info == NULL)
+		return;
+	*v = (struct visitor){.here = true, .fd = fd, .number = ++h->number, .since_ms = clock_steady_ms()};
 	union address a = {0};
-	memcpy(&a, peer->client_addr, peer->client_addr->sa_family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in4));
+	memcpy(&a, info->client_addr, info->client_addr->sa_family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in4));
 	address_bytes(&a, v->address);
 	if (a.any.sa_family == AF_INET6)
 		memset(v->address + 8, 0, 8);
 	*place = v;
-	make_place(h, v->address, PLACES_OF_ADDRESS);
-	make_place(h, NULL, PLACES);
+	make_place(h, v->address, h->places_of_address);
+	make_place(h, NULL, h->places);
 }
 
 static void on_connection(
@@ -114,21 +135,104 @@ static void on_connection(
 static void end_overdue(struct http *h)
 {
 	int64_t now = clock_steady_ms();
-	for (struct visitor *v = h->visitors; v < h->visitors + CONNECTIONS_MAX; v++)
-		if (v->here && !v->leaving && now - v->since_ms >= DEADLINE_MS)
+	for (struct visitor *v = h->visitors; v < h->visitors + h->visitors_most; v++)
+		if (v->here && !v->leaving && !v->kept && now - v->since_ms >= DEADLINE_MS)
 			show_out(v);
+}
+
+/* --- streams --- */
+
+static struct visitor *visitor_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static void on_upgrade(void *ctx, struct MHD_Connection *connection, void *state, const char *early,
+	size_t early_len, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
+{
+	struct http *h = ctx;
+	struct visitor *v = visitor_of(connection);
+	struct http_stream *s = malloc(sizeof(*s) + early_len);
+	(void)state;
+	if (v == NULL || s == NULL || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
+		free(s);
+		MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+		return;
+	}
+	*s = (struct http_stream){.http = h, .handle = handle, .fd = fd, .early = {s->bytes, early_len}};
+	if (early_len > 0)
+		memcpy(s->bytes, early, early_len);
+	h->streams++;
+	v->kept = true;
+	v->keep(v->keep_ctx, s);
+}
+
+int http_stream_fd(const struct http_stream *stream)
+{
+	return stream->fd;
+}
+
+struct span http_stream_early(const struct http_stream *stream)
+{
+	return stream->early;
+}
+
+void http_stream_close(struct http_stream *stream)
+{
+	struct http *h = stream->http;
+	h->streams--;
+	MHD_upgrade_action(stream->handle, MHD_UPGRADE_ACTION_CLOSE);
+	ev_timer_stop(h->loop, &h->timer); /* the library closes the socket in its next run */
+	ev_timer_set(&h->timer, 0., 0.);
+	ev_timer_start(h->loop, &h->timer);
+	free(stream);
 }
 
 /* --- requests --- */
 
-static enum MHD_Result reply(struct MHD_Connection *connection, const struct http_answer *a)
+const char *http_request_header(const struct http_request *request, const char *name)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		a->body.len, (void *)(uintptr_t)a->body.ptr, MHD_RESPMEM_MUST_COPY);
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_request_path(const struct http_request *request)
+{
+	return request->path;
+}
+
+static struct MHD_Response *response_of(struct http *h, const struct http_answer *a)
+{
+	struct MHD_Response *response;
+	if (a->keep != NULL)
+		return MHD_create_response_for_upgrade(on_upgrade, h);
+	if (a->file >= 0)
+		response = MHD_create_response_from_fd64(a->file_size, a->file); /* closes it */
+	else
+		response = MHD_create_response_from_buffer(
+			a->body.len, (void *)(uintptr_t)a->body.ptr, MHD_RESPMEM_MUST_COPY);
 	if (response == NULL)
-		return MHD_NO;
+		return NULL;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	return response;
+}
+
+static enum MHD_Result reply(struct http *h, struct MHD_Connection *connection, const struct http_answer *a)
+{
+	struct visitor *v = visitor_of(connection);
+	struct MHD_Response *response = v != NULL || a->keep == NULL ? response_of(h, a) : NULL;
+	if (response == NULL)
+		return MHD_NO;
+	if (a->keep != NULL) {
+		v->keep = a->keep;
+		v->keep_ctx = a->keep_ctx;
+	}
+	for (const struct http_header *x = h->headers; x != NULL && x->name != NULL; x++)
+		MHD_add_response_header(response, x->name, x->value);
+	for (const struct http_header *x = a->header; x < a->header + HTTP_HEADERS_MOST && x->name != NULL; x++)
+		MHD_add_response_header(response, x->name, x->value);
 	enum MHD_Result result = MHD_queue_response(connection, a->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -139,7 +243,7 @@ static const struct http_path *find(const struct http *h, const char *path)
 	for (const struct http_path *p = h->path; p < h->path + h->paths; p++)
 		if (strcmp(p->path, path) == 0)
 			return p;
-	return NULL;
+	return h->others.handler != NULL ? &h->others : NULL;
 }
 
 /* "/a, /b or /c" and a new line. */
@@ -155,11 +259,23 @@ static struct span list_paths(const struct http *h, char *out, size_t size)
 	return writer_span(&w);
 }
 
+/* More streams than there is room for are refused here, so that no handler needs to count. */
+static void limit_streams(const struct http *h, struct http_answer *answer)
+{
+	if (answer->keep == NULL || h->streams < h->streams_most)
+		return;
+	*answer = (struct http_answer){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
+		.type = HTTP_PLAIN,
+		.file = -1,
+		.body = span_text("too many are connected\n")};
+}
+
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_size, void **state)
 {
-	const struct http *h = ctx;
-	struct http_answer answer = {.status = MHD_HTTP_OK, .type = HTTP_PLAIN};
+	struct http *h = ctx;
+	struct http_answer answer = {.status = MHD_HTTP_OK, .type = HTTP_PLAIN, .file = -1};
+	const struct http_request request = {connection, url};
 	char paths[500];
 	(void)version;
 	(void)upload;
@@ -173,14 +289,20 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 		answer.status = MHD_HTTP_NOT_FOUND;
 		answer.body = list_paths(h, paths, sizeof(paths));
 	} else {
-		found->handler(found->ctx, &answer);
+		found->handler(found->ctx, &request, &answer);
+		limit_streams(h, &answer);
 	}
-	return reply(connection, &answer);
+	return reply(h, connection, &answer);
+}
+
+void http_route_others(struct http *h, http_handler *handler, void *ctx)
+{
+	h->others = (struct http_path){NULL, handler, ctx};
 }
 
 bool http_route(struct http *h, const char *path, http_handler *handler, void *ctx)
 {
-	if (h->paths == PATHS_MAX || find(h, path) != NULL)
+	if (h->paths == PATHS_MAX || (find(h, path) != NULL && find(h, path) != &h->others))
 		return false;
 	h->path[h->paths++] = (struct http_path){path, handler, ctx};
 	return true;
@@ -217,30 +339,80 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	turn(timer->data);
 }
 
-struct http *http_open(struct ev_loop *loop, const union address *listen, char *why, size_t size)
+/* The library would bind as well, but not all its versions leave the reason in errno. -1: errno has it. */
+static int listening_socket(const union address *listen_on)
 {
-	struct http *h = calloc(1, sizeof(*h));
+	int on = 1, family = listen_on->any.sa_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, &listen_on->any, family == AF_INET6 ? sizeof(listen_on->in6) : sizeof(listen_on->in4)) ==
+			0 &&
+		listen(fd, SOMAXCONN) == 0)
+		return fd;
+	int why = errno;
+	close(fd);
+	errno = why;
+	return -1;
+}
+
+static struct MHD_Daemon *start(struct http *h, const struct http_options *o)
+{
+	unsigned flags = MHD_USE_EPOLL | (o->listen.any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0) |
+			 (o->streams > 0 ? MHD_ALLOW_UPGRADE : 0) | (o->cert != NULL ? MHD_USE_TLS : 0);
+	const struct MHD_OptionItem none = {MHD_OPTION_END, 0, NULL};
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->cert},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
+		none,
+	};
+	int fd = listening_socket(&o->listen);
+	if (fd < 0)
+		return NULL;
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, h->visitors_most, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_SECONDS,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_ARRAY,
+		o->cert != NULL ? tls : tls + 2, MHD_OPTION_END);
+}
+
+static void watch(struct http *h)
+{
+	ev_io_init(&h->io, on_io, MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+	ev_init(&h->timer, on_timer);
+	h->io.data = h->timer.data = h;
+	ev_io_start(h->loop, &h->io);
+	ev_timer_set(&h->timer, TICK_SECONDS, 0.);
+	ev_timer_start(h->loop, &h->timer);
+}
+
+struct http *http_open(struct ev_loop *loop, const struct http_options *o, char *why, size_t size)
+{
 	char text[ADDRESS_TEXT_MAX];
+	struct http *h = calloc(1, sizeof(*h));
+	unsigned most = o->places + ABOUT_TO_END + o->streams;
 	snprintf(why, size, "no memory for http");
 	if (h == NULL)
 		return NULL;
 	h->loop = loop;
-	unsigned flags = MHD_USE_EPOLL | (listen->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, &listen->any,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		TIMEOUT_SECONDS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
-	if (h->daemon == NULL) {
-		address_port_text(listen, text);
+	h->headers = o->headers;
+	h->places = o->places;
+	h->places_of_address = o->places_of_address;
+	h->streams_most = o->streams;
+	h->visitors_most = most;
+	h->visitors = calloc(most, sizeof(*h->visitors));
+	if (h->visitors != NULL && (h->daemon = start(h, o)) == NULL) {
+		address_port_text(&o->listen, text);
 		snprintf(why, size, "cannot listen on http %s: %s", text, strerror(errno));
+	}
+	if (h->daemon == NULL) {
+		free(h->visitors);
 		free(h);
 		return NULL;
 	}
-	ev_io_init(&h->io, on_io, MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
-	ev_init(&h->timer, on_timer);
-	h->io.data = h->timer.data = h;
-	ev_io_start(loop, &h->io);
-	ev_timer_set(&h->timer, TICK_SECONDS, 0.);
-	ev_timer_start(loop, &h->timer);
+	watch(h);
 	return h;
 }
 
@@ -249,5 +421,6 @@ void http_free(struct http *h)
 	ev_io_stop(h->loop, &h->io);
 	ev_timer_stop(h->loop, &h->timer);
 	MHD_stop_daemon(h->daemon);
+	free(h->visitors);
 	free(h);
 }

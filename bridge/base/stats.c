@@ -58,6 +58,8 @@ const struct stat_info stat_table[STAT_COUNT] = {
 		"Frames sent to the maker's platform."},
 	[STAT_RELAY_DROPPED] = {"relay.dropped", "relay_dropped_frames", STAT_IS_COUNTER,
 		"Frames left out there, for want of room."},
+	[STAT_VIEWERS] = {"web.viewers", "web_viewers", STAT_IS_GAUGE,
+		"Browsers that reach the broker through the bridge."},
 	[STAT_REFUSED_CONNECTIONS] = {"refused.max_connections", NULL, STAT_IS_COUNTER,
 		"All places of [listen] max_connections are taken: raise it, or name your units in the units "
 		"file, which always have a place."},

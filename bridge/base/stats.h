@@ -44,6 +44,7 @@ enum counter {
 	STAT_MQTT_INFLIGHT, /* gauge */
 	STAT_RELAYED,
 	STAT_RELAY_DROPPED,
+	STAT_VIEWERS,             /* gauge */
 	STAT_REFUSED_CONNECTIONS, /* from here on: what was refused, by reason; see source.h */
 	STAT_REFUSED_PER_ADDRESS,
 	STAT_REFUSED_UNIDENTIFIED,

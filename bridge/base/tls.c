@@ -20,6 +20,7 @@ struct tls_link {
 
 struct tls_client {
 	SSL_CTX *ctx;
+	char name[256]; /* of the server; "": it is an address */
 	char reason[TLS_WHY_MAX];
 };
 
@@ -76,17 +77,24 @@ void tls_server_free(struct tls_server *server)
 	free(server);
 }
 
-struct tls_link *tls_accept(struct tls_server *server, int fd)
+static struct tls_link *new_link(SSL_CTX *ctx, int fd)
 {
 	struct tls_link *link = calloc(1, sizeof(*link));
 	if (link == NULL)
 		return NULL;
-	link->ssl = SSL_new(server->ctx);
+	link->ssl = SSL_new(ctx);
 	if (link->ssl == NULL || SSL_set_fd(link->ssl, fd) != 1) {
 		tls_link_free(link);
 		return NULL;
 	}
-	SSL_set_accept_state(link->ssl);
+	return link;
+}
+
+struct tls_link *tls_accept(struct tls_server *server, int fd)
+{
+	struct tls_link *link = new_link(server->ctx, fd);
+	if (link != NULL)
+		SSL_set_accept_state(link->ssl);
 	return link;
 }
 
@@ -198,6 +206,9 @@ struct tls_client *tls_client_open(const struct tls_client_options *o, char why[
 		tls_client_free(client);
 		return NULL;
 	}
+	struct in6_addr any;
+	if (inet_pton(AF_INET, o->host, &any) != 1 && inet_pton(AF_INET6, o->host, &any) != 1)
+		snprintf(client->name, sizeof(client->name), "%s", o->host);
 	SSL_CTX_set_min_proto_version(client->ctx, TLS1_2_VERSION);
 	SSL_CTX_set_app_data(client->ctx, client);
 	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, on_verify);
@@ -208,6 +219,18 @@ void tls_client_free(struct tls_client *client)
 {
 	SSL_CTX_free(client->ctx);
 	free(client);
+}
+
+struct tls_link *tls_connect(struct tls_client *client, int fd)
+{
+	struct tls_link *link = new_link(client->ctx, fd);
+	if (link == NULL)
+		return NULL;
+	SSL_set_mode(link->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	if (*client->name != '\0')
+		SSL_set_tlsext_host_name(link->ssl, client->name);
+	SSL_set_connect_state(link->ssl);
+	return link;
 }
 
 void *tls_client_context(const struct tls_client *client)

@@ -41,6 +41,8 @@ struct tls_client_options {
 struct tls_client;
 struct tls_client *tls_client_open(const struct tls_client_options *options, char why[TLS_WHY_MAX]);
 void tls_client_free(struct tls_client *client);
+/* The client's side of a connection that is made or being made, non-blocking; NULL: no memory. The descriptor stays the caller's. */
+struct tls_link *tls_connect(struct tls_client *client, int fd);
 /* An SSL_CTX, for libmosquitto; it lives as long as the client. */
 void *tls_client_context(const struct tls_client *client);
 /* Why the last certificate was refused; "": none was. Valid until the next connection. */

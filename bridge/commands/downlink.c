@@ -88,6 +88,7 @@ static void tell(struct downlink *d, const struct waiting *w, struct outcome o, 
 		.response_topic = w->response_topic,
 		.correlation = w->correlation,
 		.sent_ms = w->sent_ms,
+		.answered_ms = o.reply != NULL && o.reply->receipt ? w->receipt_ms : now.steady_ms,
 		.fresh = w->stage == STAGE_NEW,
 	};
 	outcome_tell(&d->outcomes, &subject, o, now);
@@ -106,10 +107,17 @@ static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct
 	waiting_free(w);
 }
 
+/* Nothing better comes: where the unit has sent a receipt, that is its answer. */
 static void ends_with(struct downlink *d, struct waiting *w, enum outcome_status status, const char *reason,
 	struct moment now)
 {
-	ends(d, w, (struct outcome){.status = status, .reason = reason, .quotes = w->request.quotes}, now);
+	const struct command_reply receipt = {
+		.frame = w->receipt, .result = w->receipt_result, .receipt = true};
+	if (w->receipt.len > 0)
+		ends(d, w, (struct outcome){.status = OUTCOME_ANSWERED, .reply = &receipt}, now);
+	else
+		ends(d, w, (struct outcome){.status = status, .reason = reason, .quotes = w->request.quotes},
+			now);
 }
 
 /* --- sending --- */
@@ -316,6 +324,20 @@ static void on_offline(void *ctx, struct session *session, const char *reason, s
 			ends_with(d, w, OUTCOME_OFFLINE, why, now);
 }
 
+/* The answer proper may still come, until the request ends. A receipt that comes twice is the first one. */
+static void note_receipt(
+	struct downlink *d, struct waiting *w, const struct command_reply *reply, struct moment now)
+{
+	if (w->receipt.len > 0)
+		return;
+	d->waiting.bytes -= w->bytes;
+	w->receipt_ms = now.steady_ms;
+	if (waiting_own(w, &w->receipt, reply->frame))
+		waiting_own(w, &w->receipt_result, reply->result);
+	d->waiting.bytes += w->bytes;
+	keep_request(d, w, now); /* without room, what was kept before stays */
+}
+
 static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
 {
 	struct downlink *d = ctx;
@@ -330,7 +352,11 @@ static void on_reply(void *ctx, struct session *session, const struct command_re
 			best = w;
 		}
 	}
-	if (best != NULL && (sure > 1 || !ended_has(&d->ended, session->unit.ident, &reply->token)))
+	if (best == NULL || (sure < 2 && ended_has(&d->ended, session->unit.ident, &reply->token)))
+		return;
+	if (reply->receipt)
+		note_receipt(d, best, reply, now);
+	else
 		ends(d, best, (struct outcome){.status = OUTCOME_ANSWERED, .reply = reply}, now);
 }
 

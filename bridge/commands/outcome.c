@@ -72,7 +72,7 @@ static bool outcome_publish(
 		emit_pair_text(&e, "reason", span_text(o.reason));
 	if (reply) {
 		emit_key(&e, "elapsed");
-		emit_fixed(&e, now.steady_ms - s->sent_ms, 3);
+		emit_fixed(&e, s->answered_ms - s->sent_ms, 3);
 	}
 	emit_key(&e, "server.timestamp");
 	emit_fixed(&e, now.unix_ms, 3);

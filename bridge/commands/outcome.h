@@ -38,8 +38,8 @@ struct outcome_subject {
 	const char *id, *name;     /* of the request, of the command; "": there is none */
 	bool named;                /* `name` is the name of a command, not the first word of a text */
 	struct span frame, response_topic, correlation;
-	int64_t sent_ms; /* steady time */
-	bool fresh;      /* nothing was told of this command before */
+	int64_t sent_ms, answered_ms; /* steady time; answered_ms: with OUTCOME_ANSWERED */
+	bool fresh;                   /* nothing was told of this command before */
 };
 
 /* All zero but for the first two, which are kept and must live longer. */

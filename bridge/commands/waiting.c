@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define FORM 1 /* of what is kept: a later one may differ */
+#define FORM 2 /* of what is kept: a later one may differ */
 #define NEVER INT64_MAX
 
 /* --- one request --- */
@@ -33,6 +33,8 @@ void waiting_free(struct waiting *w)
 	free_span(w->frame);
 	free_span(w->response_topic);
 	free_span(w->correlation);
+	free_span(w->receipt);
+	free_span(w->receipt_result);
 	free(w);
 }
 
@@ -129,6 +131,9 @@ void waiting_pack(const struct waiting *w, struct moment now, struct writer *out
 	writer_counted(out, w->frame);
 	writer_counted(out, w->response_topic);
 	writer_counted(out, w->correlation);
+	writer_counted(out, w->receipt);
+	writer_counted(out, w->receipt_result);
+	writer_u64(out, (uint64_t)(w->receipt_ms - w->sent_ms));
 }
 
 /* Reads what waiting_pack wrote. False: it is none, or there is no memory. */
@@ -138,12 +143,14 @@ static bool unpack(struct waiting *w, struct reader *r, struct span word, struct
 	span_copy(word, w->token.word, sizeof(w->token.word));
 	span_copy(time, w->token.time, sizeof(w->token.time));
 	struct span payload = reader_counted(r), frame = reader_counted(r), response = reader_counted(r),
-		    correlation = reader_counted(r);
+		    correlation = reader_counted(r), receipt = reader_counted(r), result = reader_counted(r);
+	w->receipt_ms = w->sent_ms + (int64_t)reader_u64(r);
 	if (r->bad || request_parse(&w->request, payload, why, sizeof(why)) != NULL)
 		return false;
 	w->bytes = sizeof(*w) + w->request.bytes;
 	return waiting_own(w, &w->payload, payload) && waiting_own(w, &w->frame, frame) &&
-	       waiting_own(w, &w->response_topic, response) && waiting_own(w, &w->correlation, correlation);
+	       waiting_own(w, &w->response_topic, response) && waiting_own(w, &w->correlation, correlation) &&
+	       waiting_own(w, &w->receipt, receipt) && waiting_own(w, &w->receipt_result, result);
 }
 
 struct waiting *waiting_unpack(struct span key, struct span value, struct moment now, uint64_t *number)

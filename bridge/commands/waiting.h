@@ -36,7 +36,10 @@ struct waiting {
 	struct request request;
 	struct command_token token;
 	struct span payload, frame, response_topic, correlation; /* owned */
-	size_t bytes;                                            /* memory that it takes; about */
+	struct span receipt,
+		receipt_result; /* owned: the unit's receipt, which is its answer unless a better one comes */
+	int64_t receipt_ms;     /* it came then; steady time */
+	size_t bytes;           /* memory that it takes; about */
 };
 
 /* All that wait. All zero: none. */

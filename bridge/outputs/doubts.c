@@ -49,7 +49,7 @@ static void look_for_position(
 	d->found = true;
 	log_info("unit %s is heard, but its first %d records have no valid position: it has no GPS fix yet, or "
 		 "sends "
-		 "heartbeats only; what it sends is in its telemetry topic",
+		 "heartbeats only; what it sends is in its telemetry and position topics",
 		session->unit.ident, WITHOUT);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define HINTS_A_MINUTE 1
+#define LETTER 'h' /* of its part of a note */
 
 struct homeassistant {
 	const struct config *config;
@@ -62,15 +63,34 @@ static void hint(struct homeassistant *h, const struct session *s, struct moment
 /* --- telling --- */
 
 /* `payload` NULL: an empty one, which removes the device there and clears what is retained. */
-static bool put_config(
-	struct homeassistant *h, const char *ident, const struct writer *payload, struct moment now)
+static bool put_config(const struct config *config, struct publish *publish, const char *ident,
+	const struct writer *payload, struct moment now)
 {
 	struct topic topic =
-		plain_topic("%s/device/tracker2mqtt_%s/config", h->config->homeassistant.prefix, ident);
-	struct outbox_message m = publish_message(h->publish, ident, &topic, now.unix_ms);
-	m.retain = payload == NULL || h->config->homeassistant.retain;
-	return publish_put(h->publish, &m, payload, NULL, now);
+		plain_topic("%s/device/tracker2mqtt_%s/config", config->homeassistant.prefix, ident);
+	struct outbox_message m = publish_message(publish, ident, &topic, now.unix_ms);
+	m.retain = payload == NULL || config->homeassistant.retain;
+	return publish_put(publish, &m, payload, NULL, now);
 }
+
+/* --- when it is switched off --- */
+
+static bool is_left(struct span part)
+{
+	struct homeassistant_unit unit = {0};
+	homeassistant_unit_recall(&unit, part);
+	return unit.told;
+}
+
+static bool clear_left(
+	const struct config *config, struct publish *publish, const struct session *session, struct moment now)
+{
+	return put_config(config, publish, session->unit.ident, NULL, now);
+}
+
+const struct leftover_kind homeassistant_leftover = {LETTER, is_left, clear_left};
+
+/* --- */
 
 /* What is there now; kept at once, for what was told must not be forgotten. */
 static void now_told(struct homeassistant *h, struct session *s, bool told, bool retained, struct moment now)
@@ -88,7 +108,7 @@ static bool remove_unit(struct homeassistant *h, struct session *s, struct momen
 {
 	if (!of(h, s)->told)
 		return true;
-	if (!put_config(h, s->unit.ident, NULL, now))
+	if (!put_config(h->config, h->publish, s->unit.ident, NULL, now))
 		return false;
 	now_told(h, s, false, false, now);
 	return true;
@@ -109,7 +129,7 @@ static bool tell(void *ctx, struct session *s, struct moment now)
 	struct writer w = publish_writer(h->publish);
 	struct emitter e = emitter_of(&emit_json, &w);
 	homeassistant_document(h->config, s, u, &e);
-	if (!put_config(h, s->unit.ident, &w, now))
+	if (!put_config(h->config, h->publish, s->unit.ident, &w, now))
 		return false;
 	now_told(h, s, true, retain, now);
 	return true;
@@ -195,7 +215,7 @@ struct homeassistant *homeassistant_open(
 		.tell = tell,
 		.tells_again = true,
 		.forgotten = on_forgotten,
-		.letter = 'h',
+		.letter = LETTER,
 		.save = save,
 		.recall = recall,
 	};

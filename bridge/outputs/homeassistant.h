@@ -9,9 +9,12 @@
 #define T2M_HOMEASSISTANT_H
 
 #include "bridge/base/route.h"
-#include "bridge/outputs/publish.h"
+#include "bridge/outputs/leftover.h"
 
 struct homeassistant;
+
+/* What it leaves behind when discovery is switched off: the devices of units go from Home Assistant. */
+extern const struct leftover_kind homeassistant_leftover;
 
 /* Before the first unit; all three must live longer. NULL: no memory. */
 struct homeassistant *homeassistant_open(

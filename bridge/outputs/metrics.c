@@ -12,8 +12,9 @@ struct metrics {
 	char body[BODY_MAX];
 };
 
-static void answer_metrics(void *ctx, struct http_answer *answer)
+static void answer_metrics(void *ctx, const struct http_request *request, struct http_answer *answer)
 {
+	(void)request;
 	struct metrics *m = ctx;
 	struct writer w = writer_of(m->body, sizeof(m->body));
 	m->ops.refresh(m->ops.ctx);
@@ -22,8 +23,9 @@ static void answer_metrics(void *ctx, struct http_answer *answer)
 	answer->body = writer_span(&w);
 }
 
-static void answer_healthz(void *ctx, struct http_answer *answer)
+static void answer_healthz(void *ctx, const struct http_request *request, struct http_answer *answer)
 {
+	(void)request;
 	struct metrics *m = ctx;
 	const char *trouble = m->ops.trouble(m->ops.ctx);
 	snprintf(m->body, sizeof(m->body), "%s\n", trouble != NULL ? trouble : "ok");

@@ -9,12 +9,14 @@
 
 #include "bridge/units/session.h"
 
+struct queued {
+	struct session *session; /* NULL: it has left */
+	int64_t due_ms;          /* steady time */
+};
+
 /* All zero: empty. */
 struct queue {
-	struct queued {
-		struct session *session; /* NULL: it has left */
-		int64_t due_ms;          /* steady time */
-	} * item;
+	struct queued *item;
 	size_t head, count, room;
 };
 

@@ -18,6 +18,7 @@ struct records {
 	const struct config *config;
 	struct publish *publish;
 	struct stats *stats;
+	struct sessions *sessions;
 	size_t place;  /* in each session: struct alarms, what is known of the unit */
 	size_t doubts; /* struct doubts */
 	struct unit_listener listener, alarm_listener;
@@ -153,6 +154,48 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 	return true;
 }
 
+/* --- no longer retained --- */
+
+static bool left_behind(const struct records *r, struct session *session)
+{
+	return !r->config->publish.retain && publish_newest_ms(r->publish, session) != 0;
+}
+
+/* With retain switched off, an old one would stay. */
+static bool tell(void *ctx, struct session *session, struct moment now)
+{
+	struct records *r = ctx;
+	if (!left_behind(r, session))
+		return true;
+	struct topic topic = topic_unit(r->config->publish.prefix, session_topic(session), "position");
+	struct outbox_message m = publish_message(r->publish, session->unit.ident, &topic, now.unix_ms);
+	publish_retain(&m, session, 0); /* once */
+	if (!publish_put(r->publish, &m, NULL, NULL, now))
+		return false;
+	publish_note_newest(r->publish, session, 0);
+	return true;
+}
+
+static void tell_later(void *ctx, struct session *session)
+{
+	struct records *r = ctx;
+	if (left_behind(r, session))
+		session_tell_later(r->sessions, session, &r->listener);
+}
+
+static void on_remembered(void *ctx, struct session *session, int64_t value)
+{
+	(void)value; /* publish has noted it */
+	tell_later(ctx, session);
+}
+
+void records_reload(struct records *r)
+{
+	sessions_each(r->sessions, tell_later, r);
+}
+
+/* --- */
+
 static bool on_cleared(void *ctx, const char *ident, const char *name, struct moment now)
 {
 	return publish_clear(((struct records *)ctx)->publish, ident, name, "position", false, now);
@@ -167,10 +210,15 @@ struct records *records_open(
 	r->config = config;
 	r->publish = publish;
 	r->stats = stats;
+	r->sessions = sessions;
 	r->place = sessions_reserve(sessions, sizeof(struct alarms));
 	r->doubts = sessions_reserve(sessions, sizeof(struct doubts));
-	r->listener = (struct unit_listener){
-		.ctx = r, .record = on_record, .forgotten = on_forgotten, .cleared = on_cleared};
+	r->listener = (struct unit_listener){.ctx = r,
+		.record = on_record,
+		.tell = tell,
+		.remembered = on_remembered,
+		.forgotten = on_forgotten,
+		.cleared = on_cleared};
 	r->alarm_listener = (struct unit_listener){
 		.ctx = r, .record = on_alarm, .letter = 'a', .save = save_alarms, .recall = recall_alarms};
 	return r;

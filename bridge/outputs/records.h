@@ -15,6 +15,8 @@ struct records;
 struct records *records_open(
 	const struct config *config, struct publish *publish, struct sessions *sessions, struct stats *stats);
 void records_free(struct records *records);
+/* The configuration has changed, and is in force: positions that are not retained any more are cleared. */
+void records_reload(struct records *records);
 
 /* Completes the record (protocol, peer, device, server's time and number) and publishes it. */
 const struct unit_listener *records_listener(struct records *records);

@@ -87,7 +87,7 @@ bool conn_spoke_within(const struct conn *conn, int64_t ms);
 size_t conn_answer(struct conn *conn, struct span frame, bool echo);
 /* The `len` bytes of an answer that conn_answer has put there, in this call of input. Valid until the next conn_answer. */
 struct span conn_answered(const struct conn *conn, size_t at, size_t len);
-/* Queues a command of `whose`, which is only compared. false: no memory, and `sent` is not called. */
+/* Queues a command of `whose`, which is only compared. `sent` NULL: nobody wants to know. false: no memory, and `sent` is not called. */
 bool conn_command(
 	struct conn *conn, const void *whose, struct span frame, conn_sent *sent, void *ctx, uint64_t id);
 /* What conn_command queued under this id and has not gone does not go; `sent` is not called. */

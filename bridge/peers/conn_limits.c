@@ -7,7 +7,8 @@
  * holder, and the peer that has been silent longest goes first, for it is only a memory. */
 #include "bridge/peers/conn_private.h"
 
-#define HOLDER(share, member) ((struct source *)(void *)((char *)(share)-offsetof(struct source, member)))
+#define HOLDER(share, member)                                                                                  \
+	((struct source *)(void *)(&((char *)(share))[-(ptrdiff_t)offsetof(struct source, member)]))
 
 /* --- giving way --- */
 

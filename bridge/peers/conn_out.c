@@ -121,7 +121,7 @@ static void drop_command(struct conn *conn, struct outgoing *o)
 
 static void command_ends(struct conn *conn, struct outgoing *o, bool ok)
 {
-	if (!o->ended)
+	if (!o->ended && o->sent != NULL)
 		o->sent(o->ctx, o->id, ok, conns_now(conn->conns));
 	o->begun &= !ok;
 	drop_command(conn, o);

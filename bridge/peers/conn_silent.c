@@ -19,10 +19,11 @@ void conn_expect_words(struct conn *conn)
 	JOIN(conn, quiet, &conn->conns->silent);
 }
 
-/* Text of its peer, for one line; valid until the end of the expression. */
-static struct peer_text {
+struct peer_text {
 	char text[CONN_PEER_MAX];
-} peer_of(const struct conn *conn)
+};
+
+static struct peer_text peer_of(const struct conn *conn)
 {
 	struct peer_text peer;
 	conn_peer(conn, peer.text);
@@ -45,8 +46,7 @@ void conn_tell_no_frame(struct conn *conn)
 	if (!take_line(conn))
 		return;
 	if (conn->recognized)
-		log_info("%s has named no unit for %g s and is closed: why its frames were rejected stands "
-			 "above",
+		log_info("%s has brought no unit on line for %g s and is closed: the reason stands above",
 			peer_of(conn).text, s);
 	else if (conn->in_len > 0)
 		log_info("%s has sent %u bytes for %g s, no whole frame, and is closed: does the tracker speak "

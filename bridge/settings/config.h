@@ -71,6 +71,12 @@ struct config {
 		int64_t offline_limit;
 	} metrics;
 	struct {
+		struct endpoints listen;
+		char *root, *mqtt, *tiles, *tiles_attribution, *frame_ancestors, *tls_cert_file, *tls_key_file;
+		int64_t max_viewers;
+		bool anonymous;
+	} web;
+	struct {
 		char *server;
 		int64_t replies, buffer;
 	} relay;

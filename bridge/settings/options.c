@@ -149,14 +149,15 @@ static const struct option_row mqtt_rows[] = {
 
 static const struct option_row publish_rows[] = {
 	{"prefix", OPTION_TOPIC, 0, AT(publish.prefix), "trackers", 0, 100, NULL,
-		"First level or levels of all topics."},
+		"First level or levels of all topics. What was retained under another prefix stays there."},
 	{"format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats, "Format of the records."},
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
-		"Publish the newest position of each unit retained."},
+		"Publish the newest position of each unit retained. no: what was retained is cleared."},
 	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,
 		"Publish what is known of each unit, the newest value of every key, retained in its state "
 		"topic. "
-		"auto: when Home Assistant discovery is on."},
+		"auto: when Home Assistant discovery or the page ([web]) is on. When it is switched off, the "
+		"states that were published are cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
 	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
@@ -243,9 +244,10 @@ static const struct option_row owntracks_rows[] = {
 static const struct option_row homeassistant_rows[] = {
 	{"discovery", OPTION_BOOLEAN, 0, AT(homeassistant.discovery), "no", 0, 0, NULL,
 		"Tell Home Assistant of each unit of the units file (MQTT discovery); needs format = json and "
-		"the state topics."},
+		"the state topics. When it is switched off, the devices are removed from Home Assistant."},
 	{"prefix", OPTION_TOPIC, 0, AT(homeassistant.prefix), "homeassistant", 0, 100, NULL,
-		"First level or levels of Home Assistant's topics."},
+		"First level or levels of Home Assistant's topics. Before it is changed, switch discovery off "
+		"once."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.unknown), "no", 0, 0, NULL,
 		"Tell Home Assistant of units that are not in the units file, too."},
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(homeassistant.retain), "no", 0, 0, NULL,
@@ -261,6 +263,38 @@ static const struct option_row metrics_rows[] = {
 		"none."},
 	{"offline_limit", OPTION_DURATION, OPTION_RELOAD, AT(metrics.offline_limit), "5m", SECOND, DAY, NULL,
 		"/healthz says 503 when the broker has been away for so long."},
+	{.key = NULL},
+};
+
+static const struct option_row web_rows[] = {
+	{"listen", OPTION_ENDPOINTS, 0, AT(web.listen), "", 0, 0, NULL,
+		"Address of the page in the browser, such as 127.0.0.1:8880; empty: none. Who opens it logs in "
+		"with a user "
+		"of the broker."},
+	{"root", OPTION_TEXT, 0, AT(web.root), "/usr/share/tracker2mqtt/web", 0, 180, NULL,
+		"Directory of the page's files."},
+	{"mqtt", OPTION_TEXT, 0, AT(web.mqtt), "", 0, 180, NULL,
+		"Empty: the page reaches the broker through the bridge, at /mqtt. Else the broker's own "
+		"address for "
+		"browsers, such as wss://broker.example/mqtt."},
+	{"tiles", OPTION_TEXT, 0, AT(web.tiles), "", 0, 180, NULL,
+		"Map tiles, such as https://tiles.example/{z}/{x}/{y}.png; empty: only the map that comes with "
+		"the page, "
+		"and nothing is asked of other servers."},
+	{"tiles_attribution", OPTION_TEXT, 0, AT(web.tiles_attribution), "", 0, 180, NULL,
+		"Whose tiles they are, as their owner wants it to be shown."},
+	{"anonymous", OPTION_BOOLEAN, 0, AT(web.anonymous), "no", 0, 0, NULL,
+		"Let browsers in without a user name: everybody who reaches the page is what the broker lets "
+		"anonymous "
+		"clients be."},
+	{"max_viewers", OPTION_INTEGER, 0, AT(web.max_viewers), "64", 1, 10000, NULL,
+		"Browsers at a time that reach the broker through the bridge."},
+	{"frame_ancestors", OPTION_TEXT, 0, AT(web.frame_ancestors), "", 0, 180, NULL,
+		"Other pages that may show this one inside themselves, such as "
+		"http://homeassistant.local:8123; empty: none."},
+	{"tls_cert_file", OPTION_TEXT, 0, AT(web.tls_cert_file), "", 0, 180, NULL,
+		"Certificate (PEM, with the chain behind it): the page speaks HTTPS. Empty: HTTP."},
+	{"tls_key_file", OPTION_TEXT, 0, AT(web.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
 	{.key = NULL},
 };
 
@@ -299,6 +333,7 @@ static const struct {
 	{"owntracks", owntracks_rows},
 	{"homeassistant", homeassistant_rows},
 	{"metrics", metrics_rows},
+	{"web", web_rows},
 	{"relay", relay_rows},
 	{"log", log_rows},
 };

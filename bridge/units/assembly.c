@@ -5,6 +5,8 @@
 
 #define AGE_MAX_MS (5 * 60 * 1000LL)
 #define ASK_EVERY_MS 1000 /* missing parts are not asked for more often */
+#define LATE_MS 10000     /* a message of which nothing has come for so long is late */
+#define LATE_MOST 3       /* so often it is asked for because it is */
 
 /* --- which message does a part belong to? --- */
 
@@ -247,6 +249,25 @@ unsigned assembly_tidy(struct assembly *a, int64_t now_ms)
 	unsigned given_up = a->given_up;
 	a->given_up = 0;
 	return given_up;
+}
+
+void assembly_ask_late(struct assembly *a, assembly_ask *ask, void *ctx, int64_t now_ms)
+{
+	struct pool *pools[] = {&a->strangers, &a->known};
+	for (size_t i = 0; i < 2; i++)
+		for (struct multipart *m = pools[i]->oldest; m != NULL && now_ms - m->touched_ms >= LATE_MS;
+			m = m->next) {
+			struct codec_parts parts = {.ended = CODEC_OK};
+			if (m->part == NULL || m->have == 0 || m->late == LATE_MOST ||
+				now_ms - m->late_ms < LATE_MS)
+				continue;
+			m->late_ms = now_ms;
+			tell_missing(a, m, &parts);
+			if (!ask(ctx, m->sender->ident, m->payer->key.address, &parts))
+				continue;
+			m->asked_ms = now_ms;
+			m->late++;
+		}
 }
 
 size_t assembly_bytes(const struct assembly *a)

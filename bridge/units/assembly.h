@@ -44,6 +44,13 @@ void assembly_settle(struct assembly *assembly, enum codec_status status);
  * up since the last call. */
 unsigned assembly_tidy(struct assembly *assembly, int64_t now_ms);
 
+/* Asks the unit for the missing parts of a message that came from this address. False: not now. */
+typedef bool assembly_ask(
+	void *ctx, const char *ident, const uint8_t *address, const struct codec_parts *missing);
+/* Asks for the rest of each message of which no part has come for a while: a few times, in the same distance. To be called every second
+ * or so. */
+void assembly_ask_late(struct assembly *assembly, assembly_ask *ask, void *ctx, int64_t now_ms);
+
 /* Now, of all units. */
 size_t assembly_bytes(const struct assembly *assembly);
 

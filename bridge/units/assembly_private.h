@@ -43,7 +43,8 @@ struct multipart {
 	uint32_t kind;
 	uint16_t total, have;
 	uint32_t arrivals;
-	int64_t touched_ms, asked_ms;
+	int64_t touched_ms, asked_ms, late_ms; /* late_ms: it was late then, for the last time */
+	unsigned late;                         /* so often it was asked for because it was late */
 	struct part *part; /* NULL: the message has ended, with this status and these digests */
 	enum codec_status ended;
 	uint64_t *digest;

@@ -218,7 +218,7 @@ struct multipart *assembly_begin(
 	*m = (struct multipart){
 		.sender = s, .payer = p, .kind = part->kind, .total = part->total, .part = parts};
 	m->touched_ms = a->now_ms;
-	m->asked_ms = a->now_ms - ASKED_FOR_MS;
+	m->asked_ms = m->late_ms = a->now_ms - ASKED_FOR_MS;
 	charge(m, p, cost);
 	LL_APPEND2(s->messages, m, next_here);
 	join_lines(m);

@@ -112,12 +112,14 @@ static void renamed(struct sessions *s, struct session *session, const char *bef
 		session_set_due(s, session, 0);
 }
 
-/* The file has changed: what it says of this unit, and what follows. `again`: there was one before. */
+/* The file has changed: what it says of this unit, and what follows. `again`: there was one before, in this run of the bridge. */
 static void inform(struct sessions *s, struct session *session, bool again)
 {
 	char name[sizeof(session->info->topic)];
-	bool before = session->info != NULL, told = again && session->trusted;
-	snprintf(name, sizeof(name), "%s", session_topic(session));
+	bool before = session->info != NULL, told = session->trusted && (again || session->recalled);
+	snprintf(name, sizeof(name), "%s", session->was != NULL ? session->was : session_topic(session));
+	free(session->was);
+	session->was = NULL;
 	if (session->conn == NULL)
 		sessions_come_back(s, session);
 	session_inform(s, session);
@@ -248,11 +250,32 @@ static void tidy_parts(struct sessions *s, struct moment now)
 	s->incomplete = 0;
 }
 
+/* Over the unit's own connection, if that is over TCP and the parts came from its address: nobody else makes the bridge send something. */
+static bool ask_parts(
+	void *sessions, const char *ident, const uint8_t *address, const struct codec_parts *missing)
+{
+	struct sessions *s = sessions;
+	struct session *session = session_find(s, span_text(ident));
+	uint8_t frame[2 * 2 * ASSEMBLY_PARTS_MAX + 100];
+	struct writer out = writer_of(frame, sizeof(frame));
+	if (session == NULL || session->codec->ask_parts == NULL || conn_is_udp(session->conn) ||
+		memcmp(conn_account(session->conn)->key, address, 16) != 0)
+		return false;
+	struct codec_link link = {.now_ms = s->now.unix_ms, .unit = &session->unit};
+	session->codec->ask_parts(&link, missing, &out);
+	if (out.full || !conn_command(session->conn, session, writer_span(&out), NULL, NULL, 0))
+		return false;
+	events_frame(&s->events, session, false, writer_span(&out), NULL, s->now);
+	return true;
+}
+
 void sessions_tick(struct sessions *s, struct moment now)
 {
 	struct session *session;
+	s->now = now;
 	tell_untold(s, now);
 	tidy_parts(s, now);
+	assembly_ask_late(s->assembly, ask_parts, s, now.steady_ms);
 	sessions_expect_no_more(s, now);
 	for (unsigned n = 0; n < AT_ONCE && (session = sessions_outdated(s, now)) != NULL; n++) {
 		if (!events_room(&s->events) || !events_forgotten(&s->events, session, now))

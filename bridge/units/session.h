@@ -33,6 +33,7 @@ struct session {
 	int64_t first_ms,
 		counted_ms; /* until it is trusted: its first report, and the last that counted; steady time */
 	struct bucket frames;
+	char *was; /* its name in topics when the process ended, until the units file is read; NULL: its ident */
 	bool trusted;
 	bool recalled;   /* what is known of it is from before the start */
 	bool awaited;    /* it was on line when the process ended, and may come back: see sessions_recall */
@@ -75,6 +76,7 @@ bool sessions_recall(struct sessions *sessions, struct span ident, struct span n
 struct unit_note {
 	bool online;
 	int64_t since_ms, heard_ms, number;
+	struct span name; /* in topics; empty: its ident */
 	struct span codec, reason;
 };
 bool session_note_read(struct span note, struct unit_note *out);

@@ -29,6 +29,7 @@ void sessions_save(struct sessions *s, struct session *session, struct writer *n
 	note_put_number(note, (int64_t)session->number);
 	note_put_text(note, span_text(session->codec != NULL ? session->codec->name : ""));
 	note_put_text(note, span_text(session->reason != NULL ? session->reason : ""));
+	note_put_text(note, span_text(session->info != NULL ? session->info->topic : ""));
 	note_part_end(note, begin);
 	events_save(&s->events, session, note);
 }
@@ -84,6 +85,7 @@ bool session_note_read(struct span note, struct unit_note *out)
 	out->number = note_take_number(&r);
 	out->codec = note_take_text(&r);
 	out->reason = note_take_text(&r);
+	out->name = reader_left(&r) > 0 ? note_take_text(&r) : span_of(NULL, 0);
 	return !r.bad;
 }
 
@@ -103,6 +105,8 @@ bool sessions_recall(struct sessions *s, struct span ident, struct span note)
 	session->reason = n.online ? not_back : keep_reason(s, n.reason);
 	session->awaited = n.online;
 	session->recalled = true;
+	if (n.name.len > 0)
+		session->was = strndup((const char *)n.name.ptr, n.name.len);
 	events_recall(&s->events, session, note);
 	return true;
 }

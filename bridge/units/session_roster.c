@@ -89,6 +89,7 @@ void sessions_forget(struct sessions *s, struct session *session)
 	s->due -= session->due != 0;
 	s->trusted -= session->trusted && session->info == NULL;
 	HASH_DEL(s->by_ident, session);
+	free(session->was);
 	free(session);
 }
 

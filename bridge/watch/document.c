@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define DEEPEST_INDENT 8
+
 static bool is_blank(uint8_t c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -134,10 +136,12 @@ int document_truth(const struct document *d, const char *key)
 	return cJSON_IsBool(item) ? cJSON_IsTrue(item) : -1;
 }
 
+/* Deeper ones are not moved on: a small document must not become a large text. */
 static void new_line(unsigned indent, unsigned depth, FILE *out)
 {
 	if (indent > 0)
-		fprintf(out, "\n%*s", (int)(indent + 2 * depth), "");
+		fprintf(out, "\n%*s", (int)(indent + 2 * (depth < DEEPEST_INDENT ? depth : DEEPEST_INDENT)),
+			"");
 }
 
 /* The next byte that is not blank; 0 at the end. */

@@ -12,10 +12,9 @@ struct pen {
 	unsigned column, indent; /* where the next byte goes, where the facts begin */
 };
 
-/* A fact; one that is very long is cut, and ends with "...". */
+/* A fact; one that is longer than a line goes on below, word by word; a very long one is cut, and ends with "...". */
 void fact(struct pen *pen, enum paint paint, struct span text);
 void fact_text(struct pen *pen, enum paint paint, const char *text);
-/* Cut at 511 bytes before that. */
 __attribute__((format(printf, 3, 4))) void fact_of(struct pen *pen, enum paint paint, const char *format, ...);
 
 #define FACT_TIME_MAX 32

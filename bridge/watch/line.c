@@ -144,25 +144,25 @@ static void write_raw(struct pen *pen, const struct document *d)
 	write_bytes(pen, d);
 }
 
-/* What speaks no known protocol, or is not admitted. Keys that a later bridge adds with a word of its own are shown, too. */
+/* What speaks no known protocol, or is a unit that is not admitted. */
 static void write_unknown(struct pen *pen, const struct document *d)
 {
 	const char *peer = document_text(d, "peer"), *transport = document_text(d, "transport"),
-		   *like = document_text(d, "looks.like");
+		   *like = document_text(d, "looks.like"), *ident = document_text(d, "ident"),
+		   *protocol = document_text(d, "protocol"), *reason = document_text(d, "reason"),
+		   *hint = document_text(d, "hint");
+	if (ident != NULL)
+		fact_of(pen, PAINT_BOLD, "unit %.100s%s%.40s%s", ident, protocol != NULL ? " (" : "",
+			protocol != NULL ? protocol : "", protocol != NULL ? ")" : "");
 	if (peer != NULL)
 		fact_of(pen, PAINT_NONE, "%.100s%s%.20s", peer, transport != NULL ? " over " : "",
 			transport != NULL ? transport : "");
 	if (like != NULL)
 		fact_of(pen, PAINT_WARN, "looks like %.200s", like);
-	for (const cJSON *item = d->root->child; item != NULL; item = item->next) {
-		static const char *const told[] = {"peer", "transport", "looks.like", "hex", "text"};
-		bool is_told = !cJSON_IsString(item);
-		for (size_t i = 0; !is_told && i < sizeof(told) / sizeof(told[0]); i++)
-			is_told = strcmp(item->string, told[i]) == 0;
-		if (!is_told)
-			fact_of(pen, PAINT_NONE, "%.60s %.300s", item->string, item->valuestring);
-	}
-	write_bytes(pen, d);
+	if (hint != NULL || reason != NULL)
+		fact_text(pen, PAINT_WARN, hint != NULL ? hint : reason);
+	if (ident == NULL) /* of a unit its name tells more */
+		write_bytes(pen, d);
 }
 
 static void write_facts(
@@ -251,9 +251,11 @@ void line_write(struct line_style *style, const struct sight *sight, FILE *out)
 	bool bridge = kinds[kind].bridge;
 	write_head(&pen, style, sight->now_ms, bridge ? span_text("bridge") : name, kind != LINE_OTHER);
 	if (kind != LINE_OTHER) {
-		screen_paint(&style->screen, paint, out);
+		if (paint != PAINT_NONE)
+			screen_paint(&style->screen, paint, out);
 		fprintf(out, "%-9s", word);
-		screen_paint(&style->screen, PAINT_NONE, out);
+		if (paint != PAINT_NONE)
+			screen_paint(&style->screen, PAINT_NONE, out);
 		putc(' ', out);
 		pen.column += 10;
 	}

@@ -14,6 +14,7 @@
 #define STEP_MS 200
 #define WAIT_FIRST 1. /* seconds between two tries to connect */
 #define WAIT_MOST 30.
+#define FIRST_MOST 65536 /* bytes of a record that is shown in full */
 
 struct watch {
 	struct watch_options options;
@@ -83,6 +84,12 @@ static void show_first(struct watch *w, const struct sight *s)
 	fputs("\n\n", stdout);
 }
 
+/* Fit to be pasted into a shell, as names of units are? */
+static bool is_plain(uint8_t c)
+{
+	return byte_is_alnum(c) || c == '-' || c == '_' || c == '.';
+}
+
 static void show_hint(struct watch *w, struct span name)
 {
 	const struct watch_options *o = &w->options;
@@ -104,7 +111,8 @@ static void note_position(const struct watch *w, const struct document *d)
 {
 	const char *ident = document_text(d, "ident");
 	double timestamp;
-	if (ident != NULL && document_number(d, "timestamp", &timestamp))
+	if (ident != NULL && span_all(span_text(ident), byte_is_alnum) &&
+		document_number(d, "timestamp", &timestamp))
 		fprintf(w->record, "%s %.0f\n", ident, timestamp);
 }
 
@@ -120,10 +128,11 @@ static void show(struct watch *w, const struct sight *s)
 	line_write(&w->style, s, stdout);
 	if (s->document == NULL)
 		return;
-	if (kind == LINE_POSITION && w->options.first && !w->first_shown)
+	if (kind == LINE_POSITION && w->options.first && !w->first_shown && s->payload.len <= FIRST_MOST)
 		show_first(w, s);
 	const char *state = kind == LINE_STATUS ? document_text(s->document, "state") : NULL;
-	if (state != NULL && strcmp(state, "online") == 0 && w->options.hint && !w->hint_shown)
+	bool online = state != NULL && strcmp(state, "online") == 0;
+	if (online && w->options.hint && !w->hint_shown && span_all(name, is_plain))
 		show_hint(w, name);
 }
 

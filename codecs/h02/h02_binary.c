@@ -1,5 +1,5 @@
 /* h02_binary: what the `$` and `X` frames of H02 say.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: look for the end of a frame.
  *
  *   0    1..5   6 7 8      9 10 11    12..15    16       17..21hi   21lo   22..23hi  23lo..24  25..28
@@ -7,8 +7,11 @@
  *   BCD throughout; flags: 8 east, 4 north, 2 valid. Behind 28 the layout depends on the length. A unit with
  *   an 8-byte id (length 42) has everything from the time on three bytes later. */
 #include "codecs/h02/h02_private.h"
+#include "codecs/record/mark.h"
 
-static bool bcd_number(struct span in, size_t first_nibble, size_t nibbles, int64_t *out)
+/* `field`: the parameter that these digits give. */
+static bool bcd_number(struct telemetry *t, enum telemetry_field field, struct span in, size_t first_nibble,
+	size_t nibbles, int64_t *out)
 {
 	*out = 0;
 	for (size_t i = first_nibble; i < first_nibble + nibbles; i++) {
@@ -18,6 +21,7 @@ static bool bcd_number(struct span in, size_t first_nibble, size_t nibbles, int6
 			return false;
 		*out = *out * 10 + n;
 	}
+	mark(t, span_part(in, first_nibble / 2, (first_nibble + nibbles + 1) / 2 - first_nibble / 2), field);
 	return true;
 }
 
@@ -34,8 +38,8 @@ static int64_t coordinate(int64_t packed)
 static enum codec_status decode_head(struct telemetry *t, struct span in, bool battery)
 {
 	int64_t lat, lon, knots, course;
-	if (!bcd_number(in, 24, 8, &lat) || !bcd_number(in, 34, 9, &lon) || !bcd_number(in, 44, 3, &knots) ||
-		!bcd_number(in, 47, 3, &course))
+	if (!bcd_number(t, TM_LATITUDE, in, 24, 8, &lat) || !bcd_number(t, TM_LONGITUDE, in, 34, 9, &lon) ||
+		!bcd_number(t, TM_SPEED, in, 44, 3, &knots) || !bcd_number(t, TM_DIRECTION, in, 47, 3, &course))
 		return CODEC_BAD_BCD;
 	if (span_is_bcd(span_of(in.ptr + 6, 6))) {
 		struct calendar c = {2000 + byte_bcd(in.ptr[11]), byte_bcd(in.ptr[10]), byte_bcd(in.ptr[9]),
@@ -43,6 +47,8 @@ static enum codec_status decode_head(struct telemetry *t, struct span in, bool b
 		h02_set_time(t, &c);
 	}
 	uint8_t flags = in.ptr[21] & 15;
+	mark_name(t, span_of(in.ptr + 21, 1), "flags: 8 east, 4 north, 2 valid");
+	mark(t, span_of(in.ptr + 21, 1), TM_POSITION_VALID);
 	bool valid = flags & 2;
 	lat = coordinate(lat);
 	lon = coordinate(lon);
@@ -57,10 +63,35 @@ static enum codec_status decode_head(struct telemetry *t, struct span in, bool b
 	telemetry_set(t, TM_SPEED, knots * 1852);
 	telemetry_set(t, TM_DIRECTION, course * 10000);
 	struct reader r = reader_of(span_of(in.ptr + 25, 4));
-	h02_set_status(t, reader_u32(&r), false);
-	if (battery)
+	h02_set_status(t, r.in, reader_u32(&r), false);
+	if (battery) {
 		h02_set_battery_code(t, in.ptr[16]);
+		mark(t, span_of(in.ptr + 16, 1), TM_BATTERY_LEVEL);
+	}
 	return CODEC_OK;
+}
+
+static void mark_cell_bytes(struct telemetry *t, struct span lac, struct span cellid, unsigned n)
+{
+	mark_cell(t, lac, TM_GSM_LAC, n);
+	mark_cell(t, cellid, TM_GSM_CELLID, n);
+}
+
+static void mark_network(struct telemetry *t, struct span bytes)
+{
+	mark(t, span_part(bytes, 0, 2), TM_GSM_MCC);
+	mark(t, span_part(bytes, 2, 1), TM_GSM_MNC);
+}
+
+/* mcc 2, mnc 1, lac 2, cellid 2 */
+static void take_cell(struct telemetry *t, struct reader *r)
+{
+	uint16_t mcc = reader_u16(r);
+	uint8_t mnc = reader_u8(r);
+	uint16_t lac = reader_u16(r);
+	h02_set_network_cell(t, mcc, mnc, lac, reader_u16(r));
+	mark_network(t, span_part(reader_last(r, 7), 0, 3));
+	mark_cell_bytes(t, span_part(reader_last(r, 4), 0, 2), reader_last(r, 2), 0);
 }
 
 /* 45, 47 and 51 bytes, alike up to byte 42. Bit 7 of byte 29 tells two layouts apart. */
@@ -69,50 +100,60 @@ static void decode_45(struct telemetry *t, struct span in)
 	struct reader r = reader_of(span_after(in, 29));
 	if (in.ptr[29] & 0x80) {
 		telemetry_set(t, TM_USER_ALARM_BYTE, reader_u8(&r));
+		mark(t, reader_last(&r, 1), TM_USER_ALARM_BYTE);
 		reader_u8(&r);
 		codec_set_csq(t, reader_u8(&r));
+		mark(t, reader_last(&r, 1), TM_GSM_LEVEL);
 		uint8_t satellites = reader_u8(&r);
 		if (satellites <= 24)
 			telemetry_set(t, TM_SATELLITES, satellites);
+		mark(t, reader_last(&r, 1), TM_SATELLITES);
 		telemetry_set(t, TM_MILEAGE, (int64_t)reader_u32(&r) * 1000);
+		mark(t, reader_last(&r, 4), TM_MILEAGE);
 	} else {
 		telemetry_set(t, TM_MILEAGE, reader_u32(&r)); /* metres */
+		mark(t, reader_last(&r, 4), TM_MILEAGE);
 		reader_u32(&r);
 	}
-	uint16_t mcc = reader_u16(&r);
-	uint8_t mnc = reader_u8(&r);
-	uint16_t lac = reader_u16(&r);
-	h02_set_network_cell(t, mcc, mnc, lac, reader_u16(&r));
+	take_cell(t, &r);
 	if (in.len > 45) {
 		uint16_t volts = reader_u16(&r);
+		mark(t, reader_last(&r, 2), TM_EXTERNAL_VOLTAGE);
 		if (volts != 0)
 			telemetry_set(t, TM_EXTERNAL_VOLTAGE, volts * 100);
 	}
 	telemetry_set(t, TM_EVENT_SEQNUM, in.ptr[in.len - 1]);
+	mark(t, span_of(in.ptr + in.len - 1, 1), TM_EVENT_SEQNUM);
 }
 
 static void decode_46(struct telemetry *t, struct span in)
 {
 	int64_t metres;
-	if (bcd_number(in, 66, 8, &metres))
+	if (bcd_number(t, TM_MILEAGE, in, 66, 8, &metres))
 		telemetry_set(t, TM_MILEAGE, metres);
 	struct reader r = reader_of(span_after(in, 42));
 	uint16_t lac = reader_u16(&r), cellid = reader_u16(&r);
 	h02_set_cell(t, lac, cellid);
+	mark_cell_bytes(t, span_part(reader_last(&r, 4), 0, 2), reader_last(&r, 2), 0);
 }
 
 static void decode_54(struct telemetry *t, struct span in)
 {
 	struct reader r = reader_of(span_after(in, 29));
 	telemetry_set(t, TM_MILEAGE, reader_u32(&r));
+	mark(t, reader_last(&r, 4), TM_MILEAGE);
 	uint16_t mcc = reader_u16(&r);
 	uint8_t mnc = reader_u8(&r);
+	mark_network(t, reader_last(&r, 3));
 	if (!h02_is_mcc(mcc))
 		return;
 	for (int i = 0; i < 3; i++) {
 		uint16_t lac = reader_u16(&r), cellid = reader_u16(&r);
 		uint8_t level = reader_u8(&r);
 		bool has_dbm = level < 64 && (lac != 0 || cellid != 0);
+		struct span all = reader_last(&r, 5);
+		mark_cell_bytes(t, span_part(all, 0, 2), span_part(all, 2, 2), (unsigned)i);
+		mark_cell(t, span_part(all, 4, 1), TM_GSM_DBM, (unsigned)i);
 		if (i > 0) {
 			telemetry_add_cell(
 				t, (struct telemetry_cell){lac, cellid, (int16_t)(level - 110), has_dbm});
@@ -130,6 +171,8 @@ static void decode_tail(struct telemetry *t, struct span in)
 	case 32:
 		telemetry_set(t, TM_USER_ALARM_BYTE, in.ptr[29]);
 		telemetry_set(t, TM_EVENT_SEQNUM, in.ptr[31]);
+		mark(t, span_of(in.ptr + 29, 1), TM_USER_ALARM_BYTE);
+		mark(t, span_of(in.ptr + 31, 1), TM_EVENT_SEQNUM);
 		break;
 	case 45:
 	case 47:
@@ -148,10 +191,11 @@ static void decode_tail(struct telemetry *t, struct span in)
 static enum codec_status decode_x(struct telemetry *t, struct span in)
 {
 	int64_t counts;
-	if (!bcd_number(in, 2, 10, &counts))
+	if (!bcd_number(t, TM_MILEAGE, in, 2, 10, &counts))
 		return CODEC_BAD_BCD;
 	telemetry_set(t, TM_MILEAGE, (counts * 1852 + 1800) / 3600);
 	telemetry_set(t, TM_EVENT_SEQNUM, in.ptr[31]);
+	mark(t, span_of(in.ptr + 31, 1), TM_EVENT_SEQNUM);
 	return CODEC_OK;
 }
 
@@ -161,6 +205,9 @@ enum codec_status h02_binary_decode(
 	bool odometer = frame.ptr[0] == 'X';
 	bool wide = frame.len == H02_LONG_ID_LENGTH && h02_long_id(frame);
 	size_t digits = wide ? 15 : 10;
+	mark_name(t, span_of(frame.ptr, 1), odometer ? "start of an odometer frame" : "start");
+	mark(t, span_part(frame, 1, (digits + 1) / 2), odometer ? TM_MILEAGE : TM_IDENT);
+	mark(t, span_part(frame, wide ? 9 : 6, 6), TM_TIMESTAMP);
 	if (frame.len < H02_BINARY_MIN)
 		return CODEC_TRUNCATED;
 	if (!odometer) {

@@ -1,7 +1,8 @@
 /* h02_meaning: what text and binary frames say in the same codes: status word, battery code, time, cell.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: know in which field or byte a code stands. */
 #include "codecs/h02/h02_private.h"
+#include "codecs/record/mark.h"
 
 /* Status word: a bit that is 0 means true; but in bit 10, the ignition, 1 does. Bits 5 and 6 have two meanings: h02_set_status. */
 #define STATUS_BITS(X)                                                                                         \
@@ -38,19 +39,24 @@
 static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS);
 #define ACTIVE_HIGH (1u << 10)
 
-void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits)
+void h02_set_status(struct telemetry *t, struct span bytes, uint32_t word, bool low_battery_bits)
 {
 	struct writer w = telemetry_scratch(t);
 	writer_hex_number(&w, word, 8);
 	telemetry_set_scratch(t, TM_VEHICLE_STATE, &w);
 	telemetry_set(t, TM_VEHICLE_STATE_BITMASK, word);
 	telemetry_set_flags(t, ~word ^ ACTIVE_HIGH, &status_bits);
+	mark_bits(t, bytes, TM_VEHICLE_STATE, &status_bits);
+	mark(t, bytes, TM_POWER_CUT_ALARM);
 	bool bit6 = !(word >> 6 & 1), bit5 = !(word >> 5 & 1);
 	if (low_battery_bits) {
 		telemetry_set(t, TM_BATTERY_LOW_ALARM, bit6 || bit5);
+		mark(t, bytes, TM_BATTERY_LOW_ALARM);
 	} else {
 		telemetry_set(t, TM_ANTENNA_SHORT_ALARM, bit6);
 		telemetry_set(t, TM_ANTENNA_OPEN_ALARM, bit5);
+		mark(t, bytes, TM_ANTENNA_SHORT_ALARM);
+		mark(t, bytes, TM_ANTENNA_OPEN_ALARM);
 	}
 	const uint32_t power = 1u << 28 | 1u << 20 | 1u << 19;
 	telemetry_set(t, TM_POWER_CUT_ALARM, (word & power) != power);

@@ -79,8 +79,8 @@ enum codec_status h02_binary_decode(
 
 /* --- h02_meaning.c --- */
 
-/* `low_battery_bits`: bits 5 and 6 mean a low battery (V6, V8), not the antenna. */
-void h02_set_status(struct telemetry *t, uint32_t word, bool low_battery_bits);
+/* `bytes`: where the word stands. `low_battery_bits`: bits 5 and 6 mean a low battery (V6, V8), not the antenna. */
+void h02_set_status(struct telemetry *t, struct span bytes, uint32_t word, bool low_battery_bits);
 void h02_set_battery_code(struct telemetry *t, unsigned code);
 /* A date that does not exist is dropped: the record has no time then. */
 void h02_set_time(struct telemetry *t, const struct calendar *c);

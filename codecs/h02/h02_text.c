@@ -52,6 +52,7 @@ static enum codec_status take_heartbeat(struct h02_text *x)
 	int64_t percent;
 	if (x->count == 3 && h02_whole(x->field[2], false, &percent)) {
 		telemetry_set(x->t, TM_BATTERY_LEVEL, percent);
+		mark(x->t, x->field[2], TM_BATTERY_LEVEL);
 		return CODEC_OK;
 	}
 	return take_generic(x);
@@ -67,6 +68,10 @@ static enum codec_status take_link(struct h02_text *x)
 			return CODEC_BAD_FIELDS;
 	if (!h02_put_clock_fields(x, x->field[2], x->field[8]))
 		return CODEC_BAD_FIELDS;
+	static const enum telemetry_field fields[] = {
+		TM_GSM_LEVEL, TM_SATELLITES, TM_BATTERY_LEVEL, TM_STEPS, TM_TURNOVERS};
+	for (size_t i = 0; i < 5; i++)
+		mark(x->t, x->field[3 + i], fields[i]);
 	codec_set_csq(x->t, v[0]);
 	telemetry_set(x->t, TM_SATELLITES, v[1]);
 	telemetry_set(x->t, TM_BATTERY_LEVEL, v[2]);
@@ -143,6 +148,7 @@ static enum codec_status identify(
 	if (id.len > 0) {
 		if (id.len > CODEC_IDENT_MAX || !span_all(id, byte_is_digit))
 			return CODEC_BAD_ID;
+		mark(x->t, id, TM_IDENT);
 		link->unit = sink->identify(sink->ctx, id);
 		if (link->unit == NULL)
 			return CODEC_REFUSED;
@@ -161,7 +167,14 @@ enum codec_status h02_text_decode(
 	x.has_reply = false;
 	memset(&x.reply, 0, sizeof(x.reply));
 	x.reply.token.serial = -1;
-	h02_split(&x, span_of(frame.ptr + 4, frame.len - 5));
+	mark_name(t, span_part(frame, 0, 1), "start");
+	telemetry_set_text(t, TM_VENDOR_CODE, span_part(frame, 1, 2));
+	if (frame.len < 5)
+		return CODEC_TRUNCATED;
+	bool whole = frame.ptr[frame.len - 1] == '#';
+	if (whole)
+		mark_name(t, span_of(frame.ptr + frame.len - 1, 1), "end");
+	h02_split(&x, span_of(frame.ptr + 4, frame.len - 4 - whole));
 	enum codec_status status = identify(&x, link, frame, sink);
 	if (status != CODEC_OK)
 		return status;
@@ -171,7 +184,6 @@ enum codec_status h02_text_decode(
 	x.long_id = strlen(link->unit->ident) == 15;
 	telemetry_set_text(t, TM_IDENT, span_text(link->unit->ident));
 	telemetry_set_text(t, TM_MESSAGE_TYPE, x.type);
-	telemetry_set_text(t, TM_VENDOR_CODE, span_of(frame.ptr + 1, 2));
 	enum h02_answer answer;
 	status = take(&x, &answer);
 	if (status != CODEC_OK)

@@ -60,6 +60,11 @@ void h02_join(struct h02_text *x, enum telemetry_field field, size_t from, size_
 		writer_span_put(&w, x->field[i]);
 	}
 	telemetry_set_scratch(x->t, field, &w);
+	if (from < to)
+		mark(x->t,
+			span_of(x->field[from].ptr,
+				(size_t)(x->field[to - 1].ptr + x->field[to - 1].len - x->field[from].ptr)),
+			field);
 }
 
 static int two(struct span s, size_t at)
@@ -71,6 +76,8 @@ bool h02_put_clock_fields(struct h02_text *x, struct span time, struct span date
 {
 	if ((time.len > 0 && !span_is_digits(time, 6, 6)) || (date.len > 0 && !span_is_digits(date, 6, 6)))
 		return false;
+	mark(x->t, time, TM_TIMESTAMP);
+	mark(x->t, date, TM_TIMESTAMP);
 	if (time.len == 0 || date.len == 0)
 		return true;
 	struct calendar c = {
@@ -84,7 +91,8 @@ bool h02_put_status(struct h02_text *x, struct span s)
 	int64_t word;
 	if (s.len != 8 || !h02_hex(s, &word))
 		return false;
-	h02_set_status(x->t, (uint32_t)word, span_is(x->type, "V6") || span_is(x->type, "V8"));
+	bool low_battery_bits = span_is(x->type, "V6") || span_is(x->type, "V8");
+	h02_set_status(x->t, s, (uint32_t)word, low_battery_bits);
 	return true;
 }
 
@@ -109,6 +117,7 @@ bool h02_put_decimal(struct h02_text *x, enum telemetry_field field, struct span
 		return false;
 	int64_t v = h02_scaled(d, mul, div, telemetry_params[field].decimals);
 	telemetry_set(x->t, field, minus ? -v : v);
+	mark(x->t, s, field);
 	return true;
 }
 
@@ -118,14 +127,17 @@ bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s
 	if (!h02_whole(s, false, &v))
 		return false;
 	telemetry_set(x->t, field, v);
+	mark(x->t, s, field);
 	return true;
 }
 
 void h02_put_battery(struct h02_text *x, struct span s)
 {
 	int64_t code;
-	if (h02_whole(s, false, &code) && code <= 255)
-		h02_set_battery_code(x->t, (unsigned)code);
+	if (!h02_whole(s, false, &code) || code > 255)
+		return;
+	h02_set_battery_code(x->t, (unsigned)code);
+	mark(x->t, s, TM_BATTERY_LEVEL);
 }
 
 bool h02_level_dbm(int64_t level, int16_t *dbm)

@@ -1,10 +1,11 @@
 /* h02_text_field: one text frame as fields, and what a single field can set.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: be included outside of codecs/h02. */
 #ifndef T2M_H02_TEXT_FIELD_H
 #define T2M_H02_TEXT_FIELD_H
 
 #include "codecs/h02/h02_private.h"
+#include "codecs/record/mark.h"
 
 #define H02_FIELDS_MAX 1024 /* a frame of commas only */
 
@@ -49,6 +50,19 @@ bool h02_put_whole(struct h02_text *x, enum telemetry_field field, struct span s
 void h02_put_battery(struct h02_text *x, struct span s);
 /* A signal level: 0 to 63 is RXLEV, above -110 dBm; a negative number is dBm; any other is unknown: false. */
 bool h02_level_dbm(int64_t level, int16_t *dbm);
+/* Which fields a network and a cell were read from. `dbm` 0: from none. */
+static inline void h02_mark_network(struct h02_text *x, size_t mcc, size_t mnc)
+{
+	mark(x->t, h02_field(x, mcc), TM_GSM_MCC);
+	mark(x->t, h02_field(x, mnc), TM_GSM_MNC);
+}
+static inline void h02_mark_cell(struct h02_text *x, int64_t n, size_t lac, size_t cellid, size_t dbm)
+{
+	mark_cell(x->t, h02_field(x, lac), TM_GSM_LAC, (unsigned)n);
+	mark_cell(x->t, h02_field(x, cellid), TM_GSM_CELLID, (unsigned)n);
+	if (dbm > 0)
+		mark_cell(x->t, h02_field(x, dbm), TM_GSM_DBM, (unsigned)n);
+}
 /* The serving cell (n = 0) or a neighbour; lac and cellid: 0 is unknown. */
 void h02_put_cell(struct h02_text *x, int64_t n, int64_t lac, int64_t cellid, bool has_dbm, int16_t dbm);
 

@@ -30,14 +30,19 @@ enum codec_status h02_nbr(struct h02_text *x)
 	if (!h02_put_clock_fields(x, x->field[2], x->field[date]))
 		return CODEC_BAD_FIELDS;
 	set_network(x, v[0], v[1]);
+	h02_mark_network(x, 3, 4);
 	telemetry_set(x->t, TM_TIMING_ADVANCE, v[2]);
+	mark(x->t, h02_field(x, 5), TM_TIMING_ADVANCE);
+	mark_number(x->t, h02_field(x, 6), "number of cells", n);
 	for (int64_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < 3; k++)
 			if (!h02_whole(x->field[7 + 3 * (size_t)i + k], k == 2, &cell[k]))
 				return CODEC_BAD_FIELDS;
 		int16_t dbm = 0;
 		bool has_dbm = h02_level_dbm(cell[2], &dbm);
+		size_t f = 7 + 3 * (size_t)i;
 		h02_put_cell(x, i, cell[0], cell[1], has_dbm, dbm);
+		h02_mark_cell(x, i, f, f + 1, f + 2);
 	}
 	h02_put_status(x, h02_field(x, date + 1));
 	h02_put_battery(x, h02_field(x, date + 2));
@@ -58,13 +63,19 @@ enum codec_status h02_cell_report(struct h02_text *x)
 	if (!h02_put_clock_fields(x, x->field[2], x->field[at + 3]))
 		return CODEC_BAD_FIELDS;
 	set_network(x, mcc, mnc);
+	mark(x->t, span_part(network, 0, 3), TM_GSM_MCC);
+	mark(x->t, span_after(network, 3), TM_GSM_MNC);
+	mark_number(x->t, h02_field(x, 4), "number of cells", n);
 	for (int64_t i = 0; i < n; i++) {
 		const struct span *f = &x->field[5 + 4 * (size_t)i];
 		if (!h02_whole(f[0], false, &lac) || !h02_whole(f[1], false, &cellid) ||
 			!h02_whole(f[2], true, &level) || (f[3].len > 0 && !h02_whole(f[3], true, &level)))
 			return CODEC_BAD_FIELDS;
 		bool has_dbm = f[3].len > 0 && level < 0 && level >= -200;
+		size_t at_cell = 5 + 4 * (size_t)i;
 		h02_put_cell(x, i, lac, cellid, has_dbm, (int16_t)(has_dbm ? level : 0));
+		h02_mark_cell(x, i, at_cell, at_cell + 1, at_cell + 3);
+		mark_name(x->t, f[2], "level, scale unknown");
 	}
 	telemetry_set_text(x->t, TM_BATTERY_RAW, x->field[at]);
 	telemetry_set_text(x->t, TM_REBOOT_INFO, x->field[at + 1]);
@@ -79,10 +90,13 @@ static enum codec_status vp1_cells(struct h02_text *x)
 	if (!h02_whole(h02_field(x, 3), false, &mcc) || !h02_whole(h02_field(x, 4), false, &mnc))
 		return CODEC_BAD_FIELDS;
 	set_network(x, mcc, mnc);
+	h02_mark_network(x, 3, 4);
 	telemetry_set(x->t, TM_POSITION_VALID, false);
+	mark(x->t, h02_field(x, 2), TM_POSITION_VALID);
 	struct span raw = h02_raw(x, 5);
 	size_t from = 0, k = 0;
-	for (size_t i = 0, n = 0; i <= raw.len; i++) {
+	unsigned n = 0;
+	for (size_t i = 0; i <= raw.len; i++) {
 		bool end = i == raw.len || raw.ptr[i] == 'Y';
 		if (!end && raw.ptr[i] != ',')
 			continue;
@@ -90,6 +104,11 @@ static enum codec_status vp1_cells(struct h02_text *x)
 			break;
 		if (k > 2 || !h02_whole(span_of(raw.ptr + from, i - from), k == 2, &v[k]))
 			return CODEC_BAD_FIELDS;
+		mark_cell(x->t, span_of(raw.ptr + from, i - from),
+			k == 0   ? TM_GSM_LAC
+			: k == 1 ? TM_GSM_CELLID
+				 : TM_GSM_DBM,
+			n);
 		from = i + 1;
 		k++;
 		if (!end)
@@ -98,7 +117,7 @@ static enum codec_status vp1_cells(struct h02_text *x)
 		bool has_dbm = k == 3 && h02_level_dbm(v[2], &dbm);
 		if (k < 2)
 			return CODEC_BAD_FIELDS;
-		h02_put_cell(x, (int64_t)n++, v[0], v[1], has_dbm, dbm);
+		h02_put_cell(x, n++, v[0], v[1], has_dbm, dbm);
 		k = 0;
 	}
 	return CODEC_OK;
@@ -139,6 +158,14 @@ static bool is_placeholder(struct span lat)
 	return lat.len >= 5 && memcmp(lat.ptr, "9999.", 5) == 0;
 }
 
+static void mark_place(struct h02_text *x, size_t at)
+{
+	static const enum telemetry_field fields[] = {TM_POSITION_VALID, TM_LATITUDE, TM_LATITUDE, TM_LONGITUDE,
+		TM_LONGITUDE, TM_SPEED, TM_DIRECTION};
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		mark(x->t, h02_field(x, at + i), fields[i]);
+}
+
 /* validity, lat, N|S, lon, E|W, knots, course: seven fields from `at` on. */
 static enum codec_status take_place(struct h02_text *x, size_t at)
 {
@@ -155,6 +182,7 @@ static enum codec_status take_place(struct h02_text *x, size_t at)
 	if ((lat.len > 0 && !h02_coordinate(lat, &latitude)) ||
 		(lon.len > 0 && !h02_coordinate(lon, &longitude)))
 		return CODEC_BAD_FIELDS;
+	mark_place(x, at);
 	telemetry_set(x->t, TM_POSITION_VALID, p.valid);
 	if (!h02_is_empty(h02_field(x, at + 5)))
 		telemetry_set(x->t, TM_SPEED, h02_scaled(knots, 1852, 1000, 3));
@@ -197,8 +225,11 @@ static size_t take_status(struct h02_text *x, size_t at)
 
 enum codec_status h02_block(struct h02_text *x, size_t at)
 {
-	if (x->count < at + 9)
+	if (x->count < at + 9) {
+		mark(x->t, h02_field(x, at), TM_TIMESTAMP);
+		mark_place(x, at + 1);
 		return CODEC_BAD_FIELDS;
+	}
 	size_t d = at + 8;
 	struct span next = h02_field(x, d + 1);
 	bool battery = span_is_digits(x->field[d], 1, 3) && x->count > d + 1 &&

@@ -28,18 +28,24 @@ static bool tail_cell(struct h02_text *x, size_t at)
 		f[i] = h02_field(x, at + i);
 	int64_t mcc, mnc, lac, cellid;
 	bool network = h02_whole(f[0], false, &mcc) && h02_whole(f[1], false, &mnc) && h02_is_mcc(mcc);
+	if (network)
+		h02_mark_network(x, at, at + 1);
 	if (network && h02_whole(f[2], false, &lac) && h02_whole(f[3], false, &cellid)) {
+		h02_mark_cell(x, 0, at + 2, at + 3, 0);
 		h02_set_network_cell(x->t, mcc, mnc, lac, cellid);
 		return true;
 	}
 	bool letter = f[2].len >= 5 && !span_all(f[2], byte_is_digit);
 	if (network && letter && !x->long_id && h02_hex(f[2], &cellid) && h02_whole(f[3], false, &lac)) {
+		h02_mark_cell(x, 0, at + 3, at + 2, 0);
 		h02_set_network_cell(x->t, mcc, mnc, lac, cellid);
 		return true;
 	}
 	bool hex = h02_hex(f[0], &mcc) && h02_hex(f[1], &mnc) && h02_hex(f[2], &lac) && h02_hex(f[3], &cellid);
 	if (!hex || !h02_is_mcc(mcc))
 		return true;
+	h02_mark_network(x, at, at + 1);
+	h02_mark_cell(x, 0, at + 2, at + 3, 0);
 	h02_set_network_cell(x->t, mcc, mnc, lac, cellid);
 	return false;
 }
@@ -60,12 +66,16 @@ static bool watch_tail(struct h02_text *x, size_t at, size_t fields)
 			return false;
 	h02_put_battery(x, h02_field(x, at));
 	h02_set_network_cell(x->t, mcc, mnc, 0, 0);
+	mark_number(x->t, h02_field(x, at + 1), "number of cells", n);
+	h02_mark_network(x, at + 2, at + 3);
 	for (int64_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < 3; k++)
 			h02_whole(h02_field(x, at + 4 + 3 * (size_t)i + k), true, &cell[k]);
 		int16_t dbm = 0;
 		bool has_dbm = cell[2] != 0 && h02_level_dbm(cell[2], &dbm);
+		size_t f = at + 4 + 3 * (size_t)i;
 		h02_put_cell(x, i, cell[0], cell[1], has_dbm, dbm);
+		h02_mark_cell(x, i, f, f + 1, f + 2);
 	}
 	return true;
 }
@@ -80,6 +90,8 @@ static bool v9_tail(struct h02_text *x, size_t at, size_t fields)
 		if (!h02_whole(h02_field(x, at + 2 + i), false, &v[i]))
 			return false;
 	h02_set_network_cell(x->t, v[0], v[1], v[2], v[3]);
+	h02_mark_network(x, at + 2, at + 3);
+	h02_mark_cell(x, 0, at + 4, at + 5, 0);
 	h02_join(x, TM_TAIL, at, at + fields);
 	return true;
 }
@@ -95,10 +107,14 @@ static bool odometer_tail(struct h02_text *x, size_t at)
 	h02_put_decimal(x, TM_MILEAGE, h02_field(x, at), 1, 1000);
 	h02_put_decimal(x, TM_TEMPERATURE, h02_field(x, at + 1), 1, 1);
 	h02_put_decimal(x, TM_FUEL, fuel, 1, 1);
-	if (h02_whole(h02_field(x, at + 3), true, &altitude))
+	if (h02_whole(h02_field(x, at + 3), true, &altitude)) {
 		telemetry_set(x->t, TM_ALTITUDE, altitude);
-	if (h02_hex(h02_field(x, at + 4), &lac) && h02_hex(h02_field(x, at + 5), &cellid))
+		mark(x->t, h02_field(x, at + 3), TM_ALTITUDE);
+	}
+	if (h02_hex(h02_field(x, at + 4), &lac) && h02_hex(h02_field(x, at + 5), &cellid)) {
 		h02_put_cell(x, 0, lac, cellid, false, 0);
+		h02_mark_cell(x, 0, at + 4, at + 5, 0);
+	}
 	return true;
 }
 
@@ -111,6 +127,7 @@ static void radio_tail(struct h02_text *x, size_t at)
 	if (!h02_whole(h02_field(x, at + 1), false, &v))
 		return;
 	codec_set_csq(x->t, v);
+	mark(x->t, h02_field(x, at + 1), TM_GSM_LEVEL);
 	struct span volts = h02_field(x, at + 2);
 	if (h02_whole(volts, false, &v) && v != 0)
 		h02_put_decimal(x, TM_EXTERNAL_VOLTAGE, volts, 1, 10);
@@ -125,6 +142,7 @@ static void volts_tail(struct h02_text *x, size_t at)
 		!h02_whole(h02_field(x, at + 1), false, &csq))
 		return;
 	codec_set_csq(x->t, csq);
+	mark(x->t, h02_field(x, at + 1), TM_GSM_LEVEL);
 	if (h02_put_whole(x, TM_SATELLITES, h02_field(x, at + 2)))
 		h02_put_decimal(x, TM_BATTERY_VOLTAGE, h02_field(x, at + 3), 1, 1);
 }
@@ -136,8 +154,10 @@ static void access_points(struct h02_text *x, size_t at)
 		size_t step = i * (TM_WIFI_2_BSSID - TM_WIFI_1_BSSID);
 		telemetry_set_text(
 			x->t, (enum telemetry_field)(TM_WIFI_1_BSSID + step), h02_field(x, at + 2 * i));
-		if (h02_hex(h02_field(x, at + 2 * i + 1), &rssi))
-			telemetry_set(x->t, (enum telemetry_field)(TM_WIFI_1_DBM + step), rssi - 110);
+		if (!h02_hex(h02_field(x, at + 2 * i + 1), &rssi))
+			continue;
+		telemetry_set(x->t, (enum telemetry_field)(TM_WIFI_1_DBM + step), rssi - 110);
+		mark(x->t, h02_field(x, at + 2 * i + 1), (enum telemetry_field)(TM_WIFI_1_DBM + step));
 	}
 }
 

@@ -1,9 +1,10 @@
 /* jt808: JT/T 808 as trackers speak it: the codec, its table of messages, the path of one frame.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: know delimiters and escapes (jt808_frame.c), write answers (jt808_answer.c).
  *
  * Sources: the standards JT/T 808-2011, -2013 and -2019, and frames of real units, which differ in places. */
 #include "codecs/jt808/jt808_private.h"
+#include "codecs/record/mark.h"
 
 /* --- what the messages say --- */
 
@@ -26,6 +27,7 @@ static enum codec_status take_location(
 static enum codec_status take_answered_location(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
+	mark_name(t, span_part(m->body, 0, 2), "serial number of the command");
 	return m->body.len < 2 ? CODEC_TRUNCATED : jt808_location(t, span_after(m->body, 2), options);
 }
 
@@ -36,6 +38,9 @@ static enum codec_status take_reply(
 	if (m->body.len != 5)
 		return CODEC_BAD_LENGTH;
 	struct reader r = reader_of(m->body);
+	mark(t, span_part(m->body, 0, 2), TM_REPLY_SEQNUM);
+	mark(t, span_part(m->body, 2, 2), TM_REPLY_MESSAGE_TYPE);
+	mark(t, span_part(m->body, 4, 1), TM_REPLY_RESULT);
 	telemetry_set(t, TM_REPLY_SEQNUM, reader_u16(&r));
 	struct writer w = telemetry_scratch(t);
 	writer_id(&w, reader_u16(&r), 4);
@@ -134,12 +139,16 @@ static enum codec_status each_item(struct codec_link *link, const struct jt808_m
 	bool wide = row->list == LIST_WORD;
 	size_t count = wide ? reader_u16(&r) : 0, seen = 0;
 	uint8_t kind = wide ? reader_u8(&r) : 0;
+	mark_number(t, span_part(m->body, 0, wide ? 2 : 0), "number of records", (int64_t)count);
 	*out = (struct outcome){0, CODEC_OK};
 	for (; !r.bad && reader_left(&r) > 0; seen++) {
 		item.body = reader_take(&r, reader_uint(&r, row->list));
 		if (r.bad)
 			break;
 		begin_record(link, t, m);
+		mark(t, span_part(m->body, 2, wide), TM_BUFFERED);
+		mark_number(t, span_part(m->body, r.pos - item.body.len - row->list, row->list),
+			"length of a record", (int64_t)item.body.len);
 		enum codec_status status = row->take(t, &item, link->unit->options);
 		if (status != CODEC_OK) {
 			out->bad = out->bad == CODEC_OK ? status : out->bad;
@@ -304,13 +313,15 @@ static enum codec_status take_part(struct codec_link *link, struct jt808_message
 {
 	const struct codec_part part = {m->id, m->total, m->number, m->serial, m->body};
 	struct codec_parts parts;
+	mark_name(t, m->body, "body of this part");
 	enum codec_status status = sink->part(sink->ctx, &part, &parts);
 	if (status == CODEC_OK) {
 		m->body = parts.whole;
+		mark_message(t, parts.whole);
 		return take_message(link, m, parts.serials, frame, t, sink);
 	}
 	if (status == CODEC_MORE) {
-		jt808_ask_parts(link, m, &parts, frame.len, sink);
+		jt808_answer_missing(link, &parts, frame.len, sink);
 		return CODEC_FRAGMENT;
 	}
 	if (status != CODEC_NO_ROOM)
@@ -329,7 +340,7 @@ static enum codec_status decode(
 {
 	uint8_t plain[JT808_FRAME_MAX];
 	struct jt808_message m = {.from_gbk = sink->from_gbk};
-	enum codec_status status = jt808_frame_read(frame, plain, &m);
+	enum codec_status status = jt808_frame_read(t, frame, plain, &m);
 	if (m.has_header && is_from_platform(m.id))
 		status = CODEC_FROM_PLATFORM;
 	/* It would come again for ever; but the check code does not notice a damaged escape, so it may be anybody's. */
@@ -358,4 +369,5 @@ const struct codec codec_jt808 = {
 	.decode = decode,
 	.is_whole = jt808_is_whole,
 	.encode = jt808_encode,
+	.ask_parts = jt808_ask_parts,
 };

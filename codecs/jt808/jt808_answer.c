@@ -142,8 +142,28 @@ void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, e
 	send_general(link, m, result_of(status), sink);
 }
 
-void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, const struct codec_parts *parts,
-	size_t frame_len, const struct codec_sink *sink)
+static void put_missing(
+	struct writer *w, struct codec_unit *unit, const struct codec_parts *parts, size_t count)
+{
+	writer_u16(w, parts->first_serial);
+	if (jt808_unit(unit)->version_2019)
+		writer_u16(w, (uint16_t)count);
+	else
+		writer_u8(w, (uint8_t)count);
+	for (size_t i = 0; i < count; i++)
+		writer_u16(w, parts->missing[i]);
+}
+
+void jt808_ask_parts(struct codec_link *link, const struct codec_parts *parts, struct writer *out)
+{
+	uint8_t buf[JT808_BODY_MAX];
+	struct writer w = writer_of(buf, sizeof(buf));
+	put_missing(&w, link->unit, parts, parts->missing_count);
+	jt808_frame_write(link->unit, 0x8003, writer_span(&w), out);
+}
+
+void jt808_answer_missing(struct codec_link *link, const struct codec_parts *parts, size_t frame_len,
+	const struct codec_sink *sink)
 {
 	/* most bytes besides the list: header of 2019, serial and count, check and delimiters; and escapes may double them all */
 	enum { AROUND = 17 + 4 + 3 };
@@ -153,13 +173,7 @@ void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, con
 	size_t count = parts->missing_count < most ? parts->missing_count : most;
 	if (count == 0)
 		return;
-	writer_u16(&w, parts->first_serial);
-	if (m->version_2019)
-		writer_u16(&w, (uint16_t)count);
-	else
-		writer_u8(&w, (uint8_t)count);
-	for (size_t i = 0; i < count; i++)
-		writer_u16(&w, parts->missing[i]);
+	put_missing(&w, link->unit, parts, count);
 	send_body(link, 0x8003, &w, sink);
 }
 
@@ -170,7 +184,7 @@ void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, con
 static const struct {
 	uint16_t message, command;
 	bool has_serial; /* the body begins with the serial number of the command */
-	bool always; /* every unit sends it; else a general answer is the end, for nothing else may follow */
+	bool always; /* the standard wants it: a general answer before it is a receipt; else that is the end, for nothing may follow */
 } replies[] = {
 	{0x0104, 0x8104, true, true},
 	{0x0104, 0x8106, true, true},
@@ -205,8 +219,8 @@ static void tell_general(
 	uint16_t command = reader_u16(&r);
 	uint8_t result = reader_u8(&r);
 	for (size_t i = 0; i < REPLY_COUNT; i++)
-		if (result == JT808_RESULT_OK && replies[i].command == command && replies[i].always)
-			return; /* its own answer is still to come */
+		reply->receipt |=
+			result == JT808_RESULT_OK && replies[i].command == command && replies[i].always;
 	reply->result = result_name(result);
 	tell(reply, command, sink);
 }

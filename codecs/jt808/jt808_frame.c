@@ -1,5 +1,5 @@
 /* jt808_frame: bytes to a message and back: delimiters, escapes, check byte, header.
- * Uses: nothing else.
+ * Uses: codecs/record.
  * Not: know any message.
  *
  *   7E | id 2 | properties 2 | [version 1] | phone 6 or 10 | serial 2 | [total 2, number 2] | body | check 1 | 7E
@@ -7,6 +7,7 @@
  * Between the delimiters 7E is written 7D 02 and 7D is 7D 01; the XOR over all unescaped bytes is 0. Properties:
  * bits 0-9 length of the body, 10-12 encryption, 13 part of a message, 14 header of 2019 (with version and phone 10). */
 #include "codecs/jt808/jt808_private.h"
+#include "codecs/record/mark.h"
 
 #define DELIMITER 0x7e
 #define ESCAPE 0x7d
@@ -66,15 +67,16 @@ enum codec_status jt808_frame_find(struct codec_link *link, struct span in, stru
 
 /* --- reading --- */
 
-static enum codec_status unescape(struct span frame, struct writer *out)
+static enum codec_status unescape(struct telemetry *t, struct span frame, struct writer *out)
 {
 	size_t i = 0, end = frame.len;
 	if (i < end && frame.ptr[i] == DELIMITER)
-		i++;
+		mark_name(t, span_of(frame.ptr + i++, 1), "start");
 	if (i < end && frame.ptr[end - 1] == DELIMITER)
-		end--;
+		mark_name(t, span_of(frame.ptr + --end, 1), "end");
 	for (; i < end; i++) {
 		uint8_t c = frame.ptr[i];
+		mark_copied(t, out->ptr + out->len, frame.ptr + i);
 		if (c == ESCAPE) {
 			if (++i == end || frame.ptr[i] < 1 || frame.ptr[i] > 2)
 				return CODEC_BAD_ESCAPE;
@@ -82,6 +84,7 @@ static enum codec_status unescape(struct span frame, struct writer *out)
 		}
 		writer_u8(out, c);
 	}
+	mark_copied(t, out->ptr + out->len, frame.ptr + end);
 	return out->full ? CODEC_OVERSIZE : CODEC_OK;
 }
 
@@ -93,13 +96,28 @@ static uint8_t check_of(struct span s)
 	return x;
 }
 
-static enum codec_status read_header(struct span in, struct jt808_message *m)
+static void mark_header(struct telemetry *t, const struct jt808_message *m, uint16_t properties)
+{
+	mark_number(t, span_of(m->phone.ptr + m->phone.len, 2), "serial number", m->serial);
+	mark(t, m->phone, TM_IDENT);
+	const uint8_t *at = m->phone.ptr - m->version_2019;
+	mark_name(t, span_of(at - 4, 2), "message id");
+	mark_number(t, span_of(at - 2, 2), "properties; length of the body", properties & LENGTH_BITS);
+	mark_number(t, span_of(at, m->version_2019), "version of the protocol", m->protocol_version);
+	if (!(properties & PART_BIT))
+		return;
+	at = m->phone.ptr + m->phone.len + 2;
+	mark_number(t, span_of(at, 2), "number of parts", m->total);
+	mark_number(t, span_of(at + 2, 2), "this part", m->number);
+}
+
+static enum codec_status read_header(struct telemetry *t, struct span in, struct jt808_message *m)
 {
 	if (in.len < JT808_UNESCAPED_MIN)
 		return CODEC_TRUNCATED;
-	if (check_of(in) != 0)
-		return CODEC_BAD_CHECKSUM;
+	bool right = check_of(in) == 0;
 	in.len--;
+	mark_name(t, span_of(in.ptr + in.len, 1), right ? "check code" : "check code, wrong");
 	struct reader r = reader_of(in);
 	m->id = reader_u16(&r);
 	uint16_t properties = reader_u16(&r);
@@ -112,6 +130,10 @@ static enum codec_status read_header(struct span in, struct jt808_message *m)
 		m->total = reader_u16(&r);
 		m->number = reader_u16(&r);
 	}
+	if (!r.bad)
+		mark_header(t, m, properties);
+	if (!right)
+		return CODEC_BAD_CHECKSUM;
 	m->has_header = !r.bad;
 	if (r.bad || reader_left(&r) != (properties & LENGTH_BITS))
 		return CODEC_BAD_LENGTH;
@@ -122,11 +144,12 @@ static enum codec_status read_header(struct span in, struct jt808_message *m)
 	return properties & ENCRYPTION_BITS ? CODEC_ENCRYPTED : CODEC_OK;
 }
 
-enum codec_status jt808_frame_read(struct span frame, uint8_t plain[JT808_FRAME_MAX], struct jt808_message *m)
+enum codec_status jt808_frame_read(
+	struct telemetry *t, struct span frame, uint8_t plain[JT808_FRAME_MAX], struct jt808_message *m)
 {
 	struct writer w = writer_of(plain, JT808_FRAME_MAX);
-	enum codec_status status = unescape(frame, &w);
-	return status == CODEC_OK ? read_header(writer_span(&w), m) : status;
+	enum codec_status status = unescape(t, frame, &w);
+	return status == CODEC_OK ? read_header(t, writer_span(&w), m) : status;
 }
 
 /* A phone field of six bytes that is no BCD holds the first 14 digits of an IMEI as a number. The 15th, the Luhn digit, is computed. */

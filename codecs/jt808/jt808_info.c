@@ -1,11 +1,12 @@
 /* jt808_info: what JT/T 808 units say of themselves: registration, authentication, parameters, attributes.
- * Uses: nothing else.
+ * Uses: codecs/record.
  *
  *   0x0100   province 2, city 2, maker, model, terminal id (widths by version), colour 1, plate in GBK
  *   0x0102   2013: the code; 2019: BYTE length, code, IMEI 15, software version 20
  *   0x0104   WORD serial, BYTE count, then DWORD id, BYTE length, value each
  *   0x0107   WORD type, maker, model, terminal id, ICCID 10 BCD, BYTE + hardware, BYTE + firmware, GNSS, network */
 #include "codecs/jt808/jt808_private.h"
+#include "codecs/record/mark.h"
 
 #define PAYLOAD_MAX 60000 /* with two hex digits for each byte it must fit one record */
 
@@ -39,6 +40,7 @@ static void set_code(struct telemetry *t, enum telemetry_field field, struct spa
 	struct writer w = telemetry_scratch(t);
 	writer_hex(&w, raw);
 	telemetry_set_scratch(t, field, &w);
+	mark(t, raw, field);
 }
 
 static void set_codes(struct telemetry *t, struct reader *r, struct widths w)
@@ -58,6 +60,7 @@ enum codec_status jt808_payload(
 		struct writer w = telemetry_scratch(t);
 		writer_hex(&w, m->body);
 		telemetry_set_scratch(t, TM_PAYLOAD, &w);
+		mark(t, m->body, TM_PAYLOAD);
 		return CODEC_OK;
 	}
 	if (m->body.len > PAYLOAD_MAX)
@@ -84,12 +87,16 @@ enum codec_status jt808_registration(
 		return jt808_payload(t, m, options);
 	set_codes(t, &r, widths);
 	reader_u8(&r); /* colour of the plate */
+	mark_name(t, reader_last(&r, 1), "colour of the plate");
+	mark(t, span_part(m->body, 0, 2), TM_PROVINCE_ID);
+	mark(t, span_part(m->body, 2, 2), TM_CITY_ID);
 	telemetry_set(t, TM_PROVINCE_ID, province);
 	telemetry_set(t, TM_CITY_ID, city);
 	struct span plate = unpad(reader_take(&r, reader_left(&r)));
 	struct writer w = telemetry_scratch(t);
 	if (m->from_gbk != NULL)
 		m->from_gbk(plate, &w);
+	mark(t, plate, TM_REGISTRATION_NUMBER);
 	if (w.len > 0)
 		telemetry_set_scratch(t, TM_REGISTRATION_NUMBER, &w);
 	else
@@ -131,7 +138,9 @@ enum codec_status jt808_parameters(
 	(void)options;
 	struct reader r = reader_of(m->body);
 	telemetry_set(t, TM_REPLY_SEQNUM, reader_u16(&r));
+	mark(t, reader_last(&r, 2), TM_REPLY_SEQNUM);
 	uint8_t count = reader_u8(&r);
+	mark_number(t, reader_last(&r, 1), "number of parameters", count);
 	for (unsigned i = 0; i < count && reader_left(&r) > 0; i++) {
 		size_t at = r.pos;
 		uint32_t id = reader_u32(&r);
@@ -140,8 +149,11 @@ enum codec_status jt808_parameters(
 			struct writer w = telemetry_scratch(t);
 			writer_hex(&w, span_after(r.in, at));
 			telemetry_set_scratch(t, TM_TAIL, &w);
+			mark(t, span_after(r.in, at), TM_TAIL);
 			break;
 		}
+		mark_name(t, span_part(r.in, at, 4), "parameter");
+		mark_number(t, span_part(r.in, at + 4, 1), "length", (int64_t)value.len);
 		bool text = value.len > 4 && span_all(unpad(value), printable);
 		enum item_form form = text                               ? ITEM_TEXT
 				      : value.len >= 1 && value.len <= 4 ? ITEM_NUMBER
@@ -166,25 +178,25 @@ static size_t attributes_length(struct span body, struct widths w)
 enum codec_status jt808_attributes(
 	struct telemetry *t, const struct jt808_message *m, const struct jt808_options *options)
 {
-	(void)options;
 	static const struct widths known[] = {{5, 20, 7}, {5, 30, 30}, {11, 30, 30}};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (attributes_length(m->body, known[i]) != m->body.len)
 			continue;
 		struct reader r = reader_of(m->body);
 		reader_take(&r, 2);
+		mark_name(t, reader_last(&r, 2), "kind of terminal");
 		set_codes(t, &r, known[i]);
 		struct writer w = telemetry_scratch(t);
 		writer_hex(&w, reader_take(&r, 10));
 		telemetry_set_scratch(t, TM_ICCID, &w);
+		mark(t, reader_last(&r, 10), TM_ICCID);
 		set_code(t, TM_HARDWARE_VERSION, reader_take(&r, reader_u8(&r)));
 		set_code(t, TM_FIRMWARE_VERSION, reader_take(&r, reader_u8(&r)));
 		telemetry_set(t, TM_GNSS_BITS, reader_u8(&r));
+		mark(t, reader_last(&r, 1), TM_GNSS_BITS);
 		telemetry_set(t, TM_NETWORK_BITS, reader_u8(&r));
+		mark(t, reader_last(&r, 1), TM_NETWORK_BITS);
 		return CODEC_OK;
 	}
-	struct writer w = telemetry_scratch(t);
-	writer_hex(&w, m->body);
-	telemetry_set_scratch(t, TM_PAYLOAD, &w);
-	return CODEC_OK;
+	return jt808_payload(t, m, options);
 }

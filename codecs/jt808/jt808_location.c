@@ -1,10 +1,11 @@
 /* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0500, 0x0704) with its bits and items.
- * Uses: nothing else.
+ * Uses: codecs/record.
  *
  *   0        4         8          12          16         18          20       22        28
  *   alarms 4 status 4  lat 4 e-6  lon 4 e-6   altitude 2 speed 2 /10 course 2 BCD time  items: id 1, length 1, value
  *   Both words: 1 is active. Coordinates are absolute; south and west are status bits 2 and 3. */
 #include "codecs/jt808/jt808_private.h"
+#include "codecs/record/mark.h"
 
 enum { HEAD_BYTES = 28, FUEL_ITEM = 0x02, IMEI_ITEM = 0xf6 };
 
@@ -195,8 +196,11 @@ static bool set_item(struct telemetry *t, uint8_t id, struct span value)
 			return false;
 		decoded += row->size;
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		set_number(t, first + i, number[i]);
+		mark(t, span_of(value.ptr + first[i].offset, first[i].size),
+			(enum telemetry_field)first[i].field);
+	}
 	return decoded > 0 && decoded == value.len;
 }
 
@@ -208,6 +212,7 @@ static bool set_fuel_level(struct telemetry *t, struct span value)
 	if (value.len != 2 || v < 0x8000 || v > 0x8000 + 100 || telemetry_has(t, TM_FUEL_LEVEL))
 		return false;
 	telemetry_set(t, TM_FUEL_LEVEL, v - 0x8000);
+	mark(t, value, TM_FUEL_LEVEL);
 	return true;
 }
 
@@ -243,6 +248,7 @@ static bool set_imei(struct telemetry *t, struct span value)
 		return false;
 	writer_span_put(&w, imei);
 	telemetry_set_scratch(t, TM_DEVICE_IMEI, &w);
+	mark(t, value, TM_DEVICE_IMEI);
 	return true;
 }
 
@@ -256,8 +262,11 @@ static void take_items(struct telemetry *t, struct reader *r)
 			struct writer w = telemetry_scratch(t);
 			writer_hex(&w, span_after(r->in, at));
 			telemetry_set_scratch(t, TM_TAIL, &w);
+			mark(t, span_after(r->in, at), TM_TAIL);
 			return;
 		}
+		mark_name(t, span_part(r->in, at, 1), "item");
+		mark_number(t, span_part(r->in, at + 1, 1), "length", length);
 		bool whole = (id == FUEL_ITEM && set_fuel_level(t, value)) ||
 			     (id == IMEI_ITEM && set_imei(t, value)) || set_item(t, id, value);
 		if (!whole)
@@ -278,6 +287,22 @@ void jt808_set_time(struct telemetry *t, struct span bcd, const struct jt808_opt
 		telemetry_set(t, TM_TIMESTAMP, (unix_s - options->timezone) * 1000);
 }
 
+static void mark_head(struct telemetry *t, struct span body)
+{
+	static const struct {
+		uint8_t at, size;
+		enum telemetry_field field;
+	} marks[] = {{8, 4, TM_LATITUDE}, {12, 4, TM_LONGITUDE}, {16, 2, TM_ALTITUDE}, {18, 2, TM_SPEED},
+		{20, 2, TM_DIRECTION}, {22, 6, TM_TIMESTAMP}};
+	mark_bits(t, span_part(body, 0, 4), TM_ALARM_BITMASK, &alarm_bits);
+	mark_bits(t, span_part(body, 4, 4), TM_STATUS_BITMASK, &status_bits);
+	mark(t, span_part(body, 4, 4), TM_ENGINE_BLOCKED);
+	mark(t, span_part(body, 4, 4), TM_DOOR_OPEN);
+	mark(t, span_part(body, 4, 4), TM_LOAD);
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		mark(t, span_part(body, marks[i].at, marks[i].size), marks[i].field);
+}
+
 enum codec_status jt808_location(struct telemetry *t, struct span body, const struct jt808_options *options)
 {
 	struct reader r = reader_of(body);
@@ -288,6 +313,7 @@ enum codec_status jt808_location(struct telemetry *t, struct span body, const st
 	struct span time = reader_take(&r, 6);
 	if (r.bad)
 		return CODEC_TRUNCATED;
+	mark_head(t, body);
 	telemetry_set(t, TM_ALARM_BITMASK, alarms);
 	telemetry_set(t, TM_STATUS_BITMASK, status);
 	telemetry_set_flags(t, alarms, &alarm_bits);

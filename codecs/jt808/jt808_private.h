@@ -51,8 +51,9 @@ struct jt808_message {
 
 enum codec_status jt808_sniff(struct span head);
 enum codec_status jt808_frame_find(struct codec_link *link, struct span in, struct frame *out);
-/* Takes a frame apart. The spans of the message point into `plain`, which gets the bytes without escapes. OK, or why it is no message. */
-enum codec_status jt808_frame_read(struct span frame, uint8_t plain[JT808_FRAME_MAX], struct jt808_message *m);
+/* Takes a frame apart; `t` only gets marks. The spans of the message point into `plain`, which gets the bytes without escapes. OK, or why it is no message. */
+enum codec_status jt808_frame_read(
+	struct telemetry *t, struct span frame, uint8_t plain[JT808_FRAME_MAX], struct jt808_message *m);
 /* Writes the phone number without leading zeros, or the IMEI that stands in its place. false: it is neither. */
 bool jt808_ident(const struct jt808_message *m, struct writer *out);
 /* Writes a whole frame to the unit: header, body, check byte, escapes. Returns its serial number. */
@@ -116,8 +117,10 @@ void jt808_answer(struct codec_link *link, const struct jt808_message *m, const 
 void jt808_answer_part(struct codec_link *link, const struct jt808_message *m, enum codec_status status,
 	const struct codec_sink *sink);
 /* Asks for missing parts: as many as an answer to a frame of `frame_len` bytes has room for. */
-void jt808_ask_parts(struct codec_link *link, const struct jt808_message *m, const struct codec_parts *parts,
-	size_t frame_len, const struct codec_sink *sink);
+void jt808_answer_missing(struct codec_link *link, const struct codec_parts *parts, size_t frame_len,
+	const struct codec_sink *sink);
+/* codec.ask_parts */
+void jt808_ask_parts(struct codec_link *link, const struct codec_parts *parts, struct writer *out);
 /* Tells the bridge when the message, which is OK and whose record is `t`, answers a command. */
 void jt808_tell_reply(const struct jt808_message *m, const struct telemetry *t, struct span frame,
 	const struct codec_sink *sink);

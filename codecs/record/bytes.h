@@ -157,6 +157,12 @@ static inline struct span reader_take(struct reader *r, size_t n)
 	return s;
 }
 
+/* The `n` bytes that were read last; empty when there were fewer. */
+static inline struct span reader_last(const struct reader *r, size_t n)
+{
+	return r->bad ? span_of(NULL, 0) : span_part(r->in, r->pos - n, n);
+}
+
 /* The next 1 to 4 bytes as a number. */
 static inline uint32_t reader_uint(struct reader *r, size_t bytes)
 {

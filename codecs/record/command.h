@@ -19,6 +19,8 @@ struct command_arg {
 };
 
 /* Rows of a table of arguments. `min` and `max` of a text are its lengths in bytes. */
+/* Versions of clang-format differ on braces in macros. */
+/* clang-format off */
 #define COMMAND_NUMBER(key, min, max, unit, help, standard)                                                    \
 	{                                                                                                      \
 		{key, PARAM_INTEGER, 0, min, max, unit, help}, standard, NULL                                  \
@@ -27,6 +29,7 @@ struct command_arg {
 	{                                                                                                      \
 		{key, PARAM_TEXT, 0, min, max, "", help}, standard, example                                    \
 	}
+/* clang-format on */
 
 struct command_spec {
 	const char *name; /* engine.stop */
@@ -65,6 +68,7 @@ struct command_reply {
 	struct command_token token;
 	struct span result; /* what the unit says: ok, or its own words; may be empty */
 	struct span frame;  /* the whole frame of the reply */
+	bool receipt;       /* the unit has the command, and the answer proper may still come */
 };
 
 /* The characters that a codec keeps for itself; see struct codec. */

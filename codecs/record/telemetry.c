@@ -1,6 +1,8 @@
 /* telemetry: the record and its table; see telemetry.h. */
 #include "codecs/record/telemetry.h"
 
+#include "codecs/record/mark.h"
+
 const struct param telemetry_params[TM_FIELD_COUNT] = {
 #define FIELD(name, key_, type_, decimals_, min_, max_, unit_, help_)                                          \
 	[TM_##name] = {key_, PARAM_##type_, decimals_, min_, max_, unit_, help_},
@@ -32,6 +34,7 @@ static unsigned bit_count(const uint64_t *map)
 
 void telemetry_reset(struct telemetry *t)
 {
+	mark_settle(t);
 	memset(t->present, 0, sizeof(t->present));
 	memset(t->rejected, 0, sizeof(t->rejected));
 	memset(t->alarms, 0, sizeof(t->alarms));
@@ -75,6 +78,7 @@ void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct 
 	const struct param *p = &telemetry_params[field];
 	if (text.len == 0)
 		return;
+	mark(t, text, field);
 	if ((int64_t)text.len < p->min || (int64_t)text.len > p->max) {
 		params_add(t->rejected, field);
 		return;
@@ -137,6 +141,7 @@ void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, ui
 			return;
 		break;
 	}
+	mark_item(t, item);
 	t->item_count++;
 }
 
@@ -200,17 +205,22 @@ static void emit_cell(struct emitter *e, unsigned n, const struct telemetry_cell
 		emit_numbered(e, telemetry_params[TM_GSM_DBM].key, n, c->dbm);
 }
 
+void telemetry_item_key(const struct telemetry_item *item, struct writer *out)
+{
+	writer_text(out, item->prefix);
+	writer_id(out, item->id, item->digits);
+	if (item->repeat > 0) {
+		writer_u8(out, '.');
+		writer_decimal(out, item->repeat, 1);
+	}
+}
+
 static void emit_item(struct emitter *e, const struct telemetry_item *item)
 {
 	char key[64];
 	uint8_t hex[2 * 1024];
 	struct writer w = writer_of(key, sizeof(key) - 1), h = writer_of(hex, sizeof(hex));
-	writer_text(&w, item->prefix);
-	writer_id(&w, item->id, item->digits);
-	if (item->repeat > 0) {
-		writer_u8(&w, '.');
-		writer_decimal(&w, item->repeat, 1);
-	}
+	telemetry_item_key(item, &w);
 	key[w.len] = '\0';
 	emit_key(e, key);
 	switch (item->form) {

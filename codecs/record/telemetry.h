@@ -78,7 +78,13 @@ struct telemetry_item { /* a value that the table has no row for; its key is <pr
 	struct span value;
 };
 
+struct marker;
+
 struct telemetry {
+#ifdef T2M_MARKS
+	struct marker
+		*marker; /* who is told which bytes are what: see mark.h; NULL: nobody. No reset changes it. */
+#endif
 	uint64_t present[TM_WORDS];
 	uint64_t rejected[TM_WORDS]; /* the frame carries it, but its value is out of range and was dropped */
 	uint64_t alarms[TM_WORDS];   /* true now and not in the record before: see telemetry_raise */
@@ -95,7 +101,7 @@ struct telemetry {
 	uint8_t scratch[4096];
 };
 
-/* Makes an empty record of any memory: needed before the first record and between two. */
+/* Makes an empty record of any memory: needed before the first record and between two. With T2M_MARKS, `marker` must be set before. */
 void telemetry_reset(struct telemetry *t);
 
 /* Sets a number or boolean (0 is false). Out of the range of its row: not set, but marked as rejected. */
@@ -120,6 +126,8 @@ struct telemetry_flags {
 #define TM_FLAG_5(bit, field) TM_FLAG_IN(5, field)
 #define TM_FLAG_6(bit, field) TM_FLAG_IN(6, field)
 #define TM_FLAG_7(bit, field) TM_FLAG_IN(7, field)
+/* Versions of clang-format differ on braces in macros. */
+/* clang-format off */
 #define TM_FLAGS(rows)                                                                                         \
 	{                                                                                                      \
 		{rows(TM_FLAG_FIELD)},                                                                         \
@@ -128,6 +136,7 @@ struct telemetry_flags {
 				rows(TM_FLAG_4) 0, rows(TM_FLAG_5) 0, rows(TM_FLAG_6) 0, rows(TM_FLAG_7) 0     \
 		}                                                                                              \
 	}
+/* clang-format on */
 /* Sets all booleans of the table: true where the word has a 1. Where a 0 means true, give ~word. */
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags);
 
@@ -152,6 +161,9 @@ void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell);
  * the key, 2, 4, 6 or 8. ITEM_NUMBER: 1 to 4 bytes, big endian; ITEM_HEX: at most 1024 bytes. More than TM_ITEMS_MAX are ignored. */
 void telemetry_add_item(struct telemetry *t, const char *prefix, uint32_t id, uint8_t digits,
 	enum item_form form, struct span value);
+
+/* Writes the key of such a value, without a NUL: at most 63 bytes. */
+void telemetry_item_key(const struct telemetry_item *item, struct writer *out);
 
 /* Sets t->alarms to the alarms that are true here and not in `before`, and answers whether there are any. `before` holds the booleans
  * of the unit as they were last reported (zero at first); those that this record carries replace theirs. */

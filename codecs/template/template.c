@@ -13,6 +13,7 @@
  * Coordinates are decimal degrees with up to seven decimals, south and west negative. CC is the exclusive or of all bytes
  * between `!` and `*`, in hex. */
 #include "codecs/codec.h"
+#include "codecs/record/mark.h"
 #include "codecs/record/calendar.h"
 
 #define FRAME_MAX 160
@@ -146,6 +147,7 @@ static void set_time(struct telemetry *t, struct span text)
 		2000 + (int)part[0], (int)part[1], (int)part[2], (int)part[3], (int)part[4], (int)part[5]};
 	if (calendar_unix(&c, &unix_s))
 		telemetry_set(t, TM_TIMESTAMP, unix_s * 1000);
+	mark(t, text, TM_TIMESTAMP); /* which bytes are what, for tracker2mqtt-decode --explain */
 }
 
 /* !T,ident,P,time,A,latitude,longitude,speed,alarms */
@@ -156,6 +158,11 @@ static enum codec_status set_position(struct telemetry *t, const struct span fie
 		!number(field[6], 7, &longitude) || !number(field[7], 0, &speed) ||
 		!number(field[8], 0, &alarms))
 		return CODEC_BAD_FIELDS;
+	static const enum telemetry_field marks[] = {
+		TM_POSITION_VALID, TM_LATITUDE, TM_LONGITUDE, TM_SPEED, TM_SOS_ALARM};
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		mark(t, field[4 + i], marks[i]);
+	mark(t, field[8], TM_BATTERY_LOW_ALARM);
 	bool valid = field[4].ptr[0] == 'A';
 	set_time(t, field[3]);
 	telemetry_set(t, TM_POSITION_VALID, valid);
@@ -177,6 +184,7 @@ static enum codec_status template_decode(
 	struct codec_link *link, struct span frame, struct telemetry *scratch, const struct codec_sink *sink)
 {
 	struct span field[FIELDS_MAX], body = body_of(frame);
+	mark_name(scratch, span_part(frame, 0, 2), "start");
 	if (body.len == 0)
 		return CODEC_BAD_CHECKSUM;
 	size_t fields = split(body, field);
@@ -186,6 +194,8 @@ static enum codec_status template_decode(
 	if (ident.len < 1 || ident.len > CODEC_IDENT_MAX || !span_all(ident, byte_is_alnum))
 		return CODEC_BAD_ID;
 	uint8_t type = field[2].ptr[0];
+	mark(scratch, ident, TM_IDENT);
+	mark_name(scratch, span_of(body.ptr + body.len, 4), "check code and end");
 	if (type != 'P' && type != 'H' && (type != 'R' || fields != 5))
 		return CODEC_UNSUPPORTED;
 	telemetry_reset(scratch);

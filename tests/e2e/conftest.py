@@ -75,7 +75,7 @@ def run_and_clean_up(function, *args):
 
 
 class Broker:
-    def __init__(self, directory, extra=""):
+    def __init__(self, directory, extra="", before=""):
         self.port = free_port()
         self.directory = directory
         self.config = directory / "mosquitto.conf"
@@ -83,7 +83,7 @@ class Broker:
         if os.geteuid() == 0:
             user = "user root\n"
         self.config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\n"
+            f"{before}listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\n"
             f"max_queued_messages 1000000\npersistence true\npersistence_location {directory}/\n{user}{extra}"
         )
         self.process = None
@@ -125,13 +125,19 @@ class Message:
         return f"{self.topic} {self.payload[:200]!r}"
 
 
+def mqtt_client(client_id=""):
+    """A client of paho 1 or 2, for MQTT 5: paho 2 wants to be told which kind of callbacks it calls."""
+    kinds = getattr(paho, "CallbackAPIVersion", None)
+    return paho.Client(*([kinds.VERSION2] if kinds else []), client_id, protocol=paho.MQTTv5)
+
+
 class Subscriber:
     """Collects everything below a topic, in order."""
 
     def __init__(self, port, topic="trackers/#", client_id="", clean=True):
         self.messages = []
         self.new = threading.Condition()
-        self.client = paho.Client(client_id, protocol=paho.MQTTv5)
+        self.client = mqtt_client(client_id)
         self.client.on_message = self._on_message
         ready = threading.Event()
         self.client.on_connect = lambda c, *a: c.subscribe(topic, options=paho.SubscribeOptions(

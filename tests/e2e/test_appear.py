@@ -55,7 +55,7 @@ def test_a_connection_that_says_half_a_thing(make_bridge):
     junk.send("*HQ,!!,V1#")
     assert half.receive() == junk.receive() == b""
     line(bridge, rf"info: {half.peer} has sent 2 bytes for 3 s, no whole frame, and is closed: does the tracker speak")
-    line(bridge, rf"info: {junk.peer} has named no unit for 3 s and is closed: why its frames were rejected stands above")
+    line(bridge, rf"info: {junk.peer} has brought no unit on line for 3 s and is closed: the reason stands above")
     line(bridge, rf"notice: frame from {junk.peer} .not identified. rejected: ")
     assert not lines(bridge, "sent nothing")
 
@@ -171,6 +171,23 @@ def test_a_foreign_protocol_in_pieces_is_named(make_bridge, subscribe):
     assert sub.on(UNKNOWN)[0].record["looks.like"] == "GT06"
     assert "spoken here: h02, jt808" in line(bridge, "looks like GT06")
     unit.close()
+
+
+def test_a_crowd_that_speaks_something_else_does_not_flood(make_bridge, subscribe):
+    bridge = make_bridge()
+    bridge.wait_connected()
+    sub = subscribe("trackers/bridge/#")
+    for n in range(400):
+        unit = Unit(bridge.port)
+        unit.send(FOREIGN["GT06"])
+        unit.close()
+    sub.on("trackers/bridge/test/stats", where=lambda m: m.record["connections.unknown"] == 400)
+    assert 1 <= len(lines(bridge, "looks like GT06")) <= 40 and len(bridge.log().splitlines()) < 100
+    assert 1 <= len(sub.now(lambda m: m.topic == UNKNOWN)) <= 40
+    other = unit_from(bridge.port, "127.0.0.9")
+    other.send(FOREIGN["Meitrack"])
+    sub.on(UNKNOWN, where=lambda m: m.record.get("looks.like") == "Meitrack")
+    other.close()
 
 
 def test_noise_gets_no_name(make_bridge, subscribe):

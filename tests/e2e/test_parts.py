@@ -122,6 +122,26 @@ def test_a_crash_behind_the_acknowledgement(make_bridge, subscribe):
     assert set(positions(sub)) == times(1) | times(2) | times(3)
 
 
+def test_the_last_part_is_lost(make_bridge, subscribe):
+    """Nothing comes behind the parts that are here, so the bridge asks when it has been quiet for a while; over TCP only."""
+    bridge = make_bridge()
+    bridge.wait_connected()
+    sub = subscribe()
+    unit, datagrams, other = Speaker(bridge), Speaker(bridge, transport="udp"), "013912345699"
+    for n in (1, 3):
+        unit.send(part(n))
+        datagrams.send(part(n, phone=other))
+    assert unit.answers(1) == [(0x8003, "0001" + "02" + "00020004")]
+    for n in (2, 4):
+        unit.send(part(n))
+        datagrams.send(part(n, phone=other))
+    assert unit.answers(PARTS) == ok(range(1, PARTS + 1))
+    assert datagrams.answers(PARTS) == ok(range(1, PARTS + 1)), "nothing was asked for"
+    expect_once(sub)
+    expect_once(sub, ident=other.lstrip("0"))
+    unit.close()
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"])
 def test_a_reconnect_between_parts(make_bridge, subscribe, address):
     bridge = make_bridge()

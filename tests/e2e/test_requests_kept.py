@@ -9,10 +9,10 @@ import socket
 import threading
 import time
 
-import paho.mqtt.client as paho
 import pytest
-from conftest import PATIENCE, Unit, v1, wait_for
+from conftest import PATIENCE, Unit, mqtt_client, v1, wait_for
 from fakebroker import PUBLISH, FakeBroker, packet, text
+from test_jt808 import frame, location, unescape
 
 IDENT = "9170503816"
 ENDS = ("answered", "timeout", "offline", "expired", "rejected")
@@ -77,7 +77,7 @@ def test_one_end_over_kills(make_bridge, subscribe, broker, version):
     sub = subscribe("trackers/+/cmd/reply")
     units = [Answering(bridge.port, f"91705038{n:02}") for n in range(3)]
     ids, running = [], threading.Event()
-    publisher = paho.Client("publisher", protocol=paho.MQTTv5)
+    publisher = mqtt_client("publisher")
     publisher.connect("127.0.0.1", broker.port)
     publisher.loop_start()
 
@@ -255,6 +255,27 @@ def test_it_begins_anew_where_the_filters_are_not_known(make_bridge, fake):
     wait_for(lambda: len(fake.connects) == 3, "the third connection")
     assert [bool(c[7] & 2) for c in fake.connects] == [True, False, False]
     assert all(bytes([0x11, 0, 0, 0, 120]) in c for c in fake.connects)
+
+
+def test_a_receipt_is_kept(make_bridge, subscribe):
+    """A JT/T 808 unit that sends the general answer alone has answered, also when the bridge is killed between that and the timeout."""
+    bridge = make_bridge()
+    bridge.wait_connected()
+    sub = subscribe()
+    unit = Unit(bridge.port)
+    unit.send(frame(0x0200, location()))
+    unit.receive()
+    sub.publish("trackers/13912345678/cmd", '{"command":"parameters.request","id":"p","timeout":4}')
+    asked = unescape(unit.receive())
+    receipt = frame(0x0001, asked[10:12] + asked[:2] + b"\0", serial=1)
+    unit.send(receipt + frame(0x0002, serial=2))
+    unit.receive()  # the answer to the heartbeat: what came before it is stored
+    bridge.stop(signal.SIGKILL)
+    bridge.start()
+    end, = wait_for_ends(sub, ["p"])["p"].values()
+    assert (end["status"], end["result"], end["reply"]) == ("answered", "ok", receipt.hex().upper())
+    assert end["elapsed"] < 4
+    unit.close()
 
 
 def test_held_and_sent_over_a_restart(make_bridge, subscribe):

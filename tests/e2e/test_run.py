@@ -43,6 +43,7 @@ class Run:
     def __init__(self, *args, root=ROOT, path=None, prefix=(), interrupt=signal.SIG_DFL, **environment):
         self.mark = f"T2M_MARK={uuid.uuid4()}"
         environment = {**os.environ, "PATH": path or os.environ["PATH"] + ":/usr/sbin", **environment}
+        environment["NO_COLOR"] = "1"
         environment["T2M_MARK"] = self.mark.split("=")[1]
         command = [*map(str, prefix), str(root / "scripts/run"), *map(str, args)]
         self.pid, self.terminal = pty.fork()

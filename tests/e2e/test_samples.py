@@ -82,7 +82,7 @@ def test_node_red(broker, make_bridge, subscribe):
     unit.close()
 
 
-@pytest.mark.parametrize("name", ["tracker2mqtt", "tracker2mqtt-decode", "tracker2mqtt-sim"])
+@pytest.mark.parametrize("name", ["tracker2mqtt", "tracker2mqtt-decode", "tracker2mqtt-sim", "tracker2mqtt-watch"])
 def test_bash_completion_knows_every_option(name):
     script = f"""source {ETC}/completion.bash; PATH={BUILD}:$PATH
         COMP_WORDS=({name} --); COMP_CWORD=1; _tracker2mqtt {name}; printf '%s\\n' "${{COMPREPLY[@]}}" """
@@ -92,7 +92,7 @@ def test_bash_completion_knows_every_option(name):
     assert options and options <= offered
 
 
-@pytest.mark.parametrize("name", ["tracker2mqtt-decode", "tracker2mqtt-sim"])
+@pytest.mark.parametrize("name", ["tracker2mqtt-decode", "tracker2mqtt-sim", "tracker2mqtt-watch"])
 def test_man_pages_have_every_option(name):
     page = (ETC / f"{name}.1").read_text().replace("\\-", "-")
     usage = subprocess.run([BUILD / name, "--help"], capture_output=True, text=True, check=True).stdout

@@ -64,7 +64,7 @@ def test_the_right_authority(secure_broker, bridge_to, tmp_path):
 def test_a_wrong_certificate(secure_broker, bridge_to, tmp_path, case, message):
     ca = Authority(tmp_path)
     names = {"address": "IP:127.0.0.9", "host": "DNS:broker.example"}.get(case, "IP:127.0.0.1")
-    broker = secure_broker(*ca.issue("broker", names, -1 if case == "expired" else 30))
+    broker = secure_broker(*ca.issue("broker", names, expired=case == "expired"))
     trusted = Authority(tmp_path, "other") if case == "authority" else ca
     bridge = bridge_to(broker.tls_port, host="localhost" if case == "host" else "127.0.0.1", tls_ca_file=trusted.pem)
     wait_for(lambda: message in bridge.log(), message)

@@ -276,6 +276,33 @@ def test_a_record_in_full_and_a_command_that_works(broker, make_bridge, watch):
     unit.close()
 
 
+def test_what_is_to_be_copied_is_safe_to_be_copied(watch, subscribe, tmp_path):
+    """Whoever may publish chooses the topic: a name that a shell would obey is in no command to try."""
+    sub = subscribe("nothing")
+    w = watch("--hint", "--record", tmp_path / "record")
+    for name in ("$(reboot)", "a;reboot", "`x`", "a'b", "van-12"):
+        sub.publish(f"trackers/{name}/status", '{"state":"online"}')
+    for ident in ("1\n2 3", "9170503816"):
+        sub.publish("trackers/1/position", json.dumps({"ident": ident, "timestamp": 5}))
+    w.until("-t trackers/van-12/cmd")
+    sub.publish("trackers/1/cmd", "last")
+    w.until("last")
+    assert w.end() == 0
+    assert w.text.count("mosquitto_pub") == 1
+    assert (tmp_path / "record").read_text() == "9170503816 5\n"
+
+
+def test_a_small_message_is_no_large_text(watch, subscribe):
+    w, sub = watch("--first"), subscribe("nothing")
+    deep = '{"a":' + "[" * 900 + ",".join("1" * 30000) + "]" * 900 + "}"
+    sub.publish("trackers/1/position", deep)
+    sub.publish("trackers/bridge/x/unknown", json.dumps({f"k{n}": "v" for n in range(10000)}))
+    sub.publish("trackers/1/cmd", "last")
+    w.until("last")
+    assert "This is what a program gets" in w.text and len(w.text) < 30 * len(deep)
+    assert len(w.text.splitlines()[-2]) < 1000
+
+
 SECRET = "a secret; of two words"
 
 

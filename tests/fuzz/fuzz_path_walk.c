@@ -13,7 +13,8 @@
 #define TURNS_TO_GO 2 /* who is marked is gone after so many turns */
 
 #define HOLDER(share, member)                                                                                  \
-	((const struct source *)(const void *)((const char *)(share)-offsetof(struct source, member)))
+	((const struct source *)(const void *)(&(                                                              \
+		(const char *)(share))[-(ptrdiff_t)offsetof(struct source, member)]))
 
 /* What a walk finds of an address, or of all strangers over UDP. */
 struct found {

@@ -5,6 +5,7 @@ import pathlib
 import sys
 
 sys.dont_write_bytecode = True
+import seeds_decode
 import seeds_path
 
 tests, out = map(pathlib.Path, sys.argv[1:])
@@ -32,6 +33,9 @@ for n, line in enumerate((tests / "commands.jsonl").read_text().splitlines()):
     write("request", f"{n}", json.dumps(row["request"]).encode())
 write("request", "text", b"S20,000000,1,1")
 write("request", "payload", b'{"payload":"S32,000000,1","id":"a1","timeout":30,"hold":3600}')
+write("tunnel", "connect", bytes.fromhex("828e00000000100c00044d515454040200 3c0000".replace(" ", "")))
+write("tunnel", "named", bytes.fromhex("829400000000101200044d5154540482003c0002696400026d65"))
+write("tunnel", "offer", b"permessage-deflate; client_max_window_bits")
 write("proxy", "v1", b"PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n")
 write("proxy", "v1-6", b"PROXY TCP6 2001:db8::1 2001:db8::2 50112 8888\r\n*HQ")
 write("proxy", "v1-unknown", b"PROXY UNKNOWN\r\n")
@@ -56,6 +60,9 @@ for n in range(4):
     write("store", f"meta-{n}", bytes([n, 0, 0, 1, 0, 40, 8]) + bytes(8))
     write("store", f"older-{n}", bytes([n, 0, 0, 7, 0, 1, 0x80, 0, 1, 0, 16, 0x42]))
 write("assembly", "three-parts", bytes.fromhex("00000301010000" "00000302020000" "00000303030000" "00000303030000"))
+for n, data in enumerate(seeds_decode.inputs([json.loads(line)["hex"] for line in vectors[0].read_text().splitlines()[:9]])):
+    for how in range(4):
+        write("decode", f"{n}-{how}", bytes([how]) + data)
 rows = [json.loads(line) for path in vectors for line in path.read_text().splitlines()]
 some = [(row["name"], bytes.fromhex(row["hex"])) for row in rows[::8] if "hex" in row]
 for name, data in seeds_path.plays(some):

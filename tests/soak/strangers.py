@@ -10,7 +10,7 @@ import ssl
 import struct
 import time
 
-from conftest import v1
+from conftest import mqtt_client, v1
 
 
 def connect(port, source):
@@ -147,8 +147,7 @@ def forged(port, until):
 
 
 def commands(mqtt_port, until, idents):
-    import paho.mqtt.client as paho
-    client = paho.Client("commands", protocol=paho.MQTTv5)
+    client = mqtt_client("commands")
     client.connect("127.0.0.1", mqtt_port)
     client.loop_start()
     made, rng = 0, random.Random(5)
@@ -211,8 +210,7 @@ def half_tls(port, until):
 
 def births(mqtt_port, until):
     """Home Assistant starts again and again."""
-    import paho.mqtt.client as paho
-    client = paho.Client("births", protocol=paho.MQTTv5)
+    client = mqtt_client("births")
     client.connect("127.0.0.1", mqtt_port)
     client.loop_start()
     made = 0

@@ -153,6 +153,7 @@ static void on_reply(void *ctx, const struct command_reply *reply)
 {
 	struct collected *got = &((struct player *)ctx)->got;
 	got->token = reply->token;
+	got->receipt = reply->receipt;
 	got->replies++;
 }
 

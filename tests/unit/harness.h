@@ -52,6 +52,7 @@ struct collected {
 	} packed[512];
 	char *sent[512];
 	struct command_token token; /* of the last reply */
+	bool receipt;               /* the last reply is one */
 	unsigned by_status[CODEC_STATUS_COUNT];
 };
 

@@ -169,21 +169,38 @@ static void test_late_answers(void **state)
 
 /* --- JT/T 808 --- */
 
-static size_t put_general(uint8_t out[64], uint16_t serial, uint16_t command)
+/* A frame of the unit; no byte of it needs to be escaped. */
+static size_t put_frame(uint8_t out[64], uint16_t id, struct span body)
 {
-	uint8_t raw[32], check = 0;
+	uint8_t raw[60], check = 0;
 	struct writer w = writer_of(raw, sizeof(raw)), o = writer_of(out, 64);
-	writer_bytes(&w, "\x00\x01\x00\x05\x00\x91\x70\x50\x38\x16\x00\x01", 12);
-	writer_u16(&w, serial);
-	writer_u16(&w, command);
-	writer_u8(&w, 0);
+	writer_u16(&w, id);
+	writer_u16(&w, (uint16_t)body.len);
+	writer_bytes(&w, "\x00\x91\x70\x50\x38\x16\x00\x01", 8);
+	writer_span_put(&w, body);
 	for (size_t i = 0; i < w.len; i++)
 		check ^= raw[i];
 	writer_u8(&w, check);
 	writer_u8(&o, 0x7e);
 	writer_bytes(&o, raw, w.len);
 	writer_u8(&o, 0x7e);
+	assert_false(o.full);
 	return o.len;
+}
+
+static size_t put_result(uint8_t out[64], uint16_t serial, uint16_t command, uint8_t result)
+{
+	uint8_t body[5];
+	struct writer w = writer_of(body, sizeof(body));
+	writer_u16(&w, serial);
+	writer_u16(&w, command);
+	writer_u8(&w, result);
+	return put_frame(out, 0x0001, writer_span(&w));
+}
+
+static size_t put_general(uint8_t out[64], uint16_t serial, uint16_t command)
+{
+	return put_result(out, serial, command, 0);
 }
 
 /* A unit that comes back counts anew, and so does the codec: no two commands of one unit share a number all the same, so that a late
@@ -212,12 +229,166 @@ static void test_serial_numbers_are_not_used_twice(void **state)
 	assert_non_null(strstr(last.json, "\"id\":\"new\""));
 }
 
+/* The serial number of the command sent last, and its message id. */
+static uint16_t sent_serial(uint16_t *command)
+{
+	const char *frame = strstr(last.json, "\"frame\":\"7E");
+	unsigned id, serial;
+	assert_non_null(frame);
+	assert_int_equal(sscanf(frame + 11, "%4x%*16c%4x", &id, &serial), 2);
+	*command = (uint16_t)id;
+	return (uint16_t)serial;
+}
+
+static void ask_jt808(const char *name, const char *args, uint16_t *serial, uint16_t *command)
+{
+	char text[200];
+	snprintf(text, sizeof(text), "{\"command\":\"%s\",\"args\":{%s},\"timeout\":10}", name, args);
+	ask(text);
+	unit_reads();
+	assert_true(last_is("sent"));
+	*serial = sent_serial(command);
+}
+
+/* The commands that are answered by a message of their own. */
+static const struct own_answer {
+	const char *name, *args;
+	uint16_t id;
+	const char *body; /* hex; S: the serial number of the command */
+} own_answers[] = {
+	{"parameters.request", "", 0x0104, "S00"},
+	{"parameter.request", "\"parameter\":1", 0x0104, "S00"},
+	{"attributes.request", "", 0x0107,
+		"0001"
+		"3132333435"
+		"3132333435363738393031323334353637383930"
+		"31323334353637"},
+	{"position.request", "", 0x0201, "S0000000000000003015752a006cb808000000064005a260801120000"},
+	{"door.lock", "", 0x0500, "S0000000000000003015752a006cb808000000064005a260801120000"},
+};
+
+static size_t put_own_answer(uint8_t out[64], const struct own_answer *own, uint16_t serial)
+{
+	uint8_t body[60];
+	struct writer w = writer_of(body, sizeof(body));
+	const char *p = own->body;
+	if (*p == 'S') {
+		writer_u16(&w, serial);
+		p++;
+	}
+	for (; *p != '\0'; p += 2)
+		writer_u8(&w, (uint8_t)(byte_hex((uint8_t)p[0]) << 4 | byte_hex((uint8_t)p[1])));
+	return put_frame(out, own->id, writer_span(&w));
+}
+
+static void each_own_answer(void (*play)(const struct own_answer *own))
+{
+	uint8_t frame[64];
+	world.here = true;
+	world.unit.codec = codec_find(span_text("jt808"));
+	unit_says(span_of(frame, put_general(frame, 0xffff, 0x8300))); /* its header is known now */
+	for (size_t i = 0; i < sizeof(own_answers) / sizeof(own_answers[0]); i++)
+		play(&own_answers[i]);
+}
+
+/* A unit that sends the general answer alone has answered with it when the time is over, and with the first one that came. */
+static void play_alone(const struct own_answer *own)
+{
+	uint16_t serial, command;
+	uint8_t frame[64];
+	ask_jt808(own->name, own->args, &serial, &command);
+	unsigned before = replies;
+	pass(2000);
+	for (int twice = 0; twice < 2; twice++) {
+		unit_says(span_of(frame, put_general(frame, serial, command)));
+		pass(1000);
+	}
+	pass(5999);
+	assert_int_equal(replies, before);
+	pass(1);
+	assert_int_equal(replies, before + 1);
+	assert_true(last_is("answered"));
+	assert_non_null(strstr(last.json, "\"result\":\"ok\",\"elapsed\":2,"));
+	assert_non_null(strstr(last.json, "\"reply\":\"7E0001"));
+}
+
+static void test_a_general_answer_alone(void **state)
+{
+	(void)state;
+	each_own_answer(play_alone);
+}
+
+static void play_gone(const struct own_answer *own)
+{
+	uint16_t serial, command;
+	uint8_t frame[64];
+	ask_jt808(own->name, own->args, &serial, &command);
+	unit_says(span_of(frame, put_general(frame, serial, command)));
+	downlink_listener(downlink)->offline(downlink, &world.unit, "closed by the unit", now);
+	assert_true(last_is("answered"));
+	ask_jt808(own->name, own->args, &serial, &command);
+	downlink_listener(downlink)->offline(downlink, &world.unit, "closed by the unit", now);
+	assert_true(last_is("offline"));
+}
+
+static void test_a_general_answer_before_the_unit_goes(void **state)
+{
+	(void)state;
+	each_own_answer(play_gone);
+}
+
+static void play_refused(const struct own_answer *own)
+{
+	static const char *const results[] = {"failure", "wrong", "unsupported", "unknown result"};
+	uint16_t serial, command;
+	uint8_t frame[64];
+	for (uint8_t result = 1; result <= 4; result++) {
+		ask_jt808(own->name, own->args, &serial, &command);
+		unit_says(span_of(frame, put_result(frame, serial, command, result)));
+		assert_true(last_is("answered"));
+		assert_non_null(strstr(last.json, results[result - 1]));
+	}
+}
+
+static void test_a_general_answer_that_refuses(void **state)
+{
+	(void)state;
+	each_own_answer(play_refused);
+}
+
+static void play_better(const struct own_answer *own)
+{
+	uint16_t serial, command;
+	uint8_t frame[64];
+	ask_jt808(own->name, own->args, &serial, &command);
+	unit_says(span_of(frame, put_general(frame, serial, command)));
+	unsigned before = replies;
+	pass(3000);
+	unit_says(span_of(frame, put_own_answer(frame, own, serial)));
+	assert_int_equal(replies, before + 1);
+	assert_true(last_is("answered"));
+	assert_null(strstr(last.json, "\"reply\":\"7E0001"));
+	assert_non_null(strstr(last.json, "\"elapsed\":3,"));
+	pass(20000);
+	assert_int_equal(replies, before + 1);
+}
+
+static void test_a_better_answer_than_the_general_one(void **state)
+{
+	(void)state;
+	each_own_answer(play_better);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_h02, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_late_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_serial_numbers_are_not_used_twice, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_general_answer_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_general_answer_before_the_unit_goes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_general_answer_that_refuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_better_answer_than_the_general_one, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -335,6 +335,92 @@ static void test_a_unit_that_moves_goes_on(void **state)
 	done(&b);
 }
 
+/* --- messages of which the rest does not come --- */
+
+struct asked {
+	unsigned times, missing;
+	uint16_t first_serial, number[8];
+	char ident[CODEC_IDENT_MAX + 1];
+	uint8_t address;
+	bool refuse;
+};
+
+static bool on_ask(void *ctx, const char *ident, const uint8_t *address, const struct codec_parts *missing)
+{
+	struct asked *got = ctx;
+	if (got->refuse)
+		return false;
+	got->times++;
+	got->missing = (unsigned)missing->missing_count;
+	got->first_serial = missing->first_serial;
+	for (unsigned i = 0; i < got->missing && i < 8; i++)
+		got->number[i] = missing->missing[i];
+	strcpy(got->ident, ident);
+	got->address = address[0];
+	return true;
+}
+
+/* So many seconds go by, one after the other. */
+static void seconds(struct bench *b, struct asked *got, unsigned count)
+{
+	while (count-- > 0) {
+		b->now_ms += 1000;
+		assembly_ask_late(b->assembly, on_ask, got, b->now_ms);
+	}
+}
+
+static void test_the_rest_is_asked_for(void **state)
+{
+	(void)state;
+	struct bench b = bench();
+	struct asked got = {0};
+	assert_int_equal(text(&b, "1", 1, 4, 10, "aa"), CODEC_MORE);
+	assert_int_equal(text(&b, "1", 3, 4, 12, "cc"), CODEC_MORE);
+	seconds(&b, &got, 9);
+	assert_int_equal(got.times, 0);
+	assert_int_equal(text(&b, "1", 1, 4, 10, "aa"), CODEC_MORE); /* it is still sending */
+	seconds(&b, &got, 9);
+	assert_int_equal(got.times, 0);
+	seconds(&b, &got, 1);
+	assert_int_equal(got.times, 1);
+	assert_int_equal(got.missing, 2);
+	assert_int_equal(got.number[0], 2);
+	assert_int_equal(got.number[1], 4);
+	assert_int_equal(got.first_serial, 10);
+	assert_string_equal(got.ident, "1");
+	assert_int_equal(got.address, home[0]);
+	assert_int_equal(text(&b, "1", 2, 4, 11, "bb"), CODEC_MORE);
+	assert_int_equal(text(&b, "1", 4, 4, 13, "dd"), CODEC_OK);
+	expect_whole(&b, "aabbccdd");
+	assembly_settle(b.assembly, CODEC_OK);
+	seconds(&b, &got, 200);
+	assert_int_equal(got.times, 1);
+	done(&b);
+}
+
+static void test_the_rest_is_asked_for_a_few_times(void **state)
+{
+	(void)state;
+	for (unsigned known = 0; known < 2; known++) {
+		struct bench b = bench();
+		struct asked got = {.refuse = true};
+		b.known = known;
+		assert_int_equal(text(&b, "1", 1, 3, 10, "aa"), CODEC_MORE);
+		seconds(&b, &got, 60); /* the unit is not there */
+		assert_int_equal(got.times, 0);
+		got.refuse = false;
+		seconds(&b, &got, 10);
+		assert_int_equal(got.times, 1);
+		seconds(&b, &got, 200);
+		assert_int_equal(got.times, 3);
+		assert_int_equal(
+			text(&b, "1", 2, 3, 11, "bb"), CODEC_MORE); /* no more because of another part */
+		seconds(&b, &got, 200);
+		assert_int_equal(got.times, 3);
+		done(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +436,8 @@ int main(void)
 		cmocka_unit_test(test_within_an_address_the_oldest_goes),
 		cmocka_unit_test(test_a_stranger_with_the_same_ident),
 		cmocka_unit_test(test_a_unit_that_moves_goes_on),
+		cmocka_unit_test(test_the_rest_is_asked_for),
+		cmocka_unit_test(test_the_rest_is_asked_for_a_few_times),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -335,7 +335,7 @@ static size_t unit_frame(uint8_t *out, uint16_t id, struct span body)
 	return w.len;
 }
 
-/* Which messages are replies, to which command; a general "ok" is none where the command has an answer of its own. */
+/* Which messages are replies, to which command; a general "ok" is a receipt where the command has an answer of its own. */
 static void test_replies_of_jt808(void **state)
 {
 	(void)state;
@@ -344,26 +344,27 @@ static void test_replies_of_jt808(void **state)
 		uint8_t result;
 		const char *word; /* NULL: no reply */
 		int32_t serial;
+		bool receipt;
 	} rows[] = {
-		{0x0001, 0x8103, 0, "0x8103", 0x0102},
-		{0x0001, 0x8300, 1, "0x8300", 0x0102},
-		{0x0001, 0x8104, 0, NULL, 0},
-		{0x0001, 0x8106, 0, NULL, 0},
-		{0x0001, 0x8107, 0, NULL, 0},
-		{0x0001, 0x8201, 0, NULL, 0},
-		{0x0001, 0x8500, 0, NULL, 0},
-		{0x0001, 0x8104, 1, "0x8104", 0x0102},
-		{0x0001, 0x8106, 3, "0x8106", 0x0102},
-		{0x0001, 0x8107, 2, "0x8107", 0x0102},
-		{0x0001, 0x8201, 1, "0x8201", 0x0102},
-		{0x0001, 0x8500, 1, "0x8500", 0x0102},
-		{0x0104, 0, 0, "0x8104", 0x0102},
-		{0x0107, 0, 0, "0x8107", -1},
-		{0x0201, 0, 0, "0x8201", 0x0102},
-		{0x0500, 0, 0, "0x8500", 0x0102},
-		{0x0002, 0, 0, NULL, 0},
-		{0x0200, 0, 0, NULL, 0},
-		{0x0f00, 0, 0, NULL, 0},
+		{0x0001, 0x8103, 0, "0x8103", 0x0102, false},
+		{0x0001, 0x8300, 1, "0x8300", 0x0102, false},
+		{0x0001, 0x8104, 0, "0x8104", 0x0102, true},
+		{0x0001, 0x8106, 0, "0x8106", 0x0102, true},
+		{0x0001, 0x8107, 0, "0x8107", 0x0102, true},
+		{0x0001, 0x8201, 0, "0x8201", 0x0102, true},
+		{0x0001, 0x8500, 0, "0x8500", 0x0102, true},
+		{0x0001, 0x8104, 1, "0x8104", 0x0102, false},
+		{0x0001, 0x8106, 3, "0x8106", 0x0102, false},
+		{0x0001, 0x8107, 2, "0x8107", 0x0102, false},
+		{0x0001, 0x8201, 1, "0x8201", 0x0102, false},
+		{0x0001, 0x8500, 1, "0x8500", 0x0102, false},
+		{0x0104, 0, 0, "0x8104", 0x0102, false},
+		{0x0107, 0, 0, "0x8107", -1, false},
+		{0x0201, 0, 0, "0x8201", 0x0102, false},
+		{0x0500, 0, 0, "0x8500", 0x0102, false},
+		{0x0002, 0, 0, NULL, 0, false},
+		{0x0200, 0, 0, NULL, 0, false},
+		{0x0f00, 0, 0, NULL, 0, false},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct player *p = player_new(nothing);
@@ -376,6 +377,7 @@ static void test_replies_of_jt808(void **state)
 		if (rows[i].word != NULL) {
 			assert_string_equal(p->got.token.word, rows[i].word);
 			assert_int_equal(p->got.token.serial, rows[i].serial);
+			assert_int_equal(p->got.receipt, rows[i].receipt);
 		}
 		player_free(p);
 	}

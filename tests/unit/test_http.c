@@ -24,14 +24,16 @@ static void on_again(struct ev_loop *l, ev_timer *t, int events)
 	(void)events;
 }
 
-static void say(void *ctx, struct http_answer *answer)
+static void say(void *ctx, const struct http_request *request, struct http_answer *answer)
 {
+	(void)request;
 	calls++;
 	answer->body = span_text(ctx);
 }
 
-static void say_all(void *ctx, struct http_answer *answer)
+static void say_all(void *ctx, const struct http_request *request, struct http_answer *answer)
 {
+	(void)request;
 	(void)ctx;
 	snprintf(body, sizeof(body), "%39000d", 5);
 	answer->status = 503;
@@ -51,6 +53,12 @@ static uint16_t free_port(void)
 	return a.in4.sin_port;
 }
 
+static struct http *open_here(char *why, size_t size)
+{
+	const struct http_options options = {.listen = where, .places = 12, .places_of_address = 4};
+	return http_open(loop, &options, why, size);
+}
+
 static int set_up(void **state)
 {
 	char why[200];
@@ -60,7 +68,7 @@ static int set_up(void **state)
 		where.in4 = (struct sockaddr_in){.sin_family = AF_INET,
 			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 			.sin_port = free_port()};
-		http = http_open(loop, &where, why, sizeof(why));
+		http = open_here(why, sizeof(why));
 	}
 	calls = 0;
 	ev_timer_init(&again, on_again, 0.002, 0.002);
@@ -225,7 +233,7 @@ static void test_taken_address(void **state)
 {
 	char why[200] = "";
 	(void)state;
-	assert_null(http_open(loop, &where, why, sizeof(why)));
+	assert_null(open_here(why, sizeof(why)));
 	assert_non_null(strstr(why, "cannot listen on http 127.0.0.1:"));
 	assert_non_null(strstr(why, "Address already in use"));
 }

@@ -68,6 +68,28 @@ static void test_long_lines_are_cut(void **state)
 	}
 }
 
+static void test_frames(void **state)
+{
+	static const uint8_t binary[] = {'x', 'x', 0x0d, 0x01}, latin[] = {'*', 'H', 'Q', 0xe4};
+	static uint8_t big[3000];
+	(void)state;
+	assert_string_equal(log_frame(span_text("*HQ,1,V1#")).text, "*HQ,1,V1#");
+	assert_string_equal(log_frame(span_text("$$A\\\r\n")).text, "$$A\\x5c\\x0d\\x0a");
+	assert_string_equal(log_frame(span_of(binary, sizeof(binary))).text, "78780D01");
+	assert_string_equal(log_frame(span_of(latin, sizeof(latin))).text, "2A4851E4");
+	assert_string_equal(log_frame(span_of(NULL, 0)).text, "");
+	for (size_t len = 180; len < 210; len++) {
+		struct log_frame shown = log_frame(span_of(big, len));
+		size_t digits = strspn(shown.text, "0");
+		assert_true(digits == 2 * len ? shown.text[digits] == '\0'
+					      : strcmp(shown.text + digits, "...") == 0);
+		assert_in_range(digits, 360, 396);
+	}
+	memset(big, 'a', sizeof(big));
+	assert_string_equal(
+		log_frame(span_of(big, sizeof(big))).text, log_bytes(span_of(big, sizeof(big))).text);
+}
+
 static void test_limit(void **state)
 {
 	struct log_limit limit = {0};
@@ -99,6 +121,7 @@ int main(void)
 		cmocka_unit_test(test_escaped),
 		cmocka_unit_test(test_every_byte_and_every_pair),
 		cmocka_unit_test(test_long_lines_are_cut),
+		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_reserved_idents),
 	};

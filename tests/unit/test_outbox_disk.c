@@ -118,7 +118,7 @@ static void test_done_set(void **state)
 		uint64_t n = 1 + (uint64_t)rand() % COUNT, end = n, next = n;
 		if (rand() % 200 == 0) {
 			done_drop(&set, n);
-			memset(in, 0, n + 1);
+			memset(in, 0, (size_t)n + 1);
 		} else {
 			assert_int_equal(done_add(&set, n), !in[n]);
 			in[n] = true;

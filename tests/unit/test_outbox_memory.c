@@ -128,8 +128,8 @@ static void test_memory_of_an_earlier_version(void **state)
 			v = {sizeof(value), &value};
 		assert_int_equal(mdb_put(txn, dbi, &key, &v, 0), 0);
 	}
-	MDB_val last = {5, (void *)(uintptr_t) "#last"}, file = {5, (void *)(uintptr_t) "#file"},
-		v = {sizeof(value), &value};
+	char last_key[] = "#last", file_key[] = "#file";
+	MDB_val last = {5, last_key}, file = {5, file_key}, v = {sizeof(value), &value};
 	assert_int_equal(mdb_put(txn, dbi, &last, &v, 0), 0);
 	assert_int_equal(mdb_put(txn, dbi, &file, &v, 0), 0);
 	assert_int_equal(mdb_txn_commit(txn), 0);

@@ -1,6 +1,5 @@
 /* test_session: who comes on line, takes over, is a guest, has a place; with connections and a clock of the test's own. */
 #include "session_world.h"
-
 #include "codecs/h02/h02_options.h"
 
 #define A "9000000001"
@@ -335,12 +334,21 @@ static void test_what_nobody_recognises(void **state)
 	size_t used;
 	assert_int_equal(gives(&conn, "GET / HTTP/1.1\r\n", &used), INPUT_UNKNOWN);
 	assert_int_equal(used, 0);
+	assert_int_equal(world.unknown, 1); /* at once */
+	assert_string_equal(world.told, "HTTP -");
+	assert_int_equal(gives(&conn, "GET / HTTP/1.1\r\nHost: a\r\n", &used), INPUT_UNKNOWN);
 	world.ops.ended(world.ops.ctx, &conn, "unknown protocol", span_text("GET / HTTP/1.1\r\n"), world.now);
+	assert_int_equal(world.unknown, 1); /* once */
+	struct conn odd = connection(HOME, false);
+	assert_int_equal(gives(&odd, "hello", &used), INPUT_UNKNOWN);
 	assert_int_equal(world.unknown, 1);
+	world.ops.ended(world.ops.ctx, &odd, "unknown protocol", span_text("hello"), world.now);
+	assert_int_equal(world.unknown, 2);
+	assert_string_equal(world.told, "- -");
 	struct conn fine = connection(HOME, false);
 	says(&fine, A);
 	world.ops.ended(world.ops.ctx, &fine, "test", span_text("*HQ"), world.now);
-	assert_int_equal(world.unknown, 1);
+	assert_int_equal(world.unknown, 2);
 }
 
 static void test_no_room_and_not_stored(void **state)
@@ -402,6 +410,68 @@ static void test_closed_is_not_heard(void **state)
 	assert_int_equal(world.records, 1);
 }
 
+/* --- messages in several frames --- */
+
+/* A frame of 013912345678: none of its bytes needs to be escaped. `total` 0: it is whole. */
+static void says_jt808(struct conn *conn, uint16_t id, uint8_t number, uint8_t total, const char *body)
+{
+	uint8_t raw[64], check = 0;
+	struct writer w = writer_of(raw, sizeof(raw));
+	size_t len = strlen(body);
+	enum input_end end;
+	writer_u8(&w, 0x7e);
+	writer_u16(&w, id);
+	writer_u16(&w, (uint16_t)(len | (total > 0 ? 0x2000 : 0)));
+	writer_bytes(&w, "\x01\x39\x12\x34\x56\x78\0", 7);
+	writer_u8(&w, (uint8_t)(16 + number));
+	if (total > 0) {
+		writer_u16(&w, total);
+		writer_u16(&w, number);
+	}
+	writer_text(&w, body);
+	for (size_t i = 1; i < w.len; i++)
+		check ^= raw[i];
+	writer_u8(&w, check);
+	writer_u8(&w, 0x7e);
+	assert_int_equal(world.ops.input(world.ops.ctx, conn, writer_span(&w), 0, world.now, &end), w.len);
+	conn->spoke_ms = world.now.steady_ms;
+}
+
+/* So many seconds go by; returns how many times the unit on this connection was asked for something. */
+static unsigned asked_within(const struct conn *conn, unsigned seconds)
+{
+	unsigned before = conn->commands;
+	while (seconds-- > 0) {
+		pass(1000);
+		sessions_tick(world.sessions, world.now);
+	}
+	return conn->commands - before;
+}
+
+static void test_the_rest_of_a_message_is_asked_for(void **state)
+{
+	(void)state;
+	for (uint8_t i = 0; i < 4; i++)
+		world.addresses[i].key[0] = i;
+	struct conn tcp = connection(HOME, false), udp = connection(2, true),
+		    new = connection(ELSEWHERE, false);
+	says_jt808(&udp, 0x0801, 1, 3, "aa");
+	assert_int_equal(asked_within(&udp, 60), 0); /* its sender may be forged */
+	ends(&udp);
+	says_jt808(&tcp, 0x0002, 0, 0, "");
+	says_jt808(&tcp, 0x0801, 1, 4, "aa");
+	says_jt808(&tcp, 0x0801, 2, 4, "bb");
+	unsigned shown = world.frames_out;
+	assert_int_equal(asked_within(&tcp, 9), 0);
+	assert_int_equal(asked_within(&tcp, 11), 2); /* and not for what came over UDP */
+	assert_int_equal(world.frames_out - shown, tcp.commands);
+	ends(&tcp);
+	assert_int_equal(asked_within(&tcp, 20), 0); /* nobody is there */
+	says_jt808(&new, 0x0002, 0, 0, "");
+	assert_int_equal(asked_within(&new, 20), 0); /* it may be somebody else */
+	ends(&new);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
@@ -424,6 +494,7 @@ int main(void)
 		TEST(no_room_and_not_stored),
 		TEST(the_platform_answers_in_the_bridges_place),
 		TEST(closed_is_not_heard),
+		TEST(the_rest_of_a_message_is_asked_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,75 +34,80 @@ static void assert_line(const struct screen *screen, const char *topic, const ch
 	free(line);
 }
 
+/* Topic, payload, line. */
+static const char *const line_rows[][3] = {
+	{"trackers/9170000001/position",
+		"{" PLACE ",\"timestamp\":1795650160,\"position.speed\":37.04,\"position.direction\":90,"
+		"\"engine.ignition.status\":true}",
+		"23:42:41  9170000001  position  50.07550 14.45780   37 km/h   90\u00b0  ignition "
+		"on\n"},
+	{"trackers/9170000001/position",
+		"{" PLACE ",\"position.valid\":false,\"engine.ignition.status\":false,\"battery.level\":80,"
+		"\"engine.blocked.status\":true,\"rejected\":[\"gsm.mcc\",\"battery.voltage\"]}",
+		"23:42:41  9170000001  position  50.07550 14.45780  ignition off  engine blocked  no "
+		"fix  "
+		"battery 80%  rejected gsm.mcc, battery.voltage\n"},
+	{"trackers/9170000001/position",
+		"{" PLACE ",\"timestamp\":1795650000,\"message.buffered.status\":true}",
+		"23:42:41  9170000001  position  50.07550 14.45780  stored  of 23:40:00\n"},
+	{"trackers/9170000001/position", "{" PLACE ",\"timestamp\":1650636570}",
+		"23:42:41  9170000001  position  50.07550 14.45780  of 2022-04-22 14:09:30\n"},
+	{"trackers/van-12/telemetry",
+		"{\"message.type\":\"LINK\",\"battery.level\":55,\"gsm.signal.level\":60}",
+		"23:42:41  van-12      telemetry LINK  battery 55%  signal 60%\n"},
+	{"trackers/9170000001/alarm",
+		"{\"alarms\":[\"sos.alarm\",\"custom.theft.alarm\",\"overspeeding.event\",\"power.cut."
+		"alarm\"]}",
+		"23:42:41  9170000001  ALARM     sos, theft, overspeeding, power cut\n"},
+	{"trackers/9170000001/status",
+		"{\"state\":\"online\",\"since\":1795650161,\"protocol\":\"h02\",\"transport\":\"udp\","
+		"\"peer\":\"[::1]:5\"}",
+		"23:42:41  9170000001  on line   h02 over udp from [::1]:5\n"},
+	{"trackers/9170000001/status",
+		"{\"state\":\"offline\",\"since\":1795640161,\"reason\":\"closed by the unit\"}",
+		"23:42:41  9170000001  off line  closed by the unit  since 20:56:01\n"},
+	{"trackers/9170000001/cmd",
+		"{\"command\":\"report.interval\",\"args\":{\"interval\":60},\"id\":\"a1\"}",
+		"23:42:41  9170000001  command   report.interval  {\"interval\":60}  id a1  asked\n"},
+	{"trackers/9170000001/cmd", "D1,000000,0,0", "23:42:41  9170000001  command   D1,000000,0,0  asked\n"},
+	{"trackers/9170000001/cmd/reply", "{\"status\":\"sent\",\"command\":\"D1\",\"frame\":\"*HQ,1,D1#\"}",
+		"23:42:41  9170000001  command   D1  sent  *HQ,1,D1#\n"},
+	{"trackers/9170000001/cmd/reply",
+		"{\"status\":\"answered\",\"command\":\"D1\",\"result\":\"0,0\",\"reply\":\"x\","
+		"\"elapsed\":1.42}",
+		"23:42:41  9170000001  command   D1  answered in 1.42 s  0,0\n"},
+	{"trackers/9170000001/cmd/reply", "{\"status\":\"rejected\",\"reason\":\"too long\"}",
+		"23:42:41  9170000001  command   rejected  too long\n"},
+	{"trackers/9170000001/raw",
+		"{\"direction\":\"in\",\"hex\":\"2A310D\",\"text\":\"*1\\r\",\"error\":\"bad-check\"}",
+		"23:42:41  9170000001  raw       in  bad-check  *1\\x0d\n"},
+	{"trackers/9170000001/raw", "{\"direction\":\"in\",\"hex\":\"7E00\",\"text\":\"~\\u0000\"}",
+		"23:42:41  9170000001  raw       in  7E00\n"},
+	{"trackers/bridge/vm/status", "online", "23:42:41  bridge      on line   vm\n"},
+	{"trackers/bridge/vm/status", "offline", "23:42:41  bridge      off line  vm\n"},
+	{"trackers/bridge/vm/unknown",
+		"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"looks.like\":\"GT06\",\"hex\":"
+		"\"7878\",\"text\":\"xx\"}",
+		"23:42:41  bridge      unknown   10.0.0.1:5 over tcp  looks like GT06  xx\n"},
+	{"trackers/bridge/vm/unknown",
+		"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"hex\":\"7878\",\"text\":\"xx\",\"ident\":"
+		"\"917\","
+		"\"protocol\":\"jt808\",\"reason\":\"not admitted\",\"hint\":\"is not in units.ini: add "
+		"[917]\"}",
+		"23:42:41  bridge      unknown   unit 917 (jt808)  10.0.0.1:5 over tcp  is not in units.ini: "
+		"add [917]\n"},
+	{"trackers/9170000001/position", "", "23:42:41  9170000001  position  cleared\n"},
+	{"trackers/9170000001/alarm", "[1]",
+		"23:42:41  9170000001  ALARM     neither JSON nor MessagePack:  [1]\n"},
+	{"other/topic", "a", "23:42:41  other/topic  a\n"},
+	{"trackers/9170000001/state", "{}", "23:42:41  trackers/9170000001/state  {}\n"},
+};
+
 static void test_kinds(void **state)
 {
 	(void)state;
-	static const char *const rows[][3] = {
-		{"trackers/9170000001/position",
-			"{" PLACE
-			",\"timestamp\":1795650160,\"position.speed\":37.04,\"position.direction\":90,"
-			"\"engine.ignition.status\":true}",
-			"23:42:41  9170000001  position  50.07550 14.45780   37 km/h   90\u00b0  ignition "
-			"on\n"},
-		{"trackers/9170000001/position",
-			"{" PLACE
-			",\"position.valid\":false,\"engine.ignition.status\":false,\"battery.level\":80,"
-			"\"engine.blocked.status\":true,\"rejected\":[\"gsm.mcc\",\"battery.voltage\"]}",
-			"23:42:41  9170000001  position  50.07550 14.45780  ignition off  engine blocked  no "
-			"fix  "
-			"battery 80%  rejected gsm.mcc, battery.voltage\n"},
-		{"trackers/9170000001/position",
-			"{" PLACE ",\"timestamp\":1795650000,\"message.buffered.status\":true}",
-			"23:42:41  9170000001  position  50.07550 14.45780  stored  of 23:40:00\n"},
-		{"trackers/9170000001/position", "{" PLACE ",\"timestamp\":1650636570}",
-			"23:42:41  9170000001  position  50.07550 14.45780  of 2022-04-22 14:09:30\n"},
-		{"trackers/van-12/telemetry",
-			"{\"message.type\":\"LINK\",\"battery.level\":55,\"gsm.signal.level\":60}",
-			"23:42:41  van-12      telemetry LINK  battery 55%  signal 60%\n"},
-		{"trackers/9170000001/alarm",
-			"{\"alarms\":[\"sos.alarm\",\"custom.theft.alarm\",\"overspeeding.event\",\"power.cut."
-			"alarm\"]}",
-			"23:42:41  9170000001  ALARM     sos, theft, overspeeding, power cut\n"},
-		{"trackers/9170000001/status",
-			"{\"state\":\"online\",\"since\":1795650161,\"protocol\":\"h02\",\"transport\":\"udp\","
-			"\"peer\":\"[::1]:5\"}",
-			"23:42:41  9170000001  on line   h02 over udp from [::1]:5\n"},
-		{"trackers/9170000001/status",
-			"{\"state\":\"offline\",\"since\":1795640161,\"reason\":\"closed by the unit\"}",
-			"23:42:41  9170000001  off line  closed by the unit  since 20:56:01\n"},
-		{"trackers/9170000001/cmd",
-			"{\"command\":\"report.interval\",\"args\":{\"interval\":60},\"id\":\"a1\"}",
-			"23:42:41  9170000001  command   report.interval  {\"interval\":60}  id a1  asked\n"},
-		{"trackers/9170000001/cmd", "D1,000000,0,0",
-			"23:42:41  9170000001  command   D1,000000,0,0  asked\n"},
-		{"trackers/9170000001/cmd/reply",
-			"{\"status\":\"sent\",\"command\":\"D1\",\"frame\":\"*HQ,1,D1#\"}",
-			"23:42:41  9170000001  command   D1  sent  *HQ,1,D1#\n"},
-		{"trackers/9170000001/cmd/reply",
-			"{\"status\":\"answered\",\"command\":\"D1\",\"result\":\"0,0\",\"reply\":\"x\","
-			"\"elapsed\":1.42}",
-			"23:42:41  9170000001  command   D1  answered in 1.42 s  0,0\n"},
-		{"trackers/9170000001/cmd/reply", "{\"status\":\"rejected\",\"reason\":\"too long\"}",
-			"23:42:41  9170000001  command   rejected  too long\n"},
-		{"trackers/9170000001/raw",
-			"{\"direction\":\"in\",\"hex\":\"2A310D\",\"text\":\"*1\\r\",\"error\":\"bad-check\"}",
-			"23:42:41  9170000001  raw       in  bad-check  *1\\x0d\n"},
-		{"trackers/9170000001/raw", "{\"direction\":\"in\",\"hex\":\"7E00\",\"text\":\"~\\u0000\"}",
-			"23:42:41  9170000001  raw       in  7E00\n"},
-		{"trackers/bridge/vm/status", "online", "23:42:41  bridge      on line   vm\n"},
-		{"trackers/bridge/vm/status", "offline", "23:42:41  bridge      off line  vm\n"},
-		{"trackers/bridge/vm/unknown",
-			"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"looks.like\":\"GT06\",\"hex\":"
-			"\"7878\",\"text\":\"xx\"}",
-			"23:42:41  bridge      unknown   10.0.0.1:5 over tcp  looks like GT06  xx\n"},
-		{"trackers/9170000001/position", "", "23:42:41  9170000001  position  cleared\n"},
-		{"trackers/9170000001/alarm", "[1]",
-			"23:42:41  9170000001  ALARM     neither JSON nor MessagePack:  [1]\n"},
-		{"other/topic", "a", "23:42:41  other/topic  a\n"},
-		{"trackers/9170000001/state", "{}", "23:42:41  trackers/9170000001/state  {}\n"},
-	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_line(&wide, rows[i][0], rows[i][1], rows[i][2]);
+	for (size_t i = 0; i < sizeof(line_rows) / sizeof(line_rows[0]); i++)
+		assert_line(&wide, line_rows[i][0], line_rows[i][1], line_rows[i][2]);
 }
 
 static void test_narrow_terminal(void **state)
@@ -113,6 +118,23 @@ static void test_narrow_terminal(void **state)
 		"{" PLACE ",\"position.speed\":37,\"position.direction\":90,\"engine.ignition.status\":true}",
 		"23:42:41  9170000001  position  50.07550 14.45780   37 km/h\n"
 		"                                 90\u00b0  ignition on\n");
+}
+
+/* A fact that is longer than a line goes on word by word; a word that is longer than a line stays whole. */
+static void test_long_facts(void **state)
+{
+	(void)state;
+	const struct screen narrow = {.utf8 = true, .columns = 60};
+	assert_line(&narrow, "trackers/1/cmd/reply",
+		"{\"status\":\"rejected\",\"reason\":\"one two three four five six seven eight nine ten\"}",
+		"23:42:41  1           command   rejected\n"
+		"                                one two three four five six\n"
+		"                                seven eight nine ten\n");
+	assert_line(&narrow, "trackers/1/cmd/reply",
+		"{\"status\":\"sent\",\"frame\":\"0123456789012345678901234567890123456789 a\"}",
+		"23:42:41  1           command   sent\n"
+		"                                0123456789012345678901234567890123456789\n"
+		"                                a\n");
 }
 
 static void test_narrow_locale(void **state)
@@ -241,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_narrow_terminal),
+		cmocka_unit_test(test_long_facts),
 		cmocka_unit_test(test_narrow_locale),
 		cmocka_unit_test(test_colours),
 		cmocka_unit_test(test_no_control_character),

@@ -1,0 +1,122 @@
+/* tunnel: see tunnel.h: the handshake, and who is connected. */
+#include "bridge/web/tunnel_private.h"
+
+#include "bridge/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+/* --- the handshake --- */
+
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+	for (const char *p = list; p != NULL && *p != '\0'; p += strcspn(p, ","), p += *p == ',') {
+		p += strspn(p, " \t");
+		if (strncasecmp(p, word, n) == 0 && strchr(", \t", p[n]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Is it the origin of a page of this server? A browser always sends its page's origin. */
+static bool is_own_origin(const char *origin, const char *host)
+{
+	const char *at = origin != NULL ? strstr(origin, "://") : NULL;
+	return at != NULL && host != NULL && strcasecmp(at + 3, host) == 0;
+}
+
+static void refuse(struct http_answer *answer, unsigned status, const char *text)
+{
+	answer->status = status;
+	answer->body = span_text(text);
+}
+
+static void keep_plain(void *ctx, struct http_stream *stream)
+{
+	viewer_begin(ctx, stream, false);
+}
+
+static void keep_packed(void *ctx, struct http_stream *stream)
+{
+	viewer_begin(ctx, stream, true);
+}
+
+void tunnel_handler(void *ctx, const struct http_request *request, struct http_answer *answer)
+{
+	struct tunnel *t = ctx;
+	const char *version = http_request_header(request, "Sec-WebSocket-Version"), *agreed;
+	char accept[WEBSOCKET_KEY_MOST];
+	if (!has_word(http_request_header(request, "Upgrade"), "websocket")) {
+		refuse(answer, 426, "this is for WebSocket\n");
+		answer->header[0] = (struct http_header){"Upgrade", "websocket"};
+		return;
+	}
+	if (!is_own_origin(http_request_header(request, "Origin"), http_request_header(request, "Host"))) {
+		refuse(answer, 403, "only for pages of this server: the Origin is another one\n");
+		return;
+	}
+	if (version == NULL || strcmp(version, "13") != 0 ||
+		!websocket_accept(http_request_header(request, "Sec-WebSocket-Key"), accept) ||
+		!has_word(http_request_header(request, "Sec-WebSocket-Protocol"), "mqtt")) {
+		refuse(answer, 400, "WebSocket version 13 with the protocol mqtt is needed\n");
+		return;
+	}
+	snprintf(t->accept, sizeof(t->accept), "%s", accept);
+	answer->status = 101;
+	answer->header[0] = (struct http_header){"Upgrade", "websocket"};
+	answer->header[1] = (struct http_header){"Sec-WebSocket-Accept", t->accept};
+	answer->header[2] = (struct http_header){"Sec-WebSocket-Protocol", "mqtt"};
+	bool packed = deflate_agreed(http_request_header(request, "Sec-WebSocket-Extensions"), &agreed);
+	if (packed)
+		answer->header[3] = (struct http_header){"Sec-WebSocket-Extensions", agreed};
+	answer->keep = packed ? keep_packed : keep_plain;
+	answer->keep_ctx = t;
+}
+
+/* --- open and free --- */
+
+static bool use_tls(struct tunnel *t, char *why, size_t size)
+{
+	char fault[TLS_WHY_MAX];
+	const struct tls_client_options options = {t->config->mqtt.tls_ca_file, "", "", t->config->mqtt.host};
+	t->tls = tls_client_open(&options, fault);
+	if (t->tls == NULL)
+		snprintf(why, size, "%s", fault);
+	return t->tls != NULL;
+}
+
+struct tunnel *tunnel_open(
+	struct ev_loop *loop, const struct config *config, struct stats *stats, char *why, size_t size)
+{
+	const char *host = config->mqtt.host;
+	char server[300];
+	struct tunnel *t = calloc(1, sizeof(*t));
+	snprintf(why, size, "no memory for the tunnel");
+	if (t == NULL)
+		return NULL;
+	*t = (struct tunnel){.loop = loop, .config = config, .stats = stats};
+	snprintf(server, sizeof(server), strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host,
+		(int)config->mqtt.port);
+	t->lookup = lookup_open(loop, server);
+	if (t->lookup != NULL && (!config->mqtt.tls || use_tls(t, why, size)))
+		return t;
+	tunnel_free(t);
+	return NULL;
+}
+
+void tunnel_end_all(struct tunnel *t)
+{
+	while (t->viewers != NULL)
+		viewer_end(t->viewers, WEBSOCKET_AWAY, "the bridge stops");
+}
+
+void tunnel_free(struct tunnel *t)
+{
+	if (t->lookup != NULL)
+		lookup_free(t->lookup);
+	if (t->tls != NULL)
+		tls_client_free(t->tls);
+	free(t);
+}

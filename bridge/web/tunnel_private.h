@@ -1,0 +1,59 @@
+/* tunnel_private: what the files of the tunnel share.
+ * Uses: bridge/base.
+ * Not: for other rooms. */
+#ifndef T2M_TUNNEL_PRIVATE_H
+#define T2M_TUNNEL_PRIVATE_H
+
+#include "bridge/web/tunnel.h"
+
+#include "bridge/base/lookup.h"
+#include "bridge/base/tls.h"
+#include "bridge/web/deflate.h"
+#include "bridge/web/websocket.h"
+
+#define VIEWER_IN (WEBSOCKET_MOST + WEBSOCKET_HEAD_MOST)
+#define VIEWER_UP WEBSOCKET_MOST
+#define VIEWER_CHUNK 32768 /* most bytes of the broker in one frame */
+#define VIEWER_DOWN (VIEWER_CHUNK + 1024 + WEBSOCKET_HEAD_OUT)
+
+/* Bytes that wait: those from `from` on. */
+struct waiting_bytes {
+	size_t from, len;
+};
+
+/* One browser. */
+struct viewer {
+	struct viewer *prev, *next;
+	struct tunnel *tunnel;
+	struct http_stream *stream;
+	struct deflate *deflate; /* NULL: no compression was agreed */
+	int fd;                  /* to the broker; -1: none yet */
+	struct tls_link *tls;
+	bool connected; /* with the broker */
+	bool begun;     /* both of these */
+	bool admitted;  /* its first packet was a CONNECT that is allowed */
+	ev_io web_io, broker_io;
+	ev_timer
+		deadline; /* the first packet and the connection must come in time; later, what waits for the browser must go */
+	ev_timer again;                    /* more is there to be moved, after the others' turn */
+	struct waiting_bytes in, up, down; /* from the browser: frames; to the broker; to the browser: frames */
+	uint8_t in_bytes[VIEWER_IN], up_bytes[VIEWER_UP], down_bytes[VIEWER_DOWN];
+};
+
+struct tunnel {
+	struct ev_loop *loop;
+	const struct config *config;
+	struct stats *stats;
+	struct lookup *lookup;
+	struct tls_client *tls; /* NULL: the broker is reached without */
+	struct viewer *viewers;
+	unsigned count;
+	char accept[WEBSOCKET_KEY_MOST]; /* of the answer that is being written */
+};
+
+/* The connection is upgraded: it is the tunnel's. */
+void viewer_begin(struct tunnel *tunnel, struct http_stream *stream, bool packed);
+/* Says why, if it can be said at once, and ends both sides. `why` NULL: nothing is said. */
+void viewer_end(struct viewer *viewer, enum websocket_end code, const char *why);
+
+#endif

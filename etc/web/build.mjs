@@ -1,0 +1,37 @@
+// Builds the page: one script, one style sheet, the map of the world, and a .gz beside each file. usage: node build.mjs DIRECTORY
+import { build } from "esbuild";
+import { geoEquirectangular } from "d3-geo";
+import { geoProject } from "d3-geo-projection";
+import { feature } from "topojson-client";
+import { topology } from "topojson-server";
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = process.argv[2] ?? join(here, "dist");
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+
+// world-atlas is stitched on the sphere: projected, it is cut at the antimeridian, and no shape crosses the whole map.
+const atlas = JSON.parse(readFileSync(join(here, "node_modules/world-atlas/countries-50m.json")));
+const flat = geoEquirectangular().scale(180 / Math.PI).translate([0, 0]).precision(0).reflectY(true);
+const countries = geoProject(feature(atlas, atlas.objects.countries), flat);
+for (const f of countries.features) f.properties = { name: f.properties.name };
+writeFileSync(join(out, "world.json"), JSON.stringify(topology({ countries }, 2e4)));
+
+await build({
+  entryPoints: [join(here, "src/app.js")],
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "linked",
+  outfile: join(out, "app.js"),
+  loader: { ".png": "dataurl" },
+  logLevel: "warning",
+  logLimit: 10,
+});
+for (const name of ["index.html", "icon.svg", "app.webmanifest"]) cpSync(join(here, name), join(out, name));
+for (const name of readdirSync(out)) writeFileSync(join(out, name + ".gz"), gzipSync(readFileSync(join(out, name)), { level: 9 }));

@@ -1,0 +1,66 @@
+// broker: the page's own connection to the broker.
+import mqtt from "mqtt";
+import { decode } from "@msgpack/msgpack";
+
+const text = new TextDecoder("utf-8");
+
+// One filter after the other: the broker's limit of queued messages counts for one of them at a time.
+const filters = (p, wanted) => [
+  [`${p}/bridge/+/status`, 1], [`${p}/bridge/+/info`, 1], [`${p}/bridge/+/stats`, 0], [`${p}/bridge/+/unknown`, 0],
+  [`${p}/+/status`, 1], [`${p}/+/state`, 1], [`${p}/+/position`, 1], [`${p}/+/telemetry`, 0], [`${p}/+/alarm`, 1], [`${p}/+/cmd/reply`, 1],
+  ...wanted,
+];
+
+export function decodePayload(bytes, type) {
+  if (bytes.length === 0) return null;
+  try {
+    if (type === "application/msgpack" || (bytes[0] & 0xf0) === 0x80 || bytes[0] === 0xde || bytes[0] === 0xdf) return decode(bytes);
+    return JSON.parse(text.decode(bytes));
+  } catch {
+    return text.decode(bytes);
+  }
+}
+
+export function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return "web-" + [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+const reasonOf = (e) => e?.code ?? e?.reasonCode ?? 0;
+
+// events: connected(), away(), refused(code), message(topic, payload, retained), noPermission(filter)
+export function connect(settings, user, password, events) {
+  const url = settings.mqtt || new URL("mqtt", document.baseURI).href.replace(/^http/, "ws");
+  const client = mqtt.connect(url, {
+    protocolVersion: 5, username: user || undefined, password: user ? password : undefined, clientId: "web-" + randomId(), clean: true,
+    keepalive: 30, reconnectPeriod: 2000, connectTimeout: 10000, timerVariant: "native", resubscribe: false,
+  });
+  let begun = false, ended = false;
+  const subscribeOne = ([filter, qos]) => new Promise((done) => client.subscribe(filter, { qos, rap: true }, (e, granted) => {
+    if (e || granted?.some((g) => g.qos >= 128)) events.noPermission(filter);
+    done();
+  }));
+  client.on("connect", async () => {
+    begun = true;
+    events.connected();
+    for (const filter of filters(settings.prefix, [])) if (client.connected) await subscribeOne(filter);
+  });
+  client.on("message", (topic, bytes, packet) => events.message(topic, decodePayload(bytes, packet.properties?.contentType), packet.retain));
+  client.on("close", () => !ended && begun && events.away());
+  client.on("error", (e) => {
+    const code = reasonOf(e);
+    if (code >= 0x80 || [4, 5].includes(code)) {
+      ended = true;
+      client.end(true);
+      events.refused(code);
+    }
+  });
+  client.on("offline", () => !ended && !begun && events.away());
+  return {
+    end: () => { ended = true; client.end(true); },
+    watchFrames: (name) => subscribeOne([`${settings.prefix}/${name}/raw`, 0]),
+    // Rejected with the broker's code when the broker does not allow it.
+    command: (name, request) => new Promise((done, failed) => client.publish(`${settings.prefix}/${name}/cmd`, JSON.stringify(request), { qos: 1 },
+      (e, packet) => (e ? failed(e) : packet?.reasonCode >= 0x80 ? failed({ code: packet.reasonCode }) : done()))),
+  };
+}

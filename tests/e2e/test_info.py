@@ -1,0 +1,44 @@
+"""The retained document that tells pages and programs what this bridge can do: it says what the printed tables say."""
+
+import signal
+import subprocess
+
+from conftest import BUILD, wait_for
+
+TOPIC = "trackers/bridge/test/info"
+
+
+def printed(option):
+    return subprocess.run([BUILD / "tracker2mqtt", option], check=True, capture_output=True, text=True).stdout
+
+
+def test_it_says_what_is_printed(make_bridge, subscribe):
+    make_bridge()
+    info = subscribe(TOPIC).on(TOPIC)[0].record
+    rows = [line.split(None, 1)[0] for line in printed("--print-parameters").splitlines()[1:]]
+    assert [p["name"] for p in info["parameters"]] == rows
+    names = {c["name"]: [a["name"] for a in c["args"]] for p in info["protocols"] for c in p["commands"]}
+    lines = printed("--print-commands").splitlines()
+    told = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("    ")]
+    assert sorted(told) == sorted(c["name"] for p in info["protocols"] for c in p["commands"])
+    arguments = [line.split()[0] for line in lines if line.startswith("    ") and not line.strip().startswith("{")]
+    assert sorted(arguments) == sorted(a["name"] for p in info["protocols"] for c in p["commands"] for a in c["args"])
+    assert "engine.stop" in names and info["version"] in printed("--version")
+
+
+def test_it_is_retained_and_told_again(make_bridge, subscribe, broker):
+    """After a reload with what has changed, and to a broker that has lost it."""
+    bridge = make_bridge({"mqtt": {"keepalive": "5s"}})
+    sub = subscribe(TOPIC)
+    assert sub.on(TOPIC)[0].record["raw"] is False
+    bridge.sections["publish"]["raw"] = "yes"
+    bridge.write()
+    bridge.process.send_signal(signal.SIGHUP)
+    assert sub.on(TOPIC, where=lambda m: m.record["raw"])
+    sub.close()
+    broker.stop(signal.SIGKILL)
+    (broker.directory / "mosquitto.db").unlink(missing_ok=True)
+    broker.start()
+    wait_for(lambda: bridge.log().count("connected to broker") == 2, "the second connection")
+    late = subscribe(TOPIC)
+    assert late.on(TOPIC)[0].record["raw"]
