@@ -47,7 +47,7 @@ def append(name, text):
 
 def include(name, header, line="#include"):
     """Below the opening comment."""
-    return change(name, lambda old: re.sub(r"\A(/\*.*?\*/\n)", lambda m: f"{m[1]}{line} {header}\n", old, count=1, flags=re.S))
+    return change(name, lambda old: re.sub(r"^(/\*.*?\*/\n)", lambda m: f"{m[1]}{line} {header}\n", old, count=1, flags=re.S | re.M))
 
 
 def replace(name, pattern, by):
@@ -124,7 +124,7 @@ BREAKS = {
                              ROOM, "ends the process: exit"),
     "function-of-198-lines": ([append(ROOM, long_function(198))], ROOM, "the function planted_long has 198 lines; at most 60"),
     "file-over-500-lines": ([append(ROOM, "/* more */\n" * 500)], ROOM, "\\d+ lines; at most 500"),
-    "opening-of-x": ([replace(ROOM, r"\A/\*.*?\*/", "/* x */")], ROOM, "does not open with a comment that begins with its own name"),
+    "opening-of-x": ([replace(ROOM, r"^/\*.*?\*/", "/* x */")], ROOM, "does not open with a comment that begins with its own name"),
     "global-in-the-bridge": ([append(ROOM, "unsigned planted_total;")], ROOM, "keeps state: planted_total"),
     "circle": ([include(ROOM, '"bridge/outbox/outbox.h"'), append(ROOM, returns(
         "size_t", "planted", "struct outbox *o", "outbox_count(o)"))], "bridge/outbox/[a-z_]+.c", "a circle: .*bridge/outbox/ring.c"),
@@ -187,7 +187,7 @@ BREAKS = {
     "function-not-in-column-0": ([append(ROOM, "  " + long_function(70).replace("\n{", " {"))], ROOM, "the function planted_long has 69 lines"),
     "test-of-501-lines": ([create("tests/unit/planted.c", "/* planted: long. */\n" * 501)], "tests/unit/planted.c", "501 lines; at most 500"),
     "main-of-200-lines": ([append("bridge/main.c", "/* more */\n" * 200)], "bridge/main.c", "main.c has fewer than 200"),
-    "opening-of-another": ([replace(ROOM, r"\A/\* ring: ", "/* rung: ")], ROOM, "does not open with a comment that begins with its own name"),
+    "opening-of-another": ([replace(ROOM, r"^/\* ring: ", "/* rung: ")], ROOM, "does not open with a comment that begins with its own name"),
     "question-that-acts": ([append(ROOM, returns("bool", "planted_is_empty", "struct planted *r", "r != NULL", "struct planted;"))], ROOM,
                            "planted_is_empty is a question and may change"),
     # opening comments
@@ -197,7 +197,7 @@ BREAKS = {
                       "bridge/outbox/ring.h", "says Uses: bridge/units, codecs/record., but it is Uses: "),
     "uses-too-little": ([include("bridge/outbox/ring.c", '"bridge/base/topic.h"')], "bridge/outbox/ring.h", "but it is Uses: bridge/base"),
     "uses-nothing-said": ([replace("bridge/outbox/ring.h", r"\n \* Uses: .*?\.(?=\n| \*/)", "")], "bridge/outbox/ring.h", "says no `Uses:` line"),
-    "uses-said-twice": ([replace(ROOM, r"\A/\* ring: see ring.h.*?\*/", "/* ring: see ring.h.\n * Uses: nothing else. */")],
+    "uses-said-twice": ([replace(ROOM, r"^/\* ring: see ring.h.*?\*/", "/* ring: see ring.h.\n * Uses: nothing else. */")],
                         ROOM, "has a `Uses:` line, but its header has it"),
     # names of protocols
     "protocol-in-code": ([append(ROOM, "enum { PLANTED_H02_ACK = 1 };")], ROOM, "names a protocol: H02"),
@@ -342,6 +342,6 @@ def test_fix_reads_older_comments(original, tmp_path, before, after):
     shutil.copytree(original, tree, symlinks=True)
     header = tree / "bridge/outbox/ring.h"
     uses = re.search(r"\* Uses: (.*?\.)(?=\n| \*/)", header.read_text(), re.S)[1]
-    header.write_text(re.sub(r"\A/\*.*?\*/", f"/* {before} */", header.read_text(), flags=re.S))
+    header.write_text(re.sub(r"^/\*.*?\*/", f"/* {before} */", header.read_text(), count=1, flags=re.S | re.M))
     assert run_check(tree, "--fix").returncode == 0
-    assert header.read_text().startswith(f"/* {after.format(uses)} */")
+    assert f"/* {after.format(uses)} */\n" in header.read_text()
