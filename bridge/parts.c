@@ -233,6 +233,8 @@ static bool listen_to_units(struct bridge *b)
 		ok &= sessions_listen(s, owntracks_listener(b->owntracks));
 	ok &= sessions_listen(s, records_alarm_listener(b->records));
 	ok &= sessions_listen(s, b->state != NULL ? state_listener(b->state) : leftover_listener(b->no_state));
+	if (b->state != NULL)
+		ok &= sessions_listen(s, state_place_listener(b->state));
 	ok &= sessions_listen(s, b->homeassistant != NULL ? homeassistant_listener(b->homeassistant)
 							  : leftover_listener(b->no_homeassistant));
 	return ok && sessions_listen(s, raw_listener(b->raw)) &&
@@ -330,15 +332,24 @@ static int64_t tell_states(struct bridge *b, bool last, struct moment now)
 	return state_turn(b->state, last, now);
 }
 
-/* The broker may have lost what it retained. What was told before the first connection still waits. */
-static void tell_after_connect(struct bridge *b, struct moment now)
+/* The broker may have lost what it retained. What was told before the first connection still waits. Positions are no state but
+ * events, so they are told again only where the broker has lost the session as well, and not on each connect. */
+static void tell_after_connect(struct bridge *b)
 {
 	uint64_t connects = b->stats.count[STAT_MQTT_CONNECTS];
-	if (connects != b->connects && b->connects > 0)
+	if (connects == b->connects)
+		return;
+	if (b->connects > 0)
 		sessions_tell_all_again(b->sessions);
-	b->info_due |= connects != b->connects;
+	if (b->state != NULL && b->mqtt != NULL && !mqtt_resumed(b->mqtt))
+		state_tell_places(b->state);
+	b->info_due = true;
 	b->connects = connects;
-	if (b->info_due && outbox_count(b->outbox) < STATE_BELOW)
+}
+
+static void tell_info(struct bridge *b, struct moment now)
+{
+	if (b->info_due && b->connects > 0 && outbox_count(b->outbox) < STATE_BELOW)
 		b->info_due = !info_tell(&b->config, b->publish, now);
 }
 
@@ -346,7 +357,8 @@ int64_t parts_turn(struct bridge *b)
 {
 	struct moment now = parts_now(b);
 	conns_reap(b->conns);
-	tell_after_connect(b, now);
+	tell_after_connect(b);
+	tell_info(b, now);
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {

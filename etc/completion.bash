@@ -4,6 +4,7 @@ _tracker2mqtt() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	case "$previous" in
 	-c | --config | --record | --password-file | --cafile | --cert | --key) COMPREPLY=($(compgen -f -- "$current")); return ;;
+	--input) COMPREPLY=($(compgen -W "auto pcap raw traccar json log hex text" -- "$current")); return ;;
 	--format) COMPREPLY=($(compgen -W "json msgpack" -- "$current")); return ;;
 	-t | --transport)
 		[ "$1" = tracker2mqtt-sim ] && { COMPREPLY=($(compgen -W "tcp udp" -- "$current")); return; }

@@ -292,6 +292,11 @@ void mqtt_kick(struct mqtt *m)
 	}
 }
 
+bool mqtt_resumed(const struct mqtt *m)
+{
+	return m->resume.present;
+}
+
 bool mqtt_hurries(const struct mqtt *m)
 {
 	return mqtt_connected(m) && window_tight(&m->window);

@@ -52,6 +52,8 @@ void mqtt_publish_now(struct mqtt *mqtt, const char *topic, struct span payload,
 /* For how many seconds there has been no connection; 0 while there is one. */
 double mqtt_away_seconds(const struct mqtt *mqtt);
 bool mqtt_connected(const struct mqtt *mqtt);
+/* Has the broker kept the session of the connection before? */
+bool mqtt_resumed(const struct mqtt *mqtt);
 /* What the broker refuses, as a sentence that is valid until the next call; NULL: nothing. */
 const char *mqtt_trouble(struct mqtt *mqtt);
 

@@ -1,5 +1,5 @@
 /* decode: tracker2mqtt-decode, the codecs without any network.
- * Uses: bridge/units.
+ * Uses: bridge/base, bridge/units.
  * Not: know the bridge. */
 #include "bridge/base/version.h"
 #include "bridge/decode/input.h"

@@ -5,6 +5,7 @@
  *             2024-05-06 10:11:12  INFO: [T1234abcd: name < 203.0.113.4] 2a48...   text protocols: the text itself
  *   JSON      {"direction":"in","hex":"2A48...","text":"..."}, with or without the topic and a blank in front
  *   log       ... frame from PEER (IDENT) rejected: REASON: BYTES    ... speaks no known protocol: BYTES
+ *             ... looks like NAME: ADVICE: BYTES
  *   hex       2a48..  2a 48  2a:48  0x2a,0x48  \x2a\x48  { 0x2a, 0x48 } in one line or several */
 #include "bridge/decode/line.h"
 
@@ -210,8 +211,12 @@ static enum line_found take_log(struct line_reader *r, struct span s, struct lin
 	struct span rest = behind(behind(s, "frame from "), " rejected: ");
 	struct span bytes = behind(rest, ": ");
 	if (rest.len == 0) {
-		rest = behind(s, "speaks no known protocol");
+		bool named = behind(s, " looks like ").len >
+			     0; /* then words of advice, which may have a colon too */
+		rest = behind(s, named ? " looks like " : " speaks no known protocol");
 		bytes = behind(rest, ": ");
+		for (struct span next = bytes; named && next.len > 0; next = behind(next, ": "))
+			bytes = next;
 	}
 	if (bytes.len == 0)
 		return LINE_WRONG;
@@ -221,8 +226,7 @@ static enum line_found take_log(struct line_reader *r, struct span s, struct lin
 	out->cut = bytes.len >= 3 && memcmp(bytes.ptr + bytes.len - 3, "...", 3) == 0;
 	bytes.len -= out->cut ? 3 : 0;
 	struct writer w = writer_of(r->bytes, sizeof(r->bytes));
-	struct span hex = begins(bytes, "hex ") ? span_after(bytes, 4) : bytes;
-	if (behind(hex, "\\x").len > 0 || !take_hex(hex, false, &w))
+	if (behind(bytes, "\\x").len > 0 || !take_hex(bytes, false, &w))
 		unescape(bytes, &w);
 	return bytes_of(r, &w, out);
 }

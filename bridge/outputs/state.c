@@ -30,7 +30,7 @@ struct state {
 	struct publish *publish;
 	struct sessions *sessions;
 	size_t place; /* in each session: struct unit_state */
-	struct unit_listener listener;
+	struct unit_listener listener, place_listener;
 	struct known_table table;
 	struct old_table *old_tables; /* until all units have been recalled */
 	bool table_kept;              /* this program's own */
@@ -199,6 +199,45 @@ static bool on_forgotten(void *ctx, struct session *session, struct moment now)
 	return true;
 }
 
+/* --- the position, which a broker has lost --- */
+
+static bool tell_place(void *ctx, struct session *session, struct moment now)
+{
+	struct state *st = ctx;
+	struct telemetry *t = &st->all;
+	int64_t newest_ms = publish_newest_ms(st->publish, session);
+	/* one that is not from a fix may have been newer */
+	if (!st->config->publish.retain || !session->trusted || newest_ms == 0 ||
+		!known_place(known_of(of(st, session)), &st->table, t) ||
+		telemetry_number(t, TM_TIMESTAMP) < newest_ms)
+		return true;
+	telemetry_set_text(t, TM_IDENT, span_text(session->unit.ident));
+	if (session->codec != NULL)
+		telemetry_set_text(t, TM_PROTOCOL_ID, span_text(session->codec->name));
+	telemetry_set(t, TM_CHANNEL_ID, st->config->publish.channel_id);
+	if (!telemetry_has(t, TM_SERVER_SEQNUM))
+		telemetry_set(t, TM_SERVER_SEQNUM, (int64_t)publish_next_seqnum(st->publish));
+	unit_describe(session->info, t);
+	struct topic topic = topic_unit(st->config->publish.prefix, session_topic(session), "position");
+	struct outbox_message m = publish_message(st->publish, session->unit.ident, &topic, now.unix_ms);
+	struct writer w = publish_record(st->publish, t, &m);
+	m.retain_if_newest = true;
+	publish_retain(&m, session, newest_ms);
+	return publish_put(st->publish, &m, &w, NULL, now);
+}
+
+static void tell_place_later(void *ctx, struct session *session)
+{
+	struct state *st = ctx;
+	if (of(st, session)->known != NULL)
+		session_tell_later(st->sessions, session, &st->place_listener);
+}
+
+void state_tell_places(struct state *st)
+{
+	sessions_each(st->sessions, tell_place_later, st);
+}
+
 /* --- kept --- */
 
 #define TABLE_NAME "#table-"
@@ -297,6 +336,7 @@ struct state *state_open(const struct config *config, struct publish *publish, s
 		.forgotten = on_forgotten,
 		.cleared = on_cleared,
 	};
+	st->place_listener = (struct unit_listener){.ctx = st, .tell = tell_place};
 	return st;
 }
 
@@ -315,4 +355,9 @@ void state_free(struct state *st)
 const struct unit_listener *state_listener(struct state *st)
 {
 	return &st->listener;
+}
+
+const struct unit_listener *state_place_listener(struct state *st)
+{
+	return &st->place_listener;
 }

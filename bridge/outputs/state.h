@@ -20,6 +20,11 @@ struct state *state_open(const struct config *config, struct publish *publish, s
 void state_free(struct state *state);
 /* To be registered behind who completes the record, and behind who publishes it. */
 const struct unit_listener *state_listener(struct state *state);
+/* And one that publishes the newest position again, where the unit has another name in topics, or after state_tell_places. */
+const struct unit_listener *state_place_listener(struct state *state);
+/* The broker has lost what it retained, as far as can be told: the newest position of each unit, if it is known from a fix, is published
+ * again, soon. */
+void state_tell_places(struct state *state);
 
 /* At the start, before units are recalled: what an earlier run kept under a name that begins with #. And when all have been recalled. */
 void state_recall_table(struct state *state, struct span name, struct span value);

@@ -32,6 +32,9 @@
 	X(4, TM_STATUS_SINCE)                                                                                  \
 	X(5, TM_POSITION_TIMESTAMP)
 
+#define POSITION_TIMESTAMP(X) X(0, TM_POSITION_TIMESTAMP)
+
+static const struct telemetry_flags position_timestamp = TM_FLAGS(POSITION_TIMESTAMP);
 static const struct telemetry_flags record_keys = TM_FLAGS(RECORD_KEYS);
 static const struct telemetry_flags place_keys = TM_FLAGS(PLACE_KEYS);
 static const struct telemetry_flags left_out = TM_FLAGS(LEFT_OUT);
@@ -406,6 +409,23 @@ void known_record(struct span known, const struct known_table *own, struct telem
 	telemetry_reset(out);
 	while (reader_left(&r) > 0)
 		take_group(&r, &g, own, out);
+}
+
+bool known_place(struct span known, const struct known_table *own, struct telemetry *out)
+{
+	struct reader r = reader_of(known);
+	struct group g;
+	while (reader_left(&r) > 0) {
+		telemetry_reset(out);
+		take_group(&r, &g, own, out);
+		if (r.bad || !telemetry_has(out, TM_LATITUDE))
+			continue;
+		telemetry_set(out, TM_TIMESTAMP, telemetry_number(out, TM_POSITION_TIMESTAMP));
+		telemetry_set(out, TM_POSITION_VALID, true);
+		take_away(out->present, position_timestamp.all);
+		return true;
+	}
+	return false;
 }
 
 bool known_load(

@@ -42,6 +42,9 @@ struct span known_merge(struct span known, const struct known_table *own, const 
 	int64_t date_ms, struct writer *out);
 /* Makes `out` a record of all that is known. Its texts are valid as long as the bytes. */
 void known_record(struct span known, const struct known_table *own, struct telemetry *out);
+/* Makes `out` a record of what is known from the fix that gave the place: the very record, while it is the newest one. False: no place is
+ * known. */
+bool known_place(struct span known, const struct known_table *own, struct telemetry *out);
 /* Bytes that were kept, with the table that they were written with -> `out`, with room for KNOWN_BYTES_MOST. What this program's table
  * does not have, or has in another form, is left out. False: these are no such bytes. */
 bool known_load(

@@ -313,6 +313,7 @@ static enum codec_status take_part(struct codec_link *link, struct jt808_message
 {
 	const struct codec_part part = {m->id, m->total, m->number, m->serial, m->body};
 	struct codec_parts parts;
+	mark_name(t, m->body, "body of this part");
 	enum codec_status status = sink->part(sink->ctx, &part, &parts);
 	if (status == CODEC_OK) {
 		m->body = parts.whole;

@@ -163,6 +163,6 @@ def test_a_name_that_changes_while_the_bridge_is_away(make_bridge, subscribe, br
     restart(bridge)
     for ident in (IDENT, GONE):
         wait_for(lambda i=ident: not leaves(broker, name(i, before)), "what was retained under the old name to be cleared")
-        wait_for(lambda i=ident: {"status", "state"} <= leaves(broker, name(i, after)), "what is retained under the new one")
+        wait_for(lambda i=ident: {"position", "status", "state"} <= leaves(broker, name(i, after)), "what is retained under the new one")
         config = Kept(broker).of[CONFIG.format(ident)]
         assert f"trackers/{name(ident, after)}/state".encode() in config

@@ -172,6 +172,67 @@ def test_a_broker_that_has_lost_all(make_bridge, broker):
     unit.send(v1(ident, int(time.time())))
 
 
+def frames_of(ident, latitude, heartbeat):
+    """A position, and perhaps something newer that is none."""
+    now = int(time.time())
+    clock = time.strftime("%H%M%S", time.gmtime(now))
+    link = f"*HQ,{ident},LINK,{clock},22,6,100,0,0,{time.strftime('%d%m%y', time.gmtime(now))},FFFFFBFF#"
+    return v1(ident, now - 5, latitude) + (link if heartbeat else "")
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_positions_of_a_broker_that_has_lost_all(make_bridge, broker, both):
+    """`both`: the bridge was away, too. The newest is there again: the very record, or all that is known of it."""
+    broker.stop()
+    broker.config.write_text(broker.config.read_text().replace("persistence true", "persistence false"))
+    broker.start()
+    bridge = make_bridge({"publish": {"state": "yes", "state_interval": "100ms"}})
+    bridge.wait_connected()
+    plain, newer = "9170000054", "9170000055"
+    units = {ident: Unit(bridge.port) for ident in (plain, newer)}
+    for ident, unit in units.items():
+        unit.send(frames_of(ident, "2300.0000", False))
+        retained(broker.port, f"trackers/{ident}/position")
+        unit.send(frames_of(ident, "2400.0000", ident == newer))
+    before = {ident: retained(broker.port, f"trackers/{ident}/position", lambda r: r["position.latitude"] == 24) for ident in units}
+    retained(broker.port, f"trackers/{newer}/state", lambda r: r["message.type"] == "LINK")
+    if both:
+        bridge.stop()
+    broker.stop()
+    broker.start()
+    if both:
+        bridge.start()
+    assert retained(broker.port, f"trackers/{plain}/position") == before[plain]
+    again = retained(broker.port, f"trackers/{newer}/position")
+    assert again.pop("server.seqnum") > before[newer]["server.seqnum"]
+    assert again.items() <= before[newer].items()
+    assert {"ident", "protocol.id", "timestamp", "position.valid", "position.latitude", "position.speed"} <= again.keys()
+
+
+def test_positions_of_a_broker_that_has_kept_all(make_bridge, broker):
+    """They are not told again: whoever logs each position would have one twice at each start and each new connection."""
+    bridge = make_bridge({"publish": {"state": "yes", "state_interval": "100ms"}})
+    bridge.wait_connected()
+    unit, ident = Unit(bridge.port), "9170000056"
+    unit.send(frames_of(ident, "2300.0000", True))  # were it told again, it would have another number
+    position = retained(broker.port, f"trackers/{ident}/position")
+    retained(broker.port, f"trackers/{ident}/state", lambda r: r["message.type"] == "LINK")
+    sub = Subscriber(broker.port, "trackers/#", "logger", clean=False)
+    sub.on(f"trackers/{ident}/position")
+    for other, how in (("9170000057", signal.SIGTERM), ("9170000058", signal.SIGKILL)):
+        bridge.stop(how)
+        bridge.start()
+        bridge.wait_connected()
+        unit = Unit(bridge.port)
+        unit.send(v1(other, int(time.time())))  # behind all that is told again
+        sub.on(f"trackers/{other}/position")
+    unit.send(frames_of(ident, "2400.0000", False))
+    sub.on(f"trackers/{ident}/position", where=lambda m: m.record["position.latitude"] == 24)
+    seen = sub.now(lambda m: m.topic == f"trackers/{ident}/position" and m.record["position.latitude"] == 23)
+    assert {m.record["server.seqnum"] for m in seen} == {position["server.seqnum"]}, "it was told again"
+    sub.close()
+
+
 def test_an_outbox_of_before(make_bridge, subscribe, broker):
     """A unit that only the memory of positions knows: its status is told when it has not come back, and what is older stays older."""
     bridge = make_bridge(STATE)

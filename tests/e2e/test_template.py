@@ -62,6 +62,12 @@ def test_the_copy_is_built_and_passes_the_golden_tests(tree):
         got = [json.loads(line) for line in done.stdout.splitlines()]
         assert [{**record, "protocol.id": NAME} for record in row["records"]] == [{**record, "protocol.id": NAME} for record in got]
         assert done.returncode == (1 if "error" in row else 0), f"{row['name']}: {done.stderr}"
+    explained = subprocess.run([tree / "build/tracker2mqtt-decode", "--explain"], input=rows[0]["hex"], capture_output=True, text=True, cwd=tree)
+    lines = [line.split() for line in explained.stdout.splitlines()]
+    assert lines[0][1:] == [f"{NAME},", "61", "bytes:", "ok"] and not any("unknown" in line for line in lines), explained.stdout
+    for line in ("3-12 9170000001 ident 9170000001", "14 P message.type P", "16-27 261121060800 timestamp 1795241280 s, 2026-11-21T06:08:00Z",
+                 "31-40 50.0755000 position.latitude 50.0755 deg", "53-54 37 position.speed 37 km/h"):
+        assert line.split() in lines, explained.stdout
     commands = run(tree / "build/tracker2mqtt", "--print-commands", cwd=tree)
     assert f"\n{NAME}: " in "\n" + commands and "position.request" in commands.split(f"{NAME}: ")[1].split("\nh02: ")[0]
 

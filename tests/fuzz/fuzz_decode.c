@@ -23,12 +23,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.err = fuzz_null()};
 	if (!input_kind_find(kinds[(data[0] >> 3 & 15) % 10], &input))
 		abort();
+	static struct decoder *decoders[8]; /* some runs share one: to make it takes longer than a run */
+	static unsigned runs;
+	struct decoder **d = &decoders[data[0] & 7];
+	if (++runs % 256 == 0)
+		for (size_t i = 0; i < 8; i++) {
+			if (decoders[i] != NULL)
+				decoder_close(decoders[i]);
+			decoders[i] = NULL;
+		}
+	if (*d == NULL)
+		*d = decoder_open(&options);
 	FILE *f = fopen(fuzz_file(data + 1, size - 1), "rb");
-	struct decoder *d = decoder_open(&options);
-	if (f == NULL || d == NULL)
+	if (f == NULL || *d == NULL)
 		abort();
-	input_read(d, &input, "fuzz", f);
+	input_read(*d, &input, "fuzz", f);
 	fclose(f);
-	decoder_close(d);
 	return 0;
 }

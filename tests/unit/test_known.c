@@ -362,8 +362,39 @@ static void test_damaged_bytes(void **state)
 		copy[at / 8] ^= (uint8_t)(1 << at % 8);
 		if (load(&loaded, &own, copy, len))
 			known_record(bytes_of(&loaded), &own, &all);
+		known_place(bytes_of(&loaded), &own, &all);
 		free(copy);
 	}
+}
+
+static void test_the_record_of_the_place(void **state)
+{
+	(void)state;
+	assert_false(known_place(bytes_of(&known), &own, &all));
+	begin(NOON - MINUTE);
+	telemetry_set(&t, TM_BATTERY_LEVEL, 50);
+	merge();
+	assert_false(known_place(bytes_of(&known), &own, &all));
+	begin_fix(NOON, 20, true);
+	telemetry_set(&t, TM_BATTERY_LEVEL, 60);
+	telemetry_set(&t, TM_SERVER_SEQNUM, 7);
+	merge();
+	assert_true(known_place(bytes_of(&known), &own, &all));
+	assert_memory_equal(all.present, t.present, sizeof(t.present)); /* the very record */
+	assert_int_equal(value(TM_SERVER_SEQNUM), 7);
+	assert_int_equal(value(TM_TIMESTAMP), NOON);
+	begin_fix(NOON + MINUTE, 30, false); /* no fix */
+	telemetry_set(&t, TM_BATTERY_LEVEL, 70);
+	telemetry_set(&t, TM_SERVER_SEQNUM, 8);
+	merge();
+	assert_true(known_place(bytes_of(&known), &own, &all));
+	assert_int_equal(value(TM_LATITUDE), 20);
+	assert_int_equal(value(TM_SPEED), 20);
+	assert_int_equal(value(TM_TIMESTAMP), NOON);
+	assert_int_equal(value(TM_POSITION_VALID), true);
+	assert_false(telemetry_has(&all, TM_SERVER_SEQNUM));
+	assert_false(telemetry_has(&all, TM_BATTERY_LEVEL)); /* what is newer is not of this record */
+	assert_false(telemetry_has(&all, TM_POSITION_TIMESTAMP));
 }
 
 int main(void)
@@ -380,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kept_and_loaded, set_up, NULL),
 		cmocka_unit_test_setup_teardown(test_another_table, set_up, NULL),
 		cmocka_unit_test_setup_teardown(test_damaged_bytes, set_up, NULL),
+		cmocka_unit_test_setup_teardown(test_the_record_of_the_place, set_up, NULL),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

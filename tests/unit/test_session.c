@@ -1,6 +1,5 @@
 /* test_session: who comes on line, takes over, is a guest, has a place; with connections and a clock of the test's own. */
 #include "session_world.h"
-
 #include "codecs/h02/h02_options.h"
 
 #define A "9000000001"

@@ -80,7 +80,7 @@ function useSession(settings) {
     });
     redraw();
   };
-  s.leave = () => { s.link?.end(); sessionStorage.removeItem("login"); location.reload(); };
+  s.leave = () => { s.link?.end(); sessionStorage.removeItem("login"); sessionStorage.setItem("left", "1"); location.reload(); };
   s.send = async (unit, request, what) => {
     const id = randomId(), r = s.store.request(unit.name, id, what, Date.now());
     try {
@@ -97,6 +97,7 @@ function useSession(settings) {
     let login = null;
     try { login = JSON.parse(sessionStorage.getItem("login")); } catch { /* none */ }
     if (login) s.enter(login[0], login[1]);
+    else if (settings.anonymous && !sessionStorage.getItem("left")) s.enter("", "");
     // The page is drawn four times a second at most, whatever comes.
     let seen = -1;
     const timer = setInterval(() => { if (s.store.version !== seen || Date.now() % 1000 < 250) { seen = s.store.version; redraw(); } }, 250);
