@@ -22,11 +22,15 @@ static const struct {
 	[LINE_UNKNOWN] = {"unknown", "unknown", true, true},
 };
 
+/* The first level of a path, and what stands behind it. */
 static struct span level_of(struct span path, struct span *rest)
 {
 	const uint8_t *slash = path.len > 0 ? memchr(path.ptr, '/', path.len) : NULL;
-	size_t len = slash != NULL ? (size_t)(slash - path.ptr) : path.len;
-	*rest = slash != NULL ? span_after(path, len + 1) : span_of(NULL, 0);
+	*rest = span_of(NULL, 0);
+	if (slash == NULL)
+		return path;
+	size_t len = (size_t)(slash - path.ptr);
+	*rest = span_after(path, len + 1);
 	return span_part(path, 0, len);
 }
 

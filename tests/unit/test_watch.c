@@ -171,7 +171,8 @@ static void test_no_control_character(void **state)
 	static const char *const topics[] = {"trackers/\033[2J/cmd", "trackers/1/position",
 		"trackers/1/telemetry", "trackers/1/alarm", "trackers/1/status", "trackers/1/cmd",
 		"trackers/1/cmd/reply", "trackers/1/raw", "trackers/bridge/\033]0;x\a/status",
-		"trackers/bridge/1/unknown", "else"};
+		"trackers/bridge/1/unknown", "else", "trackers/", "trackers", "trackers/bridge/", "trackers//",
+		"/"};
 	static const char *const hostile[] = {"\033]0;x\a",
 		"\xc2\x9b"
 		"31m",
