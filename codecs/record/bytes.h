@@ -45,7 +45,7 @@ static inline struct span span_after(struct span s, size_t n)
 /* `len` bytes from `at` on; empty when there are not so many. */
 static inline struct span span_part(struct span s, size_t at, size_t len)
 {
-	if (at > s.len || len > s.len - at)
+	if (len == 0 || at > s.len || len > s.len - at)
 		return span_of(NULL, 0);
 	return span_of(s.ptr + at, len);
 }

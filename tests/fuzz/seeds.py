@@ -60,10 +60,11 @@ for n in range(4):
     write("store", f"meta-{n}", bytes([n, 0, 0, 1, 0, 40, 8]) + bytes(8))
     write("store", f"older-{n}", bytes([n, 0, 0, 7, 0, 1, 0x80, 0, 1, 0, 16, 0x42]))
 write("assembly", "three-parts", bytes.fromhex("00000301010000" "00000302020000" "00000303030000" "00000303030000"))
-for n, data in enumerate(seeds_decode.inputs([json.loads(line)["hex"] for line in vectors[0].read_text().splitlines()[:9]])):
-    for how in range(4):
-        write("decode", f"{n}-{how}", bytes([how]) + data)
 rows = [json.loads(line) for path in vectors for line in path.read_text().splitlines()]
+for n, data in enumerate(seeds_decode.inputs([row["hex"] for row in rows[::12] if "hex" in row])):
+    write("decode", f"{n}", bytes([n % 4]) + data)
+for n, row in enumerate(row for row in rows if "hex" in row):
+    write("decode", f"explained-{n}", b"\x01" + row["hex"].encode() + b"\n")
 some = [(row["name"], bytes.fromhex(row["hex"])) for row in rows[::8] if "hex" in row]
 for name, data in seeds_path.plays(some):
     write("path", name, data)
