@@ -156,8 +156,7 @@ static const struct option_row publish_rows[] = {
 	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,
 		"Publish what is known of each unit, the newest value of every key, retained in its state "
 		"topic. "
-		"auto: when Home Assistant discovery is on. When it is switched off, the states that were "
-		"published are cleared."},
+		"auto: when Home Assistant discovery is on. Switched off, it is cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
 	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
@@ -242,7 +241,7 @@ static const struct option_row owntracks_rows[] = {
 static const struct option_row homeassistant_rows[] = {
 	{"discovery", OPTION_BOOLEAN, 0, AT(homeassistant.discovery), "no", 0, 0, NULL,
 		"Tell Home Assistant of each unit of the units file (MQTT discovery); needs format = json and "
-		"the state topics. When it is switched off, the devices are removed from Home Assistant."},
+		"the state topics. Switched off, the devices are removed there."},
 	{"prefix", OPTION_TOPIC, 0, AT(homeassistant.prefix), "homeassistant", 0, 100, NULL,
 		"First level or levels of Home Assistant's topics. Before it is changed, switch discovery off "
 		"once."},
