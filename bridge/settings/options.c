@@ -154,7 +154,8 @@ static const struct option_row publish_rows[] = {
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
 		"Publish the newest position of each unit retained. no: what was retained is cleared."},
 	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,
-		"Publish the newest value of every key of each unit, retained in its state topic. auto: when Home "
+		"Publish the newest value of every key of each unit, retained in its state topic. auto: when "
+		"Home "
 		"Assistant or the page wants it. Switched off: what was published is cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},

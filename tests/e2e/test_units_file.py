@@ -225,8 +225,11 @@ def test_a_reload_that_changes_names_leaves_nothing_under_the_old_ones(make_brid
     wait_for(lambda: {topic for topic in retained(subscribe) if topic.endswith("/state")} == {
         f"trackers/{n}/state" for n in ("van", "bus", "car")}, "the states under the new names")
     told = retained(subscribe)
-    assert {topic: record["state"] for topic, record in told.items() if not topic.endswith("/state")} == {
+    assert {topic: record["state"] for topic, record in told.items() if topic.endswith("/status")} == {
         "trackers/bus/status": "online", "trackers/van/status": "offline", "trackers/car/status": "online"}
+    wait_for(lambda: {topic: record["ident"] for topic, record in retained(subscribe).items() if topic.endswith("/position")} == {
+        "trackers/bus/position": "9170503816", "trackers/van/position": "9170503817", "trackers/car/position": "9170503818"},
+             "the positions under the new names")
     sub.on("homeassistant/device/tracker2mqtt_9170503816/config", where=lambda m: b'"trackers/bus/state"' in m.payload)
     # and back: without a file each has its own ident
     path.write_text("")
