@@ -1,5 +1,5 @@
 /* mqtt_cure: what a user can do about a connection that failed, in a part of a sentence.
- * Uses: bridge/base.
+ * Uses: nothing else.
  * Not: change what happens. */
 #include "bridge/broker/mqtt_private.h"
 
