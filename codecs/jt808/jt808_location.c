@@ -289,18 +289,17 @@ void jt808_set_time(struct telemetry *t, struct span bcd, const struct jt808_opt
 
 static void mark_head(struct telemetry *t, struct span body)
 {
-	static const struct {
-		uint8_t at, size;
-		enum telemetry_field field;
-	} marks[] = {{8, 4, TM_LATITUDE}, {12, 4, TM_LONGITUDE}, {16, 2, TM_ALTITUDE}, {18, 2, TM_SPEED},
-		{20, 2, TM_DIRECTION}, {22, 6, TM_TIMESTAMP}};
 	mark_bits(t, span_part(body, 0, 4), TM_ALARM_BITMASK, &alarm_bits);
 	mark_bits(t, span_part(body, 4, 4), TM_STATUS_BITMASK, &status_bits);
 	mark(t, span_part(body, 4, 4), TM_ENGINE_BLOCKED);
 	mark(t, span_part(body, 4, 4), TM_DOOR_OPEN);
 	mark(t, span_part(body, 4, 4), TM_LOAD);
-	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		mark(t, span_part(body, marks[i].at, marks[i].size), marks[i].field);
+	mark(t, span_part(body, 8, 4), TM_LATITUDE);
+	mark(t, span_part(body, 12, 4), TM_LONGITUDE);
+	mark(t, span_part(body, 16, 2), TM_ALTITUDE);
+	mark(t, span_part(body, 18, 2), TM_SPEED);
+	mark(t, span_part(body, 20, 2), TM_DIRECTION);
+	mark(t, span_part(body, 22, 6), TM_TIMESTAMP);
 }
 
 enum codec_status jt808_location(struct telemetry *t, struct span body, const struct jt808_options *options)
