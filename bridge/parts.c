@@ -16,6 +16,7 @@ _Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
 _Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
 
 #define CATCH_UP_BELOW 1000
+#define INFO_AFTER 60. /* seconds of a connection */
 #define WISHES_MS 1000
 #define WISHES_MOST 100       /* at a time */
 #define STATE_BELOW 10000     /* messages wait: else states wait, too */
@@ -360,10 +361,16 @@ static void tell_after_connect(struct bridge *b)
 	b->connects = connects;
 }
 
+/* What the bridge is comes behind all that units have said, and never to a broker that says it is too large. One that cannot say so (MQTT
+ * 3.1.1) may close the connection at it, so a good connection is waited for. */
 static void tell_info(struct bridge *b, struct moment now)
 {
-	if (b->info_due && b->connects > 0 && outbox_count(b->outbox) < STATE_BELOW)
-		b->info_due = !info_tell(&b->config, b->publish, now);
+	if (!b->info_due || b->mqtt == NULL || !mqtt_connected(b->mqtt) ||
+		outbox_count(b->outbox) > outbox_held(b->outbox))
+		return;
+	if (b->config.mqtt.version != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
+		return;
+	b->info_due = mqtt_takes(b->mqtt, INFO_MOST) && !info_tell(&b->config, b->publish, now);
 }
 
 int64_t parts_turn(struct bridge *b)

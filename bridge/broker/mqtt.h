@@ -52,6 +52,10 @@ void mqtt_publish_now(struct mqtt *mqtt, const char *topic, struct span payload,
 /* For how many seconds there has been no connection; 0 while there is one. */
 double mqtt_away_seconds(const struct mqtt *mqtt);
 bool mqtt_connected(const struct mqtt *mqtt);
+/* For how many seconds there has been one; 0 while there is none. */
+double mqtt_connected_seconds(const struct mqtt *mqtt);
+/* Does the broker allow packets of so many bytes, as far as it has said? */
+bool mqtt_takes(const struct mqtt *mqtt, size_t bytes);
 /* Has the broker kept the session of the connection before? */
 bool mqtt_resumed(const struct mqtt *mqtt);
 /* What the broker refuses, as a sentence that is valid until the next call; NULL: nothing. */

@@ -20,6 +20,16 @@ bool mqtt_connected(const struct mqtt *m)
 	return m->connected && !m->broken;
 }
 
+double mqtt_connected_seconds(const struct mqtt *m)
+{
+	return mqtt_connected(m) ? ev_now(m->loop) - m->connected_at : 0;
+}
+
+bool mqtt_takes(const struct mqtt *m, size_t bytes)
+{
+	return m->packet_most == 0 || bytes <= m->packet_most;
+}
+
 double mqtt_away_seconds(const struct mqtt *m)
 {
 	return mqtt_connected(m) ? 0 : ev_now(m->loop) - m->away_since;

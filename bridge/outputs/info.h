@@ -6,6 +6,9 @@
 
 #include "bridge/outputs/publish.h"
 
+/* The document is smaller, topic and head included. */
+#define INFO_MOST (48 << 10)
+
 /* Puts it into the outbox, for <prefix>/bridge/<instance>/info. False: no room. */
 bool info_tell(const struct config *config, struct publish *publish, struct moment now);
 

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 
-from conftest import BUILD, wait_for
+from conftest import BUILD, Broker, Subscriber, Unit, v1, wait_for
 
 TOPIC = "trackers/bridge/test/info"
 
@@ -42,3 +42,20 @@ def test_it_is_retained_and_told_again(make_bridge, subscribe, broker):
     wait_for(lambda: bridge.log().count("connected to broker") == 2, "the second connection")
     late = subscribe(TOPIC)
     assert late.on(TOPIC)[0].record["raw"]
+
+
+def test_a_broker_of_small_packets_is_not_asked(make_bridge, tmp_path):
+    """It would close the connection, or refuse: units' messages pass all the same, and nothing is set aside."""
+    broker = Broker(tmp_path, "max_packet_size 20000\n")
+    bridge = make_bridge({"mqtt": {"port": broker.port}})
+    bridge.wait_connected(forwards=False)
+    sub = Subscriber(broker.port)
+    unit = Unit(bridge.port)
+    unit.send(v1("9170503816"))
+    sub.on("trackers/9170503816/position")
+    sub.on("trackers/bridge/test/stats", 2)
+    assert not sub.now(lambda m: m.topic == TOPIC) and "set aside" not in bridge.log()
+    unit.close()
+    sub.close()
+    assert bridge.stop() == 0
+    broker.stop()
