@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* arguments: see arguments.h. */
 #include "bridge/arguments.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* arguments: the command line: what is printed and done with, and what is left for main.
  * Uses: bridge/base, bridge/settings, codecs, codecs/record.
  * Not: start anything. */

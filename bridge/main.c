@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* main: flags, configuration, the turn of the loop, signals.
  * Uses: bridge/base, bridge/outbox, bridge/units.
  * Not: hold any logic of its own. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* parts: see parts.h. */
 #include "bridge/parts.h"
 

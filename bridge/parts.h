@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* parts: the rooms of the bridge and how they are joined.
  * Uses: bridge/base, bridge/broker, bridge/commands, bridge/outbox, bridge/outputs, bridge/peers,
  * bridge/settings, bridge/units, bridge/web.

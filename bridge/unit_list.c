@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* unit_list: see unit_list.h. */
 #include "bridge/unit_list.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* unit_list: what is known of units, for people: --units and --forget.
  * Uses: bridge/base, bridge/outbox, bridge/units.
  * Not: write into an outbox. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* codec: the contract between the protocols and the bridge.
  * Uses: codecs/record.
  * Not: wait, store, talk, log, allocate or ask the time.

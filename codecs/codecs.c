@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* codecs: the protocol table, and the steps that all protocols share: recognise, frame, decode.
  * Uses: nothing else.
  * Not: look inside a frame. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* foreign: see foreign.h. One table, the most special row first.
  * Sources: the makers' protocol documents as they are public, RFC 8446, 4253, 9112, 6347, haproxy's proxy-protocol.txt, MQTT 3.1.1 and 5. */
 #include "codecs/foreign.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* foreign: what a peer speaks when it is none of the codecs here: known by its first bytes, so that people are told by name.
  * Uses: codecs/record.
  * Not: decode any of it, log, answer.

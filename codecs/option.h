@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* option: what a user can set, as a row of a table. The bridge has such rows, and each codec brings its own.
  * Uses: nothing else.
  * Not: read a text, know who reads the rows. */

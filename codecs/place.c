@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* place: coordinates and signal strength, as the records of all protocols must treat them; see codec.h.
  * Uses: nothing else.
  * Not: know any protocol. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What --version prints, found when the build is configured. Sets T2M_COMMIT (git describe, or what `git archive` wrote into
 # etc/commit, or nothing) and the versions of the libraries, which bridge/base/version.c is given.
 set(T2M_COMMIT "")

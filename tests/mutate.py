@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Proves that the golden vectors see errors: plants one after the other in the tables of the codecs and demands that
 test_golden fails for each.
 

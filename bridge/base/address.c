@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* address: see address.h. */
 #include "bridge/base/address.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* address: IP addresses with ports, networks, their texts.
  * Uses: codecs/record.
  * Not: know connections or the configuration. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* backoff: how long to wait before the next try: twice as long each time, with some jitter.
  * Uses: nothing else.
  * Not: know what is tried, or keep time. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* clock: the steady clock, which never jumps, and the clock of the world, which people read.
  * Uses: nothing else.
  * Not: know anything else. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* descriptors: see descriptors.h. */
 #include "bridge/base/descriptors.h"
 

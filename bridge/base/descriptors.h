@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* descriptors: how many file descriptors the process may open, and how many of them are kept for the bridge itself.
  * Uses: nothing else.
  * Not: know what they are for.

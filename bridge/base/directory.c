@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* directory: see directory.h. */
 #include "bridge/base/directory.h"
 

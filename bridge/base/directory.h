@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* directory: making directories for files that the bridge keeps.
  * Uses: nothing else.
  * Not: know what they are for. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* errand: see errand.h. */
 #include "bridge/base/errand.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* errand: a slow call in a thread of its own; its end is reported on the loop, unless the errand was abandoned.
  * Uses: <ev.h>.
  * Not: know what the call does.

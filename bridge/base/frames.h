@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* frames: frames one behind the other in one buffer, each behind its length in two bytes.
  * Uses: codecs/record.
  * Not: own the buffer, or know what is in a frame.

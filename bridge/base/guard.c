@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* guard: see guard.h. */
 #include "bridge/base/guard.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* guard: a call into a library in which an assertion may fail; without the guard, that would end the process.
  * Uses: nothing else.
  * Not: know which library.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* hash: see hash.h. */
 #include "bridge/base/hash.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* hash: uthash with a keyed hash: nobody outside can choose names that fall into one bucket.
  * Uses: <sodium/crypto_shorthash.h>, <uthash.h>.
  * Not: know what is hashed.

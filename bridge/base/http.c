@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* http: see http.h. libmicrohttpd without a thread: its epoll descriptor is one more watcher of the loop.
  *
  * A connection also ends when it is not done within DEADLINE_MS, even if bytes still flow, and when a newer one needs its place: the oldest

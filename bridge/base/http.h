@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* http: a small HTTP server on the loop: a path leads to a handler. A handler may keep the connection, for another protocol.
  * Uses: codecs/record; <ev.h>, <microhttpd.h>.
  * Not: know what is answered.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* log: see log.h. The level and the kind of sink are the only state. */
 #include "bridge/base/log.h"
 

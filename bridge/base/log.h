@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* log: lines on stderr.
  * Uses: codecs/record.
  * Not: know any part of the bridge.

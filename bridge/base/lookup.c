@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* lookup: see lookup.h. */
 #include "bridge/base/lookup.h"
 

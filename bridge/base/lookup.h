@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* lookup: the address of a host and port, asked of the system's resolver without stopping the loop.
  * Uses: <ev.h>.
  * Not: connect. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* note: see note.h. */
 #include "bridge/base/note.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* note: what is kept of a unit, in parts; each part belongs to one room, which alone knows what stands in it.
  * Uses: codecs/record.
  * Not: know what stands in a part.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* reason: see reason.h. */
 #include "bridge/base/reason.h"
 

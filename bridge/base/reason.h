@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* reason: the table of the reason codes of MQTT 5, and of what becomes of a message that the broker answers with one.
  * Uses: nothing else.
  * Not: know libmosquitto or the outbox. */

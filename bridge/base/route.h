@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* route: a message that the broker has delivered, and the function that handles it.
  * Uses: codecs/record.
  * Not: know the MQTT client: rooms that handle messages need not know it either. */

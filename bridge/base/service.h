@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* service: reports to systemd: ready, reloading, stopping, alive, a status line.
  * Uses: <systemd/sd-daemon.h>.
  * Not: know any part of the bridge. Without systemd every call does nothing. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* stats: see stats.h. */
 #include "bridge/base/stats.h"
 

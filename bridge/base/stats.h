@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* stats: named counters, counted where things happen, published as one JSON map.
  * Uses: codecs.
  * Not: know where the numbers come from. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* tls: see tls.h. */
 #include "bridge/base/tls.h"
 

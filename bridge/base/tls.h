@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* tls: TLS towards units (server) and towards the broker (client).
  * Uses: <openssl/err.h>, <openssl/ssl.h>, <openssl/x509v3.h>.
  * Not: know connections, units or MQTT.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* topic: see topic.h. */
 #include "bridge/base/topic.h"
 

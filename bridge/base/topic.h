@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* topic: writing and reading topic names.
  * Uses: codecs/record.
  * Not: know MQTT.

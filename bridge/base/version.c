@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* version: see version.h. CMake gives T2M_COMMIT, empty when it is not known, and T2M_LIBRARIES, a line each, to this file alone. */
 #include "bridge/base/version.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* version: what --version prints: the release, the commit and the libraries that the program was built with.
  * Uses: nothing else.
  * Not: know which program asks. */

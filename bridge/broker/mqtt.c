@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt: see mqtt.h. The connection: begun, read, written, dropped. mqtt_private.h says where the rest is. */
 #include "bridge/broker/mqtt_private.h"
 

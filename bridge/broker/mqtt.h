@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt: libmosquitto on the libev loop: connects, backs off, subscribes, publishes from the outbox.
  * Uses: bridge/base, bridge/outbox, bridge/settings; <ev.h>.
  * Not: know units or frames.

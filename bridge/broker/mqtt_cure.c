@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_cure: what a user can do about a connection that failed, in a part of a sentence.
  * Uses: nothing else.
  * Not: change what happens. */

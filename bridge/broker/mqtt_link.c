@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_link: see mqtt_link.h. */
 #include "bridge/broker/mqtt_link.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_link: a client of libmosquitto as the configuration wants it, and the attempt to connect it, in a thread.
  * Uses: bridge/base, bridge/settings; <mosquitto.h>, <mqtt_protocol.h>.
  * Not: publish, know the outbox or who owns the connection. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_private: what the files mqtt*.c share; nobody else includes it.
  * Uses: bridge/base.
  *

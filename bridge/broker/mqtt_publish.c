@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_publish: messages of the outbox to the broker, and how it answers them.
  * Uses: bridge/base; <mqtt_protocol.h>.
  * Not: connect.

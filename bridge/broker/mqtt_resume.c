@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_resume: the session that the broker keeps while the bridge is away: its subscriptions, and messages that it delivers again.
  * Uses: nothing else.
  * Not: connect, subscribe.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_routes: filters, their handlers, and the subscriptions for them.
  * Uses: bridge/base; <mqtt_protocol.h>.
  * Not: connect, publish.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_session: the first steps of a new connection (subscribe, publish `online`, publish messages), and the library's callbacks.
  * Uses: bridge/base; <mqtt_protocol.h>.
  * Not: open sockets, read the outbox.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_state: what all files of the broker ask of a connection, and giving it up.
  * Uses: nothing else.
  * Not: call the library. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_tell: what the broker refuses, for people: one line a minute in the log, and a sentence for /healthz.
  * Uses: bridge/base.
  * Not: change what happens. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* suspect: see suspect.h. */
 #include "bridge/broker/suspect.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* suspect: finds the message at which the broker closes the connection.
  * Uses: nothing else.
  * Not: know MQTT or the outbox; it is told numbers of messages.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* window: see window.h. */
 #include "bridge/broker/window.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* window: how many messages may be in flight, which means sent to the broker and not acknowledged: as many as help, and no more.
  * Uses: nothing else.
  * Not: know MQTT, the clock (`now_us` is an argument).

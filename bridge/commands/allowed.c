@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* allowed: see allowed.h. */
 #include "bridge/commands/allowed.h"
 

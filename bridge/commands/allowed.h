@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* allowed: what the configuration allows those who publish requests.
  * Uses: bridge/base, bridge/settings.
  * Not: know units, MQTT, the clock. */

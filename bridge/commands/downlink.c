@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* downlink: see downlink.h. */
 #include "bridge/commands/downlink.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* downlink: a request comes from MQTT, is checked, and its command is sent to the unit; what became of it goes to cmd/reply.
  * Uses: bridge/base, bridge/outbox, bridge/outputs, bridge/settings, bridge/units.
  * Not: know frame bytes, MQTT; ask for the time: `now` is an argument. Waiting times are measured by its

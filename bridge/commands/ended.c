@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ended: see ended.h. */
 #include "bridge/commands/ended.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ended: the tokens of commands that have ended lately: an answer that comes late belongs to them, and to no command that waits.
  * Uses: codecs.
  * Not: know requests, units, the clock. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outcome: see outcome.h. */
 #include "bridge/commands/outcome.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outcome: what became of a command goes to cmd/reply, the response topic, a counter and the log.
  * Uses: bridge/base, bridge/outputs.
  * Not: know units, MQTT, the clock.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* request: see request.h. */
 #include "bridge/commands/request.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* request: the payload of a request, text or JSON, is taken apart and checked.
  * Uses: bridge/settings, codecs; <cJSON.h>.
  * Not: know units, MQTT.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* request_text: what somebody published as a text for a unit, and is none; see request.h.
  * Uses: nothing else.
  * Not: know units, MQTT, any one protocol. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* waiting: see waiting.h. */
 #include "bridge/commands/waiting.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* waiting: requests that have not ended: who waits for which unit; and what of them is kept over a restart of the bridge.
  * Uses: bridge/base.
  * Not: know MQTT or the disk, decide when a request ends, the clock. */

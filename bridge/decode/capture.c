@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* capture: see capture.h.
  *
  *   pcap     magic 4, version 4, zone 4, sigfigs 4, snaplen 4, link type 4;   seconds 4, fraction 4, captured 4, on the wire 4, bytes

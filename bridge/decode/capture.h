@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* capture: the packets of a capture file, as tcpdump -w (pcap) and Wireshark (pcapng) write it.
  * Uses: nothing else.
  * Not: know what the packets say.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* decode: tracker2mqtt-decode, the codecs without any network.
  * Uses: bridge/base, bridge/units.
  * Not: know the bridge. */

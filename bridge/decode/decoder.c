@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* decoder: see decoder.h. */
 #include "bridge/decode/decoder.h"
 

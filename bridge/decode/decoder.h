@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* decoder: bytes through the codecs, and what comes out of them as lines.
  * Uses: bridge/base, bridge/settings, bridge/units, codecs.
  * Not: know where the bytes were found. */

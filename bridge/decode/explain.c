@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* explain: see explain.h. Marks become ranges when they are made, and get their values when the record is whole. */
 #include "bridge/decode/explain.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* explain: each range of bytes of a frame, with what the codec has read it as.
  * Uses: codecs, codecs/record.
  * Not: decode anything: it only collects the marks that the codec's own readers leave (codecs/record/mark.h). */

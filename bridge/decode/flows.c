@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* flows: see flows.h. At most FLOWS_MAX connections are open at a time: the one that was silent longest is ended for another. Of each,
  * WAITING_MAX segments that came before their turn are kept: then what is missing before them is given up. */
 #include "bridge/decode/flows.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* flows: the connections that an input holds, side by side, and the bytes of each in order.
  * Uses: bridge/base.
  * Not: read a file. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* input: see input.h. */
 #include "bridge/decode/input.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* input: one file or pipe, whatever of the known kinds it is, to the decoder.
  * Uses: nothing else.
  * Not: know any protocol. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line: see line.h.
  *
  *   Traccar   2015-09-24 09:41:34 DEBUG: [FEC47FBE: 5001 < 203.0.113.4] HEX: 2a48...

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line: a line of text as people have it, and the bytes of a frame in it.
  * Uses: codecs/record.
  * Not: know any protocol, decode. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line_json: see line_json.h. */
 #include "bridge/decode/line_json.h"
 

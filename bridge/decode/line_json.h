@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line_json: the bytes in a message of the topics `raw` and `unknown`.
  * Uses: <cJSON.h>.
  * Not: know what stands in front of the JSON. */

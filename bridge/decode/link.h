@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* link: from a captured packet to what a peer has sent: Ethernet, IP, TCP and UDP taken off.
  * Uses: codecs/record.
  * Not: keep anything between packets. */

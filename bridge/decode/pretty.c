@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* pretty: see pretty.h. */
 #include "bridge/decode/pretty.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* pretty: a record for people: key, value, unit and meaning, line by line.
  * Uses: codecs/record; <cJSON.h>.
  * Not: know the record but by its JSON document, so that nothing is shown or left out that programs do not get. */

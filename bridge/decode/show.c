@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* show: see show.h. */
 #include "bridge/decode/show.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* show: values as people read them: text on one line, numbers with their unit, dates.
  * Uses: codecs/record.
  * Not: know where they stood. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* source: the bytes of a file or pipe, with a look at how they begin.
  * Uses: codecs/record.
  * Not: know what they are. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* done: see done.h. */
 #include "bridge/outbox/done.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* done: a set of message numbers (those that the broker has acknowledged), as sorted ranges: a range takes as little as one
  * number.
  * Uses: nothing else.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* flush: see flush.h. */
 #include "bridge/outbox/flush.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* flush: fdatasync of a file in a thread of its own, so that a slow disk does not hold up the loop.
  * Uses: nothing else.
  * Not: know what is in the file. */

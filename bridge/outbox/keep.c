@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* keep: see keep.h. */
 #include "bridge/outbox/keep.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* keep: values under keys that are to be written with the messages of this turn; see outbox_keep.
  * Uses: codecs/record.
  * Not: know the disk, or what the values are.

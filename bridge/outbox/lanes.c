@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* lanes: see lanes.h. */
 #include "bridge/outbox/lanes.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* lanes: which orders wait because the broker refused a message of theirs, and when each is tried again.
  * Uses: nothing else.
  * Not: know MQTT, hold messages, ask for the time: `now_ms` is an argument, of a steady clock.

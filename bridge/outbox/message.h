@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* message: one outgoing MQTT publication, and its form as bytes, in memory and on disk.
  * Uses: codecs/record.
  * Not: know MQTT or units.

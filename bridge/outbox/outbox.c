@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox: see outbox.h. The ring holds the messages that are not stored yet; without a store it holds all of them. */
 #include "bridge/outbox/outbox.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox: the queue of messages between what units said and what the broker has acknowledged.
  * Uses: bridge/base.
  * Not: know MQTT, units or formats.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox_memory: see outbox_memory.h. */
 #include "bridge/outbox/outbox_memory.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox_memory: values under keys, in memory: those of the messages in the ring; without a store, all that is remembered.
  * Uses: bridge/base.
  * Not: know the disk. */

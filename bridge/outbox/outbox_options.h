@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox_options: how an outbox is kept; what the outbox and its store are both told.
  * Uses: nothing else. */
 #ifndef T2M_OUTBOX_OPTIONS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox_send: see outbox_send.h. */
 #include "bridge/outbox/outbox_send.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox_send: gives the messages of the ring or the store in the order of send_order.
  * Uses: bridge/base.
  * Not: decide who goes next; know MQTT.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* refused: see refused.h. */
 #include "bridge/outbox/refused.h"
 

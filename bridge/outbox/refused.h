@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* refused: the form, on disk, of a message that the broker can never take: why and when, then the message in message.h's form.
  * Uses: nothing else.
  * Not: use LMDB, know MQTT: reasons are numbers here. */

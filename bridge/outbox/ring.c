@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ring: see ring.h. */
 #include "bridge/outbox/ring.h"
 

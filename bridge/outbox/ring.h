@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* ring: messages in memory, in the order of their numbers, in chunks that are allocated and freed as needed.
  * Uses: nothing else.
  * Not: know MQTT or the disk. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* send_order: see send_order.h. */
 #include "bridge/outbox/send_order.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* send_order: which message goes next.
  * Uses: nothing else.
  * Not: know what is in a message, the disk or MQTT; ask for the time: `now_ms` is an argument, of a steady

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store: see store.h. Opening, closing, and a turn: the files are looked at, opened again where that is needed, and written. */
 #include "bridge/outbox/store_private.h"
 

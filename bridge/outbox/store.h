@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store: messages on disk, in LMDB: one transaction for each turn of the loop.
  * Uses: bridge/base.
  * Not: know MQTT, units or the order of sending.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_aside: messages that the broker can never take are kept with the reason and the time, for people.
  * Uses: nothing else.
  * Not: know MQTT: reasons are numbers here.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_check: see store_check.h. */
 #include "bridge/outbox/store_check.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_check: reads the store's file without LMDB and says in words what is damaged, before LMDB maps the file.
  * Uses: nothing else.
  * Not: use LMDB, write.

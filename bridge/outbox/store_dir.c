@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_dir: see store_dir.h. */
 #include "bridge/outbox/store_dir.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_dir: the directory of the store: it is made, it is locked for one process, its files are moved aside.
  * Uses: bridge/base.
  * Not: know what is in the files. */

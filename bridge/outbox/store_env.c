@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_env: LMDB's environment is opened and closed. See store.h.
  * Uses: nothing else. */
 #include "bridge/outbox/store_private.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_guard: work on what LMDB has mapped. A file that is cut, a broken disk and a failed assertion of LMDB end the work, never
  * the process. See store.h.
  * Uses: nothing else. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_kept: values under keys that outlive the process, beside the messages. See store.h.
  * Uses: nothing else.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_memory: values that are remembered under keys. See store.h.
  * Uses: nothing else.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_meta: see store_meta.h. */
 #include "bridge/outbox/store_meta.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_meta: the two meta pages of LMDB's file; and the mark, a copy of the state that the disk surely has.
  * Uses: nothing else.
  * Not: use LMDB.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_node: what stands in a page of the store's file: nodes with a key, and data or the page below.
  * Uses: codecs/record.
  * Not: read the file. Only store_check.c includes it. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_open: decides what is opened. See store.h.
  * Uses: bridge/base.
  *

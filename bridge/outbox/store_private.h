@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_private: what the files of the store share. See store.h.
  * Uses: <lmdb.h>.
  *

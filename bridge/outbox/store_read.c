@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_read: reads messages one by one, without those that are done; counts what is done. See store.h.
  * Uses: nothing else. */
 #include "bridge/outbox/store_private.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_room: how many pages the messages use, and room for more. See store.h.
  * Uses: nothing else.
  *

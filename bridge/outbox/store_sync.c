@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_sync: makes safe what was stored, with sync = interval. See store.h.
  * Uses: nothing else.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_tools: what people ask of an outbox. See store.h.
  * Uses: bridge/base.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* store_write: messages are written and deleted, in as many transactions as the disk needs. See store.h.
  * Uses: nothing else. */
 #include "bridge/outbox/store_private.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* wishes: see wishes.h. */
 #include "bridge/outbox/wishes.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* wishes: units that people want to be forgotten, as files beside the outbox: who has the outbox open takes them up, now or at its next
  * start.
  * Uses: nothing else.

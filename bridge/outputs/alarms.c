@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* alarms: see alarms.h. */
 #include "bridge/outputs/alarms.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* alarms: which alarms a record raises: those that what is known of the unit does not have, by date and not by arrival.
  * Uses: bridge/base, codecs/record.
  * Not: know units or topics.

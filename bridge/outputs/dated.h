@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* dated: which date a record counts with, where the newest is sought.
  * Uses: codecs/record.
  * Not: change the record. */

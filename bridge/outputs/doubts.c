@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* doubts: see doubts.h. */
 #include "bridge/outputs/doubts.h"
 

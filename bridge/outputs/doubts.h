@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* doubts: what a unit's records let people doubt: a date that is off, no position at all. Told once, in words.
  * Uses: bridge/base, bridge/units, codecs/record.
  * Not: change a record or hold it back. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* homeassistant: see homeassistant.h. */
 #include "bridge/outputs/homeassistant.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* homeassistant: tells Home Assistant of each unit, by MQTT discovery: one device with what this unit really sends.
  * Uses: bridge/base.
  * Not: know sockets, MQTT or other outputs.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* homeassistant_device: see homeassistant_device.h. */
 #include "bridge/outputs/homeassistant_device.h"
 

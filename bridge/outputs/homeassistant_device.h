@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* homeassistant_device: the document that tells Home Assistant of one unit: the device, its entities and buttons.
  * Uses: bridge/base, bridge/settings, bridge/units, codecs/record.
  * Not: know when it is told, or publish it.

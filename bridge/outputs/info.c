@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* info: see info.h. The tables are those from which records and commands are made: a form or a label never differs from the code. */
 #include "bridge/outputs/info.h"
 

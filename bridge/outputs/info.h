@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* info: what this bridge is and can do, as one retained document: for pages and programs that build forms and labels.
  * Uses: codecs.
  * Not: know units. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* leftover: see leftover.h. */
 #include "bridge/outputs/leftover.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* leftover: what an earlier configuration had retained of units, and this one does not publish any more, is cleared, once.
  * Uses: nothing else.
  * Not: know what stands in a note, or on the topic.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* metrics: /metrics and /healthz, for Prometheus and for whoever watches the process.
  * Uses: bridge/base.
  * Not: know sockets, units or MQTT. */

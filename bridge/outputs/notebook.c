@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* notebook: see notebook.h. */
 #include "bridge/outputs/notebook.h"
 

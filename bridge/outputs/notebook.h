@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* notebook: what is known of each trusted unit is kept beside the outbox, as a note with what all listeners know of it.
  * Uses: bridge/base, bridge/outbox, bridge/settings, bridge/units.
  * Not: know what stands in a note.

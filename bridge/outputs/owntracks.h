@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* owntracks: each fix in OwnTracks' form as well, to a topic of its own.
  * Uses: codecs/formats.
  * Not: know sockets, MQTT or other outputs. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* publish: see publish.h. */
 #include "bridge/outputs/publish.h"
 

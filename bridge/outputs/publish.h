@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* publish: a message of ours, in order with what its unit says, into the outbox; and how much of the outbox an address may fill.
  * Uses: bridge/base, bridge/outbox, bridge/settings, bridge/units, codecs/record.
  * Not: know what a message says, sockets or MQTT.

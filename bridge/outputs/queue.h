@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* queue: units whose time is to come, the first first.
  * Uses: bridge/units.
  * Not: know what is to be done then.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* raw: see raw.h. */
 #include "bridge/outputs/raw.h"
 

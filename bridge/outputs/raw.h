@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* raw: each frame as it was -> the unit's raw topic, when the configuration wants that; and who comes and
  * is no unit, by the first bytes, or is a unit that is not admitted -> the log and the bridge's unknown topic.
  * Uses: bridge/base.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* records: see records.h. */
 #include "bridge/outputs/records.h"
 

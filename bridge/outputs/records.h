@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* records: a record of a unit -> position or telemetry, and alarm.
  * Uses: nothing else.
  * Not: know sockets, MQTT or other outputs.

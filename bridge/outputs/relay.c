@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* relay: see relay.h. */
 #include "bridge/outputs/relay.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* relay: the frames of units go on to the maker's platform as well, so that its app keeps working.
  * Uses: bridge/base, bridge/settings, bridge/units; <ev.h>.
  * Not: parse frames, know MQTT or other outputs.

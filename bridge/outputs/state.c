@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* state: see state.h. */
 #include "bridge/outputs/state.h"
 

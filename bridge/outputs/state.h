@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* state: what is known of a unit, the newest value of every key -> its state topic, retained. Of trusted units alone.
  * Uses: codecs/formats.
  * Not: know sockets, MQTT or other outputs.

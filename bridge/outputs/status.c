@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* status: see status.h. */
 #include "bridge/outputs/status.h"
 

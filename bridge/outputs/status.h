@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* status: whether a unit is on line, since when, where and why not -> its status topic, retained of trusted units.
  * Uses: nothing else.
  * Not: know sockets, MQTT or other outputs. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* buffers: see buffers.h. */
 #include "bridge/peers/buffers.h"
 

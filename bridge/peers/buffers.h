@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* buffers: memory for what one peer sent and for what it is owed. Both come and go with each frame, so buffers of the usual size are
  * kept for the next one.
  * Uses: nothing else.

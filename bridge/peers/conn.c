@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn: see conn.h. One peer: bytes that nobody has used yet, its PROXY header, its end. All of them are in conn_all.c, who has a
  * place in conn_limits.c, what goes out in conn_out.c. */
 #include "bridge/peers/conn_private.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn: one peer, TCP or UDP alike: what it sent and nobody has used yet, what it is owed, when it goes.
  * Uses: bridge/base, codecs/record.
  * Not: know what the bytes mean, nor whose they are: that is the owner's (struct conn_ops).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_account: as what a connection counts, for its address and in all: not at all, among those that have not named a unit, or among
  * those with units. Only what can give way counts.
  * Uses: nothing else.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_all: see conn_all.h. Each timeout has a list of its own, in which all wait for the same time. */
 #include "bridge/peers/conn_private.h"
 

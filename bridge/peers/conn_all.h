@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_all: all connections and UDP peers: how they come, when they are looked at again, how all end.
  * Uses: bridge/settings.
  * Not: know what the bytes of a peer mean (conn_ops). */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_io: one peer's socket, plain or TLS, TCP or UDP: receive, send, watch. And the rest of the world of this folder: its clock, and
  * the account of refusals.
  * Uses: nothing else.

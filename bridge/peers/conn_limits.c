@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_limits: who has a place, and who gives way when there is none left.
  * Uses: nothing else.
  * Not: know bytes, or which units they are.

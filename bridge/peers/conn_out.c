@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_out: what one peer is owed: answers after storing, commands alone in their segment, both in turns.
  * Uses: bridge/base.
  * Not: use sockets, or know what it sends. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_private: what the conn files share; nobody else includes it. Each of them calls only those below it:
  * Uses: bridge/base; <ev.h>.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_silent: what people are told of connections that say nothing, in words: the first thing that goes wrong with a new tracker.
  * Uses: nothing else.
  * Not: close anything.

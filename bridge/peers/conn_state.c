@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_state: what may be asked of one peer. All of these are questions: they change nothing.
  * Uses: nothing else.
  * Not: act. */

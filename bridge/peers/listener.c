@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* listener: see listener.h. */
 #include "bridge/peers/listener.h"
 

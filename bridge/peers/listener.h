@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* listener: TCP and TLS accept, UDP receive; hands over to conns.
  * Uses: bridge/base, bridge/settings; <ev.h>.
  * Not: know codecs, MQTT. */

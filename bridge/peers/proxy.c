@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* proxy: see proxy.h.
  *
  *   1: PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n     at most 107 bytes; TCP6; UNKNOWN and anything

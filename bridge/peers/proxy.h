@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* proxy: the header of the PROXY protocol, versions 1 and 2: whose connection a proxy hands on.
  * Uses: bridge/base, codecs/record.
  * Not: read sockets.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* share: see share.h. */
 #include "bridge/peers/share.h"
 

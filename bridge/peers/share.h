@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* share: who holds most of a pool that strangers share, so that the one who holds most gives way first.
  * Uses: nothing else.
  * Not: know what is shared.

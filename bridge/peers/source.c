@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* source: see source.h. */
 #include "bridge/peers/source.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* source: what is remembered of an address from which units or strangers come: how many connections, how fast, what was
  * refused.
  * Uses: bridge/base.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* codec_settings: see codec_settings.h. */
 #include "bridge/settings/codec_settings.h"
 

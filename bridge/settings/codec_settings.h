@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* codec_settings: what the codecs want to be set, with its values: for each codec the struct that its rows describe.
  * Uses: codecs.
  * Not: know any codec by its name. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* config: reading the file and the environment, reloading.
  * Not: start anything. */
 #include "bridge/settings/config.h"

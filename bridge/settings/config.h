@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* config: the configuration: one struct, tables of options, one strict reader.
  * Uses: bridge/base.
  * Not: start anything, name a codec.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* inifile: see inifile.h. */
 #include "bridge/settings/inifile.h"
 

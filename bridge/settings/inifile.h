@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* inifile: a strict reader of lines in front of inih, which names every fault with its line.
  * Uses: bridge/base; <ini.h>.
  * Not: know any option.

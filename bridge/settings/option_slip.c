@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* option_slip: see option_slip.h. */
 #include "bridge/settings/option_slip.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* option_slip: values that look right and are not: quotation marks, a comment, a port or a scheme in a host.
  * Uses: codecs.
  * Not: read files, set anything. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* option_types: see option_types.h. */
 #include "bridge/settings/option_types.h"
 

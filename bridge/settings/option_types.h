@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* option_types: what the values of options may be: read from text, told in words, kept in the struct of their owner.
  * Uses: bridge/base, codecs.
  * Not: know whose rows they are, read files, start anything.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* options: the bridge's own tables of options, the walk over them and the codecs', and the sample ini printed from it.
  * Uses: bridge/base.
  * Not: read files, start anything. */

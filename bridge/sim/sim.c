@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* sim: tracker2mqtt-sim, simulated units: flags, the loop, the summary. See sim_unit.h.
  * Uses: bridge/base. */
 #include "bridge/base/version.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* sim_h02: simulated H02 units: text, binary, and both mixed. See sim_unit.h.
  * Uses: codecs/record. */
 #include "bridge/sim/sim_unit.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* sim_jt808: simulated JT/T 808 units, header of 2013 and of 2019: registration, authentication, reports one by one or,
  * when several are due, in batches; acknowledgements by serial number. See sim_unit.h.
  * Uses: codecs/record. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* sim_unit: see sim_unit.h. */
 #include "bridge/sim/sim_unit.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* sim_unit: the life of one simulated unit: connect, report, be acknowledged, send again.
  * Uses: bridge/base, codecs/record; <ev.h>.
  * Not: be part of the bridge.

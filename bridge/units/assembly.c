@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* assembly: see assembly.h. Which message a part belongs to, and what becomes of it; who pays is in assembly_room.c. */
 #include "bridge/units/assembly_private.h"
 

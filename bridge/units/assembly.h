@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* assembly: messages that came in several frames, put together within bounds.
  * Uses: codecs.
  * Not: know any protocol, the clock (`now_ms` is an argument, of a clock that never jumps).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* assembly_private: what assembly.c and assembly_room.c share; nobody else includes it.
  * Uses: bridge/base. */
 #ifndef T2M_ASSEMBLY_PRIVATE_H

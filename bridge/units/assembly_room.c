@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* assembly_room: who pays for messages in parts, and which of them gives way.
  * Uses: nothing else.
  * Not: know which message a part belongs to. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* events: what units do, and who wants to hear it.
  * Uses: bridge/base, codecs.
  * Not: know sessions from inside, or any listener.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* gbk: see gbk.h. The converter is the only state: opened once, never per frame. */
 #include "bridge/units/gbk.h"
 

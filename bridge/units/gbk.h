@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* gbk: GBK text, as Chinese units send it, to UTF-8, through the C library's iconv.
  * Uses: codecs/record; <iconv.h>.
  * Not: know any protocol. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session: see session.h. What the units file says, who goes off line, what is still to be told. Who comes is in session_arrival.c,
  * what units say in session_input.c, where they are found in session_roster.c. */
 #include "bridge/units/session_private.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session: one unit on its connection: recognise, frame, decode; ident -> session.
  * Uses: bridge/base, bridge/peers, bridge/settings, codecs.
  * Not: know MQTT, the disk, the clock (the moment is an argument).

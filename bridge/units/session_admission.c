@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session_admission: may this unit, this connection, this frame, now? Answers with the reason against it; session_arrival.c acts.
  * Uses: nothing else.
  * Not: change anything, look at frames.

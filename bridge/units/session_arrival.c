@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session_arrival: a unit comes on line, takes over from another connection, is trusted. Whether it may is asked in
  * session_admission.c; here it is done, and what is refused is counted.
  * Uses: bridge/base.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session_input: bytes -> frames -> records of the unit that speaks.
  * Uses: bridge/base.
  * Not: know who is admitted (session_admission.c). */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session_private: what the session files share; nobody else includes it. Each of them calls only those below it:
  * Uses: bridge/base.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session_recall: what is known of a unit outlives the process: it is written as a note, and taken from it at the next start. A unit that
  * was on line is awaited then: it counts as on line until it has had its time to come back.
  * Uses: bridge/base.

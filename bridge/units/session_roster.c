@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session_roster: ident -> session: all units, on line and remembered, and those that have been gone longest.
  * Uses: nothing else.
  * Not: know connections, tell anybody. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* units: see units.h. */
 #include "bridge/units/units.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* units: the units file: what is known of a unit beforehand, and who is admitted.
  * Uses: bridge/base, bridge/settings.
  * Not: know connections or MQTT, name a codec.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* document: see document.h. */
 #include "bridge/watch/document.h"
 

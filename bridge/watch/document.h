@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* document: a payload as JSON, whichever format it came in.
  * Uses: codecs/record; <cJSON.h>. */
 #ifndef T2M_DOCUMENT_H

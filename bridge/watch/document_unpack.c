@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* document_unpack: MessagePack as JSON. A reader of our own, for the library's can be made to reserve a gigabyte by five bytes: here
  * nothing is reserved, and what was announced but does not follow ends the reading.
  * Uses: nothing else. */

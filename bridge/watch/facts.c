@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* facts: see facts.h. */
 #include "bridge/watch/facts.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* facts: what a line tells, one fact behind the other, and below the first where the terminal is too narrow.
  * Uses: nothing else.
  * Not: know topics or records. */

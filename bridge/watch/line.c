@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line: see line.h. */
 #include "bridge/watch/line_private.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line: a message of the bridge as a line that people read.
  * Uses: nothing else. */
 #ifndef T2M_LINE_H

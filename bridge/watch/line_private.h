@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line_private: the facts of a record, for line.
  * Uses: nothing else. */
 #ifndef T2M_LINE_PRIVATE_H

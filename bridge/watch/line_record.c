@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* line_record: the facts of a record.
  * Uses: nothing else. */
 #include "bridge/watch/line_private.h"

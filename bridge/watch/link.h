@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* link: the connection to the broker.
  * Uses: codecs/record; <mosquitto.h>. */
 #ifndef T2M_WATCH_LINK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* screen: see screen.h. */
 #include "bridge/watch/screen.h"
 

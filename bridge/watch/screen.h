@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* screen: texts from anybody, made fit for a terminal or a pipe.
  * Uses: codecs/record.
  * Not: know topics, records or the broker.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* watch: tracker2mqtt-watch, what the bridge publishes as lines for people or as JSON: the loop, the signals, the end.
  * Uses: bridge/base. */
 #include "bridge/watch/facts.h"

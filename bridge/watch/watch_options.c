@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* watch_options: see watch_options.h. */
 #include "bridge/watch/watch_options.h"
 

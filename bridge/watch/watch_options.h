@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* watch_options: what tracker2mqtt-watch is told: its command line and the environment.
  * Uses: bridge/base. */
 #ifndef T2M_WATCH_OPTIONS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* deflate: see deflate.h. */
 #include "bridge/web/deflate.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* deflate: the compression of WebSocket messages (RFC 7692, permessage-deflate), with one window for a whole connection.
  * Uses: codecs/record; <zlib.h>.
  * Not: know frames. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* files: the page's files, out of one directory.
  * Uses: bridge/base.
  * Not: know what stands in them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* first_packet: see first_packet.h. */
 #include "bridge/web/first_packet.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* first_packet: what an MQTT client says first: a CONNECT, and whether it brings a user name.
  * Uses: codecs/record.
  * Not: check the password, know brokers. */

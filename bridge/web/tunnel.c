@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* tunnel: see tunnel.h: the handshake, and who is connected. */
 #include "bridge/web/tunnel_private.h"
 

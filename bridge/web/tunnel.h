@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* tunnel: from a browser's WebSocket to the broker, byte for byte.
  * Uses: bridge/base, bridge/settings.
  * Not: read MQTT but for the first packet, know the bridge's own connection.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* tunnel_private: what the files of the tunnel share.
  * Uses: bridge/base.
  * Not: for other rooms. */

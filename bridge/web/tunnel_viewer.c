@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* tunnel_viewer: one browser's way to the broker and back: see tunnel.h.
  * Uses: bridge/base.
  * Not: know other viewers. */

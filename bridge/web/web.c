@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* web: see web.h. */
 #include "bridge/web/web.h"
 

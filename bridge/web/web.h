@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* web: the page in the browser: its files, its settings, and the tunnel to the broker, over HTTP.
  * Uses: bridge/base, bridge/settings, codecs/record.
  * Not: know users, units or what the page shows. */

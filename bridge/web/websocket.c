@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* websocket: see websocket.h. */
 #include "bridge/web/websocket.h"
 

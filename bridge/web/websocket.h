@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* websocket: the frames of WebSocket (RFC 6455), as the server of a binary protocol sees them.
  * Uses: codecs/record; <openssl/evp.h>, <openssl/sha.h>.
  * Not: read or write sockets, know what the messages mean.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* formats: the table of formats; see emit.h.
  * Uses: codecs/record. */
 #include "codecs/record/emit.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* json: the JSON emitter.
  * Uses: codecs/record.
  * Not: know any field name, allocate, print. */

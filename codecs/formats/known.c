@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* known: see known.h. A group:
  *
  *	date       8 bytes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* known: the newest value of every key of a unit, merged over its records by their dates, in few bytes.
  * Uses: codecs/record.
  * Not: know units, topics, or who asks.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* known_table: the parameter table by which the bytes of what is known name their keys. See known.h.
  * Uses: nothing else.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* msgpack: the MessagePack emitter, over msgpack-c's packer.
  * Uses: codecs/record; <msgpack.h>.
  * Not: unpack (a few bytes can make the library's unpacker reserve a gigabyte), know any field name, allocate, print. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* owntracks: see owntracks.h. */
 #include "codecs/formats/owntracks.h"
 

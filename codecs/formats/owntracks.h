@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* owntracks: a record as an OwnTracks location.
  * Uses: codecs/record.
  * Not: know any protocol or topic.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02: H02 / SinoTrack / "TQ", text and binary, mixed on one connection: the codec and its parts.
  * Uses: nothing else.
  * Not: allocate, log, ask the time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_answer: what the unit is answered once its record is stored.
  * Uses: nothing else.
  * Not: know commands. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_binary: what the `$` and `X` frames of H02 say.
  * Uses: codecs/record.
  * Not: look for the end of a frame.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_command: commands to an H02 unit.
  * Uses: nothing else.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_frame: where does a frame end?
  * Uses: nothing else.
  * Not: know what it means.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_meaning: what text and binary frames say in the same codes: status word, battery code, time, cell.
  * Uses: codecs/record.
  * Not: know in which field or byte a code stands. */

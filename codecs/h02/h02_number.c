@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_number: see h02_number.h. */
 #include "codecs/h02/h02_number.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_number: numbers and coordinates as H02 text frames write them.
  * Uses: codecs/record.
  * Not: know field orders. */

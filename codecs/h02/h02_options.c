@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_options: the table of what can be set for H02 units.
  * Not: know who sets it. */
 #include "codecs/h02/h02_options.h"

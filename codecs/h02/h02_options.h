@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_options: what can be set for H02 units: [h02] in the configuration.
  * Uses: codecs.
  * Not: know who sets it. */

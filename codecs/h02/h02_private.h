@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_private: what the files of the H02 codec share, file by file, from the first byte to the answer.
  * Uses: codecs, codecs/record.
  * Not: be included outside of codecs/h02.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_start: does a frame start here, and how sure is that?
  * Uses: nothing else.
  * Not: look for its end, know what it means.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_text: the `*XX,<id>,<type>,...#` frames of H02: the table of message types, and the path of one frame.
  * Uses: nothing else.
  *

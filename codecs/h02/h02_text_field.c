@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_text_field: one text frame as fields, and what a single field can set.
  * Not: know which field stands where. */
 #include "codecs/h02/h02_text_field.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_text_field: one text frame as fields, and what a single field can set.
  * Uses: codecs/record.
  * Not: be included outside of codecs/h02. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_text_layout: which field is what: position block, confirmation, cell reports.
  * Uses: nothing else.
  * Not: read the fields behind the status word (h02_text_tail.c).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* h02_text_tail: the fields behind the status word of H02 text, which vary most.
  * Uses: nothing else.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808: JT/T 808 as trackers speak it: the codec, its table of messages, the path of one frame.
  * Uses: codecs/record.
  * Not: know delimiters and escapes (jt808_frame.c), write answers (jt808_answer.c).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_answer: what a JT/T 808 unit is answered, and what it answers to commands.
  * Uses: nothing else.
  * Not: know what messages say.

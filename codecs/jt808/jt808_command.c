@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_command: commands to a JT/T 808 unit.
  * Uses: nothing else.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_frame: bytes to a message and back: delimiters, escapes, check byte, header.
  * Uses: codecs/record.
  * Not: know any message.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_info: what JT/T 808 units say of themselves: registration, authentication, parameters, attributes.
  * Uses: codecs/record.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_location: the location body of JT/T 808 (0x0200, 0x0201, 0x0500, 0x0704) with its bits and items.
  * Uses: codecs/record.
  *

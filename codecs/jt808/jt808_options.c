@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_options: the table of what can be set for JT/T 808 units.
  * Not: know who sets it. */
 #include "codecs/jt808/jt808_options.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_options: what can be set for JT/T 808 units: [jt808] in the configuration.
  * Uses: codecs.
  * Not: know who sets it. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_private: what the files of the JT/T 808 codec share, file by file.
  * Uses: codecs, codecs/record.
  * Not: be included outside of codecs/jt808.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* jt808_vendor: messages that makers have added to JT/T 808.
  * Uses: codecs/record.
  *

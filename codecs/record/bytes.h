@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* bytes: spans, a bounds-checked reader and a bounds-checked writer.
  * Uses: nothing else.
  * Not: allocate, print, know any protocol.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* calendar: dates to Unix time and back, UTC, without the C library's clock or time zone.
  * Uses: nothing else.
  * Not: ask the time. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* command: checking and matching; see command.h. */
 #include "codecs/record/command.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* command: what may be asked of a unit, and what it answers.
  * Uses: nothing else.
  * Not: know any protocol, allocate.

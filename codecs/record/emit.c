@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* emit: what is UTF-8; see emit.h. The formats are in codecs/formats. */
 #include "codecs/record/emit.h"
 

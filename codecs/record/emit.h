@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* emit: the few verbs that an output format must know.
  * Uses: nothing else.
  * Not: know any field name, allocate, print.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mark: which bytes of a frame a codec has read, and as what, for tracker2mqtt-decode --explain.
  * Uses: nothing else.
  * Not: read anything a second time, know how a mark is shown.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* telemetry: the record and its table; see telemetry.h. */
 #include "codecs/record/telemetry.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* telemetry: one record, the parameter table, and the one walk that writes a record.
  * Uses: nothing else.
  * Not: know any protocol, allocate, ask the time.

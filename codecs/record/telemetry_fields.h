@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* telemetry_fields: the rows of the parameter table, in the order in which a record shows them.
  * Read by telemetry.h (the enum) and telemetry.c (the table); has no include guard on purpose.
  * Uses: nothing else.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* template: a small protocol, to copy from when a new one is added. The program does not speak it; the tests build it and run it.
  * Uses: codecs, codecs/record.
  * Not: allocate, log, ask the time, keep anything outside of link->priv and unit->priv.

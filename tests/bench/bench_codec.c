@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* bench_codec: a frame -> record -> document, as the bridge does it, for each kind of frame and each format.
  * usage: bench_codec                 nanoseconds a frame, the median of several runs
  *        bench_codec KIND FORMAT N   N frames, for callgrind --toggle-collect=measured */

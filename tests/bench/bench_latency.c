@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* bench_latency: units that report at a steady rate, and a subscriber in the same process: how long from a unit's write to its
  * acknowledgement, and to the subscriber.
  * usage: bench_latency UNIT_PORT MQTT_PORT UNITS RATE SECONDS

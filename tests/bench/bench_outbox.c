@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* bench_outbox: CPU of the outbox for each message: memory, and the disk with each kind of sync, 100 messages a turn.
  * usage: bench_outbox DIRECTORY [MESSAGES] */
 #include "bridge/outbox/outbox.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* bench_publisher: the baseline: libmosquitto alone, publishing as fast as its window allows. It has nothing to decode, format or
  * store.
  * usage: bench_publisher PORT MESSAGES SIZE WINDOW TOPICS    prints seconds and CPU seconds */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* bench_subscriber: counts messages at QoS 1.
  * usage: bench_subscriber PORT MESSAGES FROM     prints `ready`, `measured` at message number FROM, then seconds from that to the
  *                                                last one, and the bytes of all */

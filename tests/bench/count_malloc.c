@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* count_malloc: a library to preload: counts allocations by who asks: the program's own code, or a library.
  * Writes `own N libraries N` to stderr at the end. */
 #include <stddef.h>

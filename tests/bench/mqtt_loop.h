@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* mqtt_loop: what the programs of the benchmark share: a libmosquitto client turned by poll. */
 #ifndef T2M_BENCH_MQTT_LOOP_H
 #define T2M_BENCH_MQTT_LOOP_H

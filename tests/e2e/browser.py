@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A real Chromium without a window, driven by selenium; what went wrong in it is told."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Capture files, built byte by byte as tcpdump and Wireshark write them."""
 
 import ipaddress

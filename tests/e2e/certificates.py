@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private authority and certificates of all kinds, made with openssl: such as strict programs take (RFC 5280)."""
 
 import subprocess

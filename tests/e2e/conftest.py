@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the whole-program tests share: a private mosquitto, the bridge, a subscriber, units."""
 
 import json

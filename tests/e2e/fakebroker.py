@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A broker that answers as a test tells it to: any reason code, any way to close, any bytes. One thread for each connection."""
 
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An alarm is raised once while it lasts, by the dates of the records: live ones, stored ones between them, and over a restart."""
 
 import signal

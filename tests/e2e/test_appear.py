@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A tracker does not appear: each thing that goes wrong first is a line that a user sees at level info."""
 
 import json

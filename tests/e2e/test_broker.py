@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The broker may go and come: the bridge reconnects by itself, loses nothing, repeats only what was on its way,
 and does not spin meanwhile."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nothing is done until the broker took it: for every reason code of MQTT 5, and every way to close a connection, a record is
 delivered, kept, or set aside where --outbox-status shows it; others go on; and a line in the log and a counter say so."""
 

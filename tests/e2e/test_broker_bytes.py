@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whatever bytes a broker sends, the bridge lives, says what happened, and tries again; what units were told is delivered later."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a user sees in the log when the broker cannot be reached or does not let the bridge in: one line, with what to do."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A broker that can less is used as far as it goes: without retained messages, with small packets, without QoS 1 only by option;
 and a broker that does not let the bridge write loses nothing. With a real mosquitto, under MQTT 3.1.1 and 5."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The wall clock may be set back or forth while commands wait: they wait as long as was asked for."""
 
 import json

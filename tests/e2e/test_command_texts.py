@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is no text for a unit is rejected with the right form, and nothing is sent: a named command given as plain text, JSON that is
 no object, a whole frame of any protocol copied from a manual."""
 

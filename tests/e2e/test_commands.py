@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A command published to a unit's topic reaches it alone in its segment; cmd/reply says what became of it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The configuration: every fault gets its line with file, line, what is wrong and what is allowed; the printed
 sample is complete, equals the defaults and the file in etc/; the environment overrides."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """tracker2mqtt-decode reads what people have, shows records for people, and explains each range of bytes of a frame."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Strangers may take every connection that the system allows: the bridge keeps descriptors for itself."""
 
 import os

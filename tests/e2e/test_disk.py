@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The disk under the outbox: full, cut, taken away, damaged, looked at by others. What was acknowledged is not lost by it where
 that can be helped, what is lost is told, and the bridge serves on."""
 

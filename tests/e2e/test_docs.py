@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What README and etc/doc say is so: every block marked `sh` runs, every block marked `console` shows the lines that it quotes, samples of
 the configuration are accepted, quoted lines of the log are lines of the program, and the example of a record is what is decoded."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Datagrams whose sender lies use up nothing that belongs to those who connect: neither what their unit or their address may do,
 nor their unit, nor the log line by which an address is told."""
 

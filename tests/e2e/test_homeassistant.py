@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Home Assistant is told of each unit what it really sends; every template gives the right value of a real state."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """No unit can hurt another: whatever strangers send, the others notice nothing and memory stays bounded."""
 
 import random

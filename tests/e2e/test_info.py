@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The retained document that tells pages and programs what this bridge can do: it says what the printed tables say."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """JT/T 808 units on the same port: acknowledged as the standard says, commanded and matched by serial number."""
 
 import json

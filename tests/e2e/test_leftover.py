@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What an earlier configuration had retained, and this one does not publish any more, is cleared, once."""
 
 import json

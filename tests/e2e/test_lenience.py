@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What units get wrong: clocks that were reset, places that are none, batches that are miscounted, units without a number. Nothing
 good is lost, nothing wrong is kept for ever, and no unit repeats what will never be taken."""
 

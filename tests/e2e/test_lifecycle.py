@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each request ends exactly once, and the end is the right one: matched by word and time or by serial number, held for
 an absent unit, never sent twice, never called a success that it is not."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What strangers may do is limited; each refusal is counted by reason and logged once a minute for an address."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nobody outside writes, hides or floods a line of the log, and fail2ban bans only who has really connected."""
 
 import json

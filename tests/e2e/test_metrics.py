@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """/metrics has every counter of `stats` in Prometheus' form; /healthz says whether the bridge can do its work."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A unit is acknowledged only when its record is safe on disk, and a record is forgotten only when the broker has it:
 whatever dies in between, nothing that was acknowledged is missing."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """With [owntracks] topic, each fix is published in OwnTracks' form, from both codecs, by the rules of its documentation."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The packages that the scripts ask for: an installation starts no service; cmake builds with the build list alone, whatever the
 release calls its libraries."""
 

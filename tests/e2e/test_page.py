@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page in a real browser: what a person sees and can do, and what a stranger cannot make it do."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """JT/T 808 messages in several parts: nothing of them is acknowledged before all of it is stored, whatever happens in between;
 who holds back his parts takes no place from others."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the disk may hold when the power goes, at random moments of a recorded run: opened again, it has all that was
 promised; and so once more when the power goes again. The file system is a strict one: it holds the name of a file only
 when the directory was synced. The long version is scripts/soak powerloss."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Behind a proxy the unit's own address is seen; a PROXY header from anybody else, or none, is refused."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The maker's platform gets the frames of H02 units as well; whatever happens to it, no unit notices."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is known of units: it is listed while the bridge runs or not, it outlives kills, it is forgotten on demand."""
 
 import json

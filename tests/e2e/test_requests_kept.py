@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every command that is published gets one end and reaches the unit once at most, however often the bridge is killed; also one that is
 published while the bridge is away."""
 

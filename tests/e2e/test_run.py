@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """scripts/run: it ends whole, however it is ended; the demo touches nobody else's broker; what is wrong is said before anything
 starts. The processes are found by a mark in their environment, which every descendant inherits."""
 

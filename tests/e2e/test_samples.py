@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The samples in etc/ are understood by what reads them, and fit what the bridge publishes."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """As a systemd service: ready when the listeners stand, reloading, alive, stopping; the unit file is sound and tight."""
 
 import re

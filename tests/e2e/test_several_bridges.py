@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two bridges with one broker and one prefix behave as etc/doc/several-bridges.md says."""
 
 import subprocess

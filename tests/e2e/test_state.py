@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The state topic says the newest value of every key, merged by date, and survives what brokers forget."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Strangers share places by address and leave nothing that lasts; units of the units file always have a place."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """codecs/template, to copy from: it is built with the program's flags, and a copy under another name is a protocol of the program."""
 
 import filecmp

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TLS to the broker and from units: the right certificate works, and a wrong one is refused with its reason in the log."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """tracker2mqtt-decode decodes without a network; tracker2mqtt-sim behaves as real units do."""
 
 import json

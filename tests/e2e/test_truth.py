@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """After any kill of bridge and broker, what the broker retains of each unit is true after at most [units] return."""
 
 import itertools

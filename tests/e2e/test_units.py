@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Units come, report, share connections, move and leave; topics, retained messages and status say so."""
 
 import calendar

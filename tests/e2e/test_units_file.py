@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The units file names units, gives them options of their own and, with unknown = reject, says who is admitted."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The whole program under memcheck: every kind of unit, commands, a reload, strangers, an outage; no error, no leak."""
 
 import json

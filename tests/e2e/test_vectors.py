@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every frame of the vectors, sent to the running bridge over TCP and UDP, arrives at a subscriber as exactly
 its records with exactly their keys, in both formats; what must be rejected gives none, is counted by reason and shown
 with its error."""

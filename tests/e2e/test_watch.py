@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """tracker2mqtt-watch: a line a thing, from a real broker and bridge; nothing that anybody publishes reaches a terminal as a control
 character; it says why it cannot connect, and connects again when the broker comes back."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The way of a browser to the broker through the bridge: handshake, frames, first packet, both directions, many and slow viewers."""
 
 import base64

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* file: the bytes of a fuzz run as a file in memory. */
 #ifndef T2M_FUZZ_FILE_H
 #define T2M_FUZZ_FILE_H

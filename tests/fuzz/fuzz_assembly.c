@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_assembly: parts of some units from some addresses in any order, with little memory. Each body names its own frame, so
  * that a message is seen to hold nothing but parts of its own, and a part is known only when its message has ended. */
 #include "bridge/units/assembly.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_config: arbitrary bytes as a configuration file. */
 #include "bridge/settings/config.h"
 #include "file.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_decode: any bytes as a file for tracker2mqtt-decode, each kind of it, printed for programs and for people. The first byte of the
  * input says how. */
 #include "bridge/decode/input.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path: see fuzz_path.h. A run: what users, the broker and time do is here, what units do in fuzz_path_units.c. */
 #include "fuzz_path.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path: the bridge from its sockets to its outbox under operations of strangers, units, users and the broker.
  * May use: parts and what it opens. May not: reach into a room further than its header, but for fuzz_path_walk.c and
  * fuzz_path_retained.c, which read.

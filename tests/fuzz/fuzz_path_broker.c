@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_broker: the broker's side of the outbox: what was put comes, in order and unchanged, until it is acknowledged.
  *
  * The linker leads the bridge's calls of outbox_put and outbox_sync to here. */

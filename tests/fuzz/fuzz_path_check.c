@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_check: what must hold after each turn, when all is quiet, and at the end.
  *
  * What is retained is in fuzz_path_retained.c, what is counted in fuzz_path_walk.c. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_config: the files and the clocks of a run. */
 #include "fuzz_path.h"
 

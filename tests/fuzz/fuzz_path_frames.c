@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_frames: what units send, as the arguments of an operation say. */
 #include "fuzz_path.h"
 

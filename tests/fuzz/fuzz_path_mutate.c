@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_mutate: changes whole operations: puts in, takes out, moves, doubles, and changes the arguments of one. */
 #include "fuzz_path.h"
 

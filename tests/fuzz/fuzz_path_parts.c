@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_parts: a part of a JT/T 808 message is acknowledged only when the records of the whole message are put, or
  * when it comes again after that.
  *

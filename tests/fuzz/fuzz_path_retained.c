@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_retained: what the broker holds of units: the truth, and only of trusted ones; and who is trusted.
  * May use: session_private.h, for reading. */
 #include "fuzz_path.h"

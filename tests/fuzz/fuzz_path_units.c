@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_units: what strangers and units do: connections and datagrams. */
 #include "fuzz_path.h"
 

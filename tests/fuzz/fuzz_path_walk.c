@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_walk: what is counted is what is there: connections, places and shares, units, the memory of messages in parts.
  * May use: the private headers of these rooms, for reading. May not: change anything. */
 #include "fuzz_path.h"

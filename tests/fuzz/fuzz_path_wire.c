@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_path_wire: what leaves for units: each answer whole, in order and only when what it answers is stored; each command
  * alone, whole, and with its silence around it.
  *

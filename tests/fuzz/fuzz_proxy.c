@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_proxy: arbitrary bytes as a PROXY header, also cut anywhere. */
 #include "bridge/peers/proxy.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_request: arbitrary bytes as a command, for a unit of each protocol, down to the frame. */
 #include "bridge/commands/request.h"
 

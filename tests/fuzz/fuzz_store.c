@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_store: the files of an outbox, changed at arbitrary places: it opens or is refused, and what opens can be used.
  *
  * Input: the first byte chooses the outbox, the second what is cut off; then changes: page 2, place in it 2, kind and length 1, and for one

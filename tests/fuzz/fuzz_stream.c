@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_stream: arbitrary bytes, cut arbitrarily, through recognising, framing, decoding and both formats.
  * The first bytes of the input say where to cut. With FUZZ_CODEC the stream is that codec's from the first byte. */
 #include "bridge/settings/codec_settings.h"

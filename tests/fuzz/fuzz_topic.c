@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_topic: arbitrary bytes as a topic, and as a command. */
 #include "codecs/record/command.h"
 #include "bridge/base/topic.h"

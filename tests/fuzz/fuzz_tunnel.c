@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_tunnel: what a browser may send: frames, compressed or not, and the first packet in them; and an offer of compression. */
 #include "bridge/web/deflate.h"
 #include "bridge/web/first_packet.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_units: arbitrary bytes as a units file. */
 #include "file.h"
 #include "bridge/base/topic.h"

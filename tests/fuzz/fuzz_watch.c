@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* fuzz_watch: arbitrary bytes as topic and payload of a message, down to the line and the JSON of tracker2mqtt-watch. */
 #include "bridge/watch/line.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes seeds for the fuzz targets: vectors, commands, samples. usage: seeds.py TESTS_DIR OUT_DIR"""
 
 import json

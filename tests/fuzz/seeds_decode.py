@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What tracker2mqtt-decode reads, as seeds: each kind of line, and captures of each kind of link."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Seeds for fuzz_path: short plays of units, users and the broker. Used by seeds.py.
 
 The names of operations and the bytes behind them are those of fuzz_path.h and fuzz_path.c."""

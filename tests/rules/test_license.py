@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """scripts/check-license tells each source file without its license, and writes it so that nothing else changes."""
 
 import pathlib

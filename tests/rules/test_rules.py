@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """scripts/check-layers notices what breaks a rule of the house: each break is a small edit of a copy of the tree, and a test of its own.
 
 An edit is compiled with the flags of the build, so that the check reads true objects; all others are those of the build."""

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* collide: numbers of 20 digits whose hash, as uthash computes it without a key (Bob Jenkins' function), agrees in its low 16 bits.
  * usage: collide COUNT: one a line. 12 digits are fixed for a round, the other eight are tried: what they add to the state is
  * looked up, so a round of 100 million numbers, of which some 1,500 are taken, lasts a fraction of a second. */

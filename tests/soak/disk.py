@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a disk may hold after the power went, made from the log of record.c.
 
 The file system that is assumed:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Strangers for scripts/soak hostile that lie about who they are: with idents of others or without end, chosen to collide,
 with forged senders over UDP (raw sockets: root), with messages that the broker does not take, or of which the rest never comes.
 Each kind in a process of its own, bounded in number and time; they come from 127.0.2.x to 127.0.6.x."""

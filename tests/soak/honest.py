@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Those that scripts/soak hostile protects: units that nobody knows beforehand, units of the units file, and a subscriber that
 notes when each report came. A report is (ident, timestamp); all times are of the steady clock, which processes share."""
 

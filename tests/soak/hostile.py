@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """scripts/soak hostile: all kinds of strangers at once beside honest units, and what must hold meanwhile and afterwards."""
 
 import json

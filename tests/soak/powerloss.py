@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Power loss, replayed: for scripts/soak powerloss and tests/e2e/test_powerloss.py.
 
 A bridge runs with a recorder (record.c) under load. disk.py makes what its disk may hold had the power gone at some

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* record: what a process does to the files below one directory, and what it sends to units, in one log and in order.
  * Preloaded into the bridge (LD_PRELOAD) by powerloss.py, which reads the log; builds with any C compiler of Linux.
  * May use: libc. May not: know LMDB, or anything of the bridge.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* record: what record.c and record_log.c share; see record.c. */
 #ifndef T2M_RECORD_H
 #define T2M_RECORD_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* record_log: the log of record.c. */
 #define _GNU_SOURCE
 #include "record.h"

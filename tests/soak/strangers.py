@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Strangers for scripts/soak hostile, each kind in a process of its own, bounded in number and time: those that connect,
 and those that publish commands. They come from 127.0.1.x, the honest units from 127.0.0.1."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """scripts/soak truth: 300 units on line, moving and gone; bridge and broker are killed in every order; after at most [units] return all that
 the broker retains of each unit is as it is."""
 

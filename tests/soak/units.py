@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """For powerloss.py: units with identifiable reports, and a small broker of its own, for it must say at once what it has
 taken."""
 

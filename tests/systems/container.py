@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Carries out the steps of etc/container in Debian roots, for want of an engine, and runs what came of them.
 
 usage: tests/systems/container.py BASE WORK     (as root; scripts/test-systems calls it)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* conn_world: what stands around the conns in their tests: sockets, the clock, an owner that takes what it is told to take.
  * May use: conn_private.h. May not: be part of the program. */
 #ifndef T2M_CONN_WORLD_H

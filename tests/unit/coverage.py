@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Which lines of the bridge's and the codecs' libraries the unit tests run, by folder.
 
 usage: tests/unit/coverage.py BUILD_DIRECTORY [SOURCE_FILE...]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* downlink_world: what stands around downlink in its tests: one unit, its queue, the broker's side, the clock.
  * May use: downlink, session.h. May not: be part of the program. */
 #ifndef T2M_DOWNLINK_WORLD_H

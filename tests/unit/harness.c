@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* harness: see harness.h. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* harness: what the unit tests share: vectors, a sink that collects, comparison.
  * May use: codecs, cJSON, cmocka, msgpack-c. May not: be part of the program. */
 #ifndef T2M_HARNESS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* homeassistant_world: what stands around Home Assistant's output in its tests: one unit on line, and readers of what is told.
  * May use: outputs_world.h. May not: be part of the program. */
 #ifndef T2M_HOMEASSISTANT_WORLD_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outbox_harness: what the tests of the outbox's disk share: a directory of their own, outboxes in it.
  * May use: outbox, cmocka. May not: be part of the program. */
 #ifndef T2M_OUTBOX_HARNESS_H

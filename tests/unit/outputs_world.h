@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* outputs_world: what stands around the outputs in their tests: the real outbox in memory, the real sessions, units that a test moves
  * by hand, connections that are only names, a clock.
  * May use: outputs, session_private.h, outbox, cmocka, cJSON. May not: be part of the program.

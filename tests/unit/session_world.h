@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* session_world: what stands around the sessions in their tests: connections, a listener, the clock. No bytes move and nobody waits.
  * May use: session.h, the codecs. May not: be part of the program. */
 #ifndef T2M_SESSION_WORLD_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_alarms: which alarms are new, by the dates of the records; and what of that is kept. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_answered: which command a frame of a unit answers: frames as units send them, decoded by the codecs, against the commands that
  * wait. An answer that echoes the time or the serial number of another command belongs to nobody. */
 #include "downlink_world.h"

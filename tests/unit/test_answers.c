@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_answers: what a codec answers never starts a talk without end, and is never much longer than what it answers. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_assembly: messages in parts: what belongs together, what is given up, who pays. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_backoff: waits between tries grow, are limited, and differ; frames behind one another in one buffer. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_codecs: what the vectors do not show: quiet, bounds, commands, formats, the tables. */
 #include "harness.h"
 

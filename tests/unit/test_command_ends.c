@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_command_ends: each life of a command, and each reason for which one is rejected, with a clock of the test's own. */
 #include "downlink_world.h"
 

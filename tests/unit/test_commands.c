@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_commands: request -> command -> the exact bytes on the wire, for every named command of every codec. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_conn: bytes that nobody has used yet, when a peer is looked at again, how it ends; with sockets, an owner and a clock of the
  * test's own. */
 #include "conn_world.h"

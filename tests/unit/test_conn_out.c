@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_conn_out: what one peer is owed: answers behind the disk, commands alone and with silence around them, both in turns; what
  * happens when the socket takes only a part. The socket and the clock are the test's own. */
 #include "harness.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_downlink: the life of a command with a clock, a unit and a broker of the test's own: what the wall clock does changes
  * nothing, each request ends once, what has ended is never sent, and its end is told only where that is allowed. */
 #include "downlink_world.h"

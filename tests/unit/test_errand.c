@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_errand: a slow call in a thread: done, abandoned before its end and after it, and a process that ends meanwhile. */
 #include "harness.h"
 

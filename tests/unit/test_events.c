@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_events: who is told what units do, in which order, who is told again later, and where a listener keeps what it remembers. */
 #include "outputs_world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_foreign: foreign protocols are named by their first bytes; noise, and what the codecs here read, is not. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_golden: every vector gives exactly its records, however its bytes are cut, glued or disturbed. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_homeassistant: of which units Home Assistant is told, when, and when they are removed there. */
 #include "homeassistant_world.h"
 

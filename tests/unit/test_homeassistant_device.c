@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_homeassistant_device: what Home Assistant is told of a unit: what the unit really sends, what the configuration and the units
  * file say, and who made it. */
 #include "homeassistant_world.h"

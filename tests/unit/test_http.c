@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_http: paths lead to handlers, over a real socket on loopback; what else comes is refused, and who holds places loses them. */
 #include "harness.h"
 

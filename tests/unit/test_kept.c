@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_kept: requests that wait when the bridge ends go on after it starts anew: held ones for the rest of their time; one that was sent,
  * or may have been, is never sent again and ends as answered or timeout. Its end and its being forgotten are stored together. */
 #include "downlink_world.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_known: what is known of a unit is the newest value of every key, whatever the order in which its records come. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_limits: who gives way when there is no place left: who holds most of what can be given up. */
 #include "harness.h"
 

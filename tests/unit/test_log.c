@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_log: a line is one line, whatever is in it; a flood of lines is counted; a topic is one that brokers take. */
 #include "harness.h"
 

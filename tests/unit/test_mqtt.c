@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_mqtt: whatever bytes a broker sends, the bridge lives, and tries again. The real client against a broker that answers with
  * mutated packets of all kinds; T2M_ITERATIONS says how many connections. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_outbox: what is put comes out in order, once it is stored, until it is done; never more than the size; nothing
  * that was stored is lost when the process dies. In memory and on disk. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_outbox_disk: what the outbox promises when its disk refuses, is full, loses power, or when its files are taken away: what the
  * broker has never comes again, what is stored stays, it goes on by itself, and nothing ends the process. */
 #include "outbox_harness.h"

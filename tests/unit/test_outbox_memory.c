@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_outbox_memory: what the outbox remembers of units: at once, over restarts, forgotten when that is said, and never more than there is
  * room for. */
 #include "outbox_harness.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_outputs: the status of a unit, now or later, and cleared; each frame as it was; what nobody recognised; what an address may
  * fill of the outbox; what became of a command. */
 #include "outputs_world.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_parts: what a JT/T 808 unit is answered to the parts of a message, and to batches. */
 #include "harness.h"
 

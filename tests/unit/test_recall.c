@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_recall: what is known of units outlives the process: with a real outbox on disk that is closed or, as by a kill, abandoned; who is
  * awaited, who is off line, what is told again, what is forgotten. */
 #include "outputs_world.h"

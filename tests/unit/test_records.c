@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_records: what a record becomes: position, telemetry, OwnTracks, alarm, in this order; which position is retained; what happens
  * when there is no room in the middle. */
 #include "outputs_world.h"

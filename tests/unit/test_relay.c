@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_relay: the frames of trusted H02 units go on to the platform, whole and in order; whatever the platform does, nothing is held
  * up. A real loop and a real socket play the platform; units are moved by hand.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_requester: whoever may publish commands can fill neither memory nor outbox nor log, and nobody reads in the log what
  * a command carries. */
 #include "downlink_world.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_routes: filters lead to handlers, and are subscribed to: the real client against a broker that writes down what it gets. */
 #include "wire_broker.h"
 

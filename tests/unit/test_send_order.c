@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_send_order: who goes next, with numbers alone: no disk, no messages, and a clock that the test moves. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_sending: what the broker refuses waits in order and comes again, while others go on; what it can never take is set aside and
  * can be seen; the message at which a broker closes the connection is found, and no other. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_session: who comes on line, takes over, is a guest, has a place; with connections and a clock of the test's own. */
 #include "session_world.h"
 #include "codecs/h02/h02_options.h"

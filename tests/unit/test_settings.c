@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_settings: the tables of what can be set, the bridge's and the codecs', fit together; a unit's own options lie over the
  * general ones. */
 #include "harness.h"

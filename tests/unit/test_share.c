@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_share: who holds most of a pool gives way first, whatever comes and goes. */
 #include "harness.h"
 #include "bridge/peers/share.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_state: the state topic: one per unit and interval, when the broker takes it, of trusted units, with their status. */
 #include "outputs_world.h"
 

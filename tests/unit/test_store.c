@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_store: what is examined before LMDB opens it: every state that the outbox can write is found fine, whatever came before; what
  * is damaged is refused or moved aside and never ends the process. */
 #include "outbox_harness.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_store_files: the files of the outbox: damaged, in the way of others, taken away or cut while it is in use, and what the power
  * leaves of them: it says what is lost, and goes on. */
 #include "outbox_harness.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_trust: who is trusted, who is remembered for how long; with connections and a clock of the test's own. */
 #include "session_world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_watch: the lines of tracker2mqtt-watch for each kind of message, and what no terminal may see. */
 #include "harness.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_web: the frames of WebSocket, compression, and the first packet, without a socket. */
 #include "bridge/web/deflate.h"
 #include "bridge/web/first_packet.h"

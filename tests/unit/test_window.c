@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* test_window: the window to the broker finds its size: many for a far broker, few for a near one that is busy. */
 #include "harness.h"
 #include "bridge/broker/window.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* wire_broker: a broker of MQTT 5 on loopback that writes down what is subscribed, and says what a test tells it to. One connection at
  * a time, in a thread. */
 #ifndef T2M_WIRE_BROKER_H
