@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #define FORM 2 /* of what is kept: a later one may differ */
+#define TIME_MOST (INT64_C(1) << 50)
 #define NEVER INT64_MAX
 
 /* --- one request --- */
@@ -15,8 +16,8 @@ struct waiting *waiting_new(struct span ident, struct span name)
 	struct waiting *w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return NULL;
-	memcpy(w->ident, ident.ptr, ident.len);
-	memcpy(w->topic, name.ptr, name.len);
+	span_copy(ident, w->ident, sizeof(w->ident));
+	span_copy(name, w->topic, sizeof(w->topic));
 	w->token.serial = -1;
 	w->until_ms = NEVER;
 	return w;
@@ -138,6 +139,12 @@ void waiting_pack(const struct waiting *w, struct moment now, struct writer *out
 }
 
 /* Reads what waiting_pack wrote. False: it is none, or there is no memory. */
+/* Can this be a time of a request, or a span of time? What is damaged on disk must not overflow. */
+static bool is_time(int64_t ms)
+{
+	return ms > -TIME_MOST && ms < TIME_MOST;
+}
+
 static bool unpack(struct waiting *w, struct reader *r, struct span word, struct span time)
 {
 	char why[1200];
@@ -145,7 +152,8 @@ static bool unpack(struct waiting *w, struct reader *r, struct span word, struct
 	span_copy(time, w->token.time, sizeof(w->token.time));
 	struct span payload = reader_counted(r), frame = reader_counted(r), response = reader_counted(r),
 		    correlation = reader_counted(r), receipt = reader_counted(r), result = reader_counted(r);
-	w->receipt_ms = w->sent_ms + (int64_t)reader_u64(r);
+	int64_t receipt_after = (int64_t)reader_u64(r);
+	w->receipt_ms = w->sent_ms + (is_time(receipt_after) ? receipt_after : 0);
 	if (r->bad || request_parse(&w->request, payload, why, sizeof(why)) != NULL)
 		return false;
 	w->bytes = sizeof(*w) + w->request.bytes;
@@ -167,7 +175,10 @@ struct waiting *waiting_unpack(struct span key, struct span value, struct moment
 	bool report = reader_u8(&r) != 0;
 	struct span word = reader_counted(&r), time = reader_counted(&r), ident = reader_counted(&r),
 		    topic = reader_counted(&r);
-	if (r.bad || stage <= STAGE_NEW || stage > STAGE_SENT || ident.len > CODEC_IDENT_MAX || topic.len > 60)
+	if (!is_time(until) || !is_time(most) || !is_time(sent) || !is_time(timeout))
+		return NULL;
+	if (r.bad || ident.len == 0 || topic.len == 0 || stage <= STAGE_NEW || stage > STAGE_SENT ||
+		ident.len > CODEC_IDENT_MAX || topic.len > 60)
 		return NULL;
 	struct waiting *w = waiting_new(ident, topic);
 	if (w == NULL)

@@ -34,6 +34,14 @@ for n, line in enumerate((tests / "commands.jsonl").read_text().splitlines()):
     write("request", f"{n}", json.dumps(row["request"]).encode())
 write("request", "text", b"S20,000000,1,1")
 write("request", "payload", b'{"payload":"S32,000000,1","id":"a1","timeout":30,"hold":3600}')
+def counted(text):
+    return len(text).to_bytes(2, "big") + text
+
+
+times = b"".join(n.to_bytes(8, "big") for n in (1800000030000, 30000, 1799999999000, 30000))
+write("kept", "request", b"\x02\x02" + times + b"\xff\xff\xff\xff\x00" + b"".join(map(counted, (
+    b"D1", b"130305", b"9170503816", b"9170503816", b"D1,130305,0,0", b"*HQ,9170503816,D1,130305,0,0#", b"answers/a", b"x", b"", b""))) + bytes(8))
+write("kept", "note", b"\x01s\x00\x00\x00\x05\x01\x02\x03\x02h0")
 write("tunnel", "connect", bytes.fromhex("828e00000000100c00044d515454040200 3c0000".replace(" ", "")))
 write("tunnel", "named", bytes.fromhex("829400000000101200044d5154540482003c0002696400026d65"))
 write("tunnel", "offer", b"permessage-deflate; client_max_window_bits")
