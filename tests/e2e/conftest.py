@@ -128,7 +128,7 @@ class Message:
 def mqtt_client(client_id=""):
     """A client of paho 1 or 2, for MQTT 5: paho 2 wants to be told which kind of callbacks it calls."""
     kinds = getattr(paho, "CallbackAPIVersion", None)
-    return paho.Client(*[kinds.VERSION2] * bool(kinds), client_id, protocol=paho.MQTTv5)
+    return paho.Client(*[kinds.VERSION2] if kinds else [], client_id, protocol=paho.MQTTv5)
 
 
 class Subscriber:
