@@ -126,10 +126,10 @@ class Message:
         return f"{self.topic} {self.payload[:200]!r}"
 
 
-def mqtt_client(client_id=""):
+def mqtt_client(client_id="", **more):
     """A client of paho 1 or 2, for MQTT 5: paho 2 wants to be told which kind of callbacks it calls."""
     kinds = getattr(paho, "CallbackAPIVersion", None)
-    return paho.Client(*([kinds.VERSION2] if kinds else []), client_id, protocol=paho.MQTTv5)
+    return paho.Client(*([kinds.VERSION2] if kinds else []), client_id, protocol=paho.MQTTv5, **more)
 
 
 class Subscriber:

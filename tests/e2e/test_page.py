@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("selenium")
 
 from browser import open_page  # noqa: E402, F401
-from conftest import Broker, Bridge, Unit, free_port, v1, wait_for  # noqa: E402
+from conftest import Broker, Bridge, Unit, free_port, mqtt_client, v1, wait_for  # noqa: E402
 
 IDENT = "9170503816"
 ROOT = pathlib.Path(os.environ.get("T2M_WEB", "")) if os.environ.get("T2M_WEB") else None
@@ -190,7 +190,6 @@ EVIL = ["<img src=x onerror=alert(1)>", "\u202egnp.exe", "a" * 10000, "\x00\x07\
 
 def test_strangers_stay_text(site, open_page):  # noqa: F811
     """Markup, endless names, control and direction characters from any topic are shown as text, and run nothing."""
-    import paho.mqtt.client as paho
     page = open_page()
     page.open(site.url, "viewer")
     unit = Unit(site.bridge.port)
@@ -198,7 +197,7 @@ def test_strangers_stay_text(site, open_page):  # noqa: F811
     page.click(f'[data-name="{IDENT}"]')
     unit.send(f"*HQ,{IDENT},V4,S20,130305,OK#")
     page.wait_text("vendor.code", ".unit")  # what is not retained arrives, too
-    client = paho.Client("evil")
+    client = mqtt_client("evil")
     client.username_pw_set("bridge", "secret")
     client.connect("127.0.0.1", site.public)
     client.loop_start()

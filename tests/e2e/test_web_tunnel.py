@@ -12,10 +12,9 @@ import struct
 import threading
 import zlib
 
-import paho.mqtt.client as paho
 import pytest
 from certificates import Authority
-from conftest import PATIENCE, Broker, Unit, free_port, v1, wait_for
+from conftest import PATIENCE, Broker, Unit, free_port, mqtt_client, v1, wait_for
 
 IDENT = "9170503816"
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -141,7 +140,7 @@ def test_a_client_sees_and_commands(web):
     bridge = web()
     unit = Unit(bridge.port)
     unit.send(v1(IDENT))
-    client, got = paho.Client("page", protocol=paho.MQTTv5, transport="websockets"), []
+    client, got = mqtt_client("page", transport="websockets"), []
     client.ws_set_options("/mqtt")
     client.username_pw_set("viewer", "secret")
     client.on_message = lambda c, u, m: got.append((m.topic, m.payload))
