@@ -372,7 +372,7 @@ def test_without_installing_it_lists_what_is_missing(script, tmp_path):
 def test_no_example_is_dangerous():
     """What newcomers copy asks for something; it changes nothing that they cannot undo by waiting."""
     texts = [ROOT / name for name in ("README.md", "scripts/run", "etc/tracker2mqtt.8", "etc/tracker2mqtt.ini.5")]
-    examples = [line for path in texts for line in path.read_text().splitlines() if re.search(r"mosquitto_pub .*cmd", line)]
+    examples = [line for path in texts for line in path.read_text().replace("\\\n", " ").splitlines() if re.search(r"mosquitto_pub .*cmd", line)]
     assert len(examples) >= 3
     for line in examples:
         payload = re.search(r"-m '?(\S.*?)'?$", line.replace("\\-", "-").replace("\\(aq", "'"))[1]
