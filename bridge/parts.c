@@ -362,16 +362,22 @@ static void tell_after_connect(struct bridge *b)
 	b->connects = connects;
 }
 
-/* What the bridge is comes behind all that units have said, and never to a broker that says it is too large. One that cannot say so (MQTT
+/* Beside the outbox, as the counters: no record waits for it. What the bridge is comes behind all that units have said, and never to a broker that says it is too large. One that cannot say so (MQTT
  * 3.1.1) may close the connection at it, so a good connection is waited for. */
-static void tell_info(struct bridge *b, struct moment now)
+static void tell_info(struct bridge *b)
 {
 	if (!b->info_due || b->mqtt == NULL || !mqtt_connected(b->mqtt) ||
 		outbox_count(b->outbox) > outbox_held(b->outbox))
 		return;
 	if (b->config.mqtt.version != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
 		return;
-	b->info_due = mqtt_takes(b->mqtt, INFO_MOST) && !info_tell(&b->config, b->publish, now);
+	b->info_due = false;
+	if (!mqtt_takes(b->mqtt, INFO_MOST))
+		return;
+	struct topic topic = topic_bridge(b->config.publish.prefix, b->config.publish.instance, "info");
+	struct writer w = publish_writer(b->publish);
+	info_write(&b->config, &w);
+	mqtt_publish_now(b->mqtt, topic.text, writer_span(&w), true);
 }
 
 int64_t parts_turn(struct bridge *b)
@@ -379,7 +385,7 @@ int64_t parts_turn(struct bridge *b)
 	struct moment now = parts_now(b);
 	conns_reap(b->conns);
 	tell_after_connect(b);
-	tell_info(b, now);
+	tell_info(b);
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {

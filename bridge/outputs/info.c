@@ -93,13 +93,8 @@ static void emit_info(const struct config *c, struct emitter *e)
 	emit_end(e);
 }
 
-bool info_tell(const struct config *c, struct publish *publish, struct moment now)
+void info_write(const struct config *c, struct writer *out)
 {
-	struct topic topic = topic_bridge(c->publish.prefix, c->publish.instance, "info");
-	struct writer w = publish_writer(publish);
-	struct emitter e = emitter_of(&emit_json, &w);
+	struct emitter e = emitter_of(&emit_json, out);
 	emit_info(c, &e);
-	struct outbox_message m = publish_message(publish, "", &topic, now.unix_ms);
-	m.retain = true;
-	return publish_put(publish, &m, &w, NULL, now);
 }

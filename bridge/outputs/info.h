@@ -10,7 +10,7 @@
 /* The document is smaller, topic and head included. */
 #define INFO_MOST (48 << 10)
 
-/* Puts it into the outbox, for <prefix>/bridge/<instance>/info. False: no room. */
-bool info_tell(const struct config *config, struct publish *publish, struct moment now);
+/* Writes it; for <prefix>/bridge/<instance>/info. */
+void info_write(const struct config *config, struct writer *out);
 
 #endif
