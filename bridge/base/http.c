@@ -6,6 +6,7 @@
 #include "bridge/base/http.h"
 
 #include "bridge/base/clock.h"
+#include "bridge/base/listening.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -244,7 +245,7 @@ static const struct http_path *find(const struct http *h, const char *path)
 	for (const struct http_path *p = h->path; p < h->path + h->paths; p++)
 		if (strcmp(p->path, path) == 0)
 			return p;
-	return h->others.handler != NULL ? &h->others : NULL;
+	return NULL;
 }
 
 /* "/a, /b or /c" and a new line. */
@@ -283,6 +284,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	(void)upload_size;
 	(void)state;
 	const struct http_path *found = find(h, url);
+	if (found == NULL && h->others.handler != NULL)
+		found = &h->others;
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
 		answer.status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		answer.body = span_text("only GET\n");
@@ -303,7 +306,7 @@ void http_route_others(struct http *h, http_handler *handler, void *ctx)
 
 bool http_route(struct http *h, const char *path, http_handler *handler, void *ctx)
 {
-	if (h->paths == PATHS_MAX || (find(h, path) != NULL && find(h, path) != &h->others))
+	if (h->paths == PATHS_MAX || find(h, path) != NULL)
 		return false;
 	h->path[h->paths++] = (struct http_path){path, handler, ctx};
 	return true;
@@ -340,26 +343,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	turn(timer->data);
 }
 
-/* The library would bind as well, but not all its versions leave the reason in errno. -1: errno has it. */
-static int listening_socket(const union address *listen_on)
-{
-	int on = 1, family = listen_on->any.sa_family;
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, &listen_on->any, family == AF_INET6 ? sizeof(listen_on->in6) : sizeof(listen_on->in4)) ==
-			0 &&
-		listen(fd, SOMAXCONN) == 0)
-		return fd;
-	int why = errno;
-	close(fd);
-	errno = why;
-	return -1;
-}
-
 static struct MHD_Daemon *start(struct http *h, const struct http_options *o)
 {
 	unsigned flags = MHD_USE_EPOLL | (o->listen.any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0) |
@@ -370,7 +353,8 @@ static struct MHD_Daemon *start(struct http *h, const struct http_options *o)
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
 		none,
 	};
-	int fd = listening_socket(&o->listen);
+	/* the library would bind as well, but not all its versions leave the reason in errno */
+	int fd = listening_socket(&o->listen, false);
 	if (fd < 0)
 		return NULL;
 	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,

@@ -4,6 +4,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/base/descriptors.h"
+#include "bridge/base/listening.h"
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
 
@@ -130,27 +131,16 @@ static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
 static bool open_one(struct listeners *all, const union address *a, enum kind kind)
 {
 	bool udp = kind == KIND_UDP;
-	int one = 1, family = a->any.sa_family;
 	struct listener *l = &all->item[all->count];
 	l->all = all;
 	l->kind = kind;
 	l->proxied = !udp && endpoints_have(&all->config->listen.proxy_protocol, a);
-	l->fd = socket(family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	l->fd = listening_socket(a, udp);
 	if (l->fd < 0)
 		return false;
-	if (family == AF_INET6)
-		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (!udp)
-		setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (udp) { /* bursts of a whole fleet */
 		int bytes = 4 << 20;
 		setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	}
-	if (bind(l->fd, &a->any, address_length(a)) != 0 || (!udp && listen(l->fd, 4096) != 0)) {
-		int error = errno;
-		close(l->fd);
-		errno = error;
-		return false;
 	}
 	ev_io_init(&l->io, udp ? on_datagram : on_accept, l->fd, EV_READ);
 	l->io.data = l;
