@@ -49,9 +49,8 @@ struct span session_ident(const struct sessions *s, struct span name)
 	if (info == NULL)
 		return name;
 	/* the section may have zeros in front that the unit's codec leaves out */
-	struct sessions *all = (struct sessions *)(uintptr_t)s;
 	struct span ident = span_text(info->ident), rest = span_text(unit_rest(info));
-	return sessions_find(all, ident) == NULL && sessions_find(all, rest) != NULL ? rest : ident;
+	return sessions_find(s, ident) == NULL && sessions_find(s, rest) != NULL ? rest : ident;
 }
 
 const char *session_topic(const struct session *session)

@@ -21,8 +21,7 @@ static bool is_name_of_another(const struct sessions *s, struct span ident)
 	if (owner == NULL || span_is(ident, owner->ident))
 		return false;
 	/* the section's ident itself is spoken for by another unit */
-	return !unit_is(owner, ident) ||
-	       sessions_find((struct sessions *)(uintptr_t)s, span_text(owner->ident)) != NULL;
+	return !unit_is(owner, ident) || sessions_find(s, span_text(owner->ident)) != NULL;
 }
 
 /* The number of units that were never given one: there may be several, and they would be one unit here. */

@@ -99,7 +99,7 @@ struct sessions {
 /* --- session_roster.c --- */
 
 /* On line or remembered; NULL: neither. */
-struct session *sessions_find(struct sessions *s, struct span ident);
+struct session *sessions_find(const struct sessions *s, struct span ident);
 /* NULL: no memory. */
 struct session *sessions_add(struct sessions *s, struct span ident);
 /* It is off line, or what decides in which list it stands has changed: the last of those that are gone. */

@@ -9,7 +9,7 @@
 #define CROWDED_MS                                                                                             \
 	(24 * 3600 * 1000LL) /* when all places are taken, who has been away for so long gives one up */
 
-struct session *sessions_find(struct sessions *s, struct span ident)
+struct session *sessions_find(const struct sessions *s, struct span ident)
 {
 	struct session *session = NULL;
 	HASH_FIND(hh, s->by_ident, ident.ptr, (unsigned)ident.len, session);
