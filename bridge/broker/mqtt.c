@@ -217,7 +217,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	struct mqtt *m = timer->data;
 	attempt_abandon(m->attempt);
 	m->attempt = NULL;
-	lost(m, "no answer in time", (struct mqtt_failure){.silent = true});
+	lost(m, "no answer in time", (struct mqtt_failure){.rc = MOSQ_ERR_ERRNO, .error = ETIMEDOUT});
 }
 
 /* --- connecting --- */

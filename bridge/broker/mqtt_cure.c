@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define NO_TLS_THERE                                                                                           \
+	"does this port speak TLS? Then see the broker's log; else set [mqtt] port to the one for TLS "        \
+	"(mostly 8883), or tls = no"
+#define BRIEF_SECONDS 10.
 #define BRIEF_TOLD 3 /* so many brief connections in a row are no accident */
 
 static const struct {
@@ -26,9 +30,9 @@ static const struct {
 	{"certificate has expired", "the broker needs a new certificate; or is this machine's clock wrong?"},
 	{"certificate is not yet valid", "is this machine's clock wrong?"},
 	{"certificate required", "the broker wants a certificate: set [mqtt] tls_cert_file and tls_key_file"},
-	{"unexpected eof while reading", MQTT_NO_TLS_THERE},
-	{"wrong version number", MQTT_NO_TLS_THERE},
-	{"packet length too long", MQTT_NO_TLS_THERE},
+	{"unexpected eof while reading", NO_TLS_THERE},
+	{"wrong version number", NO_TLS_THERE},
+	{"packet length too long", NO_TLS_THERE},
 	{"Lookup error", "no machine has this name: check [mqtt] host"},
 };
 
@@ -71,14 +75,11 @@ const char *mqtt_cure(const struct mqtt *m, const struct mqtt_failure *f)
 	const char *cure = find_said(f->said);
 	if (cure == NULL && f->rc == MOSQ_ERR_ERRNO)
 		cure = find_error(f->error);
-	if (cure == NULL && f->silent)
-		cure = find_error(ETIMEDOUT);
 	if (cure == NULL && f->closed && !m->connected && !m->answered_connect)
 		cure = closed_unanswered(m);
 	if (cure == NULL && f->closed && m->brief >= BRIEF_TOLD)
 		cure = "another client may have the same client id, and each throws the other out: a second "
-		       "bridge? set "
-		       "[publish] instance";
+		       "bridge? set [publish] instance";
 	return cure != NULL ? cure : "";
 }
 
@@ -88,7 +89,7 @@ void mqtt_note_brief(struct mqtt *m, const struct mqtt_failure *f)
 	double lived = ev_now(m->loop) - m->connected_at;
 	if (!m->connected || ours)
 		return;
-	if (!f->closed || lived > MQTT_BRIEF_SECONDS)
+	if (!f->closed || lived > BRIEF_SECONDS)
 		m->brief = 0;
 	else
 		m->brief++;
@@ -101,7 +102,6 @@ const char *mqtt_login_cure(const struct mqtt *m, int code)
 		return "the broker wants a user: set [mqtt] username and password";
 	if (refused)
 		return "the broker does not know user {user} with this password, or does not let it in: check "
-		       "[mqtt] username, "
-		       "password and password_file";
+		       "[mqtt] username, password and password_file";
 	return NULL;
 }

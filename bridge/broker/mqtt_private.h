@@ -236,16 +236,10 @@ bool routes_settled(const struct mqtt *m);
 void routes_free(struct mqtt *m);
 
 /* mqtt_cure.c */
-#define MQTT_NO_TLS_THERE                                                                                      \
-	"does this port speak TLS? Then see the broker's log; else set [mqtt] port to the one for TLS "        \
-	"(mostly 8883), or "                                                                                   \
-	"tls = no"
-#define MQTT_BRIEF_SECONDS 10.
 /* How a connection, or the try to make one, ended. */
 struct mqtt_failure {
 	int rc, error;    /* what the library returned, and errno */
 	bool closed;      /* the broker closed it */
-	bool silent;      /* nothing came in time */
 	const char *said; /* what the log says of it */
 };
 /* What the user can do about it, as a part of a sentence that stays; "": nothing is known. */
