@@ -362,8 +362,9 @@ static void tell_after_connect(struct bridge *b)
 	b->connects = connects;
 }
 
-/* Beside the outbox, as the counters: no record waits for it. What the bridge is comes behind all that units have said, and never to a broker that says it is too large. One that cannot say so (MQTT
- * 3.1.1) may close the connection at it, so a good connection is waited for. */
+/* Beside the outbox, as the counters: no record waits for it. It comes behind all that units have said, and
+ * never to a broker that says it is too large. A broker of MQTT 3.1.1 cannot say so and may close the connection at it: a good connection is
+ * waited for. */
 static void tell_info(struct bridge *b)
 {
 	if (!b->info_due || b->mqtt == NULL || !mqtt_connected(b->mqtt) ||

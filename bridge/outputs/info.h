@@ -5,7 +5,8 @@
 #ifndef T2M_INFO_H
 #define T2M_INFO_H
 
-#include "bridge/outputs/publish.h"
+#include "bridge/settings/config.h"
+#include "codecs/record/bytes.h"
 
 /* The document is smaller, topic and head included. */
 #define INFO_MOST (48 << 10)
