@@ -127,4 +127,4 @@ def test_while_the_broker_is_away_only_the_newest_is_kept(make_bridge, subscribe
     sub = subscribe(client_id="keeps", clean=False)
     sub.on(f"trackers/{ident}/position", 60)
     away = sub.on(f"trackers/{ident}/state", where=lambda m: m.record["timestamp"] > now - 100)
-    assert {m.record["timestamp"] for m in away} == {now - 1}  # perhaps twice: what a broker may have lost is told again
+    assert {m.record["timestamp"] for m in away} == {now - 1} and len(away) <= 2  # twice: what a broker may have lost is told again

@@ -227,9 +227,9 @@ static const struct session *owner_of(enum kind kind, struct span name)
 void check_retained(const struct outbox_message *m, bool taken)
 {
 	enum kind kind;
-	struct span name, info = m->topic;
+	struct span name;
 	bool of_unit = kind_of(m->topic, &kind, &name);
-	if (!m->retain || strip(&info, "trackers/bridge/", "/info"))
+	if (!m->retain)
 		return;
 	must("retained", of_unit, "%.*s is retained", (int)m->topic.len, (const char *)m->topic.ptr);
 	const struct session *owner = owner_of(kind, name);

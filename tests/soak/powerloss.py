@@ -242,8 +242,7 @@ class Opened:
                 self.probe = True
             elif key is not None:
                 self.came[key] = payload
-            own = topic.startswith("trackers/bridge/") and not topic.endswith("/info")  # what does not go through the outbox
-            if qos > 0 and not own and self.PROBE[0] not in topic:
+            if qos > 0 and not topic.startswith("trackers/bridge/") and self.PROBE[0] not in topic:
                 self.count += 1
 
     def _open(self, broker, options):
