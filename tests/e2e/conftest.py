@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import queue
 import signal
 import socket
@@ -124,6 +125,12 @@ class Message:
 
     def __repr__(self):
         return f"{self.topic} {self.payload[:200]!r}"
+
+
+def libmosquitto():
+    """The version of the library that the bridge was built with: (2, 0, 11)."""
+    said = subprocess.run([BUILD / "tracker2mqtt", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, re.search(r"libmosquitto (\d+)\.(\d+)\.(\d+)", said).groups()))
 
 
 def mqtt_client(client_id="", **more):
