@@ -7,17 +7,13 @@
 #include <stdio.h>
 #include <strings.h>
 
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* The text without the blanks and quotation marks around it. */
 static struct span bare(struct span s)
 {
-	while (s.len > 0 && (is_blank(s.ptr[0]) || s.ptr[0] == '"' || s.ptr[0] == '\''))
+	while (s.len > 0 && (byte_is_blank(s.ptr[0]) || s.ptr[0] == '"' || s.ptr[0] == '\''))
 		s = span_after(s, 1);
-	while (s.len > 0 && (is_blank(s.ptr[s.len - 1]) || s.ptr[s.len - 1] == '"' || s.ptr[s.len - 1] == '\''))
+	while (s.len > 0 &&
+		(byte_is_blank(s.ptr[s.len - 1]) || s.ptr[s.len - 1] == '"' || s.ptr[s.len - 1] == '\''))
 		s.len--;
 	return s;
 }
@@ -60,7 +56,7 @@ static struct span bytes_of(struct span text, uint8_t *buf, size_t size)
 		text = span_after(text, 2);
 	for (size_t i = 0; i < text.len; i++) {
 		int digit = byte_hex(text.ptr[i]);
-		if (is_blank(text.ptr[i]))
+		if (byte_is_blank(text.ptr[i]))
 			continue;
 		if (digit < 0 || digits / 2 == size)
 			return text;

@@ -5,6 +5,7 @@
 #include "bridge/base/hash.h"
 #include "bridge/decode/explain.h"
 #include "bridge/decode/pretty.h"
+#include "bridge/decode/show.h"
 #include "bridge/settings/codec_settings.h"
 #include "bridge/units/assembly.h"
 #include "bridge/units/gbk.h"
@@ -71,12 +72,11 @@ static void complain(struct decoder *d, enum codec_status status, size_t at, str
 {
 	FILE *err = d->options.err;
 	d->failed = true;
-	fprintf(err, "%s: %s at byte %zu: ", d->place, codec_status_names[status], d->offset + at);
-	for (size_t i = 0; i < bytes.len && i < SHOWN_BYTES; i++) {
-		uint8_t c = bytes.ptr[i];
-		fprintf(err, c >= 0x20 && c < 0x7f ? "%c" : "\\x%02x", c);
-	}
-	fprintf(err, bytes.len > SHOWN_BYTES ? "...\n" : "\n");
+	char text[4 * (SHOWN_BYTES + 1)];
+	struct writer w = writer_of(text, sizeof(text));
+	show_text(&w, span_part(bytes, 0, bytes.len < SHOWN_BYTES ? bytes.len : SHOWN_BYTES));
+	fprintf(err, "%s: %s at byte %zu: %.*s%s\n", d->place, codec_status_names[status], d->offset + at,
+		(int)w.len, text, bytes.len > SHOWN_BYTES ? "..." : "");
 }
 
 /* --- what codecs tell --- */

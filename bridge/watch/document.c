@@ -8,11 +8,6 @@
 
 #define DEEPEST_INDENT 8
 
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Behind the string whose first quote stands at `at`. */
 static size_t string_end(struct span json, size_t at)
 {
@@ -78,7 +73,7 @@ static bool has_strict_words(struct span json)
 static bool parse(struct document *d, struct span json)
 {
 	const char *end = NULL;
-	json = span_trim(json, is_blank);
+	json = span_trim(json, byte_is_blank);
 	d->json = json;
 	if (json.len == 0 || json.ptr[0] != '{' || !emit_is_utf8(json))
 		return false;
@@ -148,7 +143,7 @@ static void new_line(unsigned indent, unsigned depth, FILE *out)
 /* The next byte that is not blank; 0 at the end. */
 static uint8_t ahead(struct span json, size_t at)
 {
-	while (at < json.len && is_blank(json.ptr[at]))
+	while (at < json.len && byte_is_blank(json.ptr[at]))
 		at++;
 	return at < json.len ? json.ptr[at] : 0;
 }
@@ -173,7 +168,7 @@ void document_write(const struct screen *screen, struct span json, unsigned inde
 			continue;
 		}
 		end++;
-		if (is_blank(c))
+		if (byte_is_blank(c))
 			continue;
 		if (c == '}' || c == ']') {
 			depth -= depth > 0;

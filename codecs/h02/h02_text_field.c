@@ -5,11 +5,6 @@
 
 #include "codecs/h02/h02_number.h"
 
-static bool is_blank(uint8_t c)
-{
-	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
-}
-
 void h02_split(struct h02_text *x, struct span body)
 {
 	const uint8_t *from = body.ptr, *end = body.ptr + body.len, *comma;
@@ -19,7 +14,7 @@ void h02_split(struct h02_text *x, struct span body)
 		comma = memchr(from, ',', (size_t)(end - from));
 		x->start[x->count] = (size_t)(from - body.ptr);
 		x->field[x->count++] =
-			span_trim(span_of(from, (size_t)((comma ? comma : end) - from)), is_blank);
+			span_trim(span_of(from, (size_t)((comma ? comma : end) - from)), byte_is_blank);
 		if (comma != NULL)
 			from = comma + 1;
 	} while (comma != NULL && x->count < H02_FIELDS_MAX);

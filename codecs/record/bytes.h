@@ -65,6 +65,12 @@ static inline bool byte_is_nul(uint8_t c)
 	return c == 0;
 }
 
+/* Between words of a line, and at its end. */
+static inline bool byte_is_blank(uint8_t c)
+{
+	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+}
+
 static inline bool byte_is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';
