@@ -58,6 +58,12 @@ class Page:
                 return False
         wait_for(clicked, f"a click on {css}")
 
+    def enter(self, css, value):
+        """As a person would: the element takes the value and says so."""
+        self.find(css)
+        self.script("""const e = document.querySelector(arguments[0]); e.value = arguments[1];
+            e.dispatchEvent(new Event(e.tagName === "SELECT" ? "change" : "input", {bubbles: true}))""", css, value)
+
     def text(self, css="body"):
         return self.script("const e = document.querySelector(arguments[0]); return e ? e.innerText : ''", css)
 

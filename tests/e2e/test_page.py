@@ -84,7 +84,7 @@ def test_a_unit_appears_and_obeys(site, open_page):  # noqa: F811
     wait_for(lambda: page.shown() == 1, "the unit on the map")
     page.wait_text("position.latitude", ".unit")
     page.click('[data-tab="commands"]')
-    page.script("const s = document.querySelector('select[name=command]'); s.value = 'position.request'; s.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.enter('select[name=command]', 'position.request')
     page.click('.commands button[type="submit"]')
     asked = unit.receive_until(b",D1,")
     assert asked
@@ -106,7 +106,7 @@ def test_what_stops_a_vehicle_is_asked_twice(site, open_page):  # noqa: F811
     unit.send(v1(IDENT))
     page.open(site.url + f"#unit={IDENT}", "dispatcher")
     page.click('[data-tab="commands"]')
-    page.script("const s = document.querySelector('select[name=command]'); s.value = 'engine.stop'; s.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.enter('select[name=command]', 'engine.stop')
     page.click('.commands button[type="submit"]')
     page.find('[role="alertdialog"]')
     assert not page.all(".request")
@@ -116,13 +116,13 @@ def test_what_stops_a_vehicle_is_asked_twice(site, open_page):  # noqa: F811
     unit.close()
 
 
-def test_a_viewer_may_not_command(site, open_page, tmp_path):  # noqa: F811
+def test_a_viewer_may_not_command(site, open_page):  # noqa: F811
     page = open_page()
     unit = Unit(site.bridge.port)
     unit.send(v1(IDENT))
     page.open(site.url + f"#unit={IDENT}", "viewer")
     page.click('[data-tab="commands"]')
-    page.script("const s = document.querySelector('select[name=command]'); s.value = 'position.request'; s.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.enter('select[name=command]', 'position.request')
     page.click('.commands button[type="submit"]')
     page.wait_text("does not allow you to send commands", ".requests")
     unit.send(v1(IDENT, "123706"))
@@ -143,7 +143,7 @@ def test_each_end_is_told_and_none_is_a_success(make_site, open_page):  # noqa: 
     page.click('[data-tab="commands"]')
 
     def send(text):
-        page.script("const i = document.querySelector('input[name=text]'); i.value = arguments[0]; i.dispatchEvent(new Event('input', {bubbles: true}))", text)
+        page.enter('input[name=text]', text)
         page.click('.commands button[type="submit"]')
         page.click('[role="alertdialog"] button[name="yes"]')
 
@@ -155,7 +155,7 @@ def test_each_end_is_told_and_none_is_a_success(make_site, open_page):  # noqa: 
     page.wait_text("off line", ".facts")
     send("S32,000001,1")
     page.wait_text("the unit is not connected", ".requests")
-    page.script("const i = document.querySelector('input[name=hold]'); i.value = '1'; i.dispatchEvent(new Event('input', {bubbles: true}))")
+    page.enter('input[name=hold]', '1')
     send("S32,000002,1")
     page.wait_text("the unit is absent: held", ".requests")
     page.wait_text("too old: it was not sent", ".requests")
@@ -175,11 +175,19 @@ def test_the_broker_goes_and_comes(site, open_page):  # noqa: F811
     unit.send(v1(IDENT))
     page.open(site.url + f"#unit={IDENT}", "viewer")
     page.wait_text("on line", ".facts")
+    page.click('[data-tab="frames"]')
+    unit.send(v1(IDENT, "140000"))
+    page.wait_text(",140000,", ".frames")
     site.broker.stop(signal.SIGKILL)
     page.wait_text("The broker is away", ".banners")
     site.broker.start()
     wait_for(lambda: not page.all('[data-banner="away"]'), "the end of the banner")
-    unit.send(v1(IDENT, "150000"))
+
+    def heard_again():
+        unit.send(v1(IDENT, "150000"))
+        return ",150000," in page.text(".frames")
+
+    wait_for(heard_again, "frames of after")
     wait_for(lambda: len(page.all(f'[data-name="{IDENT}"]')) == 1, "one row")
     assert page.all(".unit")
     unit.close()
@@ -301,7 +309,7 @@ def test_languages(site, open_page):  # noqa: F811
     page = open_page()
     page.open(site.url, "viewer")
     page.find('[data-view="units"]')
-    page.script("const s = document.querySelector('.language select'); s.value = 'de'; s.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.enter('.language select', 'de')
     page.wait_text("Geräte")
 
 

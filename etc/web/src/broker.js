@@ -5,10 +5,9 @@ import { decode } from "@msgpack/msgpack";
 const text = new TextDecoder("utf-8");
 
 // One filter after the other: the broker's limit of queued messages counts for one of them at a time.
-const filters = (p, wanted) => [
+const filters = (p) => [
   [`${p}/bridge/+/status`, 1], [`${p}/bridge/+/info`, 1], [`${p}/bridge/+/stats`, 0], [`${p}/bridge/+/unknown`, 0],
   [`${p}/+/status`, 1], [`${p}/+/state`, 1], [`${p}/+/position`, 1], [`${p}/+/telemetry`, 0], [`${p}/+/alarm`, 1], [`${p}/+/cmd/reply`, 1],
-  ...wanted,
 ];
 
 export function decodePayload(bytes, type) {
@@ -35,6 +34,7 @@ export function connect(settings, user, password, events) {
     protocolVersion: 5, username: user || undefined, password: user ? password : undefined, clientId: "web-" + randomId(), clean: true,
     keepalive: 30, reconnectPeriod: 2000, connectTimeout: 10000, timerVariant: "native", resubscribe: false,
   });
+  const watched = new Map(); // units whose frames are wanted: by filter, also after a connection was lost
   let begun = false, ended = false;
   const subscribeOne = ([filter, qos]) => new Promise((done) => client.subscribe(filter, { qos, rap: true }, (e, granted) => {
     if (e || granted?.some((g) => g.qos >= 128)) events.noPermission(filter);
@@ -43,7 +43,7 @@ export function connect(settings, user, password, events) {
   client.on("connect", async () => {
     begun = true;
     events.connected();
-    for (const filter of filters(settings.prefix, [])) if (client.connected) await subscribeOne(filter);
+    for (const filter of [...filters(settings.prefix), ...watched]) if (client.connected) await subscribeOne(filter);
   });
   client.on("message", (topic, bytes, packet) => events.message(topic, decodePayload(bytes, packet.properties?.contentType), packet.retain));
   client.on("close", () => !ended && begun && events.away());
@@ -58,7 +58,10 @@ export function connect(settings, user, password, events) {
   client.on("offline", () => !ended && !begun && events.away());
   return {
     end: () => { ended = true; client.end(true); },
-    watchFrames: (name) => subscribeOne([`${settings.prefix}/${name}/raw`, 0]),
+    watchFrames: (name) => {
+      watched.set(`${settings.prefix}/${name}/raw`, 0);
+      return subscribeOne([`${settings.prefix}/${name}/raw`, 0]);
+    },
     // Rejected with the broker's code when the broker does not allow it.
     command: (name, request) => new Promise((done, failed) => client.publish(`${settings.prefix}/${name}/cmd`, JSON.stringify(request), { qos: 1 },
       (e, packet) => (e ? failed(e) : packet?.reasonCode >= 0x80 ? failed({ code: packet.reasonCode }) : done()))),

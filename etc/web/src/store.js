@@ -29,7 +29,7 @@ export function createStore(prefix = "trackers") {
 function unitOf(store, name) {
   let unit = store.units.get(name);
   if (!unit) {
-    unit = { name, ident: name, known: {}, online: null, since: null, reason: null, frames: [], trail: [], heard: null, alarms: new Set(), hasState: false };
+    unit = { name, ident: name, known: {}, online: null, since: null, reason: null, frames: [], trail: [], heard: null, alarms: new Set() };
     store.units.set(name, unit);
   }
   return unit;
@@ -84,7 +84,6 @@ function takeRecord(store, unit, record, retained, now, leaf) {
   if (typeof record.ident === "string") unit.ident = record.ident;
   const stored = record["message.buffered.status"] === true;
   if (leaf === "state") {
-    unit.hasState = true;
     if (typeof record.status === "string") takePresence(unit, record.status === "online", number(record["status.since"]));
     const moved = record["position.latitude"] !== unit.known["position.latitude"] || record["position.longitude"] !== unit.known["position.longitude"];
     unit.known = record;
