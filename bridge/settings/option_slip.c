@@ -23,31 +23,33 @@ static const char *port_in(const char *text)
 	return colon != NULL && strchr(colon + 1, ':') == NULL ? colon + 1 : NULL;
 }
 
+/* user:password@ in front of a name: it is never shown. */
+static const char *behind_login(const char *text)
+{
+	const char *at = strrchr(text, '@');
+	return at != NULL ? at + 1 : text;
+}
+
 static bool host_slip(const char *key, const char *text, char *why, size_t size)
 {
-	const char *scheme = strstr(text, "://"), *port = port_in(text);
+	const char *scheme = strstr(text, "://"), *rest = behind_login(scheme != NULL ? scheme + 3 : text);
+	const char *port = port_in(text), *allowed = "is not allowed; allowed: a name or address alone; write";
+	bool login = rest != (scheme != NULL ? scheme + 3 : text);
 	bool secure = strncmp(text, "mqtts:", 6) == 0 || strncmp(text, "ssl:", 4) == 0 ||
 		      strncmp(text, "wss:", 4) == 0;
-	if (scheme != NULL)
-		snprintf(why, size,
-			"%s = %.100s is not allowed; allowed: a name or address alone; write %s = %.*s, the "
-			"port as port = "
-			"NUMBER%s",
-			key, text, key, (int)strcspn(scheme + 3, ":/"), scheme + 3,
+	if (scheme != NULL || login)
+		snprintf(why, size, "%s = %.*s%s%.100s %s %s = %.*s, the port as port = NUMBER%s%s", key,
+			scheme != NULL ? (int)(scheme + 3 - text) : 0, text, login ? "(hidden)@" : "", rest,
+			allowed, key, (int)strcspn(rest, ":/"), rest,
+			login ? ", the login as username and password_file" : "",
 			secure ? ", and tls = yes" : "");
 	else if (*text == '[')
-		snprintf(why, size,
-			"%s = %.100s is not allowed; allowed: a name or address alone; write %s = %.*s, and "
-			"the port as port "
-			"= NUMBER",
-			key, text, key, (int)strcspn(text + 1, "]"), text + 1);
+		snprintf(why, size, "%s = %.100s %s %s = %.*s, and the port as port = NUMBER", key, text,
+			allowed, key, (int)strcspn(text + 1, "]"), text + 1);
 	else if (port != NULL)
-		snprintf(why, size,
-			"%s = %.100s is not allowed; allowed: a name or address alone; write %s = %.*s and, in "
-			"a line of "
-			"its own, port = %.5s",
-			key, text, key, (int)(port - 1 - text), text, port);
-	else if (strpbrk(text, "/ \t@,") != NULL)
+		snprintf(why, size, "%s = %.100s %s %s = %.*s and, in a line of its own, port = %.5s", key,
+			text, allowed, key, (int)(port - 1 - text), text, port);
+	else if (strpbrk(text, "/ \t,") != NULL)
 		snprintf(
 			why, size, "%s = %.100s is not allowed; allowed: one name or address alone", key, text);
 	else
@@ -59,6 +61,9 @@ bool option_slip(const struct option_row *row, const char *key, const char *text
 {
 	if ((row->flags & OPTION_SECRET) || row->type == OPTION_LABEL)
 		return false;
+	bool host = row->flags & OPTION_HOST;
+	if (host && strchr(text, '@') != NULL) /* before anything else shows it */
+		return host_slip(key, text, why, size);
 	if (is_quoted(text)) {
 		snprintf(why, size,
 			"%s = %.100s is not allowed; allowed: the value without quotation marks: %s = %.*s",
@@ -73,5 +78,5 @@ bool option_slip(const struct option_row *row, const char *key, const char *text
 			key, text);
 		return true;
 	}
-	return (row->flags & OPTION_HOST) && host_slip(key, text, why, size);
+	return host && host_slip(key, text, why, size);
 }

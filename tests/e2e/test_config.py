@@ -28,6 +28,11 @@ def check(path, **environment):
     ("[mqtt]\nhost = [::1]:1883\n", "write host = ::1, and the port as port = NUMBER"),
     ("[mqtt]\nhost = mqtt://broker\n", "write host = broker, the port as port = NUMBER"),
     ("[mqtt]\nhost = mqtts://broker:8883/x\n", "write host = broker, the port as port = NUMBER, and tls = yes"),
+    ("[mqtt]\nhost = mqtts://me:pass:w@rd@broker.example:8883\n", "host = mqtts://(hidden)@broker.example:8883 is not allowed; allowed: a name or "
+     "address alone; write host = broker.example, the port as port = NUMBER, the login as username and password_file, and tls = yes"),
+    ('[mqtt]\nhost = "mqtt://me:w@rd@broker"\n', "(hidden)@broker"),
+    ("[mqtt]\nhost = mqtt://me:w@rd@broker # mine\n", "(hidden)@broker"),
+    ("[mqtt]\nhost = me:w@rd@broker\n", "host = (hidden)@broker is not allowed; allowed: a name or address alone; write host = broker,"),
     ("[mqtt]\nhost = one, two\n", "allowed: one name or address alone"),
     ("[mqtt]\nport = 1883 # plain\n", ":2: port = 1883 # plain is not allowed: a comment behind a value begins with a blank and ;"),
     ("[mqtt]\nhost = localhost # mine\n", ":2: host = localhost # mine is not allowed: a comment"),
@@ -42,6 +47,7 @@ def test_slips_of_a_new_user(tmp_path, text, words):
     ini.write_text(text.replace("{empty}", str(empty)))
     done = check(ini)
     assert done.returncode == 1 and words.replace("{empty}", str(empty)) in done.stderr, done.stderr
+    assert "w@rd" not in done.stderr
 
 
 @pytest.mark.parametrize("text", [
