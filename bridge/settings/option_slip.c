@@ -40,7 +40,7 @@ static bool host_slip(const char *key, const char *text, char *why, size_t size)
 	if (scheme != NULL || login)
 		snprintf(why, size, "%s = %.*s%s%.100s %s %s = %.*s, the port as port = NUMBER%s%s", key,
 			scheme != NULL ? (int)(scheme + 3 - text) : 0, text, login ? "(hidden)@" : "", rest,
-			allowed, key, (int)strcspn(rest, ":/"), rest,
+			allowed, key, (int)strcspn(rest, ":/\"' "), rest,
 			login ? ", the login as username and password_file" : "",
 			secure ? ", and tls = yes" : "");
 	else if (*text == '[')

@@ -48,7 +48,6 @@ void tunnel_handler(void *ctx, const struct http_request *request, struct http_a
 {
 	struct tunnel *t = ctx;
 	const char *version = http_request_header(request, "Sec-WebSocket-Version"), *agreed;
-	char accept[WEBSOCKET_KEY_MOST];
 	if (!has_word(http_request_header(request, "Upgrade"), "websocket")) {
 		refuse(answer, 426, "this is for WebSocket\n");
 		answer->header[0] = (struct http_header){"Upgrade", "websocket"};
@@ -59,12 +58,11 @@ void tunnel_handler(void *ctx, const struct http_request *request, struct http_a
 		return;
 	}
 	if (version == NULL || strcmp(version, "13") != 0 ||
-		!websocket_accept(http_request_header(request, "Sec-WebSocket-Key"), accept) ||
+		!websocket_accept(http_request_header(request, "Sec-WebSocket-Key"), t->accept) ||
 		!has_word(http_request_header(request, "Sec-WebSocket-Protocol"), "mqtt")) {
 		refuse(answer, 400, "WebSocket version 13 with the protocol mqtt is needed\n");
 		return;
 	}
-	snprintf(t->accept, sizeof(t->accept), "%s", accept);
 	answer->status = 101;
 	answer->header[0] = (struct http_header){"Upgrade", "websocket"};
 	answer->header[1] = (struct http_header){"Sec-WebSocket-Accept", t->accept};

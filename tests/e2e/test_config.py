@@ -30,7 +30,7 @@ def check(path, **environment):
     ("[mqtt]\nhost = mqtts://broker:8883/x\n", "write host = broker, the port as port = NUMBER, and tls = yes"),
     ("[mqtt]\nhost = mqtts://me:pass:w@rd@broker.example:8883\n", "host = mqtts://(hidden)@broker.example:8883 is not allowed; allowed: a name or "
      "address alone; write host = broker.example, the port as port = NUMBER, the login as username and password_file, and tls = yes"),
-    ('[mqtt]\nhost = "mqtt://me:w@rd@broker"\n', "(hidden)@broker"),
+    ('[mqtt]\nhost = "mqtt://me:w@rd@broker"\n', "write host = broker, the port"),
     ("[mqtt]\nhost = mqtt://me:w@rd@broker # mine\n", "(hidden)@broker"),
     ("[mqtt]\nhost = me:w@rd@broker\n", "host = (hidden)@broker is not allowed; allowed: a name or address alone; write host = broker,"),
     ("[mqtt]\nhost = one, two\n", "allowed: one name or address alone"),
