@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* listening: the socket behind an address to listen on.
- * Uses: bridge/base.
+ * Uses: nothing else.
  * Not: accept, receive, or know who listens. */
 #ifndef T2M_LISTENING_H
 #define T2M_LISTENING_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* info: what this bridge is and can do, as one retained document: for pages and programs that build forms and labels.
- * Uses: codecs.
+ * Uses: bridge/settings, codecs, codecs/record.
  * Not: know units. */
 #ifndef T2M_INFO_H
 #define T2M_INFO_H
