@@ -85,6 +85,15 @@ def no_faults(page):
     assert not bad, bad
 
 
+def frame_is_shown(page, unit, clock):
+    """Sent until it is: nothing tells when the page's subscription has reached the broker."""
+    def shown():
+        unit.send(v1(IDENT, clock))
+        return f"*HQ,{IDENT},V1,{clock}," in page.text(".frames")
+
+    wait_for(shown, f"the frame of {clock}")
+
+
 def test_a_unit_appears_and_obeys(site, open_page):  # noqa: F811
     page = open_page()
     page.open(site.url, "dispatcher")
@@ -103,8 +112,7 @@ def test_a_unit_appears_and_obeys(site, open_page):  # noqa: F811
     unit.send(v1(IDENT, "123906"))
     page.wait_text("the unit answered", ".requests")
     page.click('[data-tab="frames"]')
-    unit.send(v1(IDENT, "124006"))
-    page.wait_text("*HQ," + IDENT + ",V1,124006", ".frames")
+    frame_is_shown(page, unit, "124006")
     unit.close()
     page.wait_text("off line", f'[data-name="{IDENT}"]')
     page.wait_text("closed by the unit", ".facts")
@@ -187,18 +195,12 @@ def test_the_broker_goes_and_comes(site, open_page):  # noqa: F811
     page.open(site.url + f"#unit={IDENT}", "viewer")
     page.wait_text("on line", ".facts")
     page.click('[data-tab="frames"]')
-    unit.send(v1(IDENT, "140000"))
-    page.wait_text(",140000,", ".frames")
+    frame_is_shown(page, unit, "140000")
     site.broker.stop(signal.SIGKILL)
     page.wait_text("The broker is away", ".banners")
     site.broker.start()
     wait_for(lambda: not page.all('[data-banner="away"]'), "the end of the banner")
-
-    def heard_again():
-        unit.send(v1(IDENT, "150000"))
-        return ",150000," in page.text(".frames")
-
-    wait_for(heard_again, "frames of after")
+    frame_is_shown(page, unit, "150000")
     wait_for(lambda: len(page.all(f'[data-name="{IDENT}"]')) == 1, "one row")
     assert page.all(".unit")
     unit.close()
