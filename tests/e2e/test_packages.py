@@ -114,5 +114,7 @@ def test_the_lists():
         return subprocess.run([ROOT / "scripts/packages", "list", which], capture_output=True, text=True, check=True).stdout.split()
 
     assert set(names("build")) < set(names("run")) < set(names("test")) and set(names("build")) < set(names("package")) < set(names("test"))
+    assert set(names("demo")) == set(names("run")) | set(names("web")), "the demo has a page"
+    assert not {"nodejs", "npm"} & set(names("run")), "who wants no page need not install npm"
     assert not [name for name in names("test") if name.startswith("libclang-rt-1")], "a version that only one release has"
     assert len(names("test")) == len(set(names("test")))
