@@ -17,6 +17,7 @@
 
 /* What the words of the choices mean; the words stand in options.c. */
 enum publish_format { PUBLISH_JSON = 0, PUBLISH_MSGPACK };
+enum publish_custom { PUBLISH_CUSTOM_ACTIVE = 0, PUBLISH_CUSTOM_ALL, PUBLISH_CUSTOM_NONE };
 enum publish_state { PUBLISH_STATE_AUTO = 0, PUBLISH_STATE_YES, PUBLISH_STATE_NO };
 enum units_unknown { UNITS_UNKNOWN_ACCEPT = 0, UNITS_UNKNOWN_REJECT };
 enum relay_replies { RELAY_REPLIES_BRIDGE = 0, RELAY_REPLIES_RELAY };
@@ -44,7 +45,7 @@ struct config {
 	} mqtt;
 	struct {
 		char *prefix, *instance;
-		int64_t format, state, state_interval, channel_id, stats_interval;
+		int64_t format, custom, state, state_interval, channel_id, stats_interval;
 		bool retain, raw, unknown;
 	} publish;
 	struct {

@@ -13,6 +13,8 @@
 
 static const char *const states[] = {
 	[PUBLISH_STATE_AUTO] = "auto", [PUBLISH_STATE_YES] = "yes", [PUBLISH_STATE_NO] = "no", NULL};
+static const char *const customs[] = {
+	[PUBLISH_CUSTOM_ACTIVE] = "active", [PUBLISH_CUSTOM_ALL] = "all", [PUBLISH_CUSTOM_NONE] = "none", NULL};
 static const char *const formats[] = {[PUBLISH_JSON] = "json", [PUBLISH_MSGPACK] = "msgpack", NULL};
 static const char *const unknowns[] = {
 	[UNITS_UNKNOWN_ACCEPT] = "accept", [UNITS_UNKNOWN_REJECT] = "reject", NULL};
@@ -152,6 +154,10 @@ static const struct option_row publish_rows[] = {
 	{"prefix", OPTION_TOPIC, 0, AT(publish.prefix), "trackers", 0, 100, NULL,
 		"First level or levels of all topics. What was retained under another prefix stays there."},
 	{"format", OPTION_CHOICE, 0, AT(publish.format), "json", 0, 0, formats, "Format of the records."},
+	{"custom", OPTION_CHOICE, 0, AT(publish.custom), "active", 0, 0, customs,
+		"Which parameters under custom. a record shows. active: booleans that are true and numbers "
+		"that "
+		"are not 0; all; none."},
 	{"retain", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.retain), "yes", 0, 0, NULL,
 		"Publish the newest position of each unit retained. no: what was retained is cleared."},
 	{"state", OPTION_CHOICE, 0, AT(publish.state), "auto", 0, 0, states,

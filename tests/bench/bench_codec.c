@@ -106,7 +106,7 @@ static void prepare(struct work *w, const struct kind *kind, const struct emit_f
 	codec_settings_free(w->settings);
 	memset(w, 0, sizeof(*w));
 	w->settings = codec_settings_open();
-	telemetry_keys_make(&w->keys, format);
+	telemetry_keys_make(&w->keys, format, CUSTOM_ACTIVE);
 	w->sink = (struct codec_sink){w, on_identify, on_record, NULL, on_reply, on_part, on_send, NULL};
 	w->stream.link.now_ms = 1800000000000;
 	w->stream.link.quiet_ms = CODEC_QUIET_FINAL;

@@ -253,7 +253,7 @@ static void test_a_record_of_any_memory(void **state)
 	uint64_t before[TM_WORDS] = {0}, none[TM_WORDS] = {0};
 	char buf[256];
 	struct writer w = writer_of(buf, sizeof(buf));
-	telemetry_keys_make(&keys, &emit_json);
+	telemetry_keys_make(&keys, &emit_json, CUSTOM_ALL);
 	memset(&t, 0xff, sizeof(t));
 	telemetry_reset(&t);
 	telemetry_emit(&t, &keys, &w);
