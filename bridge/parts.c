@@ -170,8 +170,6 @@ bool parts_reload(struct bridge *b)
 	if (ok) {
 		config_apply(&b->config, &fresh);
 		parts_use_config(b);
-		raw_use_config(b->raw);
-		sessions_listen(b->sessions, raw_listener(b->raw));
 		records_reload(b->records);
 		use_units(b, units);
 		b->info_due = true;
@@ -223,12 +221,15 @@ static bool open_mqtt(struct bridge *b)
 {
 	const struct config *c = &b->config;
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
+	struct topic raw = topic_unit(c->publish.prefix, "+", "raw/set");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	b->mqtt = mqtt_open(b->loop, c, status.text, b->outbox, &b->stats);
 	if (b->mqtt == NULL)
 		return false;
 	if (c->commands.enabled &&
-		!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives"))
+		(!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives") ||
+			!mqtt_route(
+				b->mqtt, raw.text, raw_message, b->raw, "nobody can ask for a unit's frames")))
 		return false;
 	return !c->homeassistant.discovery ||
 	       mqtt_route(b->mqtt, homeassistant_birth_topic(c).text, homeassistant_birth, b->homeassistant,
@@ -264,7 +265,7 @@ static bool open_outputs(struct bridge *b)
 		return false;
 	b->status = status_open(c, b->publish);
 	b->records = records_open(c, b->publish, b->sessions, &b->stats);
-	b->raw = raw_open(c, b->publish);
+	b->raw = raw_open(c, b->publish, b->sessions);
 	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
 		return false;

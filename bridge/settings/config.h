@@ -18,6 +18,8 @@
 /* What the words of the choices mean; the words stand in options.c. */
 enum publish_format { PUBLISH_JSON = 0, PUBLISH_MSGPACK };
 enum publish_state { PUBLISH_STATE_AUTO = 0, PUBLISH_STATE_YES, PUBLISH_STATE_NO };
+enum publish_raw { PUBLISH_RAW_NO = 0, PUBLISH_RAW_ERRORS, PUBLISH_RAW_YES };
+extern const char *const config_raw_words[]; /* of enum publish_raw; ends with NULL */
 enum units_unknown { UNITS_UNKNOWN_ACCEPT = 0, UNITS_UNKNOWN_REJECT };
 enum relay_replies { RELAY_REPLIES_BRIDGE = 0, RELAY_REPLIES_RELAY };
 enum config_sync { CONFIG_SYNC_ALWAYS = 0, CONFIG_SYNC_INTERVAL, CONFIG_SYNC_NEVER };
@@ -44,8 +46,8 @@ struct config {
 	} mqtt;
 	struct {
 		char *prefix, *instance;
-		int64_t format, state, state_interval, channel_id, stats_interval;
-		bool retain, raw, unknown;
+		int64_t format, state, state_interval, raw, channel_id, stats_interval;
+		bool retain, unknown;
 	} publish;
 	struct {
 		bool enabled;

@@ -13,6 +13,8 @@
 
 static const char *const states[] = {
 	[PUBLISH_STATE_AUTO] = "auto", [PUBLISH_STATE_YES] = "yes", [PUBLISH_STATE_NO] = "no", NULL};
+const char *const config_raw_words[] = {
+	[PUBLISH_RAW_NO] = "no", [PUBLISH_RAW_ERRORS] = "errors", [PUBLISH_RAW_YES] = "yes", NULL};
 static const char *const formats[] = {[PUBLISH_JSON] = "json", [PUBLISH_MSGPACK] = "msgpack", NULL};
 static const char *const unknowns[] = {
 	[UNITS_UNKNOWN_ACCEPT] = "accept", [UNITS_UNKNOWN_REJECT] = "reject", NULL};
@@ -160,8 +162,9 @@ static const struct option_row publish_rows[] = {
 		"Assistant or the page wants it. Switched off: what was published is cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
-	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
-		"Publish each frame, in and out, as hex and text."},
+	{"raw", OPTION_CHOICE, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, config_raw_words,
+		"Publish frames as hex and text. errors: those that were rejected. yes: each one, in and out. "
+		"The units file may say it for a unit, and <prefix>/<ident>/raw/set for a while."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.unknown), "yes", 0, 0, NULL,
 		"Publish what comes and is no unit: the first bytes of what no protocol recognises, with "
 		"looks.like when they are "

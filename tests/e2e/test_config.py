@@ -84,7 +84,7 @@ def test_ten_faults_give_ten_lines(tmp_path):
         b"[publish]\n"
         b"format = xml\n"                       # 14
         b"this is nothing\n"                    # 15
-        b"raw = maybe\n"                        # 16
+        b"retain = maybe\n"                     # 16
         b"prefix = a/+/b\n"                     # 17
         b"instance = a b\n"                     # 18
         b"[nothing]\n"
