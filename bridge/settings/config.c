@@ -275,6 +275,43 @@ static unsigned check_homeassistant(const struct config *config, const char *pat
 	return faults;
 }
 
+/* An address that the page's headers name: a scheme that ends with one of `ends`, and a host. */
+static unsigned check_url(
+	const char *key, const char *url, const char *const ends[2], const char *path, FILE *errors)
+{
+	size_t scheme = strcspn(url, ":");
+	const char *host = url + scheme + 3;
+	if (*url == '\0')
+		return 0;
+	for (size_t i = 0; i < 2; i++)
+		if (strncmp(url, ends[i], scheme) == 0 && ends[i][scheme] == '\0' &&
+			strncmp(url + scheme, "://", 3) == 0 && strcspn(host, "/?#") > 0 &&
+			strcspn(host, "\"' ;,") >= strcspn(host, "/?#"))
+			return 0;
+	log_fault(errors, "%s: [web] %s = %s is not allowed; allowed: %s://host… or %s://host…", path, key, url,
+		ends[0], ends[1]);
+	return 1;
+}
+
+static unsigned check_web(const struct config *config, const char *path, FILE *errors)
+{
+	static const char *const tiles[] = {"https", "http"}, *const mqtt[] = {"wss", "ws"};
+	unsigned faults = check_url("tiles", config->web.tiles, tiles, path, errors) +
+			  check_url("mqtt", config->web.mqtt, mqtt, path, errors);
+	if (config->web.listen.count > 1)
+		faults += fprintf(errors, "%s: [web] listen takes one address\n", path) > 0;
+	if (!*config->web.tls_cert_file != !*config->web.tls_key_file)
+		faults += fprintf(errors, "%s: [web] tls_cert_file and tls_key_file go together\n", path) > 0;
+	if (strpbrk(config->web.frame_ancestors, ";,") != NULL) {
+		log_fault(errors,
+			"%s: [web] frame_ancestors = %s is not allowed; allowed: origins such as "
+			"http://homeassistant.local:8123, with blanks between them",
+			path, config->web.frame_ancestors);
+		faults++;
+	}
+	return faults;
+}
+
 static unsigned check_whole(struct config *config, const char *path, FILE *errors)
 {
 	unsigned faults = check_listen(config, path, errors) + check_homeassistant(config, path, errors);
@@ -296,6 +333,7 @@ static unsigned check_whole(struct config *config, const char *path, FILE *error
 		fprintf(errors, "%s: [metrics] listen takes one address\n", path);
 		faults++;
 	}
+	faults += check_web(config, path, errors);
 	if (!*config->mqtt.tls_cert_file != !*config->mqtt.tls_key_file) {
 		fprintf(errors, "%s: [mqtt] tls_cert_file and tls_key_file go together\n", path);
 		faults++;

@@ -263,7 +263,7 @@ static const struct option_row homeassistant_rows[] = {
 static const struct option_row metrics_rows[] = {
 	{"listen", OPTION_ENDPOINTS, 0, AT(metrics.listen), "", 0, 0, NULL,
 		"Address for /metrics (Prometheus) and /healthz over HTTP, such as 127.0.0.1:9888; empty: "
-		"none."},
+		"none. It may be that of the page; then it speaks HTTPS where the page does."},
 	{"offline_limit", OPTION_DURATION, OPTION_RELOAD, AT(metrics.offline_limit), "5m", SECOND, DAY, NULL,
 		"/healthz says 503 when the broker has been away for so long."},
 	{.key = NULL},

@@ -23,6 +23,7 @@ enum { POLICY = 0, NO_SNIFF, REFERRER, OPENER, CACHE, HEADERS };
 struct web {
 	struct ev_loop *loop;
 	const struct config *config;
+	struct web_more more;
 	char *cert, *key; /* PEM texts in use; NULL: no TLS */
 	struct http *http;
 	struct tunnel *tunnel;
@@ -156,9 +157,10 @@ static bool listen_now(struct web *w, char *why, size_t size)
 	w->http = http_open(w->loop, &o, why, size);
 	if (w->http == NULL)
 		return false;
-	http_route(w->http, "/config.json", settings_handler, w);
 	http_route_others(w->http, files_handler, &w->files);
-	return w->tunnel == NULL || http_route(w->http, "/mqtt", tunnel_handler, w->tunnel);
+	return http_route(w->http, "/config.json", settings_handler, w) &&
+	       (w->more.route == NULL || w->more.route(w->more.ctx, w->http)) &&
+	       (w->tunnel == NULL || http_route(w->http, "/mqtt", tunnel_handler, w->tunnel));
 }
 
 static void stop_listening(struct web *w)
@@ -188,8 +190,8 @@ bool web_reload(struct web *w, char *why, size_t size)
 	return listen_now(w, why, size);
 }
 
-struct web *web_open(
-	struct ev_loop *loop, const struct config *config, struct stats *stats, char *why, size_t size)
+struct web *web_open(struct ev_loop *loop, const struct config *config, struct stats *stats,
+	const struct web_more *more, char *why, size_t size)
 {
 	char text[ADDRESS_TEXT_MAX];
 	struct web *w = calloc(1, sizeof(*w));
@@ -198,6 +200,7 @@ struct web *web_open(
 		return NULL;
 	w->loop = loop;
 	w->config = config;
+	w->more = *more;
 	w->files.root = config->web.root;
 	write_headers(w);
 	if (read_pair(config, &w->cert, &w->key, why, size) &&
