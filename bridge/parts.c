@@ -145,7 +145,11 @@ static bool open_http(struct bridge *b, char *why, size_t size)
 	if (b->metrics != NULL && endpoints_have(&c->web.listen, metrics)) {
 		more = (struct web_more){b->metrics, metrics_route};
 	} else if (b->metrics != NULL) {
-		const struct http_options options = {.listen = *metrics, .places = 12, .places_of_address = 4};
+		const struct http_options options = {.listen = *metrics,
+			.places = 12,
+			.places_of_address = 4,
+			.quiet_seconds = 3,
+			.answer_ms = 5000};
 		b->http = http_open(b->loop, &options, why, size);
 		if (b->http == NULL || !metrics_route(b->metrics, b->http))
 			return false;

@@ -120,6 +120,10 @@ unsigned config_load(struct config *config, const char *path, FILE *errors);
 /* Takes from `fresh` what may change while running; logs the name of every other change. */
 void config_apply(struct config *config, const struct config *fresh);
 
+/* The client id that the bridge shows the broker. Valid as long as `buf` and the configuration. */
+#define CONFIG_CLIENT_ID_MAX 80
+const char *config_client_id(const struct config *config, char buf[CONFIG_CLIENT_ID_MAX]);
+
 /* Does the platform, to which frames are relayed, answer their units? */
 bool config_platform_answers(const struct config *config);
 

@@ -291,7 +291,8 @@ static const struct option_row web_rows[] = {
 		"anonymous "
 		"clients be."},
 	{"max_viewers", OPTION_INTEGER, 0, AT(web.max_viewers), "64", 1, 10000, NULL,
-		"Browsers at a time that reach the broker through the bridge."},
+		"Browsers at a time that reach the broker through the bridge; each may take 0.5 MiB of "
+		"memory."},
 	{"frame_ancestors", OPTION_TEXT, 0, AT(web.frame_ancestors), "", 0, 180, NULL,
 		"Other pages that may show this one inside themselves, such as "
 		"http://homeassistant.local:8123; empty: none."},

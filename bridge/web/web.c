@@ -13,6 +13,8 @@
 
 #define PLACES 64
 #define PLACES_OF_ADDRESS 32 /* a browser opens six; a proxy comes with all from one address */
+#define QUIET_SECONDS 20     /* a phone may be out of reach for a moment */
+#define ANSWER_MS 120000     /* and its way may be slow */
 #define POLICY_MOST 1000
 #define SETTINGS_MOST 4096
 #define PEM_MOST (64 << 10)
@@ -150,7 +152,9 @@ static bool listen_now(struct web *w, char *why, size_t size)
 	const struct http_options o = {.listen = c->web.listen.item[0],
 		.places = PLACES,
 		.places_of_address = PLACES_OF_ADDRESS,
-		.streams = w->tunnel != NULL ? (unsigned)c->web.max_viewers : 0,
+		.streams = w->tunnel != NULL ? (unsigned)c->web.max_viewers + TUNNEL_LEAVING : 0,
+		.quiet_seconds = QUIET_SECONDS,
+		.answer_ms = ANSWER_MS,
 		.headers = w->headers,
 		.cert = w->cert,
 		.key = w->key};
@@ -177,7 +181,8 @@ bool web_reload(struct web *w, char *why, size_t size)
 	char *cert, *key;
 	if (!read_pair(w->config, &cert, &key, why, size))
 		return false;
-	if (cert == NULL || (strcmp(cert, w->cert) == 0 && strcmp(key, w->key) == 0)) {
+	bool same = cert == NULL || (strcmp(cert, w->cert) == 0 && strcmp(key, w->key) == 0);
+	if (same && w->http != NULL) { /* else it could not listen the last time */
 		free(cert);
 		free(key);
 		return true;

@@ -316,15 +316,6 @@ def test_broker_away_and_back(web, broker):
     assert b.receive()[1][:1] == b"\x20"
 
 
-def test_most_viewers(web):
-    bridge = web({"web": {"max_viewers": 3}})
-    held = [Browser(bridge.web) for _ in range(3)]
-    assert [b.status for b in held] == [101] * 3
-    assert Browser(bridge.web).status == 503
-    held.pop().socket.close()
-    wait_for(lambda: Browser(bridge.web).status == 101, "a place")
-
-
 def test_many_come_and_go(web):
     """Viewers that vanish at every point leave nothing behind: no descriptor, and units are served meanwhile."""
     bridge = web()
