@@ -66,14 +66,13 @@ static bool use_tls(struct link *link, const struct config *c)
 
 static struct link *link_open(const struct config *c, const struct attempt_ops *ops, bool resume, void *owner)
 {
-	char id[200];
-	snprintf(id, sizeof(id), "tracker2mqtt-%s", c->publish.instance);
+	char id[CONFIG_CLIENT_ID_MAX];
 	struct link *link = calloc(1, sizeof(*link));
 	/* under 3.1.1 the flag says as well whether the broker keeps the session when the connection ends */
 	bool clean = c->mqtt.version == 5 ? !resume : c->mqtt.session == 0;
 	if (link == NULL)
 		return NULL;
-	struct mosquitto *client = mosquitto_new(*c->mqtt.client_id ? c->mqtt.client_id : id, clean, link);
+	struct mosquitto *client = mosquitto_new(config_client_id(c, id), clean, link);
 	link->owner = owner;
 	link->client = client;
 	if (client == NULL || (c->mqtt.tls && !use_tls(link, c))) {

@@ -44,6 +44,43 @@ static unsigned check_homeassistant(const struct config *c, FILE *errors)
 	return faults;
 }
 
+/* An address that the page's headers name: a scheme of `schemes`, and a host. */
+static unsigned check_url(
+	const struct config *c, FILE *errors, const char *key, const char *url, const char *const schemes[2])
+{
+	const char *rest = strstr(url, "://");
+	size_t scheme = rest != NULL ? (size_t)(rest - url) : 0,
+	       host = rest != NULL ? strcspn(rest + 3, "/?#") : 0;
+	if (*url == '\0')
+		return 0;
+	for (size_t i = 0; host > 0 && i < 2; i++)
+		if (strncmp(url, schemes[i], scheme) == 0 && schemes[i][scheme] == '\0' &&
+			strcspn(rest + 3, "\"' ;,") >= host)
+			return 0;
+	return config_fault(c, errors, "web", key,
+		"[web] %s = %s is not allowed; allowed: %s://host… or %s://host…", key, url, schemes[0],
+		schemes[1]);
+}
+
+static unsigned check_web(const struct config *c, FILE *errors)
+{
+	static const char *const tiles[] = {"https", "http"}, *const mqtt[] = {"wss", "ws"};
+	unsigned faults = check_url(c, errors, "tiles", c->web.tiles, tiles) +
+			  check_url(c, errors, "mqtt", c->web.mqtt, mqtt);
+	if (c->web.listen.count > 1)
+		faults += config_fault(c, errors, "web", "listen", "[web] listen takes one address");
+	if (!*c->web.tls_cert_file != !*c->web.tls_key_file)
+		faults +=
+			config_fault(c, errors, "web", *c->web.tls_cert_file ? "tls_cert_file" : "tls_key_file",
+				"[web] tls_cert_file and tls_key_file go together");
+	if (strpbrk(c->web.frame_ancestors, ";,") != NULL)
+		faults += config_fault(c, errors, "web", "frame_ancestors",
+			"[web] frame_ancestors = %s is not allowed; allowed: origins such as "
+			"http://homeassistant.local:8123, with blanks between them",
+			c->web.frame_ancestors);
+	return faults;
+}
+
 /* --- addresses that exclude each other --- */
 
 /* Who listens on TCP addresses; and on UDP, which is apart. */
@@ -186,7 +223,7 @@ static unsigned check_files(const struct config *c, FILE *errors)
 
 unsigned config_check(const struct config *c, FILE *errors)
 {
-	unsigned faults = check_listen(c, errors) + check_homeassistant(c, errors) +
+	unsigned faults = check_listen(c, errors) + check_homeassistant(c, errors) + check_web(c, errors) +
 			  check_addresses(c, errors) + check_files(c, errors);
 	if (*c->owntracks.topic &&
 		(strstr(c->owntracks.topic, "{ident}") == NULL || strpbrk(c->owntracks.topic, "+#") != NULL))

@@ -116,6 +116,14 @@ static int place_of(const char *const *choices, const char *text)
 	return -1;
 }
 
+/* A choice with yes and no takes the other words for them, too. */
+static int choice_of(const char *const *choices, const char *text)
+{
+	bool on;
+	int place = place_of(choices, text);
+	return place >= 0 || !parse_boolean(text, &on) ? place : place_of(choices, on ? "yes" : "no");
+}
+
 /* +HH:MM or -HH:MM as seconds east of Greenwich. */
 static bool parse_timezone(const char *text, int64_t *out)
 {
@@ -284,7 +292,7 @@ static bool parse_value(const struct option_row *row, const char *text, void *at
 			return false;
 		break;
 	case OPTION_CHOICE:
-		v = place_of(row->choices, text);
+		v = choice_of(row->choices, text);
 		if (v < 0)
 			return false;
 		break;

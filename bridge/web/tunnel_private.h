@@ -9,7 +9,9 @@
 
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
+#include "bridge/base/log.h"
 #include "bridge/web/deflate.h"
+#include "bridge/web/first_packet.h"
 #include "bridge/web/websocket.h"
 
 #define VIEWER_IN (WEBSOCKET_MOST + WEBSOCKET_HEAD_MOST)
@@ -30,9 +32,13 @@ struct viewer {
 	struct deflate *deflate; /* NULL: no compression was agreed */
 	int fd;                  /* to the broker; -1: none yet */
 	struct tls_link *tls;
-	bool connected; /* with the broker */
-	bool begun;     /* both of these */
-	bool admitted;  /* its first packet was a CONNECT that is allowed */
+	bool connected;                    /* with the broker */
+	bool begun;                        /* both of these */
+	bool admitted;                     /* its first packet was a CONNECT that is allowed */
+	bool welcome;                      /* and the broker has let it in */
+	bool leaving;                      /* it ends in this turn of the loop, for another one */
+	uint8_t answer[FIRST_ANSWER_MOST]; /* of the broker, until it is welcome */
+	uint8_t answer_len;
 	ev_io web_io, broker_io;
 	ev_timer
 		deadline; /* the first packet and the connection must come in time; later, what waits for the browser must go */
@@ -49,11 +55,14 @@ struct tunnel {
 	struct tls_client *tls; /* NULL: the broker is reached without */
 	struct viewer *viewers;
 	unsigned count;
+	struct log_limit refused;
 	char accept[WEBSOCKET_KEY_MOST]; /* of the answer that is being written */
 };
 
 /* The connection is upgraded: it is the tunnel's. */
 void viewer_begin(struct tunnel *tunnel, struct http_stream *stream, bool packed);
+/* It ends in this turn of the loop. */
+void viewer_give_way(struct viewer *viewer);
 /* Says why, if it can be said at once, and ends both sides. `why` NULL: nothing is said. */
 void viewer_end(struct viewer *viewer, enum websocket_end code, const char *why);
 

@@ -135,7 +135,7 @@ def test_files_that_cannot_be_read(tmp_path, section, key):
                       (tmp_path / "a.ini/x", "Not a directory"), (pipe, "it is no regular file")):
         ini = write(tmp_path, f"[{section}]\n{key} = {path}\n")
         found = lines(check(ini), ini)
-        assert found[0] == (f"a.ini:4: [{section}] {key} = {path} cannot be read: {why}; allowed: a file that this user may read, or nothing"), found
+        assert f"a.ini:4: [{section}] {key} = {path} cannot be read: {why}; allowed: a file that this user may read, or nothing" in found
         assert sum(str(path) in line for line in found) == 1, "one line is enough"
 
 

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span ident;
-	if (topic_parse_command("trackers", span_of(data, size), &ident))
+	if (topic_parse_unit("trackers", span_of(data, size), "cmd", &ident))
 		assert(ident.len >= 1 && ident.len <= 60 && memchr(ident.ptr, '/', ident.len) == NULL);
 	char why[200];
 	const struct command_marks marks = {"*#$", ", "};
