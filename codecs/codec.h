@@ -73,7 +73,8 @@ struct codec_link {
 	int32_t quiet_ms;        /* how long the peer has been silent after these bytes; set before each call */
 	struct codec_unit *unit; /* the unit that was identified last on this connection, or NULL */
 	const void *options;     /* those of a unit that is not known yet; NULL: the defaults */
-	uint8_t priv[8];         /* the codec's own; all zero at first */
+	uint8_t priv
+		[16]; /* the codec's own; all zero at first; room for an identity that later frames do not carry */
 };
 
 /* One part of a message that comes in several frames. */
