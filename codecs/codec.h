@@ -160,7 +160,8 @@ struct codec {
 	 * one row. NULL and 0: nothing. */
 	const struct option_row *options;
 	size_t options_size;
-	/* Does a frame of this codec start at the first of these bytes (there is one at least)? OK, MORE (cannot tell yet) or NOT_MINE. */
+	/* Does a frame of this codec start at the first of these bytes (there is one at least)? OK, MORE (cannot tell yet), NOT_MINE, or
+	 * BAD_FIELDS: perhaps, a damaged one; it counts unless another codec recognises what follows. */
 	enum codec_status (*sniff)(struct span head);
 	/* Finds the next frame in bytes, one at least, that follow those of the call before. OK: decode `len` bytes behind `skip`. MORE: drop
 	 * `skip`, keep the rest (at most max_frame) and call again when more bytes have come or quiet_ms has grown. Else: these `len` bytes
