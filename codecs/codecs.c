@@ -6,6 +6,7 @@
 
 /* The protocols, one line each: codecs/<name>/<name>.c defines codec_<name>. The first that recognises a frame gets it. */
 #define PROTOCOLS(X)                                                                                           \
+	X(gt06)                                                                                                \
 	X(h02)                                                                                                 \
 	X(jt808)
 
