@@ -204,7 +204,7 @@ const struct codec codec_gt06 = {
 	.max_frame = GT06_FRAME_MAX,
 	.max_command = 200,
 	.commands = gt06_commands,
-	.marks = {"", ", ", "#"},
+	.marks = {.frame = "", .field = ", ", .end = "#"},
 	.options = gt06_option_rows,
 	.options_size = sizeof(struct gt06_options),
 	.sniff = gt06_sniff,
