@@ -106,6 +106,8 @@ static const char *in_words(int rc, int error)
 		return "what the broker sent is not the MQTT that was expected";
 	case MOSQ_ERR_KEEPALIVE:
 		return "the broker does not answer";
+	case MOSQ_ERR_TLS:
+		return "TLS has failed";
 	case MOSQ_ERR_ERRNO:
 		return error != 0 && error != EAGAIN ? strerror(error) : "the connection broke";
 	default:

@@ -66,7 +66,7 @@ static const char *find_error(int error)
 static const char *closed_unanswered(const struct mqtt *m)
 {
 	if (m->config->mqtt.tls)
-		return "see the broker's log";
+		return NO_TLS_THERE;
 	return "is this the port for TLS (mostly 8883)? Then set [mqtt] tls = yes; else see the broker's log";
 }
 
@@ -75,8 +75,8 @@ const char *mqtt_cure(const struct mqtt *m, const struct mqtt_failure *f)
 	const char *cure = find_said(f->said);
 	if (cure == NULL && f->rc == MOSQ_ERR_ERRNO)
 		cure = find_error(f->error);
-	if (cure == NULL && f->closed && !m->connected && !m->answered_connect)
-		cure = closed_unanswered(m);
+	if (cure == NULL && (f->closed || f->rc == MOSQ_ERR_TLS) && !m->connected && !m->answered_connect)
+		cure = closed_unanswered(m); /* newer libraries do not tell what OpenSSL said */
 	if (cure == NULL && f->closed && m->brief >= BRIEF_TOLD)
 		cure = "another client may have the same client id, and each throws the other out: a second "
 		       "bridge? set [publish] instance";

@@ -6,7 +6,6 @@
 #include "bridge/base/log.h"
 
 #include <errno.h>
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 
 struct attempt {

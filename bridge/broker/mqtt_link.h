@@ -9,6 +9,9 @@
 #include "bridge/settings/config.h"
 
 #include <mosquitto.h>
+#if LIBMOSQUITTO_VERSION_NUMBER < 2001000 /* from 2.1 on, mosquitto.h has it, and warns of this one */
+#include <mqtt_protocol.h>
+#endif
 
 #define MQTT_PACKET_MOST (1 << 20) /* bytes: the largest packet that the broker may send */
 

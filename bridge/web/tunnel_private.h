@@ -31,6 +31,8 @@ struct viewer {
 	struct http_stream *stream;
 	struct deflate *deflate; /* NULL: no compression was agreed */
 	int fd;                  /* to the broker; -1: none yet */
+	union address to;        /* where that is tried */
+	unsigned tried;          /* addresses, before this one */
 	struct tls_link *tls;
 	bool connected;                    /* with the broker */
 	bool begun;                        /* both of these */

@@ -14,7 +14,7 @@ import zlib
 
 import pytest
 from certificates import Authority
-from conftest import PATIENCE, Broker, Unit, free_port, mqtt_client, v1, wait_for
+from conftest import PATIENCE, Broker, Unit, free_port, mqtt_client, program_with_hosts, v1, wait_for
 
 IDENT = "9170503816"
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -463,4 +463,24 @@ def test_broker_over_tls(tmp_path, web, subscribe):
     b = Browser(bridge.web)
     b.send(frame(connect_packet()) + frame(subscribe_packet("trackers/bridge/+/status")))
     assert b.receive_until(b"online")
+    broker.stop()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_broker_at_the_second_address_of_its_name(tmp_path, web, tls):
+    """As localhost is ::1 first in Debian's hosts file, and the broker listens on 127.0.0.1. The first browser gets there already."""
+    ca = Authority(tmp_path)
+    cert, key = ca.issue("broker", names="DNS:two.example")
+    port = free_port()
+    (tmp_path / "second").mkdir()
+    files = f"certfile {cert}\nkeyfile {key}\n" if tls else ""
+    broker = Broker(tmp_path / "second", f"listener {port} 127.0.0.1\nallow_anonymous true\n{files}", "per_listener_settings true\n")
+    mqtt = {"host": "two.example", "port": port, **({"tls": "yes", "tls_ca_file": ca.pem} if tls else {})}
+    bridge = web({"mqtt": mqtt}, program=program_with_hosts(tmp_path, "::1 two.example\n127.0.0.1 two.example\n"))
+    wait_for(lambda: "connected to broker" in bridge.log(), "the bridge's own connection")
+    for _ in range(2):
+        b = Browser(bridge.web)
+        b.send(frame(connect_packet()) + frame(subscribe_packet("trackers/bridge/+/status")))
+        assert b.receive_until(b"online")
+        b.socket.close()
     broker.stop()
