@@ -137,14 +137,10 @@ unsigned parts_check(const struct config *c, bool places, FILE *errors)
 			log_fault(errors, "[listen] tls: %s", why);
 		faults += server == NULL ? 1 : 0;
 	}
-	const struct tls_client_options options = {
-		c->mqtt.tls_ca_file, c->mqtt.tls_cert_file, c->mqtt.tls_key_file, c->mqtt.host};
-	struct tls_client *client = c->mqtt.tls ? tls_client_open(&options, why) : NULL;
-	if (client != NULL)
-		tls_client_free(client);
-	else if (c->mqtt.tls)
+	bool ok = mqtt_check(c, why);
+	if (!ok)
 		log_fault(errors, "[mqtt] tls: %s", why);
-	return faults + (c->mqtt.tls && client == NULL ? 1 : 0);
+	return faults + !ok;
 }
 
 bool parts_reload(struct bridge *b)
@@ -204,9 +200,15 @@ static const char *trouble(void *ctx)
 	return b->trouble;
 }
 
+static const char *remark(void *ctx)
+{
+	struct bridge *b = ctx;
+	return mqtt_remark(b->mqtt);
+}
+
 static bool open_metrics(struct bridge *b, char *why, size_t size)
 {
-	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
+	const struct metrics_ops ops = {b, parts_refresh_stats, trouble, remark};
 	if (b->config.metrics.listen.count == 0)
 		return true;
 	const struct http_options options = {
@@ -370,7 +372,7 @@ static void tell_info(struct bridge *b)
 	if (!b->info_due || b->mqtt == NULL || !mqtt_connected(b->mqtt) ||
 		outbox_count(b->outbox) > outbox_held(b->outbox))
 		return;
-	if (b->config.mqtt.version != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
+	if (mqtt_version(b->mqtt) != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
 		return;
 	b->info_due = false;
 	if (!mqtt_takes(b->mqtt, INFO_MOST))
@@ -387,6 +389,8 @@ int64_t parts_turn(struct bridge *b)
 	conns_reap(b->conns);
 	tell_after_connect(b);
 	tell_info(b);
+	if (b->web != NULL && b->mqtt != NULL)
+		web_use_broker(b->web, mqtt_host_number(b->mqtt));
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {

@@ -111,10 +111,11 @@ static const struct option_row limits_rows[] = {
 };
 
 static const struct option_row mqtt_rows[] = {
-	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 180, NULL,
-		"Name or address of the broker."},
-	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
-	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL, "MQTT version: 5, or 4 for 3.1.1."},
+	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 1000, NULL,
+		"Name or address of the broker; or several that are tried in turn, such as a:1883, b:1883."},
+	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port, where `host` has none."},
+	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL,
+		"MQTT version: 5, or 4 for 3.1.1. A broker that does not answer under 5 is asked under 3.1.1."},
 	{"client_id", OPTION_TEXT, 0, AT(mqtt.client_id), "", 0, 180, NULL,
 		"Client id; empty: tracker2mqtt- and the instance."},
 	{"username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
@@ -131,7 +132,8 @@ static const struct option_row mqtt_rows[] = {
 	{"inflight", OPTION_INTEGER, 0, AT(mqtt.inflight), "1000", 1, 60000, NULL,
 		"Messages on their way without the broker's acknowledgement; the broker may allow fewer."},
 	{"connect_timeout", OPTION_DURATION, 0, AT(mqtt.connect_timeout), "10s", SECOND, HOUR, NULL,
-		"How long to wait for the broker's answer to a connect."},
+		"How long to wait for the broker's answer to a connect; then the next host of the list is "
+		"tried."},
 	{"qos", OPTION_INTEGER, 0, AT(mqtt.qos), "1", 0, 1, NULL,
 		"QoS of messages. 0 is for brokers without QoS 1, and ends the guarantee: what is on its way "
 		"when the "

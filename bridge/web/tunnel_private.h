@@ -7,6 +7,7 @@
 
 #include "bridge/web/tunnel.h"
 
+#include "bridge/base/hosts.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
 #include "bridge/web/deflate.h"
@@ -45,8 +46,11 @@ struct tunnel {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct stats *stats;
-	struct lookup *lookup;
-	struct tls_client *tls; /* NULL: the broker is reached without */
+	unsigned count_brokers, broker; /* those of the list; the one that is in use */
+	struct {
+		struct lookup *lookup;
+		struct tls_client *tls; /* NULL: it is reached without */
+	} brokers[HOSTS_MAX];
 	struct viewer *viewers;
 	unsigned count;
 	char accept[WEBSOCKET_KEY_MOST]; /* of the answer that is being written */

@@ -367,14 +367,15 @@ static const char *connect_broker(struct viewer *v)
 {
 	struct tunnel *t = v->tunnel;
 	union address to;
-	if (!lookup_address(t->lookup, &to))
+	struct tls_client *tls = t->brokers[t->broker].tls;
+	if (!lookup_address(t->brokers[t->broker].lookup, &to))
 		return "the broker's name is not known yet";
 	if (!descriptors_room())
 		return "the bridge has no descriptors left";
 	v->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (v->fd < 0 || (connect(v->fd, &to.any, address_length(&to)) != 0 && errno != EINPROGRESS))
 		return "the broker is not there";
-	if (t->tls != NULL && (v->tls = tls_connect(t->tls, v->fd)) == NULL)
+	if (tls != NULL && (v->tls = tls_connect(tls, v->fd)) == NULL)
 		return "the bridge has no memory left";
 	return NULL;
 }

@@ -211,6 +211,12 @@ struct web *web_open(
 	return NULL;
 }
 
+void web_use_broker(struct web *w, unsigned n)
+{
+	if (w->tunnel != NULL)
+		tunnel_use(w->tunnel, n);
+}
+
 void web_free(struct web *w)
 {
 	stop_listening(w);
