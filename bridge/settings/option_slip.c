@@ -3,7 +3,9 @@
 #include "bridge/settings/option_slip.h"
 
 #include "bridge/base/hosts.h"
+#include "bridge/base/topic.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,11 +34,28 @@ static const char *behind_login(const char *text)
 	return at != NULL ? at + 1 : text;
 }
 
+/* Digits and dots alone are an IPv4 address, something with a colon is an IPv6 address, all else is a name. */
+static bool host_allowed(const char *text)
+{
+	struct in6_addr any;
+	if (strchr(text, ':') != NULL)
+		return inet_pton(AF_INET6, text, &any) == 1;
+	if (text[strspn(text, "0123456789.")] == '\0')
+		return inet_pton(AF_INET, text, &any) == 1;
+	for (const char *c = text; *c != '\0'; c++)
+		if ((!byte_is_alnum((uint8_t)*c) && strchr("-_.", *c) == NULL) || (*c == '.' && c[1] == '.'))
+			return false;
+	return *text != '.' && *text != '-';
+}
+
 /* Several hosts, comma-separated: they may have ports of their own. */
 static bool list_slip(const char *key, const char *text, char *why, size_t size)
 {
 	struct hosts hosts;
-	if (hosts_read(text, 1883, &hosts))
+	bool ok = hosts_read(text, 1883, &hosts);
+	for (unsigned i = 0; ok && i < hosts.count; i++)
+		ok = host_allowed(hosts.item[i].name);
+	if (ok)
 		return false;
 	snprintf(why, size,
 		"%s = %.200s is not allowed; allowed: up to %d names or addresses, comma-separated, each with "
@@ -74,6 +93,11 @@ static bool host_slip(const char *key, const char *text, char *why, size_t size)
 	else if (*text != '\0' && !hosts_read(text, 1883, &one))
 		snprintf(
 			why, size, "%s = %.100s is not allowed; allowed: one name or address alone", key, text);
+	else if (!host_allowed(text))
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: a name, such as broker.example, or an address "
+			"of IPv4 (four numbers up to 255) or IPv6",
+			key, text);
 	else
 		return false;
 	return true;

@@ -43,9 +43,9 @@ static const struct option_row listen_rows[] = {
 	{"udp", OPTION_ENDPOINTS, 0, AT(listen.udp), "0.0.0.0:8888", 0, 0, NULL, "Addresses for UDP units."},
 	{"tls", OPTION_ENDPOINTS, 0, AT(listen.tls), "", 0, 0, NULL,
 		"Addresses for TCP units and relays that speak TLS."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(listen.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(listen.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM, with the chain behind it) for `tls`. Read again by a reload."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(listen.tls_key_file), "", 0, 180, NULL,
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(listen.tls_key_file), "", 0, 180, NULL,
 		"Its private key (PEM). Read again by a reload."},
 	{"max_connections", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections), "100000", 1, 10000000,
 		NULL,
@@ -114,13 +114,12 @@ static const struct option_row mqtt_rows[] = {
 	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 1000, NULL,
 		"Name or address of the broker; or several that are tried in turn, such as a:1883, b:1883."},
 	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port, where `host` has none."},
-	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL,
-		"MQTT version: 5, or 4 for 3.1.1. A broker that does not answer under 5 is asked under 3.1.1."},
+	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL, "MQTT version: 5, or 4 for 3.1.1."},
 	{"client_id", OPTION_TEXT, 0, AT(mqtt.client_id), "", 0, 180, NULL,
 		"Client id; empty: tracker2mqtt- and the instance."},
 	{"username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
 	{"password", OPTION_TEXT, OPTION_SECRET, AT(mqtt.password), "", 0, 180, NULL, "Password."},
-	{"password_file", OPTION_TEXT, 0, AT(mqtt.password_file), "", 0, 180, NULL,
+	{"password_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(mqtt.password_file), "", 0, 180, NULL,
 		"File whose first line is the password, instead of `password`; empty: none. The service reads "
 		"/etc/tracker2mqtt/mqtt-password so."},
 	{"session", OPTION_DURATION, 0, AT(mqtt.session), "1h", 0, 30 * DAY, NULL,
@@ -132,8 +131,7 @@ static const struct option_row mqtt_rows[] = {
 	{"inflight", OPTION_INTEGER, 0, AT(mqtt.inflight), "1000", 1, 60000, NULL,
 		"Messages on their way without the broker's acknowledgement; the broker may allow fewer."},
 	{"connect_timeout", OPTION_DURATION, 0, AT(mqtt.connect_timeout), "10s", SECOND, HOUR, NULL,
-		"How long to wait for the broker's answer to a connect; then the next host of the list is "
-		"tried."},
+		"How long to wait for the broker's answer to a connect."},
 	{"qos", OPTION_INTEGER, 0, AT(mqtt.qos), "1", 0, 1, NULL,
 		"QoS of messages. 0 is for brokers without QoS 1, and ends the guarantee: what is on its way "
 		"when the "
@@ -144,11 +142,12 @@ static const struct option_row mqtt_rows[] = {
 		"over a new connection."},
 	{"tls", OPTION_BOOLEAN, 0, AT(mqtt.tls), "no", 0, 0, NULL,
 		"Speak TLS to the broker; its certificate must be valid for `host`."},
-	{"tls_ca_file", OPTION_TEXT, 0, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
+	{"tls_ca_file", OPTION_TEXT, OPTION_FILE, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
 		"Certificates (PEM) of the authorities to trust; empty: those of the system."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM) to show the broker; empty: none. Read at each connect."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(mqtt.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(mqtt.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM)."},
 	{.key = NULL},
 };
 
@@ -224,7 +223,7 @@ static const struct option_row outbox_rows[] = {
 };
 
 static const struct option_row units_rows[] = {
-	{"file", OPTION_TEXT, 0, AT(units.file), "", 0, 180, NULL,
+	{"file", OPTION_TEXT, OPTION_FILE, AT(units.file), "", 0, 180, NULL,
 		"Ini file with a section for each unit: name, id, type, topic, {per unit}; empty: none. "
 		"Read again by a reload."},
 	{"unknown", OPTION_CHOICE, OPTION_RELOAD, AT(units.unknown), "accept", 0, 0, unknowns,
@@ -300,9 +299,10 @@ static const struct option_row web_rows[] = {
 	{"frame_ancestors", OPTION_TEXT, 0, AT(web.frame_ancestors), "", 0, 180, NULL,
 		"Other pages that may show this one inside themselves, such as "
 		"http://homeassistant.local:8123; empty: none."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(web.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(web.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM, with the chain behind it): the page speaks HTTPS. Empty: HTTP."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(web.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(web.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM)."},
 	{.key = NULL},
 };
 
