@@ -134,11 +134,17 @@ static const char *trouble(void *ctx)
 	return b->trouble;
 }
 
+static const char *remark(void *ctx)
+{
+	struct bridge *b = ctx;
+	return mqtt_remark(b->mqtt);
+}
+
 /* The page and the metrics, at one address or at two. */
 static bool open_http(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
-	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
+	const struct metrics_ops ops = {b, parts_refresh_stats, trouble, remark};
 	struct web_more more = {NULL, NULL};
 	const union address *metrics = &c->metrics.listen.item[0];
 	snprintf(why, size, "no memory for the metrics");
@@ -313,7 +319,7 @@ static void tell_info(struct bridge *b)
 	if (!b->info_due || b->mqtt == NULL || !mqtt_connected(b->mqtt) ||
 		outbox_count(b->outbox) > outbox_held(b->outbox))
 		return;
-	if (b->config.mqtt.version != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
+	if (mqtt_version(b->mqtt) != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
 		return;
 	b->info_due = false;
 	if (!mqtt_takes(b->mqtt, INFO_MOST))
@@ -330,6 +336,8 @@ int64_t parts_turn(struct bridge *b)
 	conns_reap(b->conns);
 	tell_after_connect(b);
 	tell_info(b);
+	if (b->web != NULL && b->mqtt != NULL)
+		web_use_broker(b->web, mqtt_host_number(b->mqtt));
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {

@@ -29,7 +29,8 @@ static void answer_healthz(void *ctx, const struct http_request *request, struct
 	(void)request;
 	struct metrics *m = ctx;
 	const char *trouble = m->ops.trouble(m->ops.ctx);
-	snprintf(m->body, sizeof(m->body), "%s\n", trouble != NULL ? trouble : "ok");
+	const char *remark = m->ops.remark(m->ops.ctx);
+	snprintf(m->body, sizeof(m->body), "%s\n%s", trouble != NULL ? trouble : "ok", remark);
 	answer->status = trouble != NULL ? 503 : 200;
 	answer->body = span_text(m->body);
 }

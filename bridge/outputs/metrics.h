@@ -16,6 +16,8 @@ struct metrics_ops {
 	void (*refresh)(void *ctx);
 	/* NULL: healthy; else why not, as a sentence that is valid until the next call. */
 	const char *(*trouble)(void *ctx);
+	/* Lines that /healthz shows beside it, valid until the next call; "": none. */
+	const char *(*remark)(void *ctx);
 };
 
 /* `stats` lives longer, `ops` is copied. NULL: no memory. */

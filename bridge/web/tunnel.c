@@ -121,33 +121,41 @@ void tunnel_handler(void *ctx, const struct http_request *request, struct http_a
 
 /* --- open and free --- */
 
-static bool use_tls(struct tunnel *t, char *why, size_t size)
+static bool add_broker(struct tunnel *t, const struct host *host, char *why, size_t size)
 {
-	char fault[TLS_WHY_MAX];
-	const struct tls_client_options options = {t->config->mqtt.tls_ca_file, "", "", t->config->mqtt.host};
-	t->tls = tls_client_open(&options, fault);
-	if (t->tls == NULL)
+	char fault[TLS_WHY_MAX], server[HOST_TEXT_MAX];
+	const struct tls_client_options options = {t->config->mqtt.tls_ca_file, "", "", host->name};
+	unsigned n = t->count_brokers++;
+	t->brokers[n].lookup = lookup_open(t->loop, host_text(host, server));
+	if (t->brokers[n].lookup == NULL || !t->config->mqtt.tls)
+		return t->brokers[n].lookup != NULL;
+	t->brokers[n].tls = tls_client_open(&options, fault);
+	if (t->brokers[n].tls == NULL)
 		snprintf(why, size, "%s", fault);
-	return t->tls != NULL;
+	return t->brokers[n].tls != NULL;
 }
 
 struct tunnel *tunnel_open(
 	struct ev_loop *loop, const struct config *config, struct stats *stats, char *why, size_t size)
 {
-	const char *host = config->mqtt.host;
-	char server[300];
+	struct hosts hosts;
 	struct tunnel *t = calloc(1, sizeof(*t));
 	snprintf(why, size, "no memory for the tunnel");
 	if (t == NULL)
 		return NULL;
 	*t = (struct tunnel){.loop = loop, .config = config, .stats = stats};
-	snprintf(server, sizeof(server), strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host,
-		(int)config->mqtt.port);
-	t->lookup = lookup_open(loop, server);
-	if (t->lookup != NULL && (!config->mqtt.tls || use_tls(t, why, size)))
+	bool ok = hosts_read(config->mqtt.host, (int)config->mqtt.port, &hosts);
+	for (unsigned i = 0; ok && i < hosts.count; i++)
+		ok = add_broker(t, &hosts.item[i], why, size);
+	if (ok)
 		return t;
 	tunnel_free(t);
 	return NULL;
+}
+
+void tunnel_use(struct tunnel *t, unsigned n)
+{
+	t->broker = n < t->count_brokers ? n : 0;
 }
 
 void tunnel_end_all(struct tunnel *t)
@@ -158,9 +166,11 @@ void tunnel_end_all(struct tunnel *t)
 
 void tunnel_free(struct tunnel *t)
 {
-	if (t->lookup != NULL)
-		lookup_free(t->lookup);
-	if (t->tls != NULL)
-		tls_client_free(t->tls);
+	for (unsigned i = 0; i < t->count_brokers; i++) {
+		if (t->brokers[i].lookup != NULL)
+			lookup_free(t->brokers[i].lookup);
+		if (t->brokers[i].tls != NULL)
+			tls_client_free(t->brokers[i].tls);
+	}
 	free(t);
 }

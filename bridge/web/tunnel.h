@@ -25,6 +25,8 @@ struct tunnel *tunnel_open(
 	struct ev_loop *loop, const struct config *config, struct stats *stats, char *why, size_t size);
 /* A http_handler; `tunnel` is the context. */
 void tunnel_handler(void *tunnel, const struct http_request *request, struct http_answer *answer);
+/* Browsers that come from now on reach this one of [mqtt] host, counted from 0. */
+void tunnel_use(struct tunnel *tunnel, unsigned n);
 /* Before the server is freed. */
 void tunnel_end_all(struct tunnel *tunnel);
 /* After tunnel_end_all. */

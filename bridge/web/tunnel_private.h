@@ -7,6 +7,7 @@
 
 #include "bridge/web/tunnel.h"
 
+#include "bridge/base/hosts.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
 #include "bridge/base/log.h"
@@ -24,15 +25,22 @@ struct waiting_bytes {
 	size_t from, len;
 };
 
+/* One of [mqtt] host. */
+struct tunnel_broker {
+	struct lookup *lookup;
+	struct tls_client *tls; /* NULL: it is reached without */
+};
+
 /* One browser. */
 struct viewer {
 	struct viewer *prev, *next;
 	struct tunnel *tunnel;
 	struct http_stream *stream;
-	struct deflate *deflate; /* NULL: no compression was agreed */
-	int fd;                  /* to the broker; -1: none yet */
-	union address to;        /* where that is tried */
-	unsigned tried;          /* addresses, before this one */
+	struct deflate *deflate;            /* NULL: no compression was agreed */
+	int fd;                             /* to the broker; -1: none yet */
+	const struct tunnel_broker *broker; /* the one for this viewer; NULL: not chosen yet */
+	union address to;                   /* where that is tried */
+	unsigned tried;                     /* addresses, before this one */
 	struct tls_link *tls;
 	bool connected;                    /* with the broker */
 	bool begun;                        /* both of these */
@@ -53,8 +61,8 @@ struct tunnel {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct stats *stats;
-	struct lookup *lookup;
-	struct tls_client *tls; /* NULL: the broker is reached without */
+	unsigned count_brokers, broker; /* those of the list; the one that is in use */
+	struct tunnel_broker brokers[HOSTS_MAX];
 	struct viewer *viewers;
 	unsigned count;
 	struct log_limit refused;
@@ -63,6 +71,10 @@ struct tunnel {
 
 /* The connection is upgraded: it is the tunnel's. */
 void viewer_begin(struct tunnel *tunnel, struct http_stream *stream, bool packed);
+/* Begins the connection to the broker. NULL, or why there is none. */
+const char *viewer_connect(struct viewer *viewer);
+/* Nobody answers at the address that was tried last. False: no other one is left. */
+bool viewer_leave_address(struct viewer *viewer);
 /* It ends in this turn of the loop. */
 void viewer_give_way(struct viewer *viewer);
 /* Says why, if it can be said at once, and ends both sides. `why` NULL: nothing is said. */

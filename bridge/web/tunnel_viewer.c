@@ -76,22 +76,6 @@ void viewer_give_way(struct viewer *v)
 
 /* --- the login --- */
 
-static const char *connect_broker(struct viewer *v)
-{
-	struct tunnel *t = v->tunnel;
-	union address to;
-	if (!lookup_address(t->lookup, &to))
-		return "the broker's name is not known yet";
-	if (!descriptors_room())
-		return "the bridge has no descriptors left";
-	v->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (v->fd < 0 || (connect(v->fd, &to.any, address_length(&to)) != 0 && errno != EINPROGRESS))
-		return "the broker is not there";
-	if (t->tls != NULL && (v->tls = tls_connect(t->tls, v->fd)) == NULL)
-		return "the bridge has no memory left";
-	return NULL;
-}
-
 /* False: the viewer has ended. */
 static bool admit(struct viewer *v)
 {
@@ -118,7 +102,7 @@ static bool admit(struct viewer *v)
 		viewer_end(v, WEBSOCKET_REFUSED, "this client id is the bridge's own");
 		return false;
 	}
-	const char *fault = connect_broker(v);
+	const char *fault = viewer_connect(v);
 	if (fault != NULL) {
 		viewer_end(v, WEBSOCKET_LATER, fault);
 		return false;
@@ -380,40 +364,6 @@ static void on_web(struct ev_loop *loop, ev_io *io, int events)
 	move(io->data);
 }
 
-/* Nobody answers there. False: no other address is left. */
-static bool leave_address(struct viewer *v)
-{
-	struct tunnel *t = v->tunnel;
-	ev_io_stop(t->loop, &v->broker_io);
-	if (v->tls != NULL)
-		tls_link_free(v->tls);
-	if (v->fd >= 0)
-		close(v->fd);
-	v->tls = NULL;
-	v->fd = -1;
-	lookup_failed(t->lookup, &v->to);
-	return ++v->tried < lookup_count(t->lookup);
-}
-
-static const char *connect_broker(struct viewer *v)
-{
-	struct tunnel *t = v->tunnel;
-	do {
-		if (!lookup_address(t->lookup, &v->to))
-			return "the broker's name is not known yet";
-		if (!descriptors_room())
-			return "the bridge has no descriptors left";
-		v->fd = socket(v->to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		bool begun = v->fd >= 0 &&
-			     (connect(v->fd, &v->to.any, address_length(&v->to)) == 0 || errno == EINPROGRESS);
-		if (begun && t->tls != NULL && (v->tls = tls_connect(t->tls, v->fd)) == NULL)
-			return "the bridge has no memory left";
-		if (begun)
-			return NULL;
-	} while (leave_address(v));
-	return "the broker is not there";
-}
-
 /* The connection to the broker stands, or has failed. */
 static void on_broker(struct ev_loop *loop, ev_io *io, int events)
 {
@@ -424,9 +374,9 @@ static void on_broker(struct ev_loop *loop, ev_io *io, int events)
 	(void)events;
 	if (!v->connected) {
 		getsockopt(v->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-		const char *fault = error == 0         ? NULL
-				    : leave_address(v) ? connect_broker(v)
-						       : "the broker is not there";
+		const char *fault = error == 0                ? NULL
+				    : viewer_leave_address(v) ? viewer_connect(v)
+							      : "the broker is not there";
 		if (fault != NULL) {
 			viewer_end(v, WEBSOCKET_LATER, fault);
 			return;
@@ -454,7 +404,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 		viewer_end(v, WEBSOCKET_REFUSED, "the first packet did not come in time");
 	else if (!v->welcome) {
 		if (!v->connected)
-			lookup_failed(v->tunnel->lookup, &v->to);
+			viewer_leave_address(v);
 		viewer_end(v, WEBSOCKET_LATER, "the broker does not answer");
 	} else {
 		viewer_end(v, WEBSOCKET_LATER, NULL);

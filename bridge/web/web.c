@@ -219,6 +219,12 @@ struct web *web_open(struct ev_loop *loop, const struct config *config, struct s
 	return NULL;
 }
 
+void web_use_broker(struct web *w, unsigned n)
+{
+	if (w->tunnel != NULL)
+		tunnel_use(w->tunnel, n);
+}
+
 void web_free(struct web *w)
 {
 	stop_listening(w);

@@ -24,6 +24,8 @@ struct web *web_open(struct ev_loop *loop, const struct config *config, struct s
 /* Reads the certificate again. When it has changed, all viewers are ended; their pages come back by themselves. False: `why`; a certificate with
  * faults leaves everything as it was. */
 bool web_reload(struct web *web, char *why, size_t size);
+/* Which of [mqtt] host browsers reach from now on, counted from 0. */
+void web_use_broker(struct web *web, unsigned n);
 void web_free(struct web *web);
 
 #endif

@@ -33,7 +33,7 @@ def check(path, **environment):
     ('[mqtt]\nhost = "mqtt://me:w@rd@broker"\n', "write host = broker, the port"),
     ("[mqtt]\nhost = mqtt://me:w@rd@broker # mine\n", "(hidden)@broker"),
     ("[mqtt]\nhost = me:w@rd@broker\n", "host = (hidden)@broker is not allowed; allowed: a name or address alone; write host = broker,"),
-    ("[mqtt]\nhost = one, two\n", "allowed: one name or address alone"),
+    ("[mqtt]\nhost = one two\n", "allowed: one name or address alone"),
     ("[mqtt]\nport = 1883 # plain\n", ":2: port = 1883 # plain is not allowed: a comment behind a value begins with a blank and ;"),
     ("[mqtt]\nhost = localhost # mine\n", ":2: host = localhost # mine is not allowed: a comment"),
     ("[commands]\nallow = position.request, engine.stopp\n", "no protocol has a command engine.stopp; did you mean engine.stop?"),
