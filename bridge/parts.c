@@ -2,10 +2,9 @@
 /* parts: see parts.h. */
 #include "bridge/parts.h"
 
-#include "bridge/base/directory.h"
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
-#include "bridge/outbox/store.h"
+#include "bridge/check.h"
 #include "bridge/outbox/wishes.h"
 #include "bridge/base/topic.h"
 
@@ -79,80 +78,13 @@ static void use_units(struct bridge *b, struct units *fresh)
 	units_free(old);
 }
 
-/* Can what is to be kept on disk be kept there? */
-static unsigned check_places(const struct config *c, FILE *errors)
-{
-	char where[DIRECTORY_PATH_MAX];
-	unsigned faults = 0;
-	for (struct option_at at = {0}; option_next(&at);) {
-		const struct option_row *row = at.row;
-		bool directory = at.codec == NULL && (row->flags & OPTION_DIRECTORY);
-		const char *path =
-			directory ? *(char *const *)(const void *)((const char *)c + row->offset) : "";
-		const char *fault = *path ? directory_fault(path, where) : NULL;
-		if (fault != NULL)
-			faults += fprintf(errors,
-					  "[%s] %s = %s cannot be made: %s: %s; allowed: a directory that this "
-					  "user may "
-					  "make and write\n",
-					  at.section, row->key, path, where, fault) > 0;
-	}
-	return faults;
-}
-
-/* Without a unit in the units file. True: it is a fault; a bridge that starts so may get its units by a reload. */
-static bool nobody_is_admitted(const struct config *c, bool test, FILE *errors)
-{
-	if (c->units.unknown != UNITS_UNKNOWN_REJECT)
-		return false;
-	log_fault(errors,
-		"[units] unknown = reject, and %s%s: no unit can connect; add a section [IDENT] for each "
-		"unit%s, or set unknown "
-		"= accept",
-		*c->units.file ? "no unit stands in " : "[units] file is empty", c->units.file,
-		*c->units.file ? "" : " to a file, and name the file");
-	return test;
-}
-
-unsigned parts_check(const struct config *c, bool places, FILE *errors)
-{
-	char why[TLS_WHY_MAX];
-	unsigned faults = (places ? check_places(c, errors) : 0) + allowed_check(c, errors);
-	if (*c->outbox.path && !store_fits((uint64_t)c->outbox.size))
-		faults += fprintf(errors,
-				  "[outbox] size = %lldM: this process has no address space for it (32 bit, or "
-				  "a limit "
-				  "of the system); set a smaller one\n",
-				  (long long)(c->outbox.size >> 20)) > 0;
-	struct units *units = units_open(c->units.file, errors);
-	faults += units == NULL || (units_count(units) == 0 && nobody_is_admitted(c, places, errors));
-	if (units != NULL)
-		units_free(units);
-	if (c->listen.tls.count > 0 && *c->listen.tls_cert_file && *c->listen.tls_key_file) {
-		struct tls_server *server =
-			tls_server_open(c->listen.tls_cert_file, c->listen.tls_key_file, why);
-		if (server != NULL)
-			tls_server_free(server);
-		else
-			log_fault(errors, "[listen] tls: %s", why);
-		faults += server == NULL ? 1 : 0;
-	}
-	const struct tls_client_options options = {
-		c->mqtt.tls_ca_file, c->mqtt.tls_cert_file, c->mqtt.tls_key_file, c->mqtt.host};
-	struct tls_client *client = c->mqtt.tls ? tls_client_open(&options, why) : NULL;
-	if (client != NULL)
-		tls_client_free(client);
-	else if (c->mqtt.tls)
-		log_fault(errors, "[mqtt] tls: %s", why);
-	return faults + (c->mqtt.tls && client == NULL ? 1 : 0);
-}
-
 bool parts_reload(struct bridge *b)
 {
 	char why[TLS_WHY_MAX];
 	struct config fresh;
 	struct units *units = NULL;
-	bool ok = config_init(&fresh) && config_load(&fresh, b->path, stderr) == 0;
+	bool ok = config_init(&fresh) && config_load(&fresh, b->path, stderr) == 0 &&
+		  check_reload(&fresh, stderr) == 0;
 	if (!ok)
 		log_error("reload: the configuration has faults; nothing is changed");
 	if (ok && (units = units_open(b->config.units.file, stderr)) == NULL) {
@@ -170,8 +102,6 @@ bool parts_reload(struct bridge *b)
 	if (ok) {
 		config_apply(&b->config, &fresh);
 		parts_use_config(b);
-		raw_use_config(b->raw);
-		sessions_listen(b->sessions, raw_listener(b->raw));
 		records_reload(b->records);
 		use_units(b, units);
 		b->info_due = true;
@@ -204,31 +134,52 @@ static const char *trouble(void *ctx)
 	return b->trouble;
 }
 
-static bool open_metrics(struct bridge *b, char *why, size_t size)
+static const char *remark(void *ctx)
 {
-	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
-	if (b->config.metrics.listen.count == 0)
-		return true;
-	const struct http_options options = {
-		.listen = b->config.metrics.listen.item[0], .places = 12, .places_of_address = 4};
-	b->http = http_open(b->loop, &options, why, size);
-	if (b->http == NULL)
-		return false;
+	struct bridge *b = ctx;
+	return mqtt_remark(b->mqtt);
+}
+
+/* The page and the metrics, at one address or at two. */
+static bool open_http(struct bridge *b, char *why, size_t size)
+{
+	const struct config *c = &b->config;
+	const struct metrics_ops ops = {b, parts_refresh_stats, trouble, remark};
+	struct web_more more = {NULL, NULL};
+	const union address *metrics = &c->metrics.listen.item[0];
 	snprintf(why, size, "no memory for the metrics");
-	b->metrics = metrics_open(b->http, &b->stats, &ops);
-	return b->metrics != NULL;
+	if (c->metrics.listen.count > 0 && (b->metrics = metrics_open(&b->stats, &ops)) == NULL)
+		return false;
+	if (b->metrics != NULL && endpoints_have(&c->web.listen, metrics)) {
+		more = (struct web_more){b->metrics, metrics_route};
+	} else if (b->metrics != NULL) {
+		const struct http_options options = {.listen = *metrics,
+			.places = 12,
+			.places_of_address = 4,
+			.quiet_seconds = 3,
+			.answer_ms = 5000};
+		b->http = http_open(b->loop, &options, why, size);
+		if (b->http == NULL || !metrics_route(b->metrics, b->http))
+			return false;
+	}
+	if (c->web.listen.count > 0)
+		b->web = web_open(b->loop, c, &b->stats, &more, why, size);
+	return c->web.listen.count == 0 || b->web != NULL;
 }
 
 static bool open_mqtt(struct bridge *b)
 {
 	const struct config *c = &b->config;
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
+	struct topic raw = topic_unit(c->publish.prefix, "+", "raw/set");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	b->mqtt = mqtt_open(b->loop, c, status.text, b->outbox, &b->stats);
 	if (b->mqtt == NULL)
 		return false;
 	if (c->commands.enabled &&
-		!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives"))
+		(!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives") ||
+			!mqtt_route(
+				b->mqtt, raw.text, raw_message, b->raw, "nobody can ask for a unit's frames")))
 		return false;
 	return !c->homeassistant.discovery ||
 	       mqtt_route(b->mqtt, homeassistant_birth_topic(c).text, homeassistant_birth, b->homeassistant,
@@ -264,7 +215,7 @@ static bool open_outputs(struct bridge *b)
 		return false;
 	b->status = status_open(c, b->publish);
 	b->records = records_open(c, b->publish, b->sessions, &b->stats);
-	b->raw = raw_open(c, b->publish);
+	b->raw = raw_open(c, b->publish, b->sessions);
 	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
 		return false;
@@ -323,9 +274,7 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	if (*c->relay.server && ((b->relay = relay_open(b->loop, c, b->sessions, &b->stats)) == NULL ||
 					!sessions_listen(b->sessions, relay_listener(b->relay))))
 		return false;
-	if (!open_mqtt(b) || !open_metrics(b, why, size))
-		return false;
-	if (c->web.listen.count > 0 && (b->web = web_open(b->loop, c, &b->stats, why, size)) == NULL)
+	if (!open_mqtt(b) || !open_http(b, why, size))
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
 	return b->listeners != NULL;
@@ -370,7 +319,7 @@ static void tell_info(struct bridge *b)
 	if (!b->info_due || b->mqtt == NULL || !mqtt_connected(b->mqtt) ||
 		outbox_count(b->outbox) > outbox_held(b->outbox))
 		return;
-	if (b->config.mqtt.version != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
+	if (mqtt_version(b->mqtt) != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
 		return;
 	b->info_due = false;
 	if (!mqtt_takes(b->mqtt, INFO_MOST))
@@ -387,6 +336,8 @@ int64_t parts_turn(struct bridge *b)
 	conns_reap(b->conns);
 	tell_after_connect(b);
 	tell_info(b);
+	if (b->web != NULL && b->mqtt != NULL)
+		web_use_broker(b->web, mqtt_host_number(b->mqtt));
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {

@@ -102,7 +102,6 @@ def test_nobody_comes(broker, tmp_path):
 # --- speaks something else ---
 
 FOREIGN = {
-    "GT06": bytes.fromhex("78780d01012345678901234500018cdd0d0a"),
     "Teltonika": bytes.fromhex("000f333536333037303432343431303133"),
     "TK103": b"(013612345678BP05000013612345678080524A2232.9806N11404.9355E000.1101241323.8700000000L000450AC)",
     "GPS103": b"##,imei:359586015829802,A;",
@@ -149,7 +148,7 @@ def test_what_speaks_a_foreign_protocol_is_named_at_once(make_bridge, subscribe,
         assert record["peer"] == unit.peer and record["transport"] == transport and record["hint"]
         assert bytes.fromhex(record["hex"]) == data[:64]
         told = line(bridge, rf"notice: {unit.peer} over {transport} looks like {name}: ")
-        assert (data.decode().rstrip("\r\n") if data.isascii() and data[:1] > b" " and name not in ("MQTT", "GT06")
+        assert (data.decode().rstrip("\r\n") if data.isascii() and data[:1] > b" " and name != "MQTT"
                 else data.hex().upper()) in told.replace("\\x0d\\x0a", "\r\n")
         if transport == "tcp":  # it is still there
             unit.socket.settimeout(0.01)
@@ -166,11 +165,11 @@ def test_a_foreign_protocol_in_pieces_is_named(make_bridge, subscribe):
     bridge.wait_connected()
     sub = subscribe("trackers/bridge/#")
     unit = Unit(bridge.port)
-    for byte in FOREIGN["GT06"]:
+    for byte in FOREIGN["Teltonika"]:
         unit.send(bytes([byte]))
         time.sleep(0.002)
-    assert sub.on(UNKNOWN)[0].record["looks.like"] == "GT06"
-    assert "spoken here: h02, jt808" in line(bridge, "looks like GT06")
+    assert sub.on(UNKNOWN)[0].record["looks.like"] == "Teltonika"
+    assert "spoken here: gt06, h02, jt808" in line(bridge, "looks like Teltonika")
     unit.close()
 
 
@@ -180,10 +179,10 @@ def test_a_crowd_that_speaks_something_else_does_not_flood(make_bridge, subscrib
     sub = subscribe("trackers/bridge/#")
     for n in range(400):
         unit = Unit(bridge.port)
-        unit.send(FOREIGN["GT06"])
+        unit.send(FOREIGN["Teltonika"])
         unit.close()
     sub.on("trackers/bridge/test/stats", where=lambda m: m.record["connections.unknown"] == 400)
-    assert 1 <= len(lines(bridge, "looks like GT06")) <= 40 and len(bridge.log().splitlines()) < 100
+    assert 1 <= len(lines(bridge, "looks like Teltonika")) <= 40 and len(bridge.log().splitlines()) < 100
     assert 1 <= len(sub.now(lambda m: m.topic == UNKNOWN)) <= 40
     other = unit_from(bridge.port, "127.0.0.9")
     other.send(FOREIGN["Meitrack"])

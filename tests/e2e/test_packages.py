@@ -57,7 +57,7 @@ def test_no_service_starts_during_an_installation_or_at_boot(install):
     out, calls = install()
     assert out == "during: 101\ncode: 0\nafter: \n", "Debian asks the policy before it starts a service; 101 is no"
     assert [c for c in calls if c.startswith("systemctl")] == [
-        f"systemctl disable {name}" for name in ("mosquitto", "haproxy", "fail2ban", "prometheus")]
+        f"systemctl disable {name}" for name in ("mosquitto", "haproxy", "nginx", "fail2ban", "prometheus")]
 
 
 def test_a_policy_that_is_there_stays(install):

@@ -162,8 +162,10 @@ def test_a_report_that_does_not_arrive_is_told_as_lost(tmp_path):
     """What counts them is taken out of the script, and given what the programs write."""
     script = (ROOT / "scripts/run").read_text()
     function = re.search(r"^tell_sums\(\) \{\n.*?^\}\n", script, re.S | re.M)[0]
-    (tmp_path / "sim").write_text("units 2 made 4 sent 5 acknowledged 3 pending 1 dropped 0\n")
-    (tmp_path / "sent").write_text("1 100\n2 100\n1 101\n")
+    (tmp_path / "sim.0").write_text("units 1 made 2 sent 3 acknowledged 2 pending 0 dropped 0\n")
+    (tmp_path / "sim.1").write_text("units 1 made 2 sent 2 acknowledged 1 pending 1 dropped 0\n")
+    (tmp_path / "sent.0").write_text("1 100\n1 101\n")
+    (tmp_path / "sent.1").write_text("2 100\n")
     (tmp_path / "received").write_text("1 101\n1 101\n1 100\n1 555\n")
     out = subprocess.run(["bash", "-c", f"set -eu; run={tmp_path}; {function} tell_sums"], capture_output=True, text=True, check=True).stdout
     assert out.split("\n")[1:5] == ["  sent          4 reports of 2 units", "  acknowledged  3 by the bridge, which had stored them",
