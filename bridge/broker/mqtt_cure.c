@@ -129,9 +129,9 @@ static const char *own_id(const struct mqtt *m)
 
 void mqtt_twin(const struct mqtt *m, char *out, size_t size)
 {
-	char id[LINK_ID_MAX];
+	char id[CONFIG_CLIENT_ID_MAX];
 	snprintf(out, size, "another client uses the id %.100s: a second bridge? %s",
-		link_client_id(m->config, id), own_id(m));
+		config_client_id(m->config, id), own_id(m));
 }
 
 /* --- what is seen --- */
@@ -139,13 +139,13 @@ void mqtt_twin(const struct mqtt *m, char *out, size_t size)
 /* There was a connection. */
 static void ended(const struct mqtt *m, const struct mqtt_failure *f, char *out, size_t size)
 {
-	char id[LINK_ID_MAX];
+	char id[CONFIG_CLIENT_ID_MAX];
 	const char *words = mqtt_words(f->rc, f->error);
 	if (m->patience.closed >= PATIENCE_TWIN)
 		snprintf(out, size,
 			"%s; another client may have the same client id (%.100s), and each throws the other "
 			"out: a second bridge? %s",
-			words, link_client_id(m->config, id), own_id(m));
+			words, config_client_id(m->config, id), own_id(m));
 	else
 		snprintf(out, size, "%s", words);
 }

@@ -8,7 +8,6 @@
 #include "bridge/broker/port.h"
 
 #include <errno.h>
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -78,15 +77,6 @@ void link_look(struct link *link)
 	link->head_len = n > 0 ? (size_t)n : 0;
 }
 
-const char *link_client_id(const struct config *c, char out[LINK_ID_MAX])
-{
-	if (*c->mqtt.client_id)
-		snprintf(out, LINK_ID_MAX, "%s", c->mqtt.client_id);
-	else
-		snprintf(out, LINK_ID_MAX, "tracker2mqtt-%s", c->publish.instance);
-	return out;
-}
-
 static void on_log(struct mosquitto *client, void *ctx, int level, const char *text)
 {
 	struct link *link = ctx;
@@ -133,13 +123,13 @@ static bool use_tls(struct link *link, const struct config *c, const struct host
 static struct link *link_open(
 	const struct config *c, const struct target *to, const struct attempt_ops *ops, void *owner)
 {
-	char id[LINK_ID_MAX];
+	char id[CONFIG_CLIENT_ID_MAX];
 	struct link *link = calloc(1, sizeof(*link));
 	/* under 3.1.1 the flag says as well whether the broker keeps the session when the connection ends */
 	bool clean = to->version == 5 ? !to->resume : c->mqtt.session == 0;
 	if (link == NULL)
 		return NULL;
-	struct mosquitto *client = mosquitto_new(link_client_id(c, id), clean, link);
+	struct mosquitto *client = mosquitto_new(config_client_id(c, id), clean, link);
 	link->owner = owner;
 	link->client = client;
 	link->version = to->version;

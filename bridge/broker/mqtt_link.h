@@ -11,12 +11,14 @@
 #include "bridge/settings/config.h"
 
 #include <mosquitto.h>
+#if LIBMOSQUITTO_VERSION_NUMBER < 2001000 /* from 2.1 on, mosquitto.h has it, and warns of this one */
+#include <mqtt_protocol.h>
+#endif
 
 #define MQTT_PACKET_MOST (1 << 20) /* bytes: the largest packet that the broker may send */
 
 struct ev_loop;
 
-#define LINK_ID_MAX 200
 #define LINK_HEAD_MAX 64
 
 /* What an attempt is made for. */
@@ -52,8 +54,6 @@ bool link_is_closed(int rc, int error);
 bool link_may_be_mqtt(const struct link *link);
 /* Was a CONNECT of MQTT 5 answered with a CONNACK of 3.1.1? */
 bool link_speaks_3(const struct link *link);
-/* The client id: the configured one, or one made of the instance. */
-const char *link_client_id(const struct config *config, char out[LINK_ID_MAX]);
 
 /* One attempt to connect. While it runs, the client is the thread's alone. */
 struct attempt;

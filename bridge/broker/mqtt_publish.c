@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mqtt_publish: messages of the outbox to the broker, and how it answers them.
- * Uses: bridge/base; <mqtt_protocol.h>.
+ * Uses: bridge/base.
  * Not: connect.
  *
  * A message is done when the broker has accepted it, never before. A message that the broker refuses is treated as reason.h says; one at
@@ -11,7 +11,6 @@
 #include "bridge/base/guard.h"
 #include "bridge/base/reason.h"
 
-#include <mqtt_protocol.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>

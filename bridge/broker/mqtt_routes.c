@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mqtt_routes: filters, their handlers, and the subscriptions for them.
- * Uses: bridge/base; <mqtt_protocol.h>.
+ * Uses: bridge/base.
  * Not: connect, publish.
  *
  * A filter without wildcards is found by its topic; only those with wildcards are compared one by one, so a message costs the
@@ -9,7 +9,6 @@
 
 #include "bridge/base/reason.h"
 
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 #include <utlist.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mqtt_session: the first steps of a new connection (subscribe, publish `online`, publish messages), and the library's callbacks.
- * Uses: bridge/base; <mqtt_protocol.h>.
+ * Uses: bridge/base.
  * Not: open sockets, read the outbox.
  *
  * All three steps are taken at once, unless the broker has closed a connection at one of the first two: then each step waits for the answer
@@ -11,7 +11,6 @@
 #include "bridge/base/guard.h"
 #include "bridge/base/reason.h"
 
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 
 #define WITHOUT_SECONDS 600.
