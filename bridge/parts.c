@@ -145,13 +145,14 @@ static bool open_http(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	const struct metrics_ops ops = {b, parts_refresh_stats, trouble, remark};
-	struct web_more more = {NULL, NULL};
+	struct web_more more = {.tables = info_tables};
 	const union address *metrics = &c->metrics.listen.item[0];
 	snprintf(why, size, "no memory for the metrics");
 	if (c->metrics.listen.count > 0 && (b->metrics = metrics_open(&b->stats, &ops)) == NULL)
 		return false;
 	if (b->metrics != NULL && endpoints_have(&c->web.listen, metrics)) {
-		more = (struct web_more){b->metrics, metrics_route};
+		more.ctx = b->metrics;
+		more.route = metrics_route;
 	} else if (b->metrics != NULL) {
 		const struct http_options options = {.listen = *metrics,
 			.places = 12,
