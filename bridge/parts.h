@@ -39,6 +39,7 @@
 #include "bridge/commands/downlink.h"
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"
+#include "bridge/base/collect.h"
 #include "bridge/base/http.h"
 #include "bridge/outputs/info.h"
 #include "bridge/outputs/metrics.h"
@@ -64,6 +65,7 @@ struct bridge {
 	struct sources *sources;
 	struct sessions *sessions;
 	uint64_t connects; /* to the broker, of which the parts know */
+	struct collect collect;
 	bool info_due;     /* `info` is to be published */
 	int64_t wishes_ms; /* when wishes are looked for; steady time */
 	unsigned unread;   /* notes of units that are none */

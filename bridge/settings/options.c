@@ -214,10 +214,12 @@ static const struct option_row outbox_rows[] = {
 		"the kernel likes."},
 	{"sync_interval", OPTION_DURATION, 0, AT(outbox.sync_interval), "1s", 10, HOUR, NULL,
 		"For sync = interval."},
+	{"collect", OPTION_DURATION, OPTION_RELOAD, AT(outbox.collect), "5ms", 0, 1000, NULL,
+		"What comes within this time is stored and acknowledged together, which saves CPU; under load "
+		"the bridge takes less time."},
 	{"damaged", OPTION_CHOICE, 0, AT(outbox.damaged), "aside", 0, 0, damaged,
 		"What becomes of an outbox that cannot be read, after a power cut for example: its files are "
-		"moved "
-		"aside and an empty one begins, or the start is refused."},
+		"moved aside and an empty one begins, or the start is refused."},
 	{.key = NULL},
 };
 
