@@ -38,7 +38,9 @@ enum {
 	OPTION_ANSWERS =
 		32, /* a codec's, PER_UNIT: how the bridge answers. Who has its own there is answered by the bridge also
 			       * when its frames are relayed and the platform answers all others. */
-	OPTION_HOST = 64, /* a text: a name or address, without a scheme or port */
+	OPTION_HOST = 64,     /* a text: a name or address, without a scheme or port */
+	OPTION_FILE = 128,    /* a text: a file that must be there to be read; empty: none */
+	OPTION_PRIVATE = 256, /* such a file that nobody else should read */
 };
 
 struct option_row {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 #define AGAIN_SECONDS 60. /* for names whose address changes */
 
 struct lookup {
@@ -35,6 +36,8 @@ static bool split(const char *server, char host[256], char port[6])
 		return false;
 	size_t n = (size_t)(colon - server), digits = strlen(colon + 1);
 	bool brackets = n > 2 && server[0] == '[' && server[n - 1] == ']';
+	if (!brackets && strspn(server, HOST_LETTERS) < n)
+		return false;
 	if (digits < 1 || digits > 5 || strspn(colon + 1, "0123456789") != digits || atoi(colon + 1) > 65535 ||
 		atoi(colon + 1) < 1)
 		return false;

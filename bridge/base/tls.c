@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -29,9 +30,15 @@ struct tls_client {
 static void explain(char why[TLS_WHY_MAX], const char *what, const char *file)
 {
 	unsigned long error = ERR_peek_error();
-	const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(error))
-			     : error != 0                      ? ERR_reason_error_string(error)
-							       : NULL;
+	int lib = ERR_GET_LIB(error), number = ERR_GET_REASON(error);
+	const char *reason = lib == ERR_LIB_SYS ? strerror(number)
+			     : error != 0       ? ERR_reason_error_string(error)
+						: NULL;
+	if ((lib == ERR_LIB_PEM && number == PEM_R_NO_START_LINE) ||
+		(lib == ERR_LIB_OSSL_DECODER && number == ERR_R_UNSUPPORTED))
+		reason = "it holds none in PEM form (-----BEGIN …)";
+	else if (lib == ERR_LIB_X509 && number == X509_R_KEY_VALUES_MISMATCH)
+		reason = "it does not belong to the certificate";
 	snprintf(why, TLS_WHY_MAX, "%s %s: %s", what, file, reason != NULL ? reason : "not usable");
 	ERR_clear_error();
 }

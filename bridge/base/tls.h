@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* tls: TLS towards units (server) and towards the broker (client).
- * Uses: <openssl/err.h>, <openssl/ssl.h>, <openssl/x509v3.h>.
+ * Uses: <openssl/err.h>, <openssl/pem.h>, <openssl/ssl.h>, <openssl/x509v3.h>.
  * Not: know connections, units or MQTT.
  *
  * TLS 1.2 and newer, the library's own choice of ciphers. */

@@ -86,6 +86,7 @@ struct config {
 		int64_t level;
 	} log;
 	struct codec_settings *codecs; /* what the codecs bring */
+	struct config_places *places;  /* where each option was set; NULL: nothing was read */
 };
 
 /* An option in its section: where option_next stands in the tables. All zero: before the first. */
@@ -115,6 +116,13 @@ void config_free(struct config *config);
  * beside `path`. An empty one is none. Writes one line for each fault to `errors`, and one for each option that stands there under
  * its old name, which is none. Returns the number of faults. `path` NULL: no file. */
 unsigned config_load(struct config *config, const char *path, FILE *errors);
+
+/* A fault of this option, or a notice that is none, in a line to `errors`, with the place where it was set: FILE:LINE, the variable of
+ * the environment, or, when it is the default, FILE. `path` of config_load must still be there. Returns 1. */
+unsigned config_fault(const struct config *config, FILE *errors, const char *section, const char *key,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+void config_notice(const struct config *config, FILE *errors, const char *section, const char *key,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* Takes from `fresh` what may change while running; logs the name of every other change. */
 void config_apply(struct config *config, const struct config *fresh);

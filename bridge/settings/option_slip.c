@@ -2,6 +2,9 @@
 /* option_slip: see option_slip.h. */
 #include "bridge/settings/option_slip.h"
 
+#include "bridge/base/topic.h"
+
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +33,20 @@ static const char *behind_login(const char *text)
 	return at != NULL ? at + 1 : text;
 }
 
+/* Digits and dots alone are an IPv4 address, something with a colon is an IPv6 address, all else is a name. */
+static bool host_allowed(const char *text)
+{
+	struct in6_addr any;
+	if (strchr(text, ':') != NULL)
+		return inet_pton(AF_INET6, text, &any) == 1;
+	if (text[strspn(text, "0123456789.")] == '\0')
+		return inet_pton(AF_INET, text, &any) == 1;
+	for (const char *c = text; *c != '\0'; c++)
+		if ((!byte_is_alnum((uint8_t)*c) && strchr("-_.", *c) == NULL) || (*c == '.' && c[1] == '.'))
+			return false;
+	return *text != '.' && *text != '-';
+}
+
 static bool host_slip(const char *key, const char *text, char *why, size_t size)
 {
 	const char *scheme = strstr(text, "://"), *rest = behind_login(scheme != NULL ? scheme + 3 : text);
@@ -52,6 +69,11 @@ static bool host_slip(const char *key, const char *text, char *why, size_t size)
 	else if (strpbrk(text, "/ \t,") != NULL)
 		snprintf(
 			why, size, "%s = %.100s is not allowed; allowed: one name or address alone", key, text);
+	else if (!host_allowed(text))
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: a name, such as broker.example, or an address "
+			"of IPv4 (four numbers up to 255) or IPv6",
+			key, text);
 	else
 		return false;
 	return true;

@@ -3,6 +3,7 @@
 #include "bridge/units/units.h"
 
 #include "bridge/settings/inifile.h"
+#include "bridge/base/near.h"
 #include "bridge/base/topic.h"
 
 #include <stdlib.h>
@@ -81,6 +82,23 @@ static void print_keys(char allowed[ALLOWED_MAX])
 	while (i < OWN_COUNT)
 		put_key(&w, &own_rows[i++]);
 	allowed[w.len] = '\0';
+}
+
+/* Says that there is no such key: what is near, and all of them. Its value is not shown: it may be a secret. */
+static void unknown_key(const char *key, char *what, size_t size)
+{
+	char allowed[ALLOWED_MAX];
+	struct near near = near_to(span_text(key));
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		near_try(&near, own_rows[i].key);
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		for (const struct option_row *row = (*c)->options; row != NULL && row->key != NULL; row++)
+			if (row->flags & OPTION_PER_UNIT)
+				near_try(&near, row->key);
+	print_keys(allowed);
+	snprintf(what, size, "%.60s is not allowed; %s%s%sallowed: %s", key,
+		near.name != NULL ? "did you mean " : "", near.name != NULL ? near.name : "",
+		near.name != NULL ? "? " : "", allowed);
 }
 
 /* --- options of codecs --- */
@@ -303,8 +321,8 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 			name_unit(units, file, u);
 		return;
 	case TAKEN_UNKNOWN:
-		print_keys(allowed);
-		/* fall through */
+		unknown_key(key, what, sizeof(what));
+		break;
 	case TAKEN_REFUSED:
 		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
 		break;

@@ -124,7 +124,7 @@ def test_faults_outside_of_lines(tmp_path):
     ini.write_text("[mqtt]\npassword = x\n")
     assert "needs a username" in check(ini).stderr
     ini.write_text("[mqtt]\nusername = u\npassword_file = /nonexistent/file\n")
-    assert "/nonexistent/file: No such file" in check(ini).stderr
+    assert "/nonexistent/file cannot be read: No such file" in check(ini).stderr
     assert check(tmp_path / "missing.ini").returncode == 1
 
 
