@@ -44,8 +44,7 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 		ev_timer_start(loop, &b->wake);
 	}
 	mqtt_kick(b->mqtt);
-	int64_t collect_us = collect_next(&b->collect, outbox_next_seqnum(b->outbox),
-		b->stats.count[STAT_PUBLISHED], b->config.outbox.collect * 1000);
+	int64_t collect_us = parts_collect_us(b);
 	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : (double)collect_us / 1e6);
 	bool through = outbox_count(b->outbox) <= outbox_held(b->outbox); /* what the broker refuses may wait */
 	if (b->stopping && (through || !mqtt_connected(b->mqtt)))

@@ -107,6 +107,8 @@ bool parts_open(struct bridge *bridge, char *why, size_t size);
 /* Once per turn of the loop: who is to go goes, then the disk, then the units. When it wants to be
  * called again, in ms; -1: when something happens. */
 int64_t parts_turn(struct bridge *bridge);
+/* Behind each turn: how many microseconds the loop collects what comes before the next one. */
+int64_t parts_collect_us(struct bridge *bridge);
 /* A few times a second: what waits for a unit, or for its answer, may have waited long enough. */
 void parts_tick(struct bridge *bridge);
 /* The bridge stops: what is stored is acknowledged, commands end, units go. The outbox stays open. */

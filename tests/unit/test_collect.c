@@ -3,17 +3,25 @@
 #include "harness.h"
 
 #include "bridge/base/collect.h"
+#include "bridge/base/stats.h"
 
-/* So many messages a second are put and taken, or as many as `owed` units send that wait for their answers: how long the loop collects. */
-static int64_t settled(uint64_t in, uint64_t out, unsigned owed, int64_t most_us)
+struct flow {
+	uint64_t arrived, put, taken; /* a second */
+	unsigned owed;                /* so many units send again when they are answered */
+};
+
+/* How long the loop collects after a while. */
+static int64_t settled(struct flow f, int64_t most_us)
 {
 	struct collect c = {0};
 	int64_t us = most_us;
-	double put = 0, taken = 0;
+	double arrived = 0, put = 0, taken = 0;
 	for (unsigned i = 0; i < 200; i++) {
-		put += owed > 0 ? owed : (double)in * (double)us / 1e6;
-		taken += (double)out * (double)us / 1e6;
-		us = collect_next(&c, (uint64_t)put, (uint64_t)taken, most_us);
+		arrived += f.owed > 0 ? f.owed : (double)f.arrived * (double)us / 1e6;
+		put += f.owed > 0 ? f.owed : (double)f.put * (double)us / 1e6;
+		taken += (double)f.taken * (double)us / 1e6;
+		const struct load load = {(uint64_t)arrived, (uint64_t)put, (uint64_t)taken};
+		us = collect_next(&c, load, most_us);
 		assert_in_range(us, 0, most_us);
 	}
 	return us;
@@ -22,29 +30,46 @@ static int64_t settled(uint64_t in, uint64_t out, unsigned owed, int64_t most_us
 static void test_little(void **state)
 {
 	(void)state;
-	assert_int_equal(settled(0, 0, 0, 5000), 5000);
-	assert_int_equal(settled(1000, 1000, 0, 5000), 5000);
-	assert_int_equal(settled(5000, 5000, 0, 5000), 5000);
+	assert_int_equal(settled((struct flow){0}, 5000), 5000);
+	assert_int_equal(settled((struct flow){1000, 1000, 1000, 0}, 5000), 5000);
+	assert_int_equal(settled((struct flow){5000, 5000, 5000, 0}, 5000), 5000);
 }
 
 static void test_much(void **state)
 {
 	(void)state;
-	assert_int_equal(settled(0, 0, 200, 5000), COLLECT_LEAST_US);   /* units as fast as they are answered */
-	assert_int_equal(settled(0, 40000, 0, 5000), COLLECT_LEAST_US); /* a backlog is published */
-	assert_int_equal(settled(40000, 0, 0, 5000), COLLECT_LEAST_US); /* the broker is away */
-	assert_true(settled(10000, 10000, 0, 5000) < 5000);
+	assert_int_equal(settled((struct flow){.owed = 200}, 5000), COLLECT_LEAST_US);
+	assert_int_equal(
+		settled((struct flow){.taken = 40000}, 5000), COLLECT_LEAST_US); /* a backlog is published */
+	assert_int_equal(settled((struct flow){.put = 40000}, 5000), COLLECT_LEAST_US); /* the broker is away */
+	assert_int_equal(settled((struct flow){.arrived = 40000}, 5000), COLLECT_LEAST_US); /* strangers */
+	assert_true(settled((struct flow){10000, 10000, 10000, 0}, 5000) < 5000);
 }
 
 /* A lower bound holds, whatever the load; a higher one is reached by and by, not at once. */
 static void test_bound(void **state)
 {
 	(void)state;
-	assert_int_equal(settled(1000, 1000, 0, 0), 0);
-	assert_int_equal(settled(0, 0, 200, 1000), 1000);
-	assert_int_equal(settled(100, 100, 0, 100000), 100000);
+	assert_int_equal(settled((struct flow){1000, 1000, 1000, 0}, 0), 0);
+	assert_int_equal(settled((struct flow){.owed = 200}, 1000), 1000);
+	assert_int_equal(settled((struct flow){100, 100, 100, 0}, 100000), 100000);
 	struct collect c = {0};
-	assert_true(collect_next(&c, 1, 0, 100000) < 100000);
+	assert_true(collect_next(&c, (struct load){1, 1, 0}, 100000) < 100000);
+}
+
+/* Whoever comes is counted, welcome or not. */
+static void test_arrived(void **state)
+{
+	(void)state;
+	struct stats s = {0};
+	assert_int_equal(stats_arrived(&s), 0);
+	stats_add(&s, STAT_ACCEPTED, 1);
+	stats_add(&s, STAT_FRAMES, 10);
+	stats_add(&s, STAT_REFUSED_CONNECTIONS, 100);
+	stats_add(&s, STAT_REFUSED_OUTBOX_SHARE, 1000);
+	stats_add(&s, STAT_RECORDS, 10); /* frames already */
+	s.rejected[CODEC_BAD_CHECKSUM] = 10000;
+	assert_int_equal(stats_arrived(&s), 11111);
 }
 
 int main(void)
@@ -53,6 +78,7 @@ int main(void)
 		cmocka_unit_test(test_little),
 		cmocka_unit_test(test_much),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_arrived),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
