@@ -353,6 +353,13 @@ int64_t parts_turn(struct bridge *b)
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
+int64_t parts_collect_us(struct bridge *b)
+{
+	const struct load load = {
+		stats_arrived(&b->stats), outbox_next_seqnum(b->outbox), b->stats.count[STAT_PUBLISHED]};
+	return collect_next(&b->collect, load, b->config.outbox.collect * 1000);
+}
+
 /* Units that people want to be forgotten: once in a second is enough. */
 static void fulfil_wishes(struct bridge *b, struct moment now)
 {
