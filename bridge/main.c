@@ -175,7 +175,7 @@ int main(int argc, char **argv)
 	}
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
-	faults += parts_check(&bridge.config, args.test, stderr);
+	faults += parts_check(&bridge.config, args.test ? PARTS_CHECK_TEST : PARTS_CHECK_START, stderr);
 	if (faults > 0)
 		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
 			faults == 1 ? "" : "s");

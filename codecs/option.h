@@ -38,7 +38,10 @@ enum {
 	OPTION_ANSWERS =
 		32, /* a codec's, PER_UNIT: how the bridge answers. Who has its own there is answered by the bridge also
 			       * when its frames are relayed and the platform answers all others. */
-	OPTION_HOST = 64, /* a text: a name or address, without a scheme or port */
+	OPTION_HOST = 64,     /* a text: a name or address, without a scheme or port */
+	OPTION_SERVER = 128,  /* a text: host:port, or nothing */
+	OPTION_FILE = 256,    /* a text: the name of a file that is read, or nothing */
+	OPTION_PRIVATE = 512, /* FILE: with something secret in it */
 };
 
 struct option_row {

@@ -32,6 +32,24 @@ bool address_is_loopback(const union address *a)
 	return a->any.sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) : bytes[12] == 127;
 }
 
+unsigned address_port(const union address *a)
+{
+	return ntohs(a->any.sa_family == AF_INET6 ? a->in6.sin6_port : a->in4.sin_port);
+}
+
+bool address_overlaps(const union address *a, const union address *b)
+{
+	static const uint8_t none[16];
+	uint8_t x[16], y[16];
+	if (a->any.sa_family != b->any.sa_family || address_port(a) != address_port(b))
+		return false;
+	address_bytes(a, x);
+	address_bytes(b, y);
+	size_t head = a->any.sa_family == AF_INET6 ? 0 : 12; /* of a mapped address */
+	return memcmp(x, y, 16) == 0 || memcmp(x + head, none, 16 - head) == 0 ||
+	       memcmp(y + head, none, 16 - head) == 0;
+}
+
 void address_text(const union address *a, char buf[ADDRESS_TEXT_MAX])
 {
 	bool six = a->any.sa_family == AF_INET6;
@@ -67,7 +85,10 @@ void address_port_text(const union address *a, char buf[ADDRESS_TEXT_MAX])
 static char *trim(char *text)
 {
 	text += strspn(text, " \t");
-	text[strcspn(text, " \t")] = '\0';
+	size_t n = strlen(text);
+	while (n > 0 && byte_is_blank((uint8_t)text[n - 1]))
+		n--;
+	text[n] = '\0';
 	return text;
 }
 

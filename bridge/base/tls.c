@@ -25,30 +25,76 @@ struct tls_client {
 	char reason[TLS_WHY_MAX];
 };
 
-/* The first error that OpenSSL noted. */
-static void explain(char why[TLS_WHY_MAX], const char *what, const char *file)
+/* The first error that OpenSSL noted; `more`: what that means, for people. */
+static void explain(char why[TLS_WHY_MAX], const char *what, const char *file, const char *more)
 {
 	unsigned long error = ERR_peek_error();
 	const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(error))
 			     : error != 0                      ? ERR_reason_error_string(error)
 							       : NULL;
-	snprintf(why, TLS_WHY_MAX, "%s %s: %s", what, file, reason != NULL ? reason : "not usable");
+	snprintf(why, TLS_WHY_MAX, "%s %s: %s%s%s", what, file, reason != NULL ? reason : "not usable",
+		*more ? ": " : "", more);
 	ERR_clear_error();
+}
+
+/* Nobody is asked for a pass phrase: it would stop the loop. */
+static int no_pass_phrase(char *buf, int size, int writing, void *asked)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	*(bool *)asked = true;
+	return -1;
+}
+
+static bool use_chain(SSL_CTX *ctx, const char *cert_file, char why[TLS_WHY_MAX])
+{
+	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) == 1)
+		return true;
+	explain(why, "certificate", cert_file,
+		"the file must hold a certificate as PEM (-----BEGIN CERTIFICATE-----)");
+	return false;
+}
+
+static bool use_key(SSL_CTX *ctx, const char *cert_file, const char *key_file, char why[TLS_WHY_MAX])
+{
+	bool asked = false, fits;
+	char pair[TLS_WHY_MAX];
+	SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
+	fits = SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) == 1 &&
+	       SSL_CTX_check_private_key(ctx) == 1;
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+	SSL_CTX_set_default_passwd_cb(ctx, NULL);
+	if (fits)
+		return true;
+	bool read =
+		ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_X509 || ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SSL;
+	snprintf(pair, sizeof(pair), "the key does not belong to certificate %s; both must be of one pair",
+		cert_file);
+	explain(why, "private key", key_file,
+		asked  ? "a pass phrase protects it, which the bridge cannot ask for; openssl pkey removes it"
+		: read ? pair
+		       : "the file must hold a private key as PEM (-----BEGIN PRIVATE KEY-----)");
+	return false;
 }
 
 /* False: `why` says what is wrong. */
 static bool use_certificate(SSL_CTX *ctx, const char *cert_file, const char *key_file, char why[TLS_WHY_MAX])
 {
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
-		explain(why, "certificate", cert_file);
-		return false;
-	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-		SSL_CTX_check_private_key(ctx) != 1) {
-		explain(why, "private key", key_file);
-		return false;
-	}
-	return true;
+	return use_chain(ctx, cert_file, why) && use_key(ctx, cert_file, key_file, why);
+}
+
+bool tls_pair_check(const char *cert_file, const char *key_file, bool *key_is_wrong, char why[TLS_WHY_MAX])
+{
+	ERR_clear_error();
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	snprintf(why, TLS_WHY_MAX, "no memory for TLS");
+	bool ok = ctx != NULL && use_chain(ctx, cert_file, why);
+	*key_is_wrong = ok;
+	ok = ok && use_key(ctx, cert_file, key_file, why);
+	SSL_CTX_free(ctx);
+	return ok;
 }
 
 /* --- units --- */
@@ -197,7 +243,8 @@ struct tls_client *tls_client_open(const struct tls_client_options *o, char why[
 	if (ok && *o->ca_file != '\0') {
 		ok = SSL_CTX_load_verify_locations(client->ctx, o->ca_file, NULL) == 1;
 		if (!ok)
-			explain(why, "authorities", o->ca_file);
+			explain(why, "authorities", o->ca_file,
+				"the file must hold certificates as PEM (-----BEGIN CERTIFICATE-----)");
 	} else if (ok) {
 		ok = SSL_CTX_set_default_verify_paths(client->ctx) == 1;
 	}

@@ -16,6 +16,10 @@ struct tls_link;
 
 #define TLS_WHY_MAX 400
 
+/* Are these the files (PEM) of a certificate and of its private key, which no pass phrase protects? False: `why` says what is wrong,
+ * `*key_is_wrong` whether the certificate is one at least. */
+bool tls_pair_check(const char *cert_file, const char *key_file, bool *key_is_wrong, char why[TLS_WHY_MAX]);
+
 /* Both files are read during the call. NULL: `why` says which file and what is wrong. */
 struct tls_server *tls_server_open(const char *cert_file, const char *key_file, char why[TLS_WHY_MAX]);
 /* Connections that were accepted with it go on. */

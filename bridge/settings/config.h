@@ -10,6 +10,7 @@
 
 #include "bridge/settings/codec_settings.h"
 #include "bridge/settings/option_types.h"
+#include "bridge/settings/origin.h"
 
 #include <stdio.h>
 
@@ -85,6 +86,8 @@ struct config {
 		int64_t level;
 	} log;
 	struct codec_settings *codecs; /* what the codecs bring */
+	struct origin *origins;        /* where each was set, by the options' numbers */
+	const char *path;              /* of the file; "defaults": there is none. The caller's */
 };
 
 /* An option in its section: where option_next stands in the tables. All zero: before the first. */
@@ -112,7 +115,7 @@ void config_free(struct config *config);
 /* Reads a file over the defaults, then the environment (TRACKER2MQTT_<SECTION>_<KEY>), then the password: of the option, of
  * password_file, or of the service's credential, a file `mqtt-password` in $CREDENTIALS_DIRECTORY, or, where that is not set,
  * beside `path`. An empty one is none. Writes one line for each fault to `errors`, and one for each option that stands there under
- * its old name, which is none. Returns the number of faults. `path` NULL: no file. */
+ * its old name, which is none. Returns the number of faults. `path` NULL: no file; it must live as long as `config`. */
 unsigned config_load(struct config *config, const char *path, FILE *errors);
 
 /* Takes from `fresh` what may change while running; logs the name of every other change. */

@@ -2,6 +2,7 @@
 /* inifile: see inifile.h. */
 #include "bridge/settings/inifile.h"
 
+#include "bridge/base/file_fault.h"
 #include "bridge/base/log.h"
 
 #include <ctype.h>
@@ -18,6 +19,28 @@ void inifile_fault(struct inifile *r, const char *what)
 	log_fault(r->errors, "%s:%u: %s", r->path, r->line, what);
 }
 
+/* Behind the name of a section. */
+static const char *section_fault(const char *line, size_t end)
+{
+	const char *close = memchr(line, ']', end);
+	if (close == NULL)
+		return "a section must end in ]; allowed: [section]";
+	size_t blanks = strspn(close + 1, " \t");
+	char next = close[1 + blanks];
+	if (close + 1 + blanks >= line + end || ((next == ';' || next == '#') && blanks > 0))
+		return NULL;
+	return "something stands behind the section in its line; an option needs a line of its own";
+}
+
+/* Of a key: blanks in it mean that a = is missing, and what follows may be a secret. */
+static const char *key_fault(const char *line)
+{
+	size_t key = strcspn(line, "=:"), word = strcspn(line, " \t");
+	if (word < key && word + strspn(line + word, " \t") < key)
+		return "not understood: a key has no blanks; allowed: [section], key = value, # comment";
+	return NULL;
+}
+
 /* What is wrong with a line of `n` bytes, which has no newline; NULL: nothing. */
 static const char *line_fault(const char *line, size_t n)
 {
@@ -25,6 +48,8 @@ static const char *line_fault(const char *line, size_t n)
 		return "a NUL byte is not allowed; this must be a text file";
 	if (n > LINE_MAX_LENGTH)
 		return "line too long; at most 198 characters are allowed (for secrets use password_file)";
+	if (memchr(line, '\r', n) != NULL)
+		return "a carriage return within a line; lines must end as on Linux or Windows";
 	if (n > 0 && (line[0] == ' ' || line[0] == '\t') && strspn(line, " \t\r") < n)
 		return "a line must not begin with a blank; allowed: [section], key = value, # comment";
 	size_t end = n;
@@ -33,10 +58,10 @@ static const char *line_fault(const char *line, size_t n)
 	if (end == 0 || line[0] == '#' || line[0] == ';')
 		return NULL;
 	if (line[0] == '[')
-		return memchr(line, ']', end) ? NULL : "a section must end in ]; allowed: [section]";
+		return section_fault(line, end);
 	if (memchr(line, '=', end) == NULL || line[0] == '=')
 		return "not understood; allowed: [section], key = value, # comment";
-	return NULL;
+	return key_fault(line);
 }
 
 /* inih tells of a section only with its first key. */
@@ -83,17 +108,39 @@ static int on_pair(void *user, const char *section, const char *key, const char 
 	return 1;
 }
 
+/* Has a text of two bytes a character, as Notepad calls Unicode: a mark of it in front, or a zero in the first character. */
+static bool is_utf16(FILE *in)
+{
+	unsigned char head[2];
+	size_t n = fread(head, 1, sizeof(head), in);
+	bool wide = n == 2 && ((head[0] == 0xff && head[1] == 0xfe) || (head[0] == 0xfe && head[1] == 0xff) ||
+				      (head[0] == 0) != (head[1] == 0));
+	if (wide)
+		return true;
+	while (n > 0)
+		ungetc(head[--n], in);
+	return false;
+}
+
 bool inifile_read(struct inifile *r)
 {
-	r->in = fopen(r->path, "r");
+	const char *fault = file_fault(r->path);
+	r->in = fault == NULL ? fopen(r->path, "re") : NULL;
 	bool ok = r->in != NULL;
+	if (ok && is_utf16(r->in)) {
+		r->line = 1;
+		inifile_fault(r, "the file is in UTF-16; save it as UTF-8 (Notepad: Save as, Encoding: UTF-8)");
+		fclose(r->in);
+		return false;
+	}
 	if (ok) {
 		ini_parse_stream(read_line, r, on_pair, r);
 		ok = !ferror(r->in);
 		fclose(r->in);
 	}
 	if (!ok) {
-		log_fault(r->errors, "%s: %s", r->path, strerror(errno));
+		log_fault(r->errors, "%s: cannot be read: %s; name a file that this user may read", r->path,
+			fault != NULL ? fault : strerror(errno));
 		r->faults++;
 	}
 	return ok;

@@ -2,6 +2,9 @@
 /* option_slip: see option_slip.h. */
 #include "bridge/settings/option_slip.h"
 
+#include "bridge/base/hostname.h"
+#include "bridge/settings/option_reason.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -50,10 +53,68 @@ static bool host_slip(const char *key, const char *text, char *why, size_t size)
 		snprintf(why, size, "%s = %.100s %s %s = %.*s and, in a line of its own, port = %.5s", key,
 			text, allowed, key, (int)(port - 1 - text), text, port);
 	else if (strpbrk(text, "/ \t,") != NULL)
-		snprintf(
-			why, size, "%s = %.100s is not allowed; allowed: one name or address alone", key, text);
+		snprintf(why, size, "%s = %s is not allowed; allowed: one name or address alone", key,
+			option_shown(&(struct option_row){.key = key}, text).text);
 	else
 		return false;
+	return true;
+}
+
+/* Names and addresses that cannot be any, each for itself when there are several. */
+static bool name_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
+{
+	for (const char *c = text; *c != '\0';) {
+		size_t n = strcspn(c, ",");
+		struct host_port found;
+		struct span name = span_of(c, n);
+		while (name.len > 0 && byte_is_blank(name.ptr[0]))
+			name = span_after(name, 1);
+		while (name.len > 0 && byte_is_blank(name.ptr[name.len - 1]))
+			name.len--;
+		const char *fault = host_port_fault(name, &found);
+		if (fault != NULL) {
+			snprintf(why, size, "%s = %s is not allowed: %.*s %s; allowed: a name or address", key,
+				option_shown(row, text).text, (int)(name.len < 70 ? name.len : 70),
+				(const char *)name.ptr, fault);
+			return true;
+		}
+		c += n + (c[n] == ',');
+	}
+	return false;
+}
+
+/* host:port, or nothing. */
+static bool server_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
+{
+	struct host_port found;
+	const char *scheme = strstr(text, "://"), *rest = behind_login(scheme != NULL ? scheme + 3 : text);
+	const char *fault = host_port_fault(span_text(text), &found);
+	bool login = strchr(text, '@') != NULL;
+	if (*text == '\0' || (scheme == NULL && fault == NULL && found.port != 0))
+		return false;
+	if (scheme != NULL)
+		fault = "has a scheme, which is not spoken here";
+	else if (login)
+		fault = "has a login, which is not spoken here";
+	else if (fault == NULL)
+		fault = found.host.len > 0 && memchr(found.host.ptr, ':', found.host.len) != NULL
+				? "has no brackets and port"
+				: "has no port";
+	size_t name = strcspn(rest, ":/?# \t[");
+	snprintf(why, size, "%s = %s is not allowed: it %s; allowed: host:port, such as %.*s:8090", key,
+		option_shown(row, text).text, fault, name > 0 ? (int)name : 13,
+		name > 0 ? rest : "[2001:db8::1]");
+	return true;
+}
+
+static bool quotes_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
+{
+	char inside[200];
+	if (!is_quoted(text))
+		return false;
+	snprintf(inside, sizeof(inside), "%.*s", (int)(strlen(text) - 2), text + 1);
+	snprintf(why, size, "%s = %s is not allowed; allowed: the value without quotation marks: %s = %s", key,
+		option_shown(row, text).text, key, option_shown(row, inside).text);
 	return true;
 }
 
@@ -64,19 +125,17 @@ bool option_slip(const struct option_row *row, const char *key, const char *text
 	bool host = row->flags & OPTION_HOST;
 	if (host && strchr(text, '@') != NULL) /* before anything else shows it */
 		return host_slip(key, text, why, size);
-	if (is_quoted(text)) {
-		snprintf(why, size,
-			"%s = %.100s is not allowed; allowed: the value without quotation marks: %s = %.*s",
-			key, text, key, (int)strlen(text) - 2, text + 1);
+	if (quotes_slip(row, key, text, why, size))
 		return true;
-	}
 	if (has_comment(text)) {
 		snprintf(why, size,
-			"%s = %.100s is not allowed: a comment behind a value begins with a blank and ; (or "
-			"give it a line of its "
-			"own)",
-			key, text);
+			"%s = %s is not allowed: a comment behind a value begins with a blank and ; (or give "
+			"it a "
+			"line of its own)",
+			key, option_shown(row, text).text);
 		return true;
 	}
-	return host && host_slip(key, text, why, size);
+	if ((row->flags & OPTION_SERVER) && server_slip(row, key, text, why, size))
+		return true;
+	return host && (host_slip(key, text, why, size) || name_slip(row, key, text, why, size));
 }

@@ -41,9 +41,9 @@ static const struct option_row listen_rows[] = {
 	{"udp", OPTION_ENDPOINTS, 0, AT(listen.udp), "0.0.0.0:8888", 0, 0, NULL, "Addresses for UDP units."},
 	{"tls", OPTION_ENDPOINTS, 0, AT(listen.tls), "", 0, 0, NULL,
 		"Addresses for TCP units and relays that speak TLS."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(listen.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(listen.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM, with the chain behind it) for `tls`. Read again by a reload."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(listen.tls_key_file), "", 0, 180, NULL,
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(listen.tls_key_file), "", 0, 180, NULL,
 		"Its private key (PEM). Read again by a reload."},
 	{"max_connections", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections), "100000", 1, 10000000,
 		NULL,
@@ -117,7 +117,7 @@ static const struct option_row mqtt_rows[] = {
 		"Client id; empty: tracker2mqtt- and the instance."},
 	{"username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
 	{"password", OPTION_TEXT, OPTION_SECRET, AT(mqtt.password), "", 0, 180, NULL, "Password."},
-	{"password_file", OPTION_TEXT, 0, AT(mqtt.password_file), "", 0, 180, NULL,
+	{"password_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(mqtt.password_file), "", 0, 180, NULL,
 		"File whose first line is the password, instead of `password`; empty: none. The service reads "
 		"/etc/tracker2mqtt/mqtt-password so."},
 	{"session", OPTION_DURATION, 0, AT(mqtt.session), "1h", 0, 30 * DAY, NULL,
@@ -140,11 +140,12 @@ static const struct option_row mqtt_rows[] = {
 		"over a new connection."},
 	{"tls", OPTION_BOOLEAN, 0, AT(mqtt.tls), "no", 0, 0, NULL,
 		"Speak TLS to the broker; its certificate must be valid for `host`."},
-	{"tls_ca_file", OPTION_TEXT, 0, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
+	{"tls_ca_file", OPTION_TEXT, OPTION_FILE, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
 		"Certificates (PEM) of the authorities to trust; empty: those of the system."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM) to show the broker; empty: none. Read at each connect."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(mqtt.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(mqtt.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM)."},
 	{.key = NULL},
 };
 
@@ -216,7 +217,7 @@ static const struct option_row outbox_rows[] = {
 };
 
 static const struct option_row units_rows[] = {
-	{"file", OPTION_TEXT, 0, AT(units.file), "", 0, 180, NULL,
+	{"file", OPTION_TEXT, OPTION_FILE, AT(units.file), "", 0, 180, NULL,
 		"Ini file with a section for each unit: name, id, type, topic, {per unit}; empty: none. "
 		"Read again by a reload."},
 	{"unknown", OPTION_CHOICE, OPTION_RELOAD, AT(units.unknown), "accept", 0, 0, unknowns,
@@ -292,14 +293,15 @@ static const struct option_row web_rows[] = {
 	{"frame_ancestors", OPTION_TEXT, 0, AT(web.frame_ancestors), "", 0, 180, NULL,
 		"Other pages that may show this one inside themselves, such as "
 		"http://homeassistant.local:8123; empty: none."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(web.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(web.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM, with the chain behind it): the page speaks HTTPS. Empty: HTTP."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(web.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(web.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM)."},
 	{.key = NULL},
 };
 
 static const struct option_row relay_rows[] = {
-	{"server", OPTION_TEXT, 0, AT(relay.server), "", 0, 180, NULL,
+	{"server", OPTION_TEXT, OPTION_SERVER, AT(relay.server), "", 0, 180, NULL,
 		"host:port of the maker's platform, to which the frames of {relayed} units go as well; empty: "
 		"none. "
 		"In "

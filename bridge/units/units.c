@@ -3,6 +3,8 @@
 #include "bridge/units/units.h"
 
 #include "bridge/settings/inifile.h"
+#include "bridge/settings/option_reason.h"
+#include "bridge/base/suggest.h"
 #include "bridge/base/topic.h"
 
 #include <stdlib.h>
@@ -83,6 +85,19 @@ static void print_keys(char allowed[ALLOWED_MAX])
 	allowed[w.len] = '\0';
 }
 
+/* The key that may be meant; NULL: none is near. */
+static const char *near_key(const char *key)
+{
+	struct suggest near = {.word = span_text(key)};
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		suggest_try(&near, own_rows[i].key);
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		for (const struct option_row *row = (*c)->options; row != NULL && row->key != NULL; row++)
+			if (row->flags & OPTION_PER_UNIT)
+				suggest_try(&near, row->key);
+	return near.name;
+}
+
 /* --- options of codecs --- */
 
 static struct unit_options *find_options(const struct unit_info *u, const struct codec *codec)
@@ -150,9 +165,12 @@ enum taken { TAKEN_UNKNOWN = 0, TAKEN_REFUSED, TAKEN_OK, TAKEN_TWICE, TAKEN_NO_M
 
 static enum taken take_value(const struct option_row *row, const char *value, void *owner, char *allowed)
 {
+	char buf[OPTION_REASON_MAX], words[ALLOWED_MAX / 2];
 	if (option_parse(row, value, owner))
 		return TAKEN_OK;
-	option_allowed(row, allowed, ALLOWED_MAX);
+	const char *reason = option_reason(row, value, buf);
+	option_allowed(row, words, sizeof(words));
+	snprintf(allowed, ALLOWED_MAX, "%s%s%.150s%s", words, *reason ? " (" : "", reason, *reason ? ")" : "");
 	return TAKEN_REFUSED;
 }
 
@@ -291,6 +309,7 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 {
 	struct units *units = file->ctx;
 	char what[ALLOWED_MAX + 200], allowed[ALLOWED_MAX] = "";
+	const char *near;
 	struct unit_info *u = find(units, span_text(section));
 	if (u == NULL) {
 		units->bad_section = 0;
@@ -302,9 +321,13 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 		if (strcmp(key, "topic") == 0)
 			name_unit(units, file, u);
 		return;
-	case TAKEN_UNKNOWN:
+	case TAKEN_UNKNOWN: /* its value may be a secret that stands in the wrong file */
 		print_keys(allowed);
-		/* fall through */
+		near = near_key(key);
+		snprintf(what, sizeof(what), "unknown key %.60s; %s%s", key,
+			near ? "did you mean " : "allowed: ", near ? near : allowed);
+		snprintf(what + strlen(what), sizeof(what) - strlen(what), "%s", near ? "?" : "");
+		break;
 	case TAKEN_REFUSED:
 		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
 		break;
