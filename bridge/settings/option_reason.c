@@ -38,9 +38,9 @@ struct option_shown option_shown(const struct option_row *row, const char *text)
 {
 	struct option_shown out;
 	const char *secret = find_secret(text), *at = strrchr(text, '@'), *scheme = strstr(text, "://");
-	if (row->flags & OPTION_SECRET)
+	if ((row->flags & OPTION_SECRET) || (secret != NULL && at != NULL))
 		snprintf(out.text, sizeof(out.text), "(hidden)");
-	else if (secret != NULL && (at == NULL || at > secret))
+	else if (secret != NULL)
 		snprintf(out.text, sizeof(out.text), "%.*s(hidden)",
 			(int)(secret - text < 100 ? secret - text : 100), text);
 	else if (at != NULL)
@@ -74,7 +74,10 @@ static const char *unit_reason(const struct option_row *row, const char *rest, c
 		return "it must be a number alone";
 	if (strspn(rest, BLANKS) > 0)
 		return "no blank may stand between number and unit";
-	if (strpbrk(rest, DIGITS) != NULL)
+	size_t letters = 0;
+	while (byte_is_alnum((uint8_t)rest[letters]) && !byte_is_digit((uint8_t)rest[letters]))
+		letters++;
+	if (rest[letters] != '\0')
 		return "it must be one number with one unit";
 	if (is_unit(row, rest))
 		return "";
@@ -151,9 +154,12 @@ static const char *list_reason(const char *text, char *buf)
 			item.len--;
 		span_copy(item, part, sizeof(part));
 		span_copy(item, copy, sizeof(copy));
-		if (item.len > 0 && (!address_parse(copy, &any) || address_port(&any) == 0))
-			return strpbrk(part, BLANKS) != NULL ? "a comma must stand between two addresses"
-							     : endpoint_reason(part, buf);
+		if (item.len == 0 || (address_parse(copy, &any) && address_port(&any) != 0))
+			continue;
+		if (strchr(part, '@') != NULL || find_secret(part) != NULL) /* it is not shown */
+			return "more than an address and a port stands there";
+		return strpbrk(part, BLANKS) != NULL ? "a comma must stand between two addresses"
+						     : endpoint_reason(part, buf);
 	}
 	return "the list is too long";
 }

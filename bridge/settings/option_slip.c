@@ -73,9 +73,10 @@ static bool name_slip(const struct option_row *row, const char *key, const char 
 			name.len--;
 		const char *fault = host_port_fault(name, &found);
 		if (fault != NULL) {
-			snprintf(why, size, "%s = %s is not allowed: %.*s %s; allowed: a name or address", key,
-				option_shown(row, text).text, (int)(name.len < 70 ? name.len : 70),
-				(const char *)name.ptr, fault);
+			char part[200];
+			span_copy(name, part, sizeof(part));
+			snprintf(why, size, "%s = %s is not allowed: %s %s; allowed: a name or address", key,
+				option_shown(row, text).text, option_shown(row, part).text, fault);
 			return true;
 		}
 		c += n + (c[n] == ',');
@@ -100,10 +101,11 @@ static bool server_slip(const struct option_row *row, const char *key, const cha
 		fault = found.host.len > 0 && memchr(found.host.ptr, ':', found.host.len) != NULL
 				? "has no brackets and port"
 				: "has no port";
-	size_t name = strcspn(rest, ":/?# \t[");
+	struct span name = span_of(rest, strcspn(rest, ":/?# \t["));
+	if (hostname_fault(name) != NULL)
+		name = span_text("platform.example");
 	snprintf(why, size, "%s = %s is not allowed: it %s; allowed: host:port, such as %.*s:8090", key,
-		option_shown(row, text).text, fault, name > 0 ? (int)name : 13,
-		name > 0 ? rest : "[2001:db8::1]");
+		option_shown(row, text).text, fault, (int)name.len, (const char *)name.ptr);
 	return true;
 }
 

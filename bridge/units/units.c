@@ -329,7 +329,8 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 		snprintf(what + strlen(what), sizeof(what) - strlen(what), "%s", near ? "?" : "");
 		break;
 	case TAKEN_REFUSED:
-		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
+		snprintf(what, sizeof(what), "%.60s = %s is not allowed; allowed: %s", key,
+			option_shown(&(struct option_row){.key = key}, value).text, allowed);
 		break;
 	case TAKEN_TWICE:
 		snprintf(what, sizeof(what), "%.60s is set twice for this unit", key);
