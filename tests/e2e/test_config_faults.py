@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from certificates import Authority
-from conftest import BUILD, Unit, v1, wait_for
+from conftest import BUILD, ROOT, Unit, v1, wait_for
 
 PROGRAM = BUILD / "tracker2mqtt"
 PLAIN = {key: value for key, value in os.environ.items() if not key.upper().startswith("TRACKER2MQTT_")}
@@ -348,6 +348,40 @@ def test_no_secret_is_shown(tmp_path, text):
     code, lines = check(tmp_path, text)
     assert code == 1 and any(re.match(r"a\.ini:\d+: ", line) for line in lines), lines
     assert not any("hunter2" in line for line in lines), lines
+
+
+# What shows the rows of the page, one each.
+ROWS = ["[mqtt]\nhots = a\n", "[mqt]\nhost = a\n", "; x\n; y\nhost = a\n", "[mqtt]\nport = 1\nport = 2\n", "[mqtt]\n; x\npassword hunter2\n",
+        "[mqtt]\n".encode("utf-16"), {"TRACKER2MQTT_HOST": "a"}, "[mqtt]\nkeepalive = 10\n", "[mqtt]\nhost = 192.168.1.300\n", "[listen]\ntcp = ::1:8888\n",
+        "[relay]\nserver = http://p.example:80\n", "[web]\nlisten = 127.0.0.1:8888\n", "[listen]\ntcp = 0.0.0.0:1883\n",
+        "[mqtt]\nusername = u\npassword_file = gone\n", "[mqtt]\nusername = u\npassword_file = empty\n", "[mqtt]\nusername = u\npassword_file = public\n",
+        "[units]\nfile = units.ini\n", "[listen]\ntls = 127.0.0.1:1\ntls_cert_file = b.pem\ntls_key_file = a.key\n",
+        "[listen]\ntls = 127.0.0.1:1\ntls_cert_file = public\ntls_key_file = a.key\n", "[commands]\nallow = engine.stopp\n",
+        "[units]\nunknown = reject\nfile = nobody\n", "[outbox]\npath = public/outbox\n", None]
+
+
+def test_the_page_quotes_what_is_told(tmp_path):
+    """Each row of the table in trouble.md, but for what names its own files and numbers."""
+    with_files(tmp_path)
+    ca = Authority(tmp_path)
+    ca.issue("a")
+    ca.issue("b")
+    section = (ROOT / "etc/doc/trouble.md").read_text().split("## The check finds a fault\n")[1].split("\n## ")[0]
+    quoted = [re.match(r"\| `([^`]*)`", line)[1] for line in section.splitlines() if line.startswith("| `")]
+    assert len(quoted) == len(ROWS)
+    for line, row in zip(quoted, ROWS):
+        if row is None:  # a matter of the machine: test_config plays it
+            assert "this process has no address space for it" in line
+            continue
+        told = check(tmp_path, "" if isinstance(row, dict) else row, **(row if isinstance(row, dict) else {}))[1]
+        if isinstance(row, str) and "[outbox]" in row:
+            (tmp_path / "a.ini").write_text(row)
+            told = subprocess.run([PROGRAM, "-t", "-c", "a.ini"], cwd=tmp_path, capture_output=True, text=True, env=PLAIN, timeout=30).stderr.splitlines()
+        line = re.sub(r"my\.ini:\d", "…", line)
+        for name, here in (("/etc/bridge/password", "…"), ("a.pem", "public"), ("a.key", "…"), ("b.pem", "…"), ("units.ini", "…"), ("/srv/outbox", "…"),
+                           ("/srv: Permission denied", "…")):
+            line = line.replace(name, here)
+        assert any(whole(line).fullmatch(one) for one in told), (line, told)
 
 
 # What a reload must refuse: a file, or text that is added to a good one.
