@@ -7,6 +7,7 @@
 #include "bridge/parts.h"
 #include "bridge/unit_list.h"
 #include "bridge/arguments.h"
+#include "bridge/check.h"
 #include "bridge/base/service.h"
 #include "bridge/outbox/store.h"
 #include "bridge/base/topic.h"
@@ -175,7 +176,7 @@ int main(int argc, char **argv)
 	}
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
-	faults += parts_check(&bridge.config, args.test ? PARTS_CHECK_TEST : PARTS_CHECK_START, stderr);
+	faults += check_config(&bridge.config, args.test, stderr);
 	if (faults > 0)
 		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
 			faults == 1 ? "" : "s");

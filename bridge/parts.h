@@ -93,11 +93,6 @@ struct bridge {
 
 /* Gives the log the options of the configuration. */
 void parts_use_config(struct bridge *bridge);
-/* Before what the configuration is checked: a start, a reload, or nothing. */
-enum parts_check { PARTS_CHECK_START = 0, PARTS_CHECK_RELOAD, PARTS_CHECK_TEST };
-/* The files and names of the configuration; at a test that no unit can connect, at a test and a reload the directories, too. A reload
- * reads the units file itself. Returns how many have faults, which are written to `errors`. */
-unsigned parts_check(const struct config *config, enum parts_check when, FILE *errors);
 /* This turn of the loop by both clocks. */
 struct moment parts_now(const struct bridge *bridge);
 /* The gauges among the counters as they are now. */

@@ -37,19 +37,6 @@ unsigned address_port(const union address *a)
 	return ntohs(a->any.sa_family == AF_INET6 ? a->in6.sin6_port : a->in4.sin_port);
 }
 
-bool address_overlaps(const union address *a, const union address *b)
-{
-	static const uint8_t none[16];
-	uint8_t x[16], y[16];
-	if (a->any.sa_family != b->any.sa_family || address_port(a) != address_port(b))
-		return false;
-	address_bytes(a, x);
-	address_bytes(b, y);
-	size_t head = a->any.sa_family == AF_INET6 ? 0 : 12; /* of a mapped address */
-	return memcmp(x, y, 16) == 0 || memcmp(x + head, none, 16 - head) == 0 ||
-	       memcmp(y + head, none, 16 - head) == 0;
-}
-
 void address_text(const union address *a, char buf[ADDRESS_TEXT_MAX])
 {
 	bool six = a->any.sa_family == AF_INET6;

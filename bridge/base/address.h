@@ -32,9 +32,6 @@ void address_text(const union address *a, char buf[ADDRESS_TEXT_MAX]);
 void address_port_text(const union address *a, char buf[ADDRESS_TEXT_MAX]);
 
 unsigned address_port(const union address *a);
-/* Can only one of two sockets be bound to them: the same address and port, or one of them is every address? (IPv6 sockets of the bridge
- * take no IPv4.) */
-bool address_overlaps(const union address *a, const union address *b);
 /* Is it reached from this machine alone? */
 bool address_is_loopback(const union address *a);
 

@@ -2,8 +2,7 @@
 /* allowed: see allowed.h. */
 #include "bridge/commands/allowed.h"
 
-#include "bridge/base/log.h"
-#include "bridge/base/suggest.h"
+#include "bridge/base/near.h"
 #include "bridge/base/topic.h"
 
 /* Takes the next item of a comma-separated list, without the blanks around it. False: there are no more. */
@@ -66,55 +65,26 @@ static bool is_meant_as_name(struct span item)
 	return small;
 }
 
-/* Is it the name of a command? If not, `near` takes the one that may be meant. */
-static bool find_command(struct span item, struct suggest *near)
-{
-	*near = (struct suggest){.word = item};
-	for (const struct codec *const *c = codecs; *c != NULL; c++)
-		for (const struct command_spec *s = (*c)->commands; s->name != NULL; s++) {
-			if (span_is(item, s->name))
-				return true;
-			suggest_try(near, s->name);
-		}
-	return false;
-}
-
-/* The names of all commands, each once. */
-static void put_names(struct writer *w)
-{
-	for (const struct codec *const *c = codecs; *c != NULL; c++)
-		for (const struct command_spec *s = (*c)->commands; s->name != NULL; s++) {
-			bool again = false;
-			for (const struct codec *const *before = codecs; before != c; before++)
-				for (const struct command_spec *b = (*before)->commands; b->name != NULL; b++)
-					again |= strcmp(b->name, s->name) == 0;
-			writer_text(w, again ? "" : " ");
-			writer_text(w, again ? "" : s->name);
-		}
-}
-
 unsigned allowed_check(const struct config *config, FILE *errors)
 {
 	const char *list = config->commands.allow;
-	char buf[900];
-	struct suggest near;
 	struct span item;
 	unsigned faults = 0;
 	while (next_item(&list, &item)) {
-		if (!is_meant_as_name(item) || find_command(item, &near))
+		struct near near = near_to(item);
+		bool known = !is_meant_as_name(item);
+		for (const struct codec *const *c = codecs; *c != NULL; c++)
+			for (const struct command_spec *s = (*c)->commands; s->name != NULL; s++) {
+				near_try(&near, s->name);
+				known |= span_is(item, s->name);
+			}
+		if (known)
 			continue;
-		struct writer w = writer_of(buf, sizeof(buf) - 1);
-		if (near.name == NULL)
-			put_names(&w);
-		buf[w.len] = '\0';
-		log_fault(errors,
-			"%s: [commands] allow: no protocol has a command %.*s; %s%s%s tracker2mqtt "
-			"--print-commands shows "
-			"all",
-			origin_where(config, "commands.allow").text, (int)item.len, (const char *)item.ptr,
-			near.name != NULL ? "did you mean " : "allowed:", near.name != NULL ? near.name : buf,
-			near.name != NULL ? "?" : ";");
-		faults++;
+		faults += config_fault(config, errors, "commands", "allow",
+			"[commands] allow: no protocol has a command %.*s%s%s%s tracker2mqtt --print-commands "
+			"shows all",
+			(int)item.len, (const char *)item.ptr, near.name != NULL ? "; did you mean " : ";",
+			near.name != NULL ? near.name : "", near.name != NULL ? "?" : "");
 	}
 	return faults;
 }

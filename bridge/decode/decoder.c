@@ -293,7 +293,7 @@ struct decoder *decoder_open(const struct decoder_options *options)
 	if (d == NULL)
 		return NULL;
 	d->options = *options;
-	telemetry_keys_make(&d->keys, options->pretty ? &emit_json : options->format);
+	telemetry_keys_make(&d->keys, options->pretty ? &emit_json : options->format, CUSTOM_ALL);
 	d->sink = (struct codec_sink){d, on_identify, on_record, NULL, on_reply, on_part, on_send, gbk_to_utf8};
 	d->assembly = assembly_open(ASSEMBLY_BYTES);
 	d->settings = codec_settings_open();

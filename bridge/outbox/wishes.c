@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME "forget-"
@@ -30,16 +31,24 @@ int wish_leave(const char *path, const char *ident)
 	return 0;
 }
 
+/* Only a plain file can be removed again. */
+static bool is_wish(DIR *dir, const char *name)
+{
+	const size_t head = sizeof(NAME) - 1;
+	struct stat st;
+	return strncmp(name, NAME, head) == 0 && strlen(name + head) < WISH_MAX &&
+	       fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
 bool wish_find(const char *path, char ident[WISH_MAX])
 {
 	DIR *dir = opendir(path);
 	const struct dirent *d = NULL;
-	const size_t head = sizeof(NAME) - 1;
 	bool found = false;
 	while (dir != NULL && !found && (d = readdir(dir)) != NULL) {
-		found = strncmp(d->d_name, NAME, head) == 0 && strlen(d->d_name + head) < WISH_MAX;
+		found = is_wish(dir, d->d_name);
 		if (found)
-			strcpy(ident, d->d_name + head);
+			strcpy(ident, d->d_name + sizeof(NAME) - 1);
 	}
 	if (dir != NULL)
 		closedir(dir);

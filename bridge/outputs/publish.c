@@ -203,7 +203,13 @@ struct publish *publish_open(const struct config *config, struct outbox *outbox,
 	p->config = config;
 	p->outbox = outbox;
 	p->content = config->publish.format == PUBLISH_JSON ? CONTENT_JSON : CONTENT_MSGPACK;
-	telemetry_keys_make(&p->keys, p->content == CONTENT_JSON ? &emit_json : &emit_msgpack);
+	static const enum telemetry_custom customs[] = {
+		[PUBLISH_CUSTOM_ACTIVE] = CUSTOM_ACTIVE,
+		[PUBLISH_CUSTOM_ALL] = CUSTOM_ALL,
+		[PUBLISH_CUSTOM_NONE] = CUSTOM_NONE,
+	};
+	telemetry_keys_make(&p->keys, p->content == CONTENT_JSON ? &emit_json : &emit_msgpack,
+		customs[config->publish.custom]);
 	p->epoch = 1;
 	p->place = sessions_reserve(sessions, sizeof(int64_t));
 	p->listener = (struct unit_listener){

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* config: reading the file and the environment, reloading.
+/* config: reading the file, reloading.
  * Not: start anything. */
-#include "bridge/settings/config.h"
+#include "bridge/settings/config_private.h"
 
-#include "bridge/settings/environment.h"
 #include "bridge/settings/inifile.h"
-#include "bridge/settings/option_unknown.h"
-#include "bridge/settings/password.h"
-#include "bridge/settings/whole.h"
 #include "bridge/base/log.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
+/* The file, while it is read. */
 struct reading {
 	struct inifile file;
 	struct config *config;
@@ -23,7 +20,7 @@ static size_t count_options(void)
 	struct option_at at = {0};
 	while (option_next(&at))
 		;
-	return at.number;
+	return at.number + 1;
 }
 
 /* Under an old name, too, an option is told under the name that was given. */
@@ -31,31 +28,29 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 {
 	struct reading *r = file->ctx;
 	struct option_at at, given;
-	char what[1000];
+	char what[1200];
 	if (!option_find(section, key, &given)) {
-		option_unknown(section, key, what, sizeof(what));
+		config_unknown(section, key, what, sizeof(what));
 		inifile_fault(file, what);
 		return;
 	}
 	option_moved(&given, &at);
 	bool old_name = at.row != given.row;
-	struct origin *seen = &r->config->origins[at.number];
+	struct config_place *seen = &r->config->places->of[at.number];
 	if (seen->line != 0 && old_name != seen->by_old_name) {
 		snprintf(what, sizeof(what),
-			"[%s] %s is set twice, once under its old name; line %u has it already: leave one of "
-			"them",
-			at.section, at.row->key, seen->line);
+			"[%s] %s is set twice, once under its old name; line %u has it already", at.section,
+			at.row->key, seen->line);
 		inifile_fault(file, what);
 		return;
 	}
 	if (seen->line != 0) {
-		snprintf(what, sizeof(what), "%s is set twice; line %u has it already: leave one of them", key,
-			seen->line);
+		snprintf(what, sizeof(what), "%s is set twice; line %u has it already", key, seen->line);
 		inifile_fault(file, what);
 		return;
 	}
-	*seen = (struct origin){
-		.line = file->line, .by_old_name = old_name, .section = given.section, .key = given.row->key};
+	seen->line = file->line;
+	seen->by_old_name = old_name;
 	if ((at.row->flags & OPTION_SECRET) && file->comment_behind) {
 		snprintf(what, sizeof(what),
 			"%s: a ';' behind a blank would start a comment and cut the value; use %s_file", key,
@@ -88,10 +83,8 @@ bool config_init(struct config *config)
 {
 	char why[600], own[OPTION_STANDARD_MAX];
 	memset(config, 0, sizeof(*config));
-	config->path = "defaults";
 	config->codecs = codec_settings_open();
-	config->origins = calloc(count_options(), sizeof(*config->origins));
-	if (config->codecs == NULL || config->origins == NULL)
+	if (config->codecs == NULL)
 		return false;
 	for (struct option_at at = {0}; option_next(&at);) {
 		const struct option_row *row = at.row;
@@ -110,32 +103,27 @@ void config_free(struct config *config)
 		if (at.codec == NULL && option_is_string(at.row))
 			free(*(char **)(void *)((char *)config + at.row->offset));
 	codec_settings_free(config->codecs);
-	free(config->origins);
+	free(config->places);
 	memset(config, 0, sizeof(*config));
-}
-
-static void tell_when_empty(const struct config *config, FILE *errors)
-{
-	for (struct option_at at = {0}; option_next(&at);)
-		if (config->origins[at.number].line != 0)
-			return;
-	log_fault(errors, "%s: notice: no option is set there; the defaults are used", config->path);
 }
 
 unsigned config_load(struct config *config, const char *path, FILE *errors)
 {
 	struct reading r = {.config = config};
-	config->path = path != NULL ? path : "defaults";
-	memset(config->origins, 0, count_options() * sizeof(*config->origins));
-	r.file = (struct inifile){.path = config->path, .errors = errors, .ctx = &r, .pair = on_pair};
-	bool read = path == NULL || inifile_read(&r.file);
-	unsigned faults = r.file.faults + (read ? environment_read(config, errors) : 0);
-	if (!read)
-		return faults;
-	if (faults == 0 && path != NULL)
-		tell_when_empty(config, errors);
+	r.file = (struct inifile){
+		.path = path ? path : "defaults", .errors = errors, .ctx = &r, .pair = on_pair};
+	free(config->places);
+	config->places = calloc(1, sizeof(*config->places) + count_options() * sizeof(config->places->of[0]));
+	if (config->places == NULL) {
+		inifile_fault(&r.file, "no memory to read the configuration");
+		return r.file.faults;
+	}
+	config->places->path = path;
+	if (path != NULL && !inifile_read(&r.file))
+		return r.file.faults;
+	unsigned faults = r.file.faults + config_read_environment(config, errors);
 	if (faults == 0)
-		faults += whole_check(config, errors) + password_use(config, path, errors);
+		faults += config_check(config, errors) + config_use_password(config, errors);
 	set_instance(config);
 	return faults;
 }
@@ -160,6 +148,12 @@ void config_apply(struct config *config, const struct config *fresh)
 			log_warning("reload: [%s] %s changed; it needs a restart", at.section, row->key);
 		}
 	}
+}
+
+const char *config_client_id(const struct config *config, char buf[CONFIG_CLIENT_ID_MAX])
+{
+	snprintf(buf, CONFIG_CLIENT_ID_MAX, "tracker2mqtt-%s", config->publish.instance);
+	return *config->mqtt.client_id ? config->mqtt.client_id : buf;
 }
 
 bool config_platform_answers(const struct config *config)

@@ -2,8 +2,8 @@
 /* inifile: see inifile.h. */
 #include "bridge/settings/inifile.h"
 
-#include "bridge/base/file_fault.h"
 #include "bridge/base/log.h"
+#include "bridge/base/readable.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -84,6 +84,11 @@ static char *read_line(char *buf, int size, void *stream)
 		return NULL;
 	}
 	r->line++;
+	if (r->line == 1 && (readable_is_utf16(line) || (n > 1 && (line[0] == '\0') != (line[1] == '\0')))) {
+		inifile_fault(r, "this file is UTF-16; save it as UTF-8");
+		free(line);
+		return NULL;
+	}
 	if (n > 0 && line[n - 1] == '\n')
 		n--;
 	if (n > 0 && line[n - 1] == '\r')
@@ -108,39 +113,17 @@ static int on_pair(void *user, const char *section, const char *key, const char 
 	return 1;
 }
 
-/* Has a text of two bytes a character, as Notepad calls Unicode: a mark of it in front, or a zero in the first character. */
-static bool is_utf16(FILE *in)
-{
-	unsigned char head[2];
-	size_t n = fread(head, 1, sizeof(head), in);
-	bool wide = n == 2 && ((head[0] == 0xff && head[1] == 0xfe) || (head[0] == 0xfe && head[1] == 0xff) ||
-				      (head[0] == 0) != (head[1] == 0));
-	if (wide)
-		return true;
-	while (n > 0)
-		ungetc(head[--n], in);
-	return false;
-}
-
 bool inifile_read(struct inifile *r)
 {
-	const char *fault = file_fault(r->path);
-	r->in = fault == NULL ? fopen(r->path, "re") : NULL;
+	r->in = fopen(r->path, "r");
 	bool ok = r->in != NULL;
-	if (ok && is_utf16(r->in)) {
-		r->line = 1;
-		inifile_fault(r, "the file is in UTF-16; save it as UTF-8 (Notepad: Save as, Encoding: UTF-8)");
-		fclose(r->in);
-		return false;
-	}
 	if (ok) {
 		ini_parse_stream(read_line, r, on_pair, r);
 		ok = !ferror(r->in);
 		fclose(r->in);
 	}
 	if (!ok) {
-		log_fault(r->errors, "%s: cannot be read: %s; name a file that this user may read", r->path,
-			fault != NULL ? fault : strerror(errno));
+		log_fault(r->errors, "%s: %s", r->path, strerror(errno));
 		r->faults++;
 	}
 	return ok;

@@ -34,6 +34,11 @@ static const char *find_secret(const char *text)
 	return NULL;
 }
 
+bool option_hides(const struct option_row *row, const char *text)
+{
+	return (row->flags & OPTION_SECRET) || strchr(text, '@') != NULL || find_secret(text) != NULL;
+}
+
 struct option_shown option_shown(const struct option_row *row, const char *text)
 {
 	struct option_shown out;

@@ -2,9 +2,11 @@
 /* option_slip: see option_slip.h. */
 #include "bridge/settings/option_slip.h"
 
-#include "bridge/base/hostname.h"
+#include "bridge/base/hosts.h"
+#include "bridge/base/topic.h"
 #include "bridge/settings/option_reason.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,79 +35,72 @@ static const char *behind_login(const char *text)
 	return at != NULL ? at + 1 : text;
 }
 
+/* Digits and dots alone are an IPv4 address, something with a colon is an IPv6 address, all else is a name. */
+static bool host_allowed(const char *text)
+{
+	struct in6_addr any;
+	if (strchr(text, ':') != NULL)
+		return inet_pton(AF_INET6, text, &any) == 1;
+	if (text[strspn(text, "0123456789.")] == '\0')
+		return inet_pton(AF_INET, text, &any) == 1;
+	for (const char *c = text; *c != '\0'; c++)
+		if ((!byte_is_alnum((uint8_t)*c) && strchr("-_.", *c) == NULL) || (*c == '.' && c[1] == '.'))
+			return false;
+	return *text != '.' && *text != '-';
+}
+
+/* Several hosts, comma-separated: they may have ports of their own. */
+static bool list_slip(const char *key, const char *text, char *why, size_t size)
+{
+	struct hosts hosts;
+	bool ok = hosts_read(text, 1883, &hosts);
+	for (unsigned i = 0; ok && i < hosts.count; i++)
+		ok = host_allowed(hosts.item[i].name);
+	if (ok)
+		return false;
+	snprintf(why, size,
+		"%s = %.200s is not allowed; allowed: up to %d names or addresses, comma-separated, each with "
+		":port "
+		"where it has one of its own, IPv6 then in brackets",
+		key, text, HOSTS_MAX);
+	return true;
+}
+
 static bool host_slip(const char *key, const char *text, char *why, size_t size)
 {
 	const char *scheme = strstr(text, "://"), *rest = behind_login(scheme != NULL ? scheme + 3 : text);
 	const char *port = port_in(text), *allowed = "is not allowed; allowed: a name or address alone; write";
 	bool login = rest != (scheme != NULL ? scheme + 3 : text);
+	/* what stands before :// may be a login, too */
+	bool hides = scheme != NULL && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") !=
+					       (size_t)(scheme - text);
 	bool secure = strncmp(text, "mqtts:", 6) == 0 || strncmp(text, "ssl:", 4) == 0 ||
 		      strncmp(text, "wss:", 4) == 0;
+	struct hosts one;
 	if (scheme != NULL || login)
 		snprintf(why, size, "%s = %.*s%s%.100s %s %s = %.*s, the port as port = NUMBER%s%s", key,
-			scheme != NULL ? (int)(scheme + 3 - text) : 0, text, login ? "(hidden)@" : "", rest,
-			allowed, key, (int)strcspn(rest, ":/\"' "), rest,
-			login ? ", the login as username and password_file" : "",
+			scheme != NULL && !hides ? (int)(scheme + 3 - text) : 0, text,
+			login || hides ? "(hidden)@" : "", rest, allowed, key, (int)strcspn(rest, ":/\"' ,"),
+			rest, login ? ", the login as username and password_file" : "",
 			secure ? ", and tls = yes" : "");
+	else if (strchr(text, ',') != NULL)
+		return list_slip(key, text, why, size);
 	else if (*text == '[')
 		snprintf(why, size, "%s = %.100s %s %s = %.*s, and the port as port = NUMBER", key, text,
 			allowed, key, (int)strcspn(text + 1, "]"), text + 1);
 	else if (port != NULL)
 		snprintf(why, size, "%s = %.100s %s %s = %.*s and, in a line of its own, port = %.5s", key,
 			text, allowed, key, (int)(port - 1 - text), text, port);
-	else if (strpbrk(text, "/ \t,") != NULL)
-		snprintf(why, size, "%s = %s is not allowed; allowed: one name or address alone", key,
-			option_shown(&(struct option_row){.key = key}, text).text);
+	else if (*text != '\0' && !hosts_read(text, 1883, &one))
+		snprintf(
+			why, size, "%s = %.100s is not allowed; allowed: one name or address alone", key, text);
+	else if (!host_allowed(text))
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: a name, such as broker.example, or an address "
+			"of IPv4 (four numbers up to 255) or IPv6",
+			key, text);
 	else
 		return false;
-	return true;
-}
-
-/* Names and addresses that cannot be any, each for itself when there are several. */
-static bool name_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
-{
-	for (const char *c = text; *c != '\0';) {
-		size_t n = strcspn(c, ",");
-		struct host_port found;
-		struct span name = span_of(c, n);
-		while (name.len > 0 && byte_is_blank(name.ptr[0]))
-			name = span_after(name, 1);
-		while (name.len > 0 && byte_is_blank(name.ptr[name.len - 1]))
-			name.len--;
-		const char *fault = host_port_fault(name, &found);
-		if (fault != NULL) {
-			char part[200];
-			span_copy(name, part, sizeof(part));
-			snprintf(why, size, "%s = %s is not allowed: %s %s; allowed: a name or address", key,
-				option_shown(row, text).text, option_shown(row, part).text, fault);
-			return true;
-		}
-		c += n + (c[n] == ',');
-	}
-	return false;
-}
-
-/* host:port, or nothing. */
-static bool server_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
-{
-	struct host_port found;
-	const char *scheme = strstr(text, "://"), *rest = behind_login(scheme != NULL ? scheme + 3 : text);
-	const char *fault = host_port_fault(span_text(text), &found);
-	bool login = strchr(text, '@') != NULL;
-	if (*text == '\0' || (scheme == NULL && fault == NULL && found.port != 0))
-		return false;
-	if (scheme != NULL)
-		fault = "has a scheme, which is not spoken here";
-	else if (login)
-		fault = "has a login, which is not spoken here";
-	else if (fault == NULL)
-		fault = found.host.len > 0 && memchr(found.host.ptr, ':', found.host.len) != NULL
-				? "has no brackets and port"
-				: "has no port";
-	struct span name = span_of(rest, strcspn(rest, ":/?# \t["));
-	if (hostname_fault(name) != NULL)
-		name = span_text("platform.example");
-	snprintf(why, size, "%s = %s is not allowed: it %s; allowed: host:port, such as %.*s:8090", key,
-		option_shown(row, text).text, fault, (int)name.len, (const char *)name.ptr);
 	return true;
 }
 
@@ -127,6 +122,11 @@ bool option_slip(const struct option_row *row, const char *key, const char *text
 	bool host = row->flags & OPTION_HOST;
 	if (host && strchr(text, '@') != NULL) /* before anything else shows it */
 		return host_slip(key, text, why, size);
+	if (host && option_hides(row, text)) {
+		snprintf(why, size, "%s = %s is not allowed; allowed: one name or address alone", key,
+			option_shown(row, text).text);
+		return true;
+	}
 	if (quotes_slip(row, key, text, why, size))
 		return true;
 	if (has_comment(text)) {
@@ -137,7 +137,5 @@ bool option_slip(const struct option_row *row, const char *key, const char *text
 			key, option_shown(row, text).text);
 		return true;
 	}
-	if ((row->flags & OPTION_SERVER) && server_slip(row, key, text, why, size))
-		return true;
-	return host && (host_slip(key, text, why, size) || name_slip(row, key, text, why, size));
+	return host && host_slip(key, text, why, size);
 }

@@ -4,7 +4,7 @@
 
 #include "bridge/settings/inifile.h"
 #include "bridge/settings/option_reason.h"
-#include "bridge/base/suggest.h"
+#include "bridge/base/near.h"
 #include "bridge/base/topic.h"
 
 #include <stdlib.h>
@@ -39,10 +39,11 @@ static const struct option_row own_rows[] = {
 	{.key = "type", .type = OPTION_LABEL, .flags = OPTION_NOT_EMPTY, .offset = AT(type), .max = MOST(type)},
 	{.key = "topic", .type = OPTION_LEVEL, .offset = AT(topic), .max = MOST(topic)},
 	{.key = "relay", .type = OPTION_CHOICE, .offset = AT(relay), .choices = relays},
+	{.key = "raw", .type = OPTION_CHOICE, .offset = AT(raw), .choices = config_raw_words},
 };
 #define OWN_COUNT (sizeof(own_rows) / sizeof(own_rows[0]))
 #define ALLOWED_MAX 400
-#define OWN_BEHIND 1 /* so many of them are told behind the codecs' keys */
+#define OWN_BEHIND 2 /* so many of them are told behind the codecs' keys */
 _Static_assert(OWN_COUNT <= 8 * sizeof(unsigned), "unit_info.seen has a bit for each");
 
 /* The row of a codec with this key that a unit may have itself; NULL: it has none. */
@@ -85,17 +86,21 @@ static void print_keys(char allowed[ALLOWED_MAX])
 	allowed[w.len] = '\0';
 }
 
-/* The key that may be meant; NULL: none is near. */
-static const char *near_key(const char *key)
+/* Says that there is no such key: what is near, and all of them. Its value is not shown: it may be a secret. */
+static void unknown_key(const char *key, char *what, size_t size)
 {
-	struct suggest near = {.word = span_text(key)};
+	char allowed[ALLOWED_MAX];
+	struct near near = near_to(span_text(key));
 	for (size_t i = 0; i < OWN_COUNT; i++)
-		suggest_try(&near, own_rows[i].key);
+		near_try(&near, own_rows[i].key);
 	for (const struct codec *const *c = codecs; *c != NULL; c++)
 		for (const struct option_row *row = (*c)->options; row != NULL && row->key != NULL; row++)
 			if (row->flags & OPTION_PER_UNIT)
-				suggest_try(&near, row->key);
-	return near.name;
+				near_try(&near, row->key);
+	print_keys(allowed);
+	snprintf(what, size, "%.60s is not allowed; %s%s%sallowed: %s", key,
+		near.name != NULL ? "did you mean " : "", near.name != NULL ? near.name : "",
+		near.name != NULL ? "? " : "", allowed);
 }
 
 /* --- options of codecs --- */
@@ -292,6 +297,7 @@ static void on_section(struct inifile *file, const char *section)
 	}
 	memcpy(u->ident, ident.ptr, ident.len);
 	u->id = -1;
+	u->raw = UNIT_RAW_GENERAL;
 	HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
 	add_rest(units, u);
 }
@@ -309,7 +315,6 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 {
 	struct units *units = file->ctx;
 	char what[ALLOWED_MAX + 200], allowed[ALLOWED_MAX] = "";
-	const char *near;
 	struct unit_info *u = find(units, span_text(section));
 	if (u == NULL) {
 		units->bad_section = 0;
@@ -321,12 +326,8 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 		if (strcmp(key, "topic") == 0)
 			name_unit(units, file, u);
 		return;
-	case TAKEN_UNKNOWN: /* its value may be a secret that stands in the wrong file */
-		print_keys(allowed);
-		near = near_key(key);
-		snprintf(what, sizeof(what), "unknown key %.60s; %s%s", key,
-			near ? "did you mean " : "allowed: ", near ? near : allowed);
-		snprintf(what + strlen(what), sizeof(what) - strlen(what), "%s", near ? "?" : "");
+	case TAKEN_UNKNOWN:
+		unknown_key(key, what, sizeof(what));
 		break;
 	case TAKEN_REFUSED:
 		snprintf(what, sizeof(what), "%.60s = %s is not allowed; allowed: %s", key,

@@ -216,6 +216,12 @@ void telemetry_item_key(const struct telemetry_item *item, struct writer *out)
 	}
 }
 
+static uint32_t item_number(const struct telemetry_item *item)
+{
+	struct reader r = reader_of(item->value);
+	return reader_uint(&r, item->value.len);
+}
+
 static void emit_item(struct emitter *e, const struct telemetry_item *item)
 {
 	char key[64];
@@ -228,11 +234,9 @@ static void emit_item(struct emitter *e, const struct telemetry_item *item)
 	case ITEM_TEXT:
 		emit_text(e, item->value);
 		break;
-	case ITEM_NUMBER: {
-		struct reader r = reader_of(item->value);
-		emit_integer(e, reader_uint(&r, item->value.len));
+	case ITEM_NUMBER:
+		emit_integer(e, item_number(item));
 		break;
-	}
 	case ITEM_HEX:
 		writer_hex(&h, item->value);
 		emit_text(e, writer_span(&h));
@@ -240,11 +244,18 @@ static void emit_item(struct emitter *e, const struct telemetry_item *item)
 	}
 }
 
-void telemetry_keys_make(struct telemetry_keys *keys, const struct emit_format *format)
+static bool is_custom(const char *key)
+{
+	return strncmp(key, "custom.", strlen("custom.")) == 0;
+}
+
+void telemetry_keys_make(
+	struct telemetry_keys *keys, const struct emit_format *format, enum telemetry_custom custom)
 {
 	struct writer w = writer_of(keys->text, sizeof(keys->text) - WRITER_SHORT);
 	struct emitter e = emitter_of(format, &w);
 	memset(keys->booleans, 0, sizeof(keys->booleans));
+	memset(keys->customs, 0, sizeof(keys->customs));
 	emit_map(&e, 1);
 	emit_key(&e, "");
 	size_t before = w.len;
@@ -252,6 +263,8 @@ void telemetry_keys_make(struct telemetry_keys *keys, const struct emit_format *
 	keys->false_len = w.len - before;
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++) {
 		keys->at[field] = (uint16_t)w.len;
+		if (is_custom(telemetry_params[field].key))
+			params_add(keys->customs, field);
 		emit_key(&e, telemetry_params[field].key);
 		if (telemetry_params[field].type >= PARAM_BOOLEAN) {
 			params_add(keys->booleans, (enum telemetry_field)field);
@@ -262,6 +275,31 @@ void telemetry_keys_make(struct telemetry_keys *keys, const struct emit_format *
 	}
 	keys->at[TM_FIELD_COUNT] = (uint16_t)w.len;
 	keys->format = format;
+	keys->custom = custom;
+}
+
+/* Those of one word of the sets that are shown. */
+static uint64_t shown_of(const struct telemetry *t, const struct telemetry_keys *k, size_t w)
+{
+	uint64_t custom = t->present[w] & k->customs[w], quiet = custom;
+	if (k->custom == CUSTOM_ALL)
+		return t->present[w];
+	if (k->custom == CUSTOM_ACTIVE) {
+		quiet &= k->booleans[w] & ~t->truth[w];
+		for (uint64_t left = custom & ~k->booleans[w]; left != 0; left &= left - 1) {
+			size_t field = w * 64 + (unsigned)__builtin_ctzll(left);
+			if (telemetry_params[field].type == PARAM_INTEGER && t->value[field].number == 0)
+				quiet |= left & -left;
+		}
+	}
+	return t->present[w] & ~quiet;
+}
+
+static bool shows_item(const struct telemetry_keys *k, const struct telemetry_item *item)
+{
+	if (k->custom == CUSTOM_ALL || !is_custom(item->prefix))
+		return true;
+	return k->custom == CUSTOM_ACTIVE && (item->form != ITEM_NUMBER || item_number(item) != 0);
 }
 
 /* The pairs of the fields from `from` to before `to`. */
@@ -289,10 +327,11 @@ static void emit_field(
 		emit_fixed(e, t->value[field].number, p->decimals);
 }
 
-/* The present fields of one word of the sets, in the order of the table. */
-static void emit_word(const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t w)
+/* The fields `left` of one word of the sets, in the order of the table. */
+static void emit_word(
+	const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t w, uint64_t left)
 {
-	uint64_t left = t->present[w], off = left & k->booleans[w] & ~t->truth[w];
+	uint64_t off = left & k->booleans[w] & ~t->truth[w];
 	while (left != 0) {
 		unsigned b = (unsigned)__builtin_ctzll(left);
 		size_t field = w * 64 + b;
@@ -311,17 +350,23 @@ static void emit_word(const struct telemetry *t, struct emitter *e, const struct
 void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out)
 {
 	struct emitter e = emitter_of(keys->format, out);
-	unsigned pairs = bit_count(t->present) + t->item_count;
+	uint64_t shown[TM_WORDS];
+	for (size_t w = 0; w < TM_WORDS; w++)
+		shown[w] = shown_of(t, keys, w);
+	unsigned pairs = bit_count(shown);
+	for (unsigned i = 0; i < t->item_count; i++)
+		pairs += shows_item(keys, &t->items[i]) ? 1 : 0;
 	pairs += (params_any(t->rejected) ? 1u : 0u) + (params_any(t->alarms) ? 1u : 0u);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
 	emit_map(&e, pairs);
 	for (size_t w = 0; w < TM_WORDS; w++)
-		emit_word(t, &e, keys, w);
+		emit_word(t, &e, keys, w, shown[w]);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(&e, i + 1, &t->cells[i]);
 	for (unsigned i = 0; i < t->item_count; i++)
-		emit_item(&e, &t->items[i]);
+		if (shows_item(keys, &t->items[i]))
+			emit_item(&e, &t->items[i]);
 	emit_keys(&e, "rejected", t->rejected);
 	emit_keys(&e, "alarms", t->alarms);
 	emit_end(&e);

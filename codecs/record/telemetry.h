@@ -170,6 +170,9 @@ void telemetry_item_key(const struct telemetry_item *item, struct writer *out);
  * of the unit as they were last reported (zero at first); those that this record carries replace theirs. */
 bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS]);
 
+/* What is written of the parameters and items under `custom.`: all of them; no boolean that is false and no number that is 0; none. */
+enum telemetry_custom { CUSTOM_ALL = 0, CUSTOM_ACTIVE, CUSTOM_NONE };
+
 /* One format, made ready to write records. For speed: all keys of the table as this format writes them, one behind the other in the
  * order of the table; the key of a boolean is followed by the value `false`. So booleans that are neighbours and false are written
  * with one copy. */
@@ -181,6 +184,8 @@ enum {
 };
 struct telemetry_keys {
 	const struct emit_format *format;
+	enum telemetry_custom custom;
+	uint64_t customs[TM_WORDS];      /* the parameters under `custom.` */
 	size_t false_len;                /* bytes of the value `false` */
 	uint64_t booleans[TM_WORDS];     /* the parameters that are booleans or alarms */
 	uint16_t at[TM_FIELD_COUNT + 1]; /* where each key begins in `text` */
@@ -188,7 +193,8 @@ struct telemetry_keys {
 };
 
 /* Made once by whoever writes records, never for each record. Only read afterwards: several threads may share it. */
-void telemetry_keys_make(struct telemetry_keys *keys, const struct emit_format *format);
+void telemetry_keys_make(
+	struct telemetry_keys *keys, const struct emit_format *format, enum telemetry_custom custom);
 
 /* Writes the record as one document of the format of `keys`. No room for it: `out` is full. */
 void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out);

@@ -2,6 +2,7 @@
 """What is known of units: it is listed while the bridge runs or not, it outlives kills, it is forgotten on demand."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -112,6 +113,21 @@ def test_a_unit_that_nobody_knows_is_cleared(make_bridge, subscribe, broker):
     assert tool(bridge, "--forget", "9170210003").returncode == 0
     wait_for(lambda: clear_of(broker, "9170210003"), "its topics to be cleared")
     assert listed(bridge) == {}
+
+
+def test_a_wish_beside_what_cannot_be_removed(make_bridge, subscribe, broker):
+    """A directory, a link and a pipe have the names of wishes: none of them keeps a true wish waiting."""
+    bridge = make_bridge(STATE)
+    bridge.wait_connected()
+    outbox, sub = bridge.directory / "outbox", subscribe()
+    (outbox / "forget-9170210005").mkdir()
+    (outbox / "forget-9170210006").symlink_to(outbox / "nothing")
+    os.mkfifo(outbox / "forget-9170210007")
+    for ident in ("9170210008", "9170210009"):
+        sub.publish(f"trackers/{ident}/state", b"{}", retain=True)
+        assert tool(bridge, "--forget", ident).returncode == 0
+        wait_for(lambda: clear_of(broker, ident), "its topics to be cleared")
+    assert "cannot be removed" not in bridge.log()
 
 
 def test_one_on_line_begins_anew(make_bridge, subscribe, broker):

@@ -122,8 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static bool once;
 	if (!once) {
 		once = gbk_open();
-		telemetry_keys_make(&s.keys[0], &emit_json);
-		telemetry_keys_make(&s.keys[1], &emit_msgpack);
+		telemetry_keys_make(&s.keys[0], &emit_json, CUSTOM_ALL);
+		telemetry_keys_make(&s.keys[1], &emit_msgpack, CUSTOM_ACTIVE);
 	}
 	if (size < 4 || size > 8192)
 		return 0;

@@ -186,8 +186,8 @@ struct player *player_new(struct span ident)
 	p->sink = (struct codec_sink){
 		p, on_identify, on_record, on_batch, on_reply, on_part, on_send, gbk_to_utf8};
 	p->assembly = assembly_open(ASSEMBLY_BYTES);
-	telemetry_keys_make(&p->keys[0], &emit_json);
-	telemetry_keys_make(&p->keys[1], &emit_msgpack);
+	telemetry_keys_make(&p->keys[0], &emit_json, CUSTOM_ALL);
+	telemetry_keys_make(&p->keys[1], &emit_msgpack, CUSTOM_ALL);
 	p->settings = codec_settings_open();
 	assert_non_null(p->settings);
 	if (players++ == 0)

@@ -1,57 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* test_judged: what a configuration is judged by: names of hosts, names that are near, addresses that meet, how large an outbox fits. */
+/* test_judged: what a configuration is judged by: names of hosts, addresses, what of a value may be shown, how large an outbox fits. */
 #include "harness.h"
 
 #include "bridge/base/address.h"
 #include "bridge/base/hostname.h"
-#include "bridge/base/suggest.h"
 #include "bridge/outbox/store.h"
 #include "bridge/settings/option_reason.h"
 
 #include <stdio.h>
-
-/* --- names --- */
-
-static void test_what_is_near(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *word, *name;
-		bool near;
-	} cases[] = {{"hots", "host", true}, {"hst", "host", true}, {"HOST", "host", true},
-		{"host", "host", true}, {"hostt", "host", true}, {"pasword", "password", true},
-		{"passwrod", "password", true}, {"user", "username", true}, {"ca_file", "tls_ca_file", true},
-		{"mqt", "mqtt", true}, {"udp", "tcp", false}, {"foo.bar", "apn.set", false},
-		{"file", "tls_cert_file", false}, {"x", "y", false}, {"", "host", false}, {"a", "ab", false},
-		{"keepalives", "keepalive", true}, {"colour", "port", false}, {"restrat", "restart", true},
-		{"zzzzzzzzzzzz", "position.request", false}};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct suggest s = {.word = span_text(cases[i].word)};
-		suggest_try(&s, cases[i].name);
-		if ((s.name != NULL) != cases[i].near)
-			fail_msg(
-				"%s and %s: %s", cases[i].word, cases[i].name, s.name != NULL ? "near" : "far");
-	}
-}
-
-static void test_the_nearest_is_told_and_long_words_are_none(void **state)
-{
-	(void)state;
-	struct suggest s = {.word = span_text("enigne.stop")};
-	suggest_try(&s, "engine.stopp");
-	suggest_try(&s, "engine.stop");
-	suggest_try(&s, "engine.step");
-	assert_string_equal(s.name, "engine.stop");
-	assert_int_equal(s.slips, 1);
-	char text[200];
-	memset(text, 'a', sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	for (size_t n = 60; n < sizeof(text); n++) {
-		struct suggest of_many = {.word = span_of(text, n)};
-		suggest_try(&of_many, text + 199 - 64);
-		assert_int_equal(of_many.name != NULL, n <= 64);
-	}
-}
 
 /* --- hosts --- */
 
@@ -130,24 +86,6 @@ static union address address_of(const char *text)
 	return a;
 }
 
-static void test_addresses_that_meet(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *one, *other;
-		bool meet;
-	} cases[] = {{"127.0.0.1:1", "127.0.0.1:1", true}, {"0.0.0.0:1", "127.0.0.1:1", true},
-		{"0.0.0.0:1", "0.0.0.0:1", true}, {"[::]:1", "[::1]:1", true},
-		{"127.0.0.1:1", "127.0.0.1:2", false}, {"127.0.0.1:1", "127.0.0.2:1", false},
-		{"0.0.0.0:1", "[::]:1", false}, {"[::1]:1", "[::2]:1", false},
-		{"[::ffff:0.0.0.0]:1", "[::1]:1", false}};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		union address a = address_of(cases[i].one), b = address_of(cases[i].other);
-		if (address_overlaps(&a, &b) != cases[i].meet || address_overlaps(&b, &a) != cases[i].meet)
-			fail_msg("%s and %s", cases[i].one, cases[i].other);
-	}
-}
-
 static void test_two_addresses_are_not_one(void **state)
 {
 	(void)state;
@@ -199,12 +137,9 @@ static void test_how_large_an_outbox_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_near),
-		cmocka_unit_test(test_the_nearest_is_told_and_long_words_are_none),
 		cmocka_unit_test(test_names_of_hosts),
 		cmocka_unit_test(test_hosts_with_ports),
 		cmocka_unit_test(test_hosts_that_are_this_machine),
-		cmocka_unit_test(test_addresses_that_meet),
 		cmocka_unit_test(test_two_addresses_are_not_one),
 		cmocka_unit_test(test_what_is_shown),
 		cmocka_unit_test(test_how_large_an_outbox_fits),

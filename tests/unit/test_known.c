@@ -301,7 +301,7 @@ static void test_kept_and_loaded(void **state)
 	uint8_t text[2][8192];
 	struct writer w[2] = {writer_of(text[0], sizeof(text[0])), writer_of(text[1], sizeof(text[1]))};
 	struct telemetry_keys keys;
-	telemetry_keys_make(&keys, &emit_json);
+	telemetry_keys_make(&keys, &emit_json, CUSTOM_ALL);
 	telemetry_emit(&all, &keys, &w[0]);
 	telemetry_emit(&again, &keys, &w[1]);
 	assert_true(w[0].len == w[1].len && w[0].len > 200 && memcmp(text[0], text[1], w[0].len) == 0);
