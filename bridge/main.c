@@ -16,7 +16,6 @@
 #include <stdlib.h>
 
 #define STOP_SECONDS 5.0
-#define COLLECT_SECONDS 0.0015 /* what comes within it shares a turn: one transaction, one push to the broker */
 
 static void use_stats_interval(struct bridge *b)
 {
@@ -45,7 +44,8 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 		ev_timer_start(loop, &b->wake);
 	}
 	mqtt_kick(b->mqtt);
-	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : COLLECT_SECONDS);
+	int64_t collect_us = parts_collect_us(b);
+	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : (double)collect_us / 1e6);
 	bool through = outbox_count(b->outbox) <= outbox_held(b->outbox); /* what the broker refuses may wait */
 	if (b->stopping && (through || !mqtt_connected(b->mqtt)))
 		ev_break(loop, EVBREAK_ALL);

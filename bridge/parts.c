@@ -145,13 +145,14 @@ static bool open_http(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	const struct metrics_ops ops = {b, parts_refresh_stats, trouble, remark};
-	struct web_more more = {NULL, NULL};
+	struct web_more more = {.tables = info_tables};
 	const union address *metrics = &c->metrics.listen.item[0];
 	snprintf(why, size, "no memory for the metrics");
 	if (c->metrics.listen.count > 0 && (b->metrics = metrics_open(&b->stats, &ops)) == NULL)
 		return false;
 	if (b->metrics != NULL && endpoints_have(&c->web.listen, metrics)) {
-		more = (struct web_more){b->metrics, metrics_route};
+		more.ctx = b->metrics;
+		more.route = metrics_route;
 	} else if (b->metrics != NULL) {
 		const struct http_options options = {.listen = *metrics,
 			.places = 12,
@@ -350,6 +351,13 @@ int64_t parts_turn(struct bridge *b)
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
+}
+
+int64_t parts_collect_us(struct bridge *b)
+{
+	const struct load load = {
+		stats_arrived(&b->stats), outbox_next_seqnum(b->outbox), b->stats.count[STAT_PUBLISHED]};
+	return collect_next(&b->collect, load, b->config.outbox.collect * 1000);
 }
 
 /* Units that people want to be forgotten: once in a second is enough. */

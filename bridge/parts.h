@@ -39,6 +39,7 @@
 #include "bridge/commands/downlink.h"
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"
+#include "bridge/base/collect.h"
 #include "bridge/base/http.h"
 #include "bridge/outputs/info.h"
 #include "bridge/outputs/metrics.h"
@@ -64,6 +65,7 @@ struct bridge {
 	struct sources *sources;
 	struct sessions *sessions;
 	uint64_t connects; /* to the broker, of which the parts know */
+	struct collect collect;
 	bool info_due;     /* `info` is to be published */
 	int64_t wishes_ms; /* when wishes are looked for; steady time */
 	unsigned unread;   /* notes of units that are none */
@@ -105,6 +107,8 @@ bool parts_open(struct bridge *bridge, char *why, size_t size);
 /* Once per turn of the loop: who is to go goes, then the disk, then the units. When it wants to be
  * called again, in ms; -1: when something happens. */
 int64_t parts_turn(struct bridge *bridge);
+/* Behind each turn: how many microseconds the loop collects what comes before the next one. */
+int64_t parts_collect_us(struct bridge *bridge);
 /* A few times a second: what waits for a unit, or for its answer, may have waited long enough. */
 void parts_tick(struct bridge *bridge);
 /* The bridge stops: what is stored is acknowledged, commands end, units go. The outbox stays open. */

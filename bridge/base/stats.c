@@ -117,6 +117,16 @@ const struct stat_info stat_table[STAT_COUNT] = {
 		"have had theirs."},
 };
 
+uint64_t stats_arrived(const struct stats *s)
+{
+	uint64_t n = s->count[STAT_ACCEPTED] + s->count[STAT_FRAMES];
+	for (size_t i = STAT_REFUSED_CONNECTIONS; i < STAT_COUNT; i++)
+		n += s->count[i];
+	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++)
+		n += s->rejected[i];
+	return n;
+}
+
 const char *stat_reason(enum counter counter)
 {
 	return stat_table[counter].name + strlen("refused.");

@@ -97,6 +97,8 @@ static inline void stats_set(struct stats *stats, enum counter counter, uint64_t
 	stats->count[counter] = n;
 }
 
+/* How many connections and frames have come so far, those that were refused or rejected included. */
+uint64_t stats_arrived(const struct stats *stats);
 /* The reason of a STAT_REFUSED_... counter: its name without `refused.`. */
 const char *stat_reason(enum counter counter);
 /* One flat map of all counters, and `mqtt.broker` where there are several. */

@@ -19,6 +19,8 @@ struct dialect {
 };
 
 void dialect_open(struct dialect *d, int version);
+/* Others that may be of the same kind speak 3.1.1: one close of a CONNECT of MQTT 5 is enough. */
+void dialect_expect(struct dialect *d);
 /* It is long ago: MQTT 5 is tried once more. */
 void dialect_again(struct dialect *d);
 /* The broker closed the connection instead of answering the CONNECT. True: the other version is worth a try at once. */

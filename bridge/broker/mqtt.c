@@ -192,6 +192,9 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	const struct target to = {*mqtt_host(m), mqtt_version(m), resume_wanted(m)};
 	m->attempt = attempt_start(m->loop, m->config, &to, &ops, m);
 	if (m->attempt == NULL) {
+		char why[TLS_WHY_MAX];
+		bool usable = mqtt_check(m->config, why);
+		mqtt_give_up(m, "%s", usable ? "cannot begin a connection" : why);
 		lost(m, (struct mqtt_failure){.rc = MOSQ_ERR_NOMEM});
 		return;
 	}

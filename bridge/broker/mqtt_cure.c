@@ -202,7 +202,8 @@ static bool foreign(const struct mqtt *m, char *out, size_t size)
 		snprintf(out, size, "%s; %s", kind->what, kind->cure);
 	else if (!port_may_be_mqtt(head) && !m->answered_connect)
 		snprintf(out, size,
-			"what listens there is no broker of MQTT: it says \"%s\"; check [mqtt] host and port",
+			"what listens there is no broker of MQTT" MQTT_IT_SAYS
+			"%s\"; check [mqtt] host and port",
 			log_bytes(head).text);
 	else
 		return false;

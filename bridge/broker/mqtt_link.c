@@ -110,12 +110,10 @@ bool mqtt_check(const struct config *c, char why[TLS_WHY_MAX])
 
 static bool use_tls(struct link *link, const struct config *c, const struct host *host)
 {
-	char why[TLS_WHY_MAX], text[HOST_TEXT_MAX];
+	char why[TLS_WHY_MAX];
 	link->tls = tls_to(c, host, why);
-	if (link->tls == NULL) {
-		log_error("broker %s: %s", host_text(host, text), why);
+	if (link->tls == NULL)
 		return false;
-	}
 	/* our own context instead of mosquitto_tls_set: it says why a certificate is refused, and it also checks IP addresses */
 	mosquitto_int_option(link->client, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
 	return mosquitto_void_option(link->client, MOSQ_OPT_SSL_CTX, tls_client_context(link->tls)) ==

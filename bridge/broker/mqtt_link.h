@@ -65,8 +65,8 @@ struct attempt_ops {
 	void (*ended)(void *owner, struct link *link, int rc, int error);
 };
 
-/* `target` is copied. `ops` is a constant; both functions are called on the loop, `prepare` before this returns. NULL: it cannot begin; if
- * TLS is the reason, the log has it. */
+/* `target` is copied. `ops` is a constant; both functions are called on the loop, `prepare` before this returns. NULL: it cannot begin;
+ * mqtt_check says whether TLS is the reason. */
 struct attempt *attempt_start(struct ev_loop *loop, const struct config *config, const struct target *target,
 	const struct attempt_ops *ops, void *owner);
 /* `ended` is not called any more. NULL: does nothing. */

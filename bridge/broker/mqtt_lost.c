@@ -182,11 +182,12 @@ void lost_note(struct mqtt *m, const struct mqtt_failure *f)
 
 /* --- telling --- */
 
-/* False: it is remembered already. */
+/* False: it is remembered already, but perhaps with other bytes of the peer. */
 static bool remember_line(struct place *p, const char *text)
 {
 	uint64_t sum = 0xcbf29ce484222325;
-	for (; *text != '\0'; text++)
+	const char *end = strstr(text, MQTT_IT_SAYS);
+	for (; *text != '\0' && text != end; text++)
 		sum = (sum ^ (uint8_t)*text) * 0x100000001b3;
 	for (unsigned i = 0; i < TOLD_LINES; i++)
 		if (p->told[i] == sum)

@@ -118,9 +118,8 @@ enum port_state { PORT_UNKNOWN = 0, PORT_IS_ASKED, PORT_SPEAKS_TLS, PORT_SPEAKS_
 struct place {
 	struct dialect dialect;
 	ev_tstamp dialect_until; /* then MQTT 5 is tried again */
-	bool dialect_told;
-	enum port_state port; /* asked because it does not answer */
-	ev_tstamp port_until; /* then it may be asked again */
+	enum port_state port;    /* asked because it does not answer */
+	ev_tstamp port_until;    /* then it may be asked again */
 	ev_tstamp
 		swallowed_until; /* it did not even answer the attempt to connect: others come first until then */
 	uint64_t told[TOLD_LINES]; /* sums of the lines that the log has had since the last good connection */
@@ -172,9 +171,10 @@ struct mqtt {
 	/* the hosts */
 	struct hosts hosts;
 	struct place places[HOSTS_MAX];
-	unsigned at;     /* the one in use, or next */
-	unsigned tried;  /* hosts that failed since the last connection or round through the list, */
-	bool tried_away; /* one of them because nobody answers */
+	bool told_dialect; /* that one of them speaks 3.1.1 only */
+	unsigned at;       /* the one in use, or next */
+	unsigned tried;    /* hosts that failed since the last connection or round through the list, */
+	bool tried_away;   /* one of them because nobody answers */
 	struct patience patience;
 	struct loss loss;         /* the last one */
 	struct asked *asked;      /* what the port speaks is being asked; NULL: it is not */
@@ -302,6 +302,7 @@ void mqtt_cure(const struct mqtt *m, const struct mqtt_failure *failure, char *o
 /* The same of a CONNACK or DISCONNECT with this code: its name and the cure. */
 void mqtt_refusal(const struct mqtt *m, int code, char *out, size_t size);
 
+#define MQTT_IT_SAYS ": it says \"" /* in such a sentence, before bytes of the peer */
 /* That another client uses the id, and what to set. */
 void mqtt_twin(const struct mqtt *m, char *out, size_t size);
 /* What the library returned, and errno, in words. */

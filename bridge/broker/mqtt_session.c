@@ -197,10 +197,10 @@ static void note_version(struct mqtt *m, bool closed)
 		return;
 	p->dialect_until = ev_now(m->loop) + DIALECT_SECONDS;
 	m->quiet = m->hurry = true;
-	if (!p->dialect_told)
+	if (!m->told_dialect)
 		log_warning("broker %s speaks MQTT 3.1.1 only: set [mqtt] version = 4 to save the attempt",
 			host_text(mqtt_host(m), m->host));
-	p->dialect_told = true;
+	m->told_dialect = true;
 }
 
 void session_unanswered(struct mqtt *m, bool closed)
@@ -360,6 +360,9 @@ void session_choose(struct mqtt *m)
 	struct place *p = &m->places[m->at];
 	if (p->dialect.sure && ev_now(m->loop) > p->dialect_until)
 		dialect_again(&p->dialect);
+	for (unsigned i = 0; i < m->hosts.count; i++) /* nodes of a cluster mostly speak the same */
+		if (m->places[i].dialect.sure)
+			dialect_expect(&p->dialect);
 }
 
 void session_prepare(void *owner, struct mosquitto *client)

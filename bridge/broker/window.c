@@ -18,7 +18,7 @@ static unsigned bounded(const struct window *w, unsigned n)
 void window_open(struct window *w, unsigned most)
 {
 	*w = (struct window){.most = most, .grown = true};
-	w->now = bounded(w, WINDOW_LEAST);
+	w->now = bounded(w, WINDOW_FIRST);
 }
 
 static void begin(struct window *w, int64_t now_us)

@@ -16,7 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WINDOW_LEAST 256u
+#define WINDOW_LEAST 64u
+#define WINDOW_FIRST 128u /* of a new connection */
 #define WINDOW_TIGHT 64u
 
 struct window {

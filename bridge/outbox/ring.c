@@ -13,20 +13,20 @@ struct entry {
 };
 
 struct chunk {
-	struct chunk *next;
-	size_t used, live; /* bytes; entries that are not done */
+	uint64_t last;            /* the highest number in it */
+	size_t used, count, live; /* bytes; entries; entries that are not done */
 	size_t size;
-	_Alignas(8) uint8_t data[];
+	_Alignas(8) uint8_t data[]; /* the entries; where each begins stands at the end, the first one last */
 };
 
-struct cursor {
-	struct chunk *chunk;
-	size_t offset;
+struct place {
+	size_t chunk, entry;
 };
 
 struct outbox_ring {
-	struct chunk *head, *tail, *spare;
-	struct cursor next, done; /* where the last search ended, and the next one begins */
+	struct chunk **chunk; /* those from `head` on, `chunks` of them; there is room for `room` */
+	size_t head, chunks, room;
+	struct chunk *spare;
 	size_t bytes, count;
 };
 
@@ -35,9 +35,19 @@ static size_t entry_size(size_t length)
 	return (sizeof(struct entry) + length + 7) & ~(size_t)7;
 }
 
-static struct entry *entry_at(const struct cursor *c)
+static uint32_t *slot_of(struct chunk *c, size_t i)
 {
-	return (struct entry *)(void *)(c->chunk->data + c->offset);
+	return (uint32_t *)(void *)(c->data + c->size) - 1 - i;
+}
+
+static struct entry *entry_of(struct chunk *c, size_t i)
+{
+	return (struct entry *)(void *)(c->data + *slot_of(c, i));
+}
+
+static struct chunk *chunk_of(const struct outbox_ring *o, size_t i)
+{
+	return o->chunk[o->head + i];
 }
 
 struct outbox_ring *ring_open(void)
@@ -45,33 +55,62 @@ struct outbox_ring *ring_open(void)
 	return calloc(1, sizeof(struct outbox_ring));
 }
 
+/* The first chunk goes; the next one that is needed may take its memory. */
+static void drop_chunk(struct outbox_ring *o)
+{
+	struct chunk *c = chunk_of(o, 0);
+	o->head++;
+	if (--o->chunks == 0)
+		o->head = 0;
+	if (o->spare == NULL && c->size == CHUNK_BYTES)
+		o->spare = c;
+	else
+		free(c);
+}
+
 void ring_clear(struct outbox_ring *o)
 {
-	struct chunk *spare = o->spare;
-	while (o->head != NULL) {
-		struct chunk *next = o->head->next;
-		if (spare == NULL && o->head->size == CHUNK_BYTES)
-			spare = o->head; /* the next turn of the loop needs a chunk */
-		else
-			free(o->head);
-		o->head = next;
-	}
-	*o = (struct outbox_ring){.spare = spare};
+	while (o->chunks > 0)
+		drop_chunk(o);
+	o->bytes = o->count = 0;
 }
 
 void ring_close(struct outbox_ring *o)
 {
 	ring_clear(o);
 	free(o->spare);
+	free(o->chunk);
 	free(o);
+}
+
+/* Makes room for one more in the list of chunks. */
+static bool make_place(struct outbox_ring *o)
+{
+	if (o->head + o->chunks < o->room)
+		return true;
+	if (o->head > o->room / 2) {
+		memmove(o->chunk, o->chunk + o->head, o->chunks * sizeof(*o->chunk));
+		o->head = 0;
+		return true;
+	}
+	size_t room = o->room > 0 ? o->room * 2 : 16;
+	struct chunk **grown = realloc(o->chunk, room * sizeof(*grown));
+	if (grown == NULL)
+		return false;
+	o->chunk = grown;
+	o->room = room;
+	return true;
 }
 
 static struct chunk *chunk_for(struct outbox_ring *o, size_t need)
 {
-	if (o->tail != NULL && o->tail->size - o->tail->used >= need)
-		return o->tail;
-	size_t size = need > CHUNK_BYTES ? need : CHUNK_BYTES;
-	struct chunk *c = size == CHUNK_BYTES ? o->spare : NULL;
+	struct chunk *c = o->chunks > 0 ? chunk_of(o, o->chunks - 1) : NULL;
+	if (c != NULL && c->size - c->used - c->count * sizeof(uint32_t) >= need)
+		return c;
+	if (!make_place(o))
+		return NULL;
+	size_t size = need > CHUNK_BYTES ? (need + 7) & ~(size_t)7 : CHUNK_BYTES;
+	c = size == CHUNK_BYTES ? o->spare : NULL;
 	if (c != NULL)
 		o->spare = NULL;
 	else
@@ -79,23 +118,21 @@ static struct chunk *chunk_for(struct outbox_ring *o, size_t need)
 	if (c == NULL)
 		return NULL;
 	*c = (struct chunk){.size = size};
-	if (o->tail != NULL)
-		o->tail->next = c;
-	else
-		o->head = c;
-	o->tail = c;
+	o->chunk[o->head + o->chunks++] = c;
 	return c;
 }
 
 bool ring_put(struct outbox_ring *o, const struct outbox_message *m)
 {
 	size_t length = message_packed_size(m), need = entry_size(length);
-	struct chunk *c = chunk_for(o, need);
+	struct chunk *c = chunk_for(o, need + sizeof(uint32_t));
 	if (c == NULL)
 		return false;
-	struct entry *e = (struct entry *)(void *)(c->data + c->used);
+	*slot_of(c, c->count++) = (uint32_t)c->used;
+	struct entry *e = entry_of(c, c->count - 1);
 	*e = (struct entry){.length = length, .seqnum = m->seqnum};
 	message_pack(m, (uint8_t *)(e + 1));
+	c->last = m->seqnum;
 	c->used += need;
 	c->live++;
 	o->bytes += length;
@@ -103,71 +140,62 @@ bool ring_put(struct outbox_ring *o, const struct outbox_message *m)
 	return true;
 }
 
-/* Moves the cursor to the first entry with this number or a higher one. The search begins at the cursor, or at the first
- * entry when the cursor is behind that number. False: there is none. */
-static bool seek_entry(struct outbox_ring *o, struct cursor *c, uint64_t seqnum)
+/* Where the first entry with this number or a higher one is. False: there is none. */
+static bool seek(const struct outbox_ring *o, uint64_t seqnum, struct place *out)
 {
-	bool usable = c->chunk != NULL && c->offset < c->chunk->used && entry_at(c)->seqnum <= seqnum;
-	if (!usable)
-		*c = (struct cursor){o->head, 0};
-	while (c->chunk != NULL) {
-		if (c->offset >= c->chunk->used) {
-			if (c->chunk->next == NULL)
-				return false;
-			*c = (struct cursor){c->chunk->next, 0};
-			continue;
-		}
-		struct entry *e = entry_at(c);
-		if (e->seqnum >= seqnum)
-			return true;
-		c->offset += entry_size(e->length);
+	size_t from = 0, to = o->chunks;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		if (chunk_of(o, middle)->last < seqnum)
+			from = middle + 1;
+		else
+			to = middle;
 	}
-	return false;
+	out->chunk = from;
+	if (from == o->chunks)
+		return false;
+	struct chunk *c = chunk_of(o, from);
+	for (from = 0, to = c->count; from < to;) {
+		size_t middle = from + (to - from) / 2;
+		if (entry_of(c, middle)->seqnum < seqnum)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	out->entry = from;
+	return true;
 }
 
 bool ring_next(struct outbox_ring *o, uint64_t after, struct outbox_message *out)
 {
-	for (uint64_t from = after + 1; seek_entry(o, &o->next, from); from++) {
-		struct entry *e = entry_at(&o->next);
-		from = e->seqnum;
-		if (e->done)
-			continue;
-		message_unpack(span_of(e + 1, e->length), e->seqnum, out);
-		return true;
+	struct place at;
+	if (!seek(o, after + 1, &at))
+		return false;
+	for (; at.chunk < o->chunks; at = (struct place){at.chunk + 1, 0}) {
+		struct chunk *c = chunk_of(o, at.chunk);
+		for (; c->live > 0 && at.entry < c->count; at.entry++) {
+			struct entry *e = entry_of(c, at.entry);
+			if (e->done)
+				continue;
+			message_unpack(span_of(e + 1, e->length), e->seqnum, out);
+			return true;
+		}
 	}
 	return false;
 }
 
-static void drop_empty_chunks(struct outbox_ring *o)
-{
-	while (o->head != NULL && o->head->live == 0) {
-		struct chunk *c = o->head;
-		o->head = c->next;
-		if (o->head == NULL)
-			o->tail = NULL;
-		if (o->next.chunk == c)
-			o->next.chunk = NULL;
-		if (o->done.chunk == c)
-			o->done.chunk = NULL;
-		if (o->spare == NULL && c->size == CHUNK_BYTES)
-			o->spare = c;
-		else
-			free(c);
-	}
-}
-
 void ring_done(struct outbox_ring *o, uint64_t seqnum)
 {
-	if (!seek_entry(o, &o->done, seqnum))
-		return;
-	struct entry *e = entry_at(&o->done);
-	if (e->seqnum != seqnum || e->done)
+	struct place at;
+	struct entry *e = seek(o, seqnum, &at) ? entry_of(chunk_of(o, at.chunk), at.entry) : NULL;
+	if (e == NULL || e->seqnum != seqnum || e->done)
 		return;
 	e->done = true;
 	o->bytes -= e->length;
 	o->count--;
-	if (--o->done.chunk->live == 0)
-		drop_empty_chunks(o);
+	chunk_of(o, at.chunk)->live--;
+	while (o->chunks > 0 && chunk_of(o, 0)->live == 0)
+		drop_chunk(o);
 }
 
 void ring_drop(struct outbox_ring *o, uint64_t upto)

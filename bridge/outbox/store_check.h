@@ -21,8 +21,8 @@ struct store_findings {
 	size_t messages, bytes; /* bytes: message_packed_size of all */
 	uint64_t first, last;   /* numbers of messages; 0: none */
 	int64_t first_put_ms;
-	uint64_t last_seqnum;                /* the last number that was given, as the file notes it */
-	int64_t last_bytes;                  /* bytes of all messages, as the file notes them */
+	uint64_t last_seqnum; /* a number that was given, as the file notes it: `last` may be higher */
+	int64_t last_bytes;   /* bytes of all messages, as the file noted them then */
 	size_t remembered, special, refused; /* keys (special: those of the store itself); messages set aside */
 	uint64_t dropped; /* messages that were set aside and then deleted for want of room */
 	struct refused_shown shown[STORE_SHOWN]; /* number `n` of those set aside is in place n % STORE_SHOWN */

@@ -114,7 +114,8 @@ int store_trim_memory(struct store *s)
 
 /* --- what the store keeps there for itself --- */
 
-/* Under it stand the last number that was given, and the bytes of all messages. */
+/* Under it stand a number that was given, and the bytes of all messages then: the last number is this one, or that of the newest message in
+ * the file when that is higher. */
 static const char LAST_KEY[] = "#last";
 static const char ORDER_KEY[] = "#order";
 

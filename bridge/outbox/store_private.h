@@ -29,6 +29,7 @@ struct store {
 	int64_t again_ms;  /* when opening may be tried again; steady time */
 
 	uint64_t last;              /* number of the last message that was stored */
+	int64_t noted_ms;           /* when the file noted it last; steady time */
 	size_t count, bytes;        /* messages in the file, those that are done as well */
 	size_t remembered, special; /* keys in the memory; special: those of the store itself */
 	struct done_set done;       /* messages that the broker has, which are still in the file */

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
 /* store_write: messages are written and deleted, in as many transactions as the disk needs. See store.h.
- * Uses: nothing else. */
+ * Uses: bridge/base. */
 #include "bridge/outbox/store_private.h"
+
+#include "bridge/base/clock.h"
 
 #include <errno.h>
 
 #define PART_BYTES (4u << 20) /* of messages in one transaction */
 #define PART_DELETIONS 4096u  /* in one transaction */
+#define NOTE_MS 1000
 
 struct write_part {
 	struct outbox_ring *in; /* NULL: only deletions */
 	size_t put_most, delete_most;
-	bool keep; /* also what is to be kept or forgotten */
+	bool keep;  /* also what is to be kept or forgotten */
+	bool noted; /* the last number was noted */
 	/* what became of it; numbers of the last message that was stored, and the last that was deleted */
 	uint64_t stored, deleted_to;
 	size_t put, put_bytes, deleted, deleted_bytes;
@@ -77,6 +81,14 @@ static int delete_messages(struct store *s, MDB_txn *txn, struct write_part *p)
 	return rc;
 }
 
+/* The last number is the one of the newest message, as long as that message is in the file. It is noted beside the messages by the
+ * transaction that deletes that message and puts no newer one; and now and then, for --outbox-status shows what was noted with it. */
+static bool must_note(const struct store *s, const struct write_part *p)
+{
+	return p->put == 0 ? p->deleted_to > 0 && p->deleted_to >= s->last
+			   : clock_steady_ms() - s->noted_ms >= NOTE_MS;
+}
+
 static int write_messages(struct store *s, void *arg)
 {
 	struct write_part *p = arg;
@@ -85,8 +97,10 @@ static int write_messages(struct store *s, void *arg)
 		rc = delete_messages(s, s->writing, p);
 	if (rc == 0 && p->in != NULL)
 		rc = put_messages(s, s->writing, p);
-	if (rc == 0 && p->put > 0)
-		rc = store_note_last(s, s->writing, p->stored, s->bytes + p->put_bytes - p->deleted_bytes);
+	p->noted = rc == 0 && must_note(s, p);
+	if (p->noted)
+		rc = store_note_last(s, s->writing, p->put > 0 ? p->stored : s->last,
+			s->bytes + p->put_bytes - p->deleted_bytes);
 	bool all = p->in == NULL || p->put == ring_count(p->in);
 	if (rc == 0 && p->keep)
 		rc = store_write_kept(s, all ? UINT64_MAX : p->put > 0 ? p->stored : s->last, &p->kept);
@@ -104,6 +118,8 @@ static void took(struct store *s, const struct write_part *p)
 	s->done_bytes -= p->deleted_bytes;
 	if (p->deleted_to > 0)
 		done_drop(&s->done, p->deleted_to);
+	if (p->noted)
+		s->noted_ms = clock_steady_ms();
 	if (p->keep)
 		store_kept_stored(s, &p->kept);
 	if (p->put == 0)

@@ -68,11 +68,22 @@ static void emit_parameters(struct emitter *e)
 	emit_end(e);
 }
 
-static void emit_info(const struct config *c, struct emitter *e)
+void info_tables(struct emitter *e)
 {
 	unsigned n = 0;
 	while (codecs[n] != NULL)
 		n++;
+	emit_key(e, "protocols");
+	emit_array(e, n);
+	for (unsigned i = 0; i < n; i++)
+		emit_protocol(e, codecs[i]);
+	emit_end(e);
+	emit_key(e, "parameters");
+	emit_parameters(e);
+}
+
+static void emit_info(const struct config *c, struct emitter *e)
+{
 	emit_map(e, 9);
 	emit_pair_text(e, "version", span_text(T2M_VERSION));
 	emit_pair_text(e, "instance", span_text(c->publish.instance));
@@ -84,13 +95,7 @@ static void emit_info(const struct config *c, struct emitter *e)
 	emit_boolean(e, c->commands.enabled);
 	emit_pair_text(
 		e, "units.unknown", span_text(c->units.unknown == UNITS_UNKNOWN_ACCEPT ? "accept" : "reject"));
-	emit_key(e, "protocols");
-	emit_array(e, n);
-	for (unsigned i = 0; i < n; i++)
-		emit_protocol(e, codecs[i]);
-	emit_end(e);
-	emit_key(e, "parameters");
-	emit_parameters(e);
+	info_tables(e);
 	emit_end(e);
 }
 

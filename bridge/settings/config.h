@@ -57,7 +57,7 @@ struct config {
 	} commands;
 	struct {
 		char *path;
-		int64_t size, sync, sync_interval, damaged;
+		int64_t size, sync, sync_interval, collect, damaged;
 	} outbox;
 	struct {
 		char *file;

@@ -78,8 +78,7 @@ static const struct option_row listen_rows[] = {
 static const struct option_row limits_rows[] = {
 	{"unidentified", OPTION_INTEGER, OPTION_RELOAD, AT(limits.unidentified), "10000", 1, 10000000, NULL,
 		"Connections that have not named a unit yet (one over TLS counts as ten); when there are more, "
-		"the oldest of the "
-		"address with most is closed."},
+		"the oldest of the address with most is closed."},
 	{"units", OPTION_INTEGER, OPTION_RELOAD, AT(limits.units), "200000", 1, 10000000, NULL,
 		"Units on line at a time that are not in the units file; then the address with most gives one "
 		"up for others."},
@@ -87,19 +86,16 @@ static const struct option_row limits_rows[] = {
 		10000000, NULL, "Units that may speak through one connection or UDP peer."},
 	{"frames_per_unit", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_unit), "200", 0, 10000000, NULL,
 		"Records a second of one unit; beyond, reading pauses (TCP) or datagrams are left out (UDP); "
-		"0: "
-		"no limit."},
+		"0: no limit."},
 	{"frames_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.frames_per_address), "10000", 0,
 		10000000, NULL, "The same for all that comes from one address (IPv6: /64)."},
 	{"arrivals_per_address", OPTION_INTEGER, OPTION_RELOAD, AT(limits.arrivals_per_address), "500", 0,
 		10000000, NULL,
 		"New units a second that come on line from one address, in the same way; those of the units "
-		"file and those that "
-		"are remembered may always come."},
+		"file and those that are remembered may always come."},
 	{"udp_arrivals", OPTION_INTEGER, OPTION_RELOAD, AT(limits.udp_arrivals), "500", 0, 10000000, NULL,
 		"New units a second that come on line over UDP from all addresses, which may be forged; those "
-		"of the units file "
-		"and those that are remembered may always come; 0: no limit."},
+		"of the units file and those that are remembered may always come; 0: no limit."},
 	{"input", OPTION_SIZE, OPTION_RELOAD, AT(limits.input), "16K", 4096, 128 << 10, NULL,
 		"Most bytes read from a connection at a time, and kept for it while the outbox is full."},
 	{"output", OPTION_SIZE, OPTION_RELOAD, AT(limits.output), "64K", 4096, 1 << 20, NULL,
@@ -215,10 +211,12 @@ static const struct option_row outbox_rows[] = {
 		"the kernel likes."},
 	{"sync_interval", OPTION_DURATION, 0, AT(outbox.sync_interval), "1s", 10, HOUR, NULL,
 		"For sync = interval."},
+	{"collect", OPTION_DURATION, OPTION_RELOAD, AT(outbox.collect), "5ms", 0, 1000, NULL,
+		"What comes within this time is stored and acknowledged together, which saves CPU; under load "
+		"the bridge takes less time."},
 	{"damaged", OPTION_CHOICE, 0, AT(outbox.damaged), "aside", 0, 0, damaged,
 		"What becomes of an outbox that cannot be read, after a power cut for example: its files are "
-		"moved "
-		"aside and an empty one begins, or the start is refused."},
+		"moved aside and an empty one begins, or the start is refused."},
 	{.key = NULL},
 };
 

@@ -50,16 +50,22 @@ static void put_signed(struct reader *in, unsigned power, FILE *out)
 	fprintf(out, "%" PRId64, (int64_t)((bits ^ sign) - sign));
 }
 
-static void put_text(struct reader *in, size_t len, FILE *out)
+/* A length that no memory of this machine has is too much, as one that is more than what is left. */
+static struct span take(struct reader *in, uint64_t len)
+{
+	return reader_take(in, len < SIZE_MAX ? (size_t)len : SIZE_MAX);
+}
+
+static void put_text(struct reader *in, uint64_t len, FILE *out)
 {
 	const struct screen plain = {.utf8 = true};
-	screen_json(&plain, reader_take(in, len), out);
+	screen_json(&plain, take(in, len), out);
 }
 
 /* Bytes, and values of kinds that only some programs know: as hex. */
-static void put_hex(struct reader *in, size_t len, FILE *out)
+static void put_hex(struct reader *in, uint64_t len, FILE *out)
 {
-	struct span bytes = reader_take(in, len);
+	struct span bytes = take(in, len);
 	putc('"', out);
 	for (size_t i = 0; i < bytes.len; i++)
 		fprintf(out, "%02X", bytes.ptr[i]);
@@ -120,7 +126,7 @@ static bool put_kind(struct reader *in, uint8_t kind, unsigned depth, FILE *out)
 	else if (kind >= 0xd0 && kind <= 0xd3)
 		put_signed(in, kind - 0xd0u, out);
 	else if (kind >= 0xd4 && kind <= 0xd8)
-		put_hex(in, ((size_t)1 << (kind - 0xd4)) + 1, out);
+		put_hex(in, (UINT64_C(1) << (kind - 0xd4)) + 1, out);
 	else if (kind >= 0xd9 && kind <= 0xdb)
 		put_text(in, sized(in, kind - 0xd9u), out);
 	else if (kind == 0xdc || kind == 0xdd)

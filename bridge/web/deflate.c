@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #define WINDOW (-15) /* raw deflate, 32 KiB */
+#define GZIP (15 + 16)
 #define MEMORY 8
 #define LEVEL 1
 static const uint8_t TAIL[] = {0, 0, 0xff, 0xff}; /* ends each message, and is not sent */
@@ -67,6 +68,18 @@ bool deflate_pack(struct deflate *d, struct span message, struct writer *out)
 		return false;
 	out->len -= sizeof(TAIL);
 	return true;
+}
+
+bool deflate_gzip(struct span message, struct writer *out)
+{
+	z_stream z = {.zalloc = Z_NULL};
+	if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+		return false;
+	give(&z, message, out);
+	bool ok = deflate(&z, Z_FINISH) == Z_STREAM_END;
+	out->len = out->cap - z.avail_out;
+	deflateEnd(&z);
+	return ok;
 }
 
 bool deflate_unpack(struct deflate *d, struct span message, struct writer *out)

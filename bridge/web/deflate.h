@@ -19,5 +19,7 @@ void deflate_free(struct deflate *d);
 bool deflate_pack(struct deflate *d, struct span message, struct writer *out);
 /* Decompresses a message. False: it is broken, or larger than the room in `out`. */
 bool deflate_unpack(struct deflate *d, struct span message, struct writer *out);
+/* The message in gzip's format, for HTTP. False: it does not fit. */
+bool deflate_gzip(struct span message, struct writer *out);
 
 #endif

@@ -23,7 +23,7 @@ static const struct {
 };
 
 static const char missing[] = "The page is not installed: [web] root has no index.html.\n"
-			      "The Debian package brings it; in the sources, cmake builds it into build/web "
+			      "The Debian package brings it; in the sources, cmake builds it into build/page/web "
 			      "where npm is installed.\n";
 
 static bool is_name(const char *name)
@@ -72,7 +72,7 @@ static bool is_gzip(const char *entry)
 	return q == NULL || q > end || q[2] != '0' || strspn(q + 2, "0.") < strcspn(q + 2, ", \t");
 }
 
-static bool takes_gzip(const struct http_request *request)
+bool files_take_gzip(const struct http_request *request)
 {
 	const char *p = http_request_header(request, "Accept-Encoding");
 	while (p != NULL && *p != '\0' && !is_gzip(p))
@@ -84,7 +84,7 @@ void files_handler(void *ctx, const struct http_request *request, struct http_an
 {
 	const struct files *files = ctx;
 	const char *path = http_request_path(request), *name = strcmp(path, "/") == 0 ? "index.html" : path + 1;
-	if (is_name(name) && takes_gzip(request) &&
+	if (is_name(name) && files_take_gzip(request) &&
 		(answer->file = open_file(files->root, name, ".gz", &answer->file_size)) >= 0)
 		answer->header[0] = (struct http_header){"Content-Encoding", "gzip"};
 	else if (is_name(name))

@@ -14,6 +14,8 @@
 struct files {
 	const char *root; /* the directory; outlives the server */
 };
+/* Does the browser take gzip? */
+bool files_take_gzip(const struct http_request *request);
 void files_handler(void *files, const struct http_request *request, struct http_answer *answer);
 
 #endif

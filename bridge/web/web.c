@@ -4,9 +4,9 @@
 
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
+#include "bridge/web/deflate.h"
 #include "bridge/web/files.h"
 #include "bridge/web/tunnel.h"
-#include "codecs/record/emit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #define QUIET_SECONDS 20     /* a phone may be out of reach for a moment */
 #define ANSWER_MS 120000     /* and its way may be slow */
 #define POLICY_MOST 1000
-#define SETTINGS_MOST 4096
+#define SETTINGS_MOST (256 << 10)
 #define PEM_MOST (64 << 10)
 #define ORIGIN_MOST 200
 
@@ -32,7 +32,7 @@ struct web {
 	struct files files;
 	struct http_header headers[HEADERS + 1];
 	char policy[POLICY_MOST];
-	char settings[SETTINGS_MOST];
+	struct span settings, packed; /* /config.json, plain and for who takes gzip; memory of their own */
 };
 
 /* --- headers --- */
@@ -78,14 +78,11 @@ static void write_headers(struct web *w)
 
 /* --- what the page has to know --- */
 
-static void settings_handler(void *ctx, const struct http_request *request, struct http_answer *answer)
+static void emit_settings(const struct web *w, struct writer *out)
 {
-	struct web *w = ctx;
 	const struct config *c = w->config;
-	struct writer out = writer_of(w->settings, sizeof(w->settings));
-	struct emitter e = emitter_of(&emit_json, &out);
-	(void)request;
-	emit_map(&e, 7);
+	struct emitter e = emitter_of(&emit_json, out);
+	emit_map(&e, 9);
 	emit_pair_text(&e, "version", span_text(T2M_VERSION));
 	emit_pair_text(&e, "prefix", span_text(c->publish.prefix));
 	emit_pair_text(&e, "instance", span_text(c->publish.instance));
@@ -94,10 +91,45 @@ static void settings_handler(void *ctx, const struct http_request *request, stru
 	emit_pair_text(&e, "tiles.attribution", span_text(c->web.tiles_attribution));
 	emit_key(&e, "anonymous");
 	emit_boolean(&e, c->web.anonymous);
+	w->more.tables(&e);
 	emit_end(&e);
-	answer->status = out.full ? 500 : 200;
+}
+
+/* A copy; its pointer is NULL without memory. */
+static struct span keep(struct span s)
+{
+	uint8_t *copy = malloc(s.len);
+	if (copy != NULL)
+		memcpy(copy, s.ptr, s.len);
+	return span_of(copy, s.len);
+}
+
+/* Once, for nothing of it changes while the bridge runs. */
+static bool write_settings(struct web *w)
+{
+	uint8_t *room = malloc(2 * SETTINGS_MOST);
+	if (room == NULL)
+		return false;
+	struct writer plain = writer_of(room, SETTINGS_MOST),
+		      packed = writer_of(room + SETTINGS_MOST, SETTINGS_MOST);
+	emit_settings(w, &plain);
+	bool ok = !plain.full && deflate_gzip(writer_span(&plain), &packed);
+	if (ok) {
+		w->settings = keep(writer_span(&plain));
+		w->packed = keep(writer_span(&packed));
+	}
+	free(room);
+	return ok && w->settings.ptr != NULL && w->packed.ptr != NULL;
+}
+
+static void settings_handler(void *ctx, const struct http_request *request, struct http_answer *answer)
+{
+	const struct web *w = ctx;
+	bool packed = files_take_gzip(request);
 	answer->type = "application/json";
-	answer->body = writer_span(&out);
+	answer->body = packed ? w->packed : w->settings;
+	if (packed)
+		answer->header[0] = (struct http_header){"Content-Encoding", "gzip"};
 }
 
 /* --- TLS --- */
@@ -208,7 +240,7 @@ struct web *web_open(struct ev_loop *loop, const struct config *config, struct s
 	w->more = *more;
 	w->files.root = config->web.root;
 	write_headers(w);
-	if (read_pair(config, &w->cert, &w->key, why, size) &&
+	if (write_settings(w) && read_pair(config, &w->cert, &w->key, why, size) &&
 		(*config->web.mqtt || (w->tunnel = tunnel_open(loop, config, stats, why, size)) != NULL) &&
 		listen_now(w, why, size)) {
 		address_port_text(&config->web.listen.item[0], text);
@@ -230,6 +262,8 @@ void web_free(struct web *w)
 	stop_listening(w);
 	if (w->tunnel != NULL)
 		tunnel_free(w->tunnel);
+	free((void *)(uintptr_t)w->settings.ptr);
+	free((void *)(uintptr_t)w->packed.ptr);
 	free(w->cert);
 	free(w->key);
 	free(w);

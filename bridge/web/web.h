@@ -8,14 +8,17 @@
 #include "bridge/base/http.h"
 #include "bridge/base/stats.h"
 #include "bridge/settings/config.h"
+#include "codecs/record/emit.h"
 
 struct web;
 
 /* What else the page's address answers. */
 struct web_more {
 	void *ctx;
-	bool (*route)(
-		void *ctx, struct http *http); /* adds its paths to a server; NULL: there is nothing else */
+	/* Adds its paths to a server; NULL: there is nothing else. */
+	bool (*route)(void *ctx, struct http *http);
+	/* The last two pairs of /config.json: what protocols and records there are. */
+	void (*tables)(struct emitter *e);
 };
 
 /* Listens as [web] says. `config` and `stats` outlive it; `more` is copied. NULL: `why` (of `size`). */

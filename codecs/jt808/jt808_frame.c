@@ -44,8 +44,8 @@ enum codec_status jt808_frame_find(struct codec_link *link, struct span in, stru
 			body++;
 		start = body > start ? body - 1 : start;
 		end = body;
-		while (end < in.len && in.ptr[end] != DELIMITER)
-			end++;
+		const uint8_t *last = end < in.len ? memchr(in.ptr + end, DELIMITER, in.len - end) : NULL;
+		end = last != NULL ? (size_t)(last - in.ptr) : in.len;
 		out->skip = start;
 		out->len = end - start;
 		if (end - body > JT808_FRAME_MAX - 2) {
@@ -76,14 +76,17 @@ static enum codec_status unescape(struct telemetry *t, struct span frame, struct
 	if (i < end && frame.ptr[end - 1] == DELIMITER)
 		mark_name(t, span_of(frame.ptr + --end, 1), "end");
 	for (; i < end; i++) {
-		uint8_t c = frame.ptr[i];
-		mark_copied(t, out->ptr + out->len, frame.ptr + i);
-		if (c == ESCAPE) {
-			if (++i == end || frame.ptr[i] < 1 || frame.ptr[i] > 2)
-				return CODEC_BAD_ESCAPE;
-			c = frame.ptr[i] == 1 ? ESCAPE : DELIMITER;
-		}
-		writer_u8(out, c);
+		const uint8_t *at = frame.ptr + i, *escape = memchr(at, ESCAPE, end - i);
+		struct span plain = span_of(at, escape != NULL ? (size_t)(escape - at) : end - i);
+		mark_copied_all(t, out->ptr + out->len, plain);
+		writer_span_put(out, plain);
+		i += plain.len;
+		if (escape == NULL)
+			break;
+		mark_copied(t, out->ptr + out->len, escape);
+		if (++i == end || frame.ptr[i] < 1 || frame.ptr[i] > 2)
+			return CODEC_BAD_ESCAPE;
+		writer_u8(out, frame.ptr[i] == 1 ? ESCAPE : DELIMITER);
 	}
 	mark_copied(t, out->ptr + out->len, frame.ptr + end);
 	return out->full ? CODEC_OVERSIZE : CODEC_OK;
@@ -91,8 +94,16 @@ static enum codec_status unescape(struct telemetry *t, struct span frame, struct
 
 static uint8_t check_of(struct span s)
 {
-	uint8_t x = 0;
-	for (size_t i = 0; i < s.len; i++)
+	uint64_t all = 0, part;
+	size_t i = 0;
+	for (; i + sizeof(part) <= s.len; i += sizeof(part)) {
+		memcpy(&part, s.ptr + i, sizeof(part));
+		all ^= part;
+	}
+	all ^= all >> 32;
+	all ^= all >> 16;
+	uint8_t x = (uint8_t)(all ^ all >> 8);
+	for (; i < s.len; i++)
 		x ^= s.ptr[i];
 	return x;
 }

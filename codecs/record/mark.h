@@ -93,6 +93,13 @@ static inline void mark_copied(struct telemetry *t, const uint8_t *to, const uin
 		MARKER(t)->copied(MARKER(t), to, from);
 }
 
+/* The same for each byte of `from`. */
+static inline void mark_copied_all(struct telemetry *t, const uint8_t *to, struct span from)
+{
+	for (size_t i = 0; MARKER(t) != NULL && i < from.len; i++)
+		MARKER(t)->copied(MARKER(t), to + i, from.ptr + i);
+}
+
 static inline void mark_message(struct telemetry *t, struct span whole)
 {
 	if (MARKER(t) != NULL)

@@ -202,6 +202,17 @@ def test_asking_does_not_stop_the_bridge(fake, start):
     told(bridge, "something listens there")
 
 
+def test_other_bytes_each_time_are_one_cause(fake, start):
+    import os
+    fake.hello = b"\1" + os.urandom(20)
+    bridge = start()
+    wait_for(lambda: "it says" in bridge.log(), "the line")
+    for n in range(3):
+        fake.hello, before = b"\1" + os.urandom(20), fake.connections
+        wait_for(lambda: fake.connections > before + 1, "another attempt")
+    told(bridge, "what listens there is no broker of MQTT")
+
+
 # --- certificates ---
 
 @pytest.mark.parametrize("case, words", [

@@ -242,6 +242,23 @@ def test_each_has_its_own_version(bridge_to):
         new.close()
 
 
+def test_nodes_of_3_1_1_are_told_once(bridge_to):
+    """The second node is asked once under MQTT 5, and no more is said of it."""
+    nodes = [FakeBroker(), FakeBroker()]
+    for node in nodes:
+        node.on_connect = lambda number, node=node: FIN if node.connects[-1][6] == 5 else 0
+    try:
+        bridge = bridge_to(nodes)
+        uses(bridge, nodes[0])
+        nodes[0].on_connect = lambda number: FIN
+        nodes[0].drop_all()
+        uses(bridge, nodes[1])
+        assert nodes[1].versions() == [5, 4] and bridge.log().count("set [mqtt] version = 4") == 1
+    finally:
+        for node in nodes:
+            node.close()
+
+
 def test_a_session_of_brokers_that_are_no_cluster_is_not_mixed_up(bridge_to):
     """The second one has no session of the bridge; then the first one's is out of date, and is begun anew."""
     first, second = FakeBroker(), FakeBroker()

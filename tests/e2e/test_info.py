@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The retained document that tells pages and programs what this bridge can do: it says what the printed tables say."""
 
+import gzip
+import json
 import signal
 import subprocess
+import urllib.request
 
-from conftest import BUILD, Broker, Subscriber, Unit, v1, wait_for
+from conftest import BUILD, Broker, Subscriber, Unit, free_port, v1, wait_for
 
 TOPIC = "trackers/bridge/test/info"
 
@@ -25,6 +28,20 @@ def test_it_says_what_is_printed(make_bridge, subscribe):
     arguments = [line.split()[0] for line in lines if line.startswith("    ") and not line.strip().startswith("{")]
     assert sorted(arguments) == sorted(a["name"] for p in info["protocols"] for c in p["commands"] for a in c["args"])
     assert "engine.stop" in names and info["version"] in printed("--version")
+
+
+def test_the_pages_settings_say_the_same(make_bridge, subscribe):
+    """For a program that knows only the page's address; compressed for who takes that."""
+    port = free_port()
+    make_bridge({"web": {"listen": f"127.0.0.1:{port}"}})
+    info = subscribe(TOPIC).on(TOPIC)[0].record
+    plain = urllib.request.urlopen(f"http://127.0.0.1:{port}/config.json", timeout=30).read()
+    tables = json.loads(plain)
+    assert tables["protocols"] == info["protocols"] and tables["parameters"] == info["parameters"] and len(tables["parameters"]) > 100
+    packed = urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/config.json", headers={"Accept-Encoding": "gzip"}), timeout=30)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    data = packed.read()
+    assert gzip.decompress(data) == plain and len(data) < len(plain) / 3
 
 
 def test_it_is_retained_and_told_again(make_bridge, subscribe, broker):

@@ -95,7 +95,7 @@ class Fleet:
                     ("timestamp", state.get("timestamp") == when),
                     ("place", abs(state.get("position.latitude", 0) - latitude) < 1e-6),
                     ("position.timestamp", state.get("position.timestamp") == when),
-                    ("keys", len(state) >= 40)):
+                    ("keys", len(state) >= 20)):
                 if not ok:
                     faults.append((ident, what, wanted, when, status, {k: state.get(k) for k in (
                         "status", "status.since", "timestamp", "position.latitude", "position.timestamp")}))

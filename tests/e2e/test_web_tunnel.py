@@ -381,7 +381,7 @@ def test_headers_of_every_answer(page, path):
 
 def test_without_the_page(web):
     status, _, body = get(web({"web": {"root": "/nonexistent"}}).web, "/")
-    assert status == 404 and b"[web] root" in body
+    assert status == 404 and all(word in body for word in (b"[web] root", b"Debian package", b"npm", b"build/page/web"))
 
 
 # --- TLS ---

@@ -213,6 +213,27 @@ static void bit_flips(const struct vector *v)
 	}
 }
 
+/* No other codec recognises the start of a good frame, however few of its bytes have come, nor takes it for damaged. */
+static void is_its_own_codecs(const struct vector *v)
+{
+	struct span s = v->segment[0];
+	if (!v->is_frame || cJSON_GetArraySize(records_of(v)) == 0)
+		return;
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		for (size_t n = 1; n <= s.len && *c != v->codec; n++) {
+			enum codec_status status = (*c)->sniff(span_of(s.ptr, n));
+			if (status != CODEC_NOT_MINE && status != CODEC_MORE)
+				fail_msg("%s: %s, %zu bytes: %s says %s", v->file, v->name, n, (*c)->name,
+					codec_status_names[status]);
+		}
+}
+
+static void test_no_other_codec_recognises_a_frame(void **state)
+{
+	(void)state;
+	each(is_its_own_codecs);
+}
+
 static void test_whole(void **state)
 {
 	(void)state;
@@ -364,6 +385,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_other_codec_recognises_a_frame),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_whole_after_a_short_silence),
 		cmocka_unit_test(test_datagrams),

@@ -177,6 +177,12 @@ static void test_versions_that_are_certain(void **state)
 	assert_true(d.now == 4 && d.sure && dialect_answered(&d));
 	assert_false(dialect_refused(&d)); /* neither */
 	assert_true(d.now == 5 && d.both && !d.sure);
+	dialect_open(&d, 5);
+	dialect_expect(&d);
+	assert_true(d.now == 5 && dialect_answered(&d) && d.now == 5 && !d.sure); /* it speaks 5, after all */
+	dialect_expect(&d);
+	dialect_unanswered(&d);
+	assert_true(d.now == 4 && d.sure);
 	dialect_open(&d, 4);
 	assert_false(dialect_refused(&d) || dialect_unanswered(&d) || !dialect_answered(&d));
 	dialect_again(&d);

@@ -5,6 +5,7 @@
 #include "bridge/outbox/store_private.h"
 
 #include <sys/wait.h>
+#include <time.h>
 
 static void expect_fine(const struct outbox *o)
 {
@@ -87,6 +88,78 @@ static void test_killed_at_any_moment(void **state)
 			fail_msg("round %d: %s", round, found.why);
 	}
 	outbox_close(open_here(OUTBOX_SYNC_NEVER));
+}
+
+/* --- numbers --- */
+
+static struct store_findings examine(void)
+{
+	struct store_meta state;
+	struct store_findings found;
+	bool back;
+	enum store_condition c = store_examine(path, &state, &back, &found);
+	if (c != STORE_FINE)
+		fail_msg("%s: %s", path, found.why);
+	return found;
+}
+
+static void expect_last(const struct outbox *o)
+{
+	struct store_findings found = examine();
+	uint64_t last = found.last > found.last_seqnum ? found.last : found.last_seqnum;
+	assert_int_equal(last, outbox_next_seqnum(o) - 1);
+}
+
+/* Whenever the bridge is killed, the file says which number was given last: after each transaction, whether it puts, deletes, does both
+ * or leaves nothing. */
+static void test_the_file_has_the_last_number(void **state)
+{
+	(void)state;
+	static struct history h;
+	srand(4);
+	for (unsigned round = 0; round < 20; round++) {
+		fresh_path();
+		h.count = 0;
+		struct outbox *o = open_here(OUTBOX_SYNC_NEVER);
+		for (unsigned i = 0; i < 20; i++) {
+			one_turn(o, &h, 12);
+			expect_last(o);
+		}
+		put_many(o, 600, 10); /* so many deletions do not wait */
+		outbox_sync(o);
+		outbox_rewind(o);
+		done_with_all(o);
+		outbox_sync(o); /* deletions alone, the newest message among them */
+		expect_last(o);
+		assert_int_equal(examine().messages, 0);
+		uint64_t next = outbox_next_seqnum(o);
+		outbox_close(o);
+		o = open_here(OUTBOX_SYNC_NEVER);
+		assert_int_equal(outbox_next_seqnum(o), next);
+		outbox_close(o);
+	}
+}
+
+/* A transaction that puts messages has its last number with them: the note beside them is written now and then, not each time. */
+static void test_the_number_is_noted_rarely(void **state)
+{
+	(void)state;
+	unsigned notes = 0;
+	uint64_t noted = 0;
+	struct timespec from, to;
+	fresh_path();
+	struct outbox *o = open_here(OUTBOX_SYNC_NEVER);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (unsigned i = 0; i < 200; i++) {
+		put_many(o, 2, 10);
+		outbox_sync(o);
+		uint64_t now = examine().last_seqnum;
+		notes += now != noted;
+		noted = now;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_in_range(notes, 1, (unsigned)(to.tv_sec - from.tv_sec) + 2);
+	outbox_close(o);
 }
 
 /* --- damage --- */
@@ -207,6 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_state_is_fine),
 		cmocka_unit_test(test_killed_at_any_moment),
+		cmocka_unit_test(test_the_file_has_the_last_number),
+		cmocka_unit_test(test_the_number_is_noted_rarely),
 		cmocka_unit_test(test_mutated_files),
 		cmocka_unit_test(test_which_sizes_fit),
 	};
