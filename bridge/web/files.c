@@ -22,9 +22,10 @@ static const struct {
 	{".webmanifest", "application/manifest+json"},
 };
 
-static const char missing[] = "The page is not installed: [web] root has no index.html.\n"
-			      "The Debian package brings it; in the sources, cmake builds it into build/page/web "
-			      "where npm is installed.\n";
+static const char missing[] =
+	"The page is not installed: [web] root has no index.html.\n"
+	"The Debian package brings it; in the sources, cmake builds it into build/page/web "
+	"where npm is installed.\n";
 
 static bool is_name(const char *name)
 {
