@@ -32,6 +32,11 @@ bool address_is_loopback(const union address *a)
 	return a->any.sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) : bytes[12] == 127;
 }
 
+unsigned address_port(const union address *a)
+{
+	return ntohs(a->any.sa_family == AF_INET6 ? a->in6.sin6_port : a->in4.sin_port);
+}
+
 void address_text(const union address *a, char buf[ADDRESS_TEXT_MAX])
 {
 	bool six = a->any.sa_family == AF_INET6;
@@ -67,7 +72,10 @@ void address_port_text(const union address *a, char buf[ADDRESS_TEXT_MAX])
 static char *trim(char *text)
 {
 	text += strspn(text, " \t");
-	text[strcspn(text, " \t")] = '\0';
+	size_t n = strlen(text);
+	while (n > 0 && byte_is_blank((uint8_t)text[n - 1]))
+		n--;
+	text[n] = '\0';
 	return text;
 }
 

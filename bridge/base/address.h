@@ -31,6 +31,7 @@ void address_text(const union address *a, char buf[ADDRESS_TEXT_MAX]);
 /* 203.0.113.4:50112, [2001:db8::1]:50112 */
 void address_port_text(const union address *a, char buf[ADDRESS_TEXT_MAX]);
 
+unsigned address_port(const union address *a);
 /* Is it reached from this machine alone? */
 bool address_is_loopback(const union address *a);
 

@@ -3,13 +3,13 @@
 #include "bridge/base/lookup.h"
 
 #include "bridge/base/errand.h"
+#include "bridge/base/hostname.h"
 
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 #define AGAIN_SECONDS 60. /* for names whose address changes */
 #define ADDRESSES 8       /* of one name; more are not looked at */
 
@@ -41,8 +41,6 @@ static bool split(const char *server, char host[256], char port[6])
 		return false;
 	size_t n = (size_t)(colon - server), digits = strlen(colon + 1);
 	bool brackets = n > 2 && server[0] == '[' && server[n - 1] == ']';
-	if (!brackets && strspn(server, HOST_LETTERS) < n)
-		return false;
 	if (digits < 1 || digits > 5 || strspn(colon + 1, "0123456789") != digits || atoi(colon + 1) > 65535 ||
 		atoi(colon + 1) < 1)
 		return false;
@@ -53,8 +51,8 @@ static bool split(const char *server, char host[256], char port[6])
 
 bool lookup_allowed(const char *server)
 {
-	char host[256], port[6];
-	return split(server, host, port);
+	struct host_port found;
+	return host_port_fault(span_text(server), &found) == NULL && found.port != 0;
 }
 
 static void ask(void *arg)

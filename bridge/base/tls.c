@@ -46,6 +46,16 @@ static void explain(char why[TLS_WHY_MAX], const char *what, const char *file)
 	ERR_clear_error();
 }
 
+/* Nobody is asked for a pass phrase: it would stop the loop. */
+static int no_pass_phrase(char *buf, int size, int writing, void *asked)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	*(bool *)asked = true;
+	return -1;
+}
+
 /* False: `why` says what is wrong. */
 static bool use_certificate(SSL_CTX *ctx, const char *cert_file, const char *key_file, char why[TLS_WHY_MAX])
 {
@@ -53,12 +63,25 @@ static bool use_certificate(SSL_CTX *ctx, const char *cert_file, const char *key
 		explain(why, "certificate", cert_file);
 		return false;
 	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-		SSL_CTX_check_private_key(ctx) != 1) {
-		explain(why, "private key", key_file);
-		return false;
-	}
-	return true;
+	bool asked = false;
+	SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
+	bool read = SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) == 1;
+	bool fits = read && SSL_CTX_check_private_key(ctx) == 1;
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+	SSL_CTX_set_default_passwd_cb(ctx, NULL);
+	if (fits)
+		return true;
+	explain(why, "private key", key_file);
+	if (asked)
+		snprintf(why, TLS_WHY_MAX,
+			"private key %s: a pass phrase protects it, which the bridge cannot ask for; openssl "
+			"pkey "
+			"removes it",
+			key_file);
+	else if (read) /* of another kind */
+		snprintf(why, TLS_WHY_MAX, "private key %s: it does not belong to the certificate", key_file);
+	return false;
 }
 
 /* --- units --- */

@@ -8,20 +8,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Pages are not filled to the brim, and a transaction needs free pages to work in. */
-static uint64_t map_size(uint64_t size)
+/* Pages are not filled to the brim, and a transaction needs free pages to work in. False: no address space is so large. */
+static bool map_size(uint64_t size, size_t *out)
 {
-	return (size * 2 + (128u << 20)) & ~UINT64_C(0xffff);
+	return !__builtin_mul_overflow(size, 2u, out) &&
+	       !__builtin_add_overflow(*out, (size_t)128 << 20, out) && (*out &= ~(size_t)0xffff) > 0;
 }
 
 bool store_fits(uint64_t size)
 {
-	if (size > UINT64_MAX / 4) /* map_size would begin anew at 0 */
+	size_t need;
+	if (!map_size(size, &need))
 		return false;
-	uint64_t need = map_size(size);
-	void *map = need < SIZE_MAX ? mmap(NULL, (size_t)need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-				    : MAP_FAILED;
-	return map != MAP_FAILED && munmap(map, (size_t)need) == 0;
+	void *map = mmap(NULL, need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return map != MAP_FAILED && munmap(map, need) == 0;
 }
 
 static int open_dbs(struct store *s, unsigned create)
@@ -62,10 +62,11 @@ static int open_env(struct store *s, void *arg)
 	unsigned sync = s->options.sync == OUTBOX_SYNC_ALWAYS ? 0 : MDB_NOSYNC;
 	MDB_envinfo info;
 	MDB_stat stat;
-	int rc = mdb_env_create(&s->env);
+	size_t map;
+	int rc = map_size(s->options.size, &map) ? mdb_env_create(&s->env) : ENOMEM;
 	if (rc != 0)
 		return rc;
-	mdb_env_set_mapsize(s->env, (size_t)map_size(s->options.size));
+	mdb_env_set_mapsize(s->env, map);
 	mdb_env_set_maxdbs(s->env, 8);
 	mdb_env_set_assert(s->env, store_on_assert);
 	remove_readers(s);

@@ -5,7 +5,15 @@
 
 #include "bridge/base/hosts.h"
 #include "bridge/base/lookup.h"
+#include "bridge/base/hostname.h"
 #include "bridge/base/readable.h"
+#include "bridge/settings/option_reason.h"
+
+/* A value without what may be a secret. */
+static struct option_shown shown(const char *text)
+{
+	return option_shown(&(struct option_row){.key = NULL}, text);
+}
 
 static unsigned check_listen(const struct config *c, FILE *errors)
 {
@@ -57,8 +65,8 @@ static unsigned check_url(
 			strcspn(rest + 3, "\"' ;,") >= host)
 			return 0;
 	return config_fault(c, errors, "web", key,
-		"[web] %s = %s is not allowed; allowed: %s://host… or %s://host…", key, url, schemes[0],
-		schemes[1]);
+		"[web] %s = %s is not allowed; allowed: %s://host… or %s://host…", key, shown(url).text,
+		schemes[0], schemes[1]);
 }
 
 static unsigned check_web(const struct config *c, FILE *errors)
@@ -76,7 +84,7 @@ static unsigned check_web(const struct config *c, FILE *errors)
 		faults += config_fault(c, errors, "web", "frame_ancestors",
 			"[web] frame_ancestors = %s is not allowed; allowed: origins such as "
 			"http://homeassistant.local:8123, with blanks between them",
-			c->web.frame_ancestors);
+			shown(c->web.frame_ancestors).text);
 	return faults;
 }
 
@@ -94,18 +102,13 @@ static bool is_any(const union address *a)
 					    : a->in4.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static in_port_t port_of(const union address *a)
-{
-	return a->any.sa_family == AF_INET6 ? a->in6.sin6_port : a->in4.sin_port;
-}
-
 /* Both cannot be listened on: IPv6 does not take IPv4 here. */
 static bool collide(const union address *a, const union address *b)
 {
 	uint8_t one[16], other[16];
 	address_bytes(a, one);
 	address_bytes(b, other);
-	return a->any.sa_family == b->any.sa_family && port_of(a) == port_of(b) && port_of(a) != 0 &&
+	return a->any.sa_family == b->any.sa_family && address_port(a) == address_port(b) &&
 	       (is_any(a) || is_any(b) || memcmp(one, other, sizeof(one)) == 0);
 }
 
@@ -145,10 +148,9 @@ static unsigned check_pair(
 /* Is this a port of this machine, on which the list listens? NULL: no. */
 static const union address *listens_at(const struct endpoints *list, const struct host *host)
 {
-	bool local = strcmp(host->name, "localhost") == 0 || strncmp(host->name, "127.", 4) == 0 ||
-		     strcmp(host->name, "::1") == 0;
+	bool local = hostname_is_loopback(span_text(host->name));
 	for (unsigned i = 0; local && i < list->count; i++)
-		if (ntohs(port_of(&list->item[i])) == host->port &&
+		if (address_port(&list->item[i]) == (unsigned)host->port &&
 			(is_any(&list->item[i]) || address_is_loopback(&list->item[i])))
 			return &list->item[i];
 	return NULL;
@@ -233,11 +235,11 @@ unsigned config_check(const struct config *c, FILE *errors)
 		faults += config_fault(c, errors, "owntracks", "topic",
 			"[owntracks] topic = %s is not allowed; allowed: topic levels without + and #, one of "
 			"them with {ident}",
-			c->owntracks.topic);
+			shown(c->owntracks.topic).text);
 	if (*c->relay.server && !lookup_allowed(c->relay.server))
 		faults += config_fault(c, errors, "relay", "server",
 			"[relay] server = %s is not allowed; allowed: host:port, without a scheme in front",
-			c->relay.server);
+			shown(c->relay.server).text);
 	if (c->metrics.listen.count > 1)
 		faults += config_fault(c, errors, "metrics", "listen", "[metrics] listen takes one address");
 	if (!*c->mqtt.tls_cert_file != !*c->mqtt.tls_key_file)

@@ -97,6 +97,17 @@ static bool take(struct config *config, const struct option_at *given, struct va
 	return true;
 }
 
+/* Variables that Kubernetes makes for a service of this name, Docker for a link to a container of this name. */
+static bool is_made_by_containers(struct variable v)
+{
+	char name[200];
+	span_copy(v.name, name, sizeof(name));
+	const char *port = strstr(name, "PORT_");
+	return strstr(name, "SERVICE_HOST") != NULL || strstr(name, "SERVICE_PORT") != NULL ||
+	       strncmp(name, "ENV_", 4) == 0 || strcmp(name, "NAME") == 0 || strcmp(name, "PORT") == 0 ||
+	       (port != NULL && byte_is_digit((uint8_t)port[5]));
+}
+
 /* Who runs containers has variables of other kinds with this head, so one without a section is no fault. */
 static bool is_unknown(const struct meant *m, struct variable v, char *what, size_t size)
 {
@@ -106,11 +117,15 @@ static bool is_unknown(const struct meant *m, struct variable v, char *what, siz
 			m->near.name != NULL ? "did you mean the key " : "",
 			m->near.name != NULL ? m->near.name : "",
 			m->near.name != NULL ? "? allowed: " : "allowed: ");
-	else if (m->is_near && strncmp(v.value, "tcp://", 6) != 0) {
+	else if (m->is_near && !(is_made_by_containers(v) && strchr(v.value, '/') != NULL)) {
 		config_variable(&m->other, name, sizeof(name));
 		snprintf(what, size, "notice: no option has this name, and it is ignored; did you mean %s?",
 			strchr(name, ':') + 1);
-	} else
+	} else if (!is_made_by_containers(v))
+		snprintf(what, size,
+			"notice: no option has this name, and it is ignored; allowed: " HEAD
+			"<SECTION>_<KEY> as in the file");
+	else
 		*what = '\0';
 	return m->section;
 }

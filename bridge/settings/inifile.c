@@ -19,6 +19,28 @@ void inifile_fault(struct inifile *r, const char *what)
 	log_fault(r->errors, "%s:%u: %s", r->path, r->line, what);
 }
 
+/* Behind the name of a section. */
+static const char *section_fault(const char *line, size_t end)
+{
+	const char *close = memchr(line, ']', end);
+	if (close == NULL)
+		return "a section must end in ]; allowed: [section]";
+	size_t blanks = strspn(close + 1, " \t");
+	char next = close[1 + blanks];
+	if (close + 1 + blanks >= line + end || ((next == ';' || next == '#') && blanks > 0))
+		return NULL;
+	return "something stands behind the section in its line; an option needs a line of its own";
+}
+
+/* Of a key: blanks in it mean that a = is missing, and what follows may be a secret. */
+static const char *key_fault(const char *line)
+{
+	size_t key = strcspn(line, "=:"), word = strcspn(line, " \t");
+	if (word < key && word + strspn(line + word, " \t") < key)
+		return "not understood: a key has no blanks; allowed: [section], key = value, # comment";
+	return NULL;
+}
+
 /* What is wrong with a line of `n` bytes, which has no newline; NULL: nothing. */
 static const char *line_fault(const char *line, size_t n)
 {
@@ -26,6 +48,8 @@ static const char *line_fault(const char *line, size_t n)
 		return "a NUL byte is not allowed; this must be a text file";
 	if (n > LINE_MAX_LENGTH)
 		return "line too long; at most 198 characters are allowed (for secrets use password_file)";
+	if (memchr(line, '\r', n) != NULL)
+		return "a carriage return within a line; lines must end as on Linux or Windows";
 	if (n > 0 && (line[0] == ' ' || line[0] == '\t') && strspn(line, " \t\r") < n)
 		return "a line must not begin with a blank; allowed: [section], key = value, # comment";
 	size_t end = n;
@@ -34,10 +58,10 @@ static const char *line_fault(const char *line, size_t n)
 	if (end == 0 || line[0] == '#' || line[0] == ';')
 		return NULL;
 	if (line[0] == '[')
-		return memchr(line, ']', end) ? NULL : "a section must end in ]; allowed: [section]";
+		return section_fault(line, end);
 	if (memchr(line, '=', end) == NULL || line[0] == '=')
 		return "not understood; allowed: [section], key = value, # comment";
-	return NULL;
+	return key_fault(line);
 }
 
 /* inih tells of a section only with its first key. */
@@ -60,7 +84,7 @@ static char *read_line(char *buf, int size, void *stream)
 		return NULL;
 	}
 	r->line++;
-	if (r->line == 1 && readable_is_utf16(line)) {
+	if (r->line == 1 && (readable_is_utf16(line) || (n > 1 && (line[0] == '\0') != (line[1] == '\0')))) {
 		inifile_fault(r, "this file is UTF-16; save it as UTF-8");
 		free(line);
 		return NULL;

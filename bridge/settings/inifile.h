@@ -3,8 +3,9 @@
  * Uses: bridge/base; <ini.h>.
  * Not: know any option.
  *
- * Faults are: lines of more than 198 characters, lines that begin with a blank, NUL bytes, and lines that are neither a
- * section, a key = value nor a comment. */
+ * Faults are: a file in UTF-16, lines of more than 198 characters, lines that begin with a blank, NUL bytes, carriage returns within a
+ * line, keys with blanks, and lines that are neither a section, a key = value nor a comment. No fault shows a line: it may hold a
+ * secret. */
 #ifndef T2M_INIFILE_H
 #define T2M_INIFILE_H
 

@@ -4,6 +4,7 @@
 
 #include "bridge/base/hosts.h"
 #include "bridge/base/topic.h"
+#include "bridge/settings/option_reason.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -103,6 +104,17 @@ static bool host_slip(const char *key, const char *text, char *why, size_t size)
 	return true;
 }
 
+static bool quotes_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
+{
+	char inside[200];
+	if (!is_quoted(text))
+		return false;
+	snprintf(inside, sizeof(inside), "%.*s", (int)(strlen(text) - 2), text + 1);
+	snprintf(why, size, "%s = %s is not allowed; allowed: the value without quotation marks: %s = %s", key,
+		option_shown(row, text).text, key, option_shown(row, inside).text);
+	return true;
+}
+
 bool option_slip(const struct option_row *row, const char *key, const char *text, char *why, size_t size)
 {
 	if ((row->flags & OPTION_SECRET) || row->type == OPTION_LABEL)
@@ -110,18 +122,19 @@ bool option_slip(const struct option_row *row, const char *key, const char *text
 	bool host = row->flags & OPTION_HOST;
 	if (host && strchr(text, '@') != NULL) /* before anything else shows it */
 		return host_slip(key, text, why, size);
-	if (is_quoted(text)) {
-		snprintf(why, size,
-			"%s = %.100s is not allowed; allowed: the value without quotation marks: %s = %.*s",
-			key, text, key, (int)strlen(text) - 2, text + 1);
+	if (host && option_hides(row, text)) {
+		snprintf(why, size, "%s = %s is not allowed; allowed: one name or address alone", key,
+			option_shown(row, text).text);
 		return true;
 	}
+	if (quotes_slip(row, key, text, why, size))
+		return true;
 	if (has_comment(text)) {
 		snprintf(why, size,
-			"%s = %.100s is not allowed: a comment behind a value begins with a blank and ; (or "
-			"give it a line of its "
-			"own)",
-			key, text);
+			"%s = %s is not allowed: a comment behind a value begins with a blank and ; (or give "
+			"it a "
+			"line of its own)",
+			key, option_shown(row, text).text);
 		return true;
 	}
 	return host && host_slip(key, text, why, size);

@@ -2,9 +2,11 @@
 /* option_types: see option_types.h. */
 #include "bridge/settings/option_types.h"
 
+#include "bridge/settings/option_reason.h"
 #include "bridge/settings/option_slip.h"
 
 #include "bridge/base/topic.h"
+#include "codecs/record/emit.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -82,7 +84,8 @@ static bool parse_list(const char *text, unsigned most, bool (*take)(void *list,
 static bool take_endpoint(void *list, char *part)
 {
 	struct endpoints *e = list;
-	return address_parse(part, &e->item[e->count++]);
+	const union address *a = &e->item[e->count];
+	return address_parse(part, &e->item[e->count++]) && address_port(a) != 0;
 }
 
 static bool take_network(void *list, char *part)
@@ -157,6 +160,8 @@ static bool text_allowed(const struct option_row *row, const char *text)
 	size_t n = strlen(text);
 	if ((int64_t)n > row->max || (n == 0 && (row->flags & OPTION_NOT_EMPTY)))
 		return false;
+	if (!(row->flags & OPTION_SECRET) && !emit_is_utf8(span_text(text)))
+		return false; /* it may stand in topics and in JSON */
 	if (row->type == OPTION_TOPIC && (n == 0 || text[0] == '/' || text[0] == '$' || text[n - 1] == '/'))
 		return false;
 	if (row->type == OPTION_LEVEL && (n == 0 || topic_reserved(span_text(text))))
@@ -324,10 +329,11 @@ bool option_set(
 		return false;
 	if (option_parse(row, text, options))
 		return true;
-	char allowed[256];
+	char allowed[256], buf[OPTION_REASON_MAX];
 	option_allowed(row, allowed, sizeof(allowed));
-	const char *shown = row->flags & OPTION_SECRET ? "(hidden)" : text;
-	snprintf(why, size, "%s = %s is not allowed; allowed: %s", key, shown, allowed);
+	const char *reason = option_reason(row, text, buf);
+	snprintf(why, size, "%s = %s is not allowed%s%s; allowed: %s", key, option_shown(row, text).text,
+		*reason ? ": " : "", reason, allowed);
 	return false;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* option_types: what the values of options may be: read from text, told in words, kept in the struct of their owner.
- * Uses: bridge/base, codecs.
+ * Uses: bridge/base, codecs, codecs/record.
  * Not: know whose rows they are, read files, start anything.
  *
  * Durations are kept in milliseconds, sizes in bytes. */

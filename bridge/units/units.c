@@ -3,6 +3,7 @@
 #include "bridge/units/units.h"
 
 #include "bridge/settings/inifile.h"
+#include "bridge/settings/option_reason.h"
 #include "bridge/base/near.h"
 #include "bridge/base/topic.h"
 
@@ -169,9 +170,12 @@ enum taken { TAKEN_UNKNOWN = 0, TAKEN_REFUSED, TAKEN_OK, TAKEN_TWICE, TAKEN_NO_M
 
 static enum taken take_value(const struct option_row *row, const char *value, void *owner, char *allowed)
 {
+	char buf[OPTION_REASON_MAX], words[ALLOWED_MAX / 2];
 	if (option_parse(row, value, owner))
 		return TAKEN_OK;
-	option_allowed(row, allowed, ALLOWED_MAX);
+	const char *reason = option_reason(row, value, buf);
+	option_allowed(row, words, sizeof(words));
+	snprintf(allowed, ALLOWED_MAX, "%s%s%.150s%s", words, *reason ? " (" : "", reason, *reason ? ")" : "");
 	return TAKEN_REFUSED;
 }
 
@@ -326,7 +330,8 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 		unknown_key(key, what, sizeof(what));
 		break;
 	case TAKEN_REFUSED:
-		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
+		snprintf(what, sizeof(what), "%.60s = %s is not allowed; allowed: %s", key,
+			option_shown(&(struct option_row){.key = key}, value).text, allowed);
 		break;
 	case TAKEN_TWICE:
 		snprintf(what, sizeof(what), "%.60s is set twice for this unit", key);

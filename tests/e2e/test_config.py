@@ -344,7 +344,7 @@ def test_an_outbox_above_the_address_space_is_a_fault(tmp_path):
         resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 
     for size, code in (("1G", 1), ("1024G", 1), ("300M", 0)):
-        ini.write_text(f"[outbox]\npath = {tmp_path}/outbox\nsize = {size}\n[listen]\ntcp = 127.0.0.1:0\nudp =\n")
+        ini.write_text(f"[outbox]\npath = {tmp_path}/outbox\nsize = {size}\n[listen]\ntcp = 127.0.0.1:{free_port()}\nudp =\n")
         result = subprocess.run([plain, "-t", "-c", ini], capture_output=True, text=True, timeout=30, preexec_fn=limited)
         assert result.returncode == code and ("[outbox] size" in result.stderr) == (code == 1), result.stderr
     ini.write_text(ini.read_text().replace("300M", "1G"))

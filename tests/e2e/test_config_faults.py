@@ -209,7 +209,7 @@ NO_OPTION = "notice: no option has this name, and it is ignored; did you mean TR
     ("PORT", "tcp://10.0.0.1:8888", 0, None),  # what Kubernetes sets for a service of this name
     ("SERVICE_HOST", "10.0.0.1", 0, None),
     ("PORT_8888_TCP_ADDR", "10.0.0.1", 0, None),
-    ("IMAGE", "x", 0, None),
+    ("IMAGE", "x", 0, f"{HEAD}IMAGE: notice: no option has this name, and it is ignored; allowed: TRACKER2MQTT_<SECTION>_<KEY> as in the file"),
 ])
 def test_the_environment(tmp_path, name, value, code, told):
     done = check(write(tmp_path, ""), **{f"TRACKER2MQTT_{name}": value})
