@@ -5,6 +5,7 @@
 #include "bridge/base/directory.h"
 #include "bridge/base/readable.h"
 #include "bridge/base/tls.h"
+#include "bridge/broker/mqtt.h"
 #include "bridge/commands/allowed.h"
 #include "bridge/outbox/store.h"
 #include "bridge/units/units.h"
@@ -79,15 +80,10 @@ static unsigned check_broker(const struct config *c, FILE *errors)
 {
 	char why[TLS_WHY_MAX];
 	const char *const files[] = {c->mqtt.tls_ca_file, c->mqtt.tls_cert_file, c->mqtt.tls_key_file};
-	const struct tls_client_options options = {files[0], files[1], files[2], c->mqtt.host};
 	for (size_t i = 0; i < 3; i++)
 		if (*files[i] && readable_fault(files[i]) != NULL)
 			return 0;
-	struct tls_client *client = c->mqtt.tls ? tls_client_open(&options, why) : NULL;
-	if (client != NULL)
-		tls_client_free(client);
-	return c->mqtt.tls && client == NULL ? config_fault(c, errors, "mqtt", "tls", "[mqtt] tls: %s", why)
-					     : 0;
+	return mqtt_check(c, why) ? 0 : config_fault(c, errors, "mqtt", "tls", "[mqtt] tls: %s", why);
 }
 
 unsigned check_reload(const struct config *c, FILE *errors)

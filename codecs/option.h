@@ -10,18 +10,18 @@
 
 /* What stands in the struct at `offset`, and what a user may write. */
 enum option_type {
-	OPTION_TEXT = 0,       /* char *, as all down to PREFIXES; its own memory */
-	OPTION_NAME,           /* letters, digits, . _ - */
-	OPTION_TOPIC,          /* topic levels without wildcards */
-	OPTION_PREFIXES,       /* beginnings of topics, comma-separated */
-	OPTION_LABEL,          /* char[max + 1]: any text */
-	OPTION_LEVEL,          /* char[max + 1]: one topic level that stands for a unit */
-	OPTION_BOOLEAN,        /* bool */
-	OPTION_INTEGER,        /* int64_t, as all that follow but the lists */
-	OPTION_DURATION,       /* in ms */
-	OPTION_SIZE,           /* in bytes */
-	OPTION_CHOICE,         /* the place of the word in `choices` */
-	OPTION_TIMEZONE,       /* in seconds east of Greenwich */
+	OPTION_TEXT = 0, /* char *, as all down to PREFIXES; its own memory */
+	OPTION_NAME,     /* letters, digits, . _ - */
+	OPTION_TOPIC,    /* topic levels without wildcards */
+	OPTION_PREFIXES, /* beginnings of topics, comma-separated */
+	OPTION_LABEL,    /* char[max + 1]: any text */
+	OPTION_LEVEL,    /* char[max + 1]: one topic level that stands for a unit */
+	OPTION_BOOLEAN,  /* bool */
+	OPTION_INTEGER,  /* int64_t, as all that follow but the lists */
+	OPTION_DURATION, /* in ms */
+	OPTION_SIZE,     /* in bytes */
+	OPTION_CHOICE,   /* the place of the word in `choices` */
+	OPTION_TIMEZONE, /* in seconds east of Greenwich; OPTION_NO_TIMEZONE for the word in `choices`, when it has one */
 	OPTION_ENDPOINTS,      /* struct endpoints */
 	OPTION_SOME_ENDPOINTS, /* the same: no, yes, or a list */
 	OPTION_NETWORKS,       /* struct networks */
@@ -43,6 +43,9 @@ enum {
 	OPTION_PRIVATE = 256, /* such a file that nobody else should read */
 };
 
+/* The value of an OPTION_TIMEZONE that names no time zone. */
+#define OPTION_NO_TIMEZONE INT64_MIN
+
 struct option_row {
 	const char *key; /* NULL: the end of the table */
 	enum option_type type;
@@ -50,7 +53,7 @@ struct option_row {
 	size_t offset;              /* of the value in the struct of its owner */
 	const char *standard;       /* the default, as a user would write it */
 	int64_t min, max;           /* INTEGER, DURATION (ms), SIZE (bytes); texts: longest */
-	const char *const *choices; /* CHOICE: the words; ends with NULL */
+	const char *const *choices; /* CHOICE: the words; ends with NULL. TIMEZONE: one, or NULL */
 	const char *help;
 };
 

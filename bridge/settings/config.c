@@ -150,6 +150,12 @@ void config_apply(struct config *config, const struct config *fresh)
 	}
 }
 
+const char *config_client_id(const struct config *config, char buf[CONFIG_CLIENT_ID_MAX])
+{
+	snprintf(buf, CONFIG_CLIENT_ID_MAX, "tracker2mqtt-%s", config->publish.instance);
+	return *config->mqtt.client_id ? config->mqtt.client_id : buf;
+}
+
 bool config_platform_answers(const struct config *config)
 {
 	return *config->relay.server != '\0' && config->relay.replies == RELAY_REPLIES_RELAY;

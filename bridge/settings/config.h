@@ -19,6 +19,8 @@
 enum publish_format { PUBLISH_JSON = 0, PUBLISH_MSGPACK };
 enum publish_custom { PUBLISH_CUSTOM_ACTIVE = 0, PUBLISH_CUSTOM_ALL, PUBLISH_CUSTOM_NONE };
 enum publish_state { PUBLISH_STATE_AUTO = 0, PUBLISH_STATE_YES, PUBLISH_STATE_NO };
+enum publish_raw { PUBLISH_RAW_NO = 0, PUBLISH_RAW_ERRORS, PUBLISH_RAW_YES };
+extern const char *const config_raw_words[]; /* of enum publish_raw; ends with NULL */
 enum units_unknown { UNITS_UNKNOWN_ACCEPT = 0, UNITS_UNKNOWN_REJECT };
 enum relay_replies { RELAY_REPLIES_BRIDGE = 0, RELAY_REPLIES_RELAY };
 enum config_sync { CONFIG_SYNC_ALWAYS = 0, CONFIG_SYNC_INTERVAL, CONFIG_SYNC_NEVER };
@@ -45,8 +47,8 @@ struct config {
 	} mqtt;
 	struct {
 		char *prefix, *instance;
-		int64_t format, custom, state, state_interval, channel_id, stats_interval;
-		bool retain, raw, unknown;
+		int64_t format, custom, state, state_interval, raw, channel_id, stats_interval;
+		bool retain, unknown;
 	} publish;
 	struct {
 		bool enabled;
@@ -126,6 +128,10 @@ void config_notice(const struct config *config, FILE *errors, const char *sectio
 
 /* Takes from `fresh` what may change while running; logs the name of every other change. */
 void config_apply(struct config *config, const struct config *fresh);
+
+/* The client id that the bridge shows the broker. Valid as long as `buf` and the configuration. */
+#define CONFIG_CLIENT_ID_MAX 80
+const char *config_client_id(const struct config *config, char buf[CONFIG_CLIENT_ID_MAX]);
 
 /* Does the platform, to which frames are relayed, answer their units? */
 bool config_platform_answers(const struct config *config);

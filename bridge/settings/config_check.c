@@ -3,10 +3,9 @@
  * Uses: bridge/base. */
 #include "bridge/settings/config_private.h"
 
+#include "bridge/base/hosts.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/readable.h"
-
-#include <stdlib.h>
 
 static unsigned check_listen(const struct config *c, FILE *errors)
 {
@@ -41,6 +40,43 @@ static unsigned check_homeassistant(const struct config *c, FILE *errors)
 		faults += config_fault(c, errors, "homeassistant", "discovery",
 			"[homeassistant] discovery needs [publish] state = auto or yes: all that Home "
 			"Assistant shows comes from there");
+	return faults;
+}
+
+/* An address that the page's headers name: a scheme of `schemes`, and a host. */
+static unsigned check_url(
+	const struct config *c, FILE *errors, const char *key, const char *url, const char *const schemes[2])
+{
+	const char *rest = strstr(url, "://");
+	size_t scheme = rest != NULL ? (size_t)(rest - url) : 0,
+	       host = rest != NULL ? strcspn(rest + 3, "/?#") : 0;
+	if (*url == '\0')
+		return 0;
+	for (size_t i = 0; host > 0 && i < 2; i++)
+		if (strncmp(url, schemes[i], scheme) == 0 && schemes[i][scheme] == '\0' &&
+			strcspn(rest + 3, "\"' ;,") >= host)
+			return 0;
+	return config_fault(c, errors, "web", key,
+		"[web] %s = %s is not allowed; allowed: %s://host… or %s://host…", key, url, schemes[0],
+		schemes[1]);
+}
+
+static unsigned check_web(const struct config *c, FILE *errors)
+{
+	static const char *const tiles[] = {"https", "http"}, *const mqtt[] = {"wss", "ws"};
+	unsigned faults = check_url(c, errors, "tiles", c->web.tiles, tiles) +
+			  check_url(c, errors, "mqtt", c->web.mqtt, mqtt);
+	if (c->web.listen.count > 1)
+		faults += config_fault(c, errors, "web", "listen", "[web] listen takes one address");
+	if (!*c->web.tls_cert_file != !*c->web.tls_key_file)
+		faults +=
+			config_fault(c, errors, "web", *c->web.tls_cert_file ? "tls_cert_file" : "tls_key_file",
+				"[web] tls_cert_file and tls_key_file go together");
+	if (strpbrk(c->web.frame_ancestors, ";,") != NULL)
+		faults += config_fault(c, errors, "web", "frame_ancestors",
+			"[web] frame_ancestors = %s is not allowed; allowed: origins such as "
+			"http://homeassistant.local:8123, with blanks between them",
+			c->web.frame_ancestors);
 	return faults;
 }
 
@@ -106,40 +142,44 @@ static unsigned check_pair(
 	return faults;
 }
 
-/* Is `server`, a port of this machine, one on which the list listens? */
-static const union address *listens_at(const struct endpoints *list, const char *host, unsigned port)
+/* Is this a port of this machine, on which the list listens? NULL: no. */
+static const union address *listens_at(const struct endpoints *list, const struct host *host)
 {
-	bool local = strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-		     strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0;
+	bool local = strcmp(host->name, "localhost") == 0 || strncmp(host->name, "127.", 4) == 0 ||
+		     strcmp(host->name, "::1") == 0;
 	for (unsigned i = 0; local && i < list->count; i++)
-		if (ntohs(port_of(&list->item[i])) == port &&
+		if (ntohs(port_of(&list->item[i])) == host->port &&
 			(is_any(&list->item[i]) || address_is_loopback(&list->item[i])))
 			return &list->item[i];
 	return NULL;
 }
 
+/* The port of a server of this machine, for which there is no place here. */
 static unsigned check_own_port(const struct config *c, FILE *errors, const struct listener *l)
 {
 	unsigned faults = 0;
-	char host[256], text[ADDRESS_TEXT_MAX];
-	const char *server = c->relay.server, *colon = strrchr(server, ':');
-	const union address *a = listens_at(l->list, c->mqtt.host, (unsigned)c->mqtt.port);
-	if (a != NULL) {
+	char text[ADDRESS_TEXT_MAX], broker[HOST_TEXT_MAX];
+	struct hosts hosts;
+	if (!hosts_read(c->mqtt.host, (int)c->mqtt.port, &hosts))
+		hosts.count = 0;
+	for (unsigned i = 0; i < hosts.count; i++) {
+		const union address *a = listens_at(l->list, &hosts.item[i]);
+		if (a == NULL)
+			continue;
 		address_port_text(a, text);
 		faults += config_fault(c, errors, l->section, l->key,
-			"[%s] %s: %s is the port of the broker ([mqtt] host = %s, port = %lld); give the "
-			"bridge "
-			"another one",
-			l->section, l->key, text, c->mqtt.host, (long long)c->mqtt.port);
+			"[%s] %s: %s is the port of the broker (%s); give the bridge another one", l->section,
+			l->key, text, host_text(&hosts.item[i], broker));
 	}
-	snprintf(host, sizeof(host), "%.*s", colon != NULL ? (int)(colon - server) : 0, server);
-	a = colon != NULL ? listens_at(l->list, host, (unsigned)atoi(colon + 1)) : NULL;
-	if (a != NULL) {
+	if (*c->relay.server && hosts_read(c->relay.server, 0, &hosts) && hosts.count == 1) {
+		const union address *a = listens_at(l->list, &hosts.item[0]);
+		if (a == NULL)
+			return faults;
 		address_port_text(a, text);
 		faults += config_fault(c, errors, "relay", "server",
 			"[relay] server = %s is this bridge itself: [%s] %s listens on %s; name the maker's "
 			"platform",
-			server, l->section, l->key, text);
+			c->relay.server, l->section, l->key, text);
 	}
 	return faults;
 }
@@ -186,7 +226,7 @@ static unsigned check_files(const struct config *c, FILE *errors)
 
 unsigned config_check(const struct config *c, FILE *errors)
 {
-	unsigned faults = check_listen(c, errors) + check_homeassistant(c, errors) +
+	unsigned faults = check_listen(c, errors) + check_homeassistant(c, errors) + check_web(c, errors) +
 			  check_addresses(c, errors) + check_files(c, errors);
 	if (*c->owntracks.topic &&
 		(strstr(c->owntracks.topic, "{ident}") == NULL || strpbrk(c->owntracks.topic, "+#") != NULL))

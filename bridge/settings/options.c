@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* options: the bridge's own tables of options, the walk over them and the codecs', and the sample ini printed from it.
+/* options: the bridge's own tables of options, and the walk over them and those of the codecs.
  * Uses: bridge/base.
  * Not: read files, start anything. */
 #include "bridge/settings/config.h"
 
-#include "bridge/base/directory.h"
 #include "bridge/base/log.h"
-
-#include <stdlib.h>
 
 /* --- table --- */
 
@@ -15,6 +12,8 @@ static const char *const states[] = {
 	[PUBLISH_STATE_AUTO] = "auto", [PUBLISH_STATE_YES] = "yes", [PUBLISH_STATE_NO] = "no", NULL};
 static const char *const customs[] = {
 	[PUBLISH_CUSTOM_ACTIVE] = "active", [PUBLISH_CUSTOM_ALL] = "all", [PUBLISH_CUSTOM_NONE] = "none", NULL};
+const char *const config_raw_words[] = {
+	[PUBLISH_RAW_NO] = "no", [PUBLISH_RAW_ERRORS] = "errors", [PUBLISH_RAW_YES] = "yes", NULL};
 static const char *const formats[] = {[PUBLISH_JSON] = "json", [PUBLISH_MSGPACK] = "msgpack", NULL};
 static const char *const unknowns[] = {
 	[UNITS_UNKNOWN_ACCEPT] = "accept", [UNITS_UNKNOWN_REJECT] = "reject", NULL};
@@ -107,9 +106,9 @@ static const struct option_row limits_rows[] = {
 };
 
 static const struct option_row mqtt_rows[] = {
-	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 180, NULL,
-		"Name or address of the broker."},
-	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
+	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 1000, NULL,
+		"Name or address of the broker; or several that are tried in turn, such as a:1883, b:1883."},
+	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port, where `host` has none."},
 	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL, "MQTT version: 5, or 4 for 3.1.1."},
 	{"client_id", OPTION_TEXT, 0, AT(mqtt.client_id), "", 0, 180, NULL,
 		"Client id; empty: tracker2mqtt- and the instance."},
@@ -163,8 +162,9 @@ static const struct option_row publish_rows[] = {
 		"Assistant or the page wants it. Switched off: what was published is cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
-	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
-		"Publish each frame, in and out, as hex and text."},
+	{"raw", OPTION_CHOICE, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, config_raw_words,
+		"Publish frames as hex and text. errors: those that were rejected. yes: each one, in and out. "
+		"The units file may say it for a unit, and <prefix>/<ident>/raw/set for a while."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.unknown), "yes", 0, 0, NULL,
 		"Publish what comes and is no unit: the first bytes of what no protocol recognises, with "
 		"looks.like when they are "
@@ -265,7 +265,7 @@ static const struct option_row homeassistant_rows[] = {
 static const struct option_row metrics_rows[] = {
 	{"listen", OPTION_ENDPOINTS, 0, AT(metrics.listen), "", 0, 0, NULL,
 		"Address for /metrics (Prometheus) and /healthz over HTTP, such as 127.0.0.1:9888; empty: "
-		"none."},
+		"none. It may be that of the page; then it speaks HTTPS where the page does."},
 	{"offline_limit", OPTION_DURATION, OPTION_RELOAD, AT(metrics.offline_limit), "5m", SECOND, DAY, NULL,
 		"/healthz says 503 when the broker has been away for so long."},
 	{.key = NULL},
@@ -293,7 +293,8 @@ static const struct option_row web_rows[] = {
 		"anonymous "
 		"clients be."},
 	{"max_viewers", OPTION_INTEGER, 0, AT(web.max_viewers), "64", 1, 10000, NULL,
-		"Browsers at a time that reach the broker through the bridge."},
+		"Browsers at a time that reach the broker through the bridge; each may take 0.5 MiB of "
+		"memory."},
 	{"frame_ancestors", OPTION_TEXT, 0, AT(web.frame_ancestors), "", 0, 180, NULL,
 		"Other pages that may show this one inside themselves, such as "
 		"http://homeassistant.local:8123; empty: none."},
@@ -399,100 +400,4 @@ void option_moved(const struct option_at *old, struct option_at *out)
 void *option_owner(struct config *config, const struct option_at *at)
 {
 	return at->codec != NULL ? codec_settings_of(config->codecs, at->codec) : config;
-}
-
-const char *option_standard(const struct option_row *row, char *buf)
-{
-	static const char head[] = "/var/lib/";
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *below = "";
-	char where[DIRECTORY_PATH_MAX];
-	if (!(row->flags & OPTION_DIRECTORY) || strncmp(row->standard, head, sizeof(head) - 1) != 0)
-		return row->standard;
-	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(row->standard, where) == NULL)
-		return row->standard; /* systemd has made it, or this user may make it */
-	if (state == NULL || state[0] != '/') {
-		state = home;
-		below = "/.local/state";
-	}
-	if (state == NULL || state[0] != '/')
-		return row->standard;
-	int n = snprintf(buf, OPTION_STANDARD_MAX, "%s%s/%s", state, below, row->standard + sizeof(head) - 1);
-	return n <= row->max ? buf : row->standard;
-}
-
-/* The labels of the codecs whose units are relayed. */
-static void put_relayed(struct writer *w)
-{
-	size_t n = 0;
-	for (const struct codec *const *c = codecs; *c != NULL; c++) {
-		if (!(*c)->relayed)
-			continue;
-		writer_text(w, n++ > 0 ? " and " : "");
-		writer_text(w, (*c)->label);
-	}
-}
-
-/* Has an option before this one the same key, for units as well? */
-static bool is_repeated(const struct option_at *at)
-{
-	for (struct option_at before = {0}; option_next(&before) && before.row != at->row;)
-		if ((before.row->flags & OPTION_PER_UNIT) && strcmp(before.row->key, at->row->key) == 0)
-			return true;
-	return false;
-}
-
-/* The keys that the codecs let the units file give. */
-static void put_per_unit(struct writer *w)
-{
-	size_t n = 0;
-	for (struct option_at at = {0}; option_next(&at);) {
-		if (!(at.row->flags & OPTION_PER_UNIT) || is_repeated(&at))
-			continue;
-		writer_text(w, n++ > 0 ? ", " : "");
-		writer_text(w, at.row->key);
-	}
-}
-
-const char *option_help(const struct option_row *row, char *buf)
-{
-	static const struct {
-		const char *place;
-		void (*put)(struct writer *w);
-	} places[] = {{"{relayed}", put_relayed}, {"{per unit}", put_per_unit}};
-	struct writer w = writer_of(buf, OPTION_HELP_MAX - 1);
-	for (const char *c = row->help; *c != '\0';) {
-		size_t i = 0, n = sizeof(places) / sizeof(places[0]);
-		while (i < n && strncmp(c, places[i].place, strlen(places[i].place)) != 0)
-			i++;
-		if (i < n)
-			places[i].put(&w);
-		else
-			writer_u8(&w, (uint8_t)*c);
-		c += i < n ? strlen(places[i].place) : 1;
-	}
-	buf[w.len] = '\0';
-	return buf;
-}
-
-void options_print(FILE *out)
-{
-	char own[OPTION_STANDARD_MAX], help[OPTION_HELP_MAX], allowed[256];
-	const char *section = "";
-	fprintf(out, "# tracker2mqtt: the complete configuration, with its defaults.\n"
-		     "# Durations take a unit (ms s m h d), sizes may (K M G). A line begins in the first "
-		     "column; a ';'\n"
-		     "# behind a blank starts a comment. TRACKER2MQTT_<SECTION>_<KEY> in the environment "
-		     "overrides.\n");
-	for (struct option_at at = {0}; option_next(&at);) {
-		const struct option_row *row = at.row;
-		if (row->type == OPTION_MOVED)
-			continue;
-		if (strcmp(at.section, section) != 0)
-			fprintf(out, "\n[%s]\n", at.section);
-		section = at.section;
-		option_allowed(row, allowed, sizeof(allowed));
-		fprintf(out, "# %s\n#   %s%s\n%s =%s%s\n", option_help(row, help), allowed,
-			row->flags & OPTION_RELOAD ? "; changed by a reload" : "", row->key,
-			*row->standard ? " " : "", option_standard(row, own));
-	}
 }

@@ -38,10 +38,11 @@ static const struct option_row own_rows[] = {
 	{.key = "type", .type = OPTION_LABEL, .flags = OPTION_NOT_EMPTY, .offset = AT(type), .max = MOST(type)},
 	{.key = "topic", .type = OPTION_LEVEL, .offset = AT(topic), .max = MOST(topic)},
 	{.key = "relay", .type = OPTION_CHOICE, .offset = AT(relay), .choices = relays},
+	{.key = "raw", .type = OPTION_CHOICE, .offset = AT(raw), .choices = config_raw_words},
 };
 #define OWN_COUNT (sizeof(own_rows) / sizeof(own_rows[0]))
 #define ALLOWED_MAX 400
-#define OWN_BEHIND 1 /* so many of them are told behind the codecs' keys */
+#define OWN_BEHIND 2 /* so many of them are told behind the codecs' keys */
 _Static_assert(OWN_COUNT <= 8 * sizeof(unsigned), "unit_info.seen has a bit for each");
 
 /* The row of a codec with this key that a unit may have itself; NULL: it has none. */
@@ -292,6 +293,7 @@ static void on_section(struct inifile *file, const char *section)
 	}
 	memcpy(u->ident, ident.ptr, ident.len);
 	u->id = -1;
+	u->raw = UNIT_RAW_GENERAL;
 	HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
 	add_rest(units, u);
 }

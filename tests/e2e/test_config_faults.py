@@ -49,9 +49,11 @@ OWN = "give each a port of its own"
     ("[listen]\nudp = [::]:9000,[::1]:9000\n", f"a.ini:4: [listen] udp: [::1]:9000 {FREE} [listen] udp listens on [::]:9000; {OWN}"),
     ("[metrics]\nlisten = 127.0.0.1:8888\n", f"a.ini:4: [metrics] listen: 127.0.0.1:8888 {FREE} [listen] tcp listens on 0.0.0.0:8888; {OWN}"),
     ("[listen]\ntcp = 0.0.0.0:1883\n",
-     "a.ini:4: [listen] tcp: 0.0.0.0:1883 is the port of the broker ([mqtt] host = localhost, port = 1883); give the bridge another one"),
+     "a.ini:4: [listen] tcp: 0.0.0.0:1883 is the port of the broker (localhost:1883); give the bridge another one"),
     ("[mqtt]\nhost = 127.0.0.1\nport = 8880\n[web]\nlisten = 127.0.0.1:8880\n",
-     "a.ini:7: [web] listen: 127.0.0.1:8880 is the port of the broker ([mqtt] host = 127.0.0.1, port = 8880); give the bridge another one"),
+     "a.ini:7: [web] listen: 127.0.0.1:8880 is the port of the broker (127.0.0.1:8880); give the bridge another one"),
+    ("[mqtt]\nhost = one.example, [::1]:9001\n[listen]\ntcp = [::]:9001\n",
+     "a.ini:6: [listen] tcp: [::]:9001 is the port of the broker ([::1]:9001); give the bridge another one"),
     ("[relay]\nserver = 127.0.0.1:8888\n",
      "a.ini:4: [relay] server = 127.0.0.1:8888 is this bridge itself: [listen] tcp listens on 0.0.0.0:8888; name the maker's platform"),
     ("[relay]\nserver = http://platform.example:80\n",
@@ -135,7 +137,7 @@ def test_files_that_cannot_be_read(tmp_path, section, key):
                       (tmp_path / "a.ini/x", "Not a directory"), (pipe, "it is no regular file")):
         ini = write(tmp_path, f"[{section}]\n{key} = {path}\n")
         found = lines(check(ini), ini)
-        assert found[0] == (f"a.ini:4: [{section}] {key} = {path} cannot be read: {why}; allowed: a file that this user may read, or nothing"), found
+        assert f"a.ini:4: [{section}] {key} = {path} cannot be read: {why}; allowed: a file that this user may read, or nothing" in found
         assert sum(str(path) in line for line in found) == 1, "one line is enough"
 
 
