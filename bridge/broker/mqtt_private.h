@@ -128,6 +128,9 @@ struct mqtt {
 	double wait; /* seconds until the next try */
 	bool hurry;  /* the next try is made in another way: it need not wait */
 	ev_tstamp away_since, connected_at;
+	mqtt_gate *gate; /* NULL: all pass */
+	void *gate_ctx;
+	bool mute; /* the connection is closed without a word */
 	bool connected, broken, stopping, silent, answered_connect;
 	unsigned brief; /* connections in a row that the broker closed soon, for no reason of ours */
 	char why[400], told_why[500]; /* why `broken`; what the log said last */
