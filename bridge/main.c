@@ -45,8 +45,7 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	}
 	mqtt_kick(b->mqtt);
 	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : COLLECT_SECONDS);
-	bool through = outbox_count(b->outbox) <= outbox_held(b->outbox); /* what the broker refuses may wait */
-	if (b->stopping && (through || !mqtt_connected(b->mqtt)))
+	if (parts_are_done(b))
 		ev_break(loop, EVBREAK_ALL);
 }
 
@@ -55,6 +54,8 @@ static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct bridge *b = timer->data;
+	if (b->mqtt == NULL) /* the registry is asked first */
+		return;
 	uint8_t buf[8192];
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct emitter e = emitter_of(&emit_json, &w);
@@ -155,10 +156,11 @@ static int run(struct bridge *b)
 	mqtt_start(b->mqtt);
 	service_ready();
 	ev_run(b->loop, 0);
+	int rc = parts_are_usurped(b) ? 2 : 0;
 	parts_close(b);
 	gbk_close();
 	log_notice("stopped");
-	return 0;
+	return rc;
 }
 
 int main(int argc, char **argv)

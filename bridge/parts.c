@@ -79,74 +79,6 @@ static void use_units(struct bridge *b, struct units *fresh)
 	units_free(old);
 }
 
-/* Can what is to be kept on disk be kept there? */
-static unsigned check_places(const struct config *c, FILE *errors)
-{
-	char where[DIRECTORY_PATH_MAX];
-	unsigned faults = 0;
-	for (struct option_at at = {0}; option_next(&at);) {
-		const struct option_row *row = at.row;
-		bool directory = at.codec == NULL && (row->flags & OPTION_DIRECTORY);
-		const char *path =
-			directory ? *(char *const *)(const void *)((const char *)c + row->offset) : "";
-		const char *fault = *path ? directory_fault(path, where) : NULL;
-		if (fault != NULL)
-			faults += fprintf(errors,
-					  "[%s] %s = %s cannot be made: %s: %s; allowed: a directory that this "
-					  "user may "
-					  "make and write\n",
-					  at.section, row->key, path, where, fault) > 0;
-	}
-	return faults;
-}
-
-/* Without a unit in the units file. True: it is a fault; a bridge that starts so may get its units by a reload. */
-static bool nobody_is_admitted(const struct config *c, bool test, FILE *errors)
-{
-	if (c->units.unknown != UNITS_UNKNOWN_REJECT)
-		return false;
-	log_fault(errors,
-		"[units] unknown = reject, and %s%s: no unit can connect; add a section [IDENT] for each "
-		"unit%s, or set unknown "
-		"= accept",
-		*c->units.file ? "no unit stands in " : "[units] file is empty", c->units.file,
-		*c->units.file ? "" : " to a file, and name the file");
-	return test;
-}
-
-unsigned parts_check(const struct config *c, bool places, FILE *errors)
-{
-	char why[TLS_WHY_MAX];
-	unsigned faults = (places ? check_places(c, errors) : 0) + allowed_check(c, errors);
-	if (*c->outbox.path && !store_fits((uint64_t)c->outbox.size))
-		faults += fprintf(errors,
-				  "[outbox] size = %lldM: this process has no address space for it (32 bit, or "
-				  "a limit "
-				  "of the system); set a smaller one\n",
-				  (long long)(c->outbox.size >> 20)) > 0;
-	struct units *units = units_open(c->units.file, errors);
-	faults += units == NULL || (units_count(units) == 0 && nobody_is_admitted(c, places, errors));
-	if (units != NULL)
-		units_free(units);
-	if (c->listen.tls.count > 0 && *c->listen.tls_cert_file && *c->listen.tls_key_file) {
-		struct tls_server *server =
-			tls_server_open(c->listen.tls_cert_file, c->listen.tls_key_file, why);
-		if (server != NULL)
-			tls_server_free(server);
-		else
-			log_fault(errors, "[listen] tls: %s", why);
-		faults += server == NULL ? 1 : 0;
-	}
-	const struct tls_client_options options = {
-		c->mqtt.tls_ca_file, c->mqtt.tls_cert_file, c->mqtt.tls_key_file, c->mqtt.host};
-	struct tls_client *client = c->mqtt.tls ? tls_client_open(&options, why) : NULL;
-	if (client != NULL)
-		tls_client_free(client);
-	else if (c->mqtt.tls)
-		log_fault(errors, "[mqtt] tls: %s", why);
-	return faults + (c->mqtt.tls && client == NULL ? 1 : 0);
-}
-
 bool parts_reload(struct bridge *b)
 {
 	char why[TLS_WHY_MAX];
@@ -198,8 +130,9 @@ static const char *trouble(void *ctx)
 	double away = mqtt_away_seconds(b->mqtt);
 	if (!outbox_room(b->outbox))
 		return "the outbox is full: reading from units pauses";
+	const char *cluster = b->cluster != NULL ? cluster_trouble(b->cluster) : NULL;
 	if (away * 1000 < (double)b->config.metrics.offline_limit)
-		return mqtt_trouble(b->mqtt);
+		return cluster != NULL ? cluster : mqtt_trouble(b->mqtt);
 	snprintf(b->trouble, sizeof(b->trouble), "the broker has been away for %.0f s", away);
 	return b->trouble;
 }
@@ -227,7 +160,9 @@ static bool open_mqtt(struct bridge *b)
 	b->mqtt = mqtt_open(b->loop, c, status.text, b->outbox, &b->stats);
 	if (b->mqtt == NULL)
 		return false;
-	if (c->commands.enabled &&
+	if (b->cluster != NULL)
+		cluster_use_mqtt(b->cluster, b->mqtt);
+	if (c->commands.enabled && b->cluster == NULL &&
 		!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives"))
 		return false;
 	return !c->homeassistant.discovery ||
@@ -242,6 +177,7 @@ static bool listen_to_units(struct bridge *b)
 	struct sessions *s = b->sessions;
 	bool ok = sessions_listen(s, publish_listener(b->publish)) &&
 		  sessions_listen(s, notebook_listener(publish_notebook(b->publish))) &&
+		  (b->cluster == NULL || sessions_listen(s, cluster_listener(b->cluster))) &&
 		  sessions_listen(s, status_listener(b->status)) &&
 		  sessions_listen(s, records_listener(b->records));
 	if (b->owntracks != NULL)
@@ -281,7 +217,15 @@ static bool open_outputs(struct bridge *b)
 		return false;
 	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
 		return false;
-	return listen_to_units(b);
+	const struct cluster_parts cluster = {
+		b->loop, c, b->sessions, b->outbox, b->publish, b->status, b->downlink};
+	if (*c->cluster.registry && (b->cluster = cluster_open(&cluster)) == NULL)
+		return false;
+	if (!listen_to_units(b))
+		return false;
+	if (b->cluster != NULL)
+		sessions_use_cluster(b->sessions, cluster_listener(b->cluster));
+	return true;
 }
 
 bool parts_open_inside(struct bridge *b, char *why, size_t size)
@@ -302,6 +246,8 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 	if (!open_outputs(b))
 		return false;
 	recall_units(b);
+	if (b->cluster != NULL)
+		cluster_recalled(b->cluster);
 	snprintf(why, size, "the units file has faults");
 	struct units *units = units_open(c->units.file, stderr);
 	if (units == NULL)
@@ -318,7 +264,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 bool parts_open(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
-	if (!parts_open_inside(b, why, size))
+	if (!parts_open_inside(b, why, size) || (b->cluster != NULL && !cluster_begin(b->cluster, why, size)))
 		return false;
 	if (*c->relay.server && ((b->relay = relay_open(b->loop, c, b->sessions, &b->stats)) == NULL ||
 					!sessions_listen(b->sessions, relay_listener(b->relay))))
@@ -398,6 +344,8 @@ int64_t parts_turn(struct bridge *b)
 	notebook_turn(publish_notebook(b->publish), false, now);
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
+	if (b->cluster != NULL)
+		cluster_turn(b->cluster);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
@@ -423,6 +371,18 @@ static void fulfil_wishes(struct bridge *b, struct moment now)
 	}
 }
 
+bool parts_are_done(const struct bridge *b)
+{
+	bool through = outbox_count(b->outbox) <= outbox_held(b->outbox); /* what the broker refuses may wait */
+	bool told = b->cluster == NULL || cluster_is_idle(b->cluster);
+	return parts_are_usurped(b) || (b->stopping && told && (through || !mqtt_connected(b->mqtt)));
+}
+
+bool parts_are_usurped(const struct bridge *b)
+{
+	return b->cluster != NULL && cluster_is_usurped(b->cluster);
+}
+
 void parts_tick(struct bridge *b)
 {
 	struct moment now = parts_now(b);
@@ -440,6 +400,8 @@ void parts_stop(struct bridge *b)
 	conns_flush(b->conns, outbox_sync(b->outbox));
 	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
+	if (b->cluster != NULL)
+		cluster_stop(b->cluster);
 	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
 		;
 	tell_states(b, true, parts_now(b));
@@ -462,6 +424,8 @@ void parts_close(struct bridge *b)
 		metrics_free(b->metrics);
 	if (b->relay != NULL)
 		relay_free(b->relay);
+	if (b->cluster != NULL)
+		cluster_free(b->cluster);
 	if (b->mqtt != NULL)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
