@@ -26,7 +26,7 @@ bool cluster_call(struct cluster *c, enum script script, unsigned argc, const st
 	words[1] = span_text(script_text(script));
 	words[2] = span_text("2");
 	words[3] = span_text(c->parts.config->cluster.name);
-	words[4] = cluster_number(c->parts.config->cluster.lease / 3 + 1000, settle);
+	words[4] = cluster_number(c->parts.config->cluster.lease + 500, settle);
 	if (argc + 5 > REGISTRY_ARGUMENTS_MOST)
 		return false;
 	memcpy(words + 5, argv, argc * sizeof(*argv));
