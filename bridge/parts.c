@@ -424,9 +424,12 @@ void parts_close(struct bridge *b)
 		metrics_free(b->metrics);
 	if (b->relay != NULL)
 		relay_free(b->relay);
+	bool usurped = parts_are_usurped(b);
 	if (b->cluster != NULL)
 		cluster_free(b->cluster);
-	if (b->mqtt != NULL)
+	if (b->mqtt != NULL && usurped) /* its name, and its status, are another's */
+		mqtt_abandon(b->mqtt);
+	else if (b->mqtt != NULL)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
 		homeassistant_free(b->homeassistant);

@@ -170,7 +170,7 @@ static void end(struct cluster *c)
 	struct router *r = &c->router;
 	if (r->mqtt == NULL)
 		return;
-	if (r->from_broker == 0)
+	if (r->from_broker == 0 && !r->step_down)
 		mqtt_kick(r->mqtt); /* what is acknowledged is not delivered again */
 	mqtt_abandon(r->mqtt);
 	r->mqtt = NULL;

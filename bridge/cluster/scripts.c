@@ -19,6 +19,10 @@
 	" redis.call('SADD', P .. 'open:' .. inst, id)\n"                                                      \
 	" redis.call('XADD', P .. 'inbox:' .. inst, 'MAXLEN', '~', 200000, '*', 'cmd', id)\n"                  \
 	"end\n"                                                                                                \
+	"-- a stranger's unit is forgotten soon: anybody can make up idents\n"                                 \
+	"local function keep(key, trusted, long, short)\n"                                                     \
+	" redis.call('PEXPIRE', key, trusted == '1' and long or short)\n"                                      \
+	"end\n"                                                                                                \
 	"local function kept(id)\n"                                                                            \
 	" local c = redis.call('HMGET', P .. 'cmd:' .. id, 'ident', 'topic', 'payload', 'retained', "          \
 	"'response', 'correlation', 'expiry', 'at', 'responds')\n"                                             \
@@ -63,17 +67,19 @@ static const char *const scripts[] = {
 		       "local u = redis.call('HMGET', key, 'inst', 'claim', 'since', 'online')\n"
 		       "local holder, claim = u[1], tonumber(u[2] or '0')\n"
 		       "if holder == inst and known ~= '0' and u[2] == known then\n"
-		       " redis.call('HSET', key, 'online', '1', 'trusted', ARGV[5])\n"
+		       " redis.call('HSET', key, 'online', '1', 'trusted', ARGV[5]) keep(key, ARGV[5], "
+		       "31536000000, 86400000)\n"
 		       " redis.call('SADD', P .. 'units:' .. inst, ident)\n"
 		       " return {'mine', known, ''}\n"
 		       "end\n"
-		       "if holder and holder ~= inst and u[4] == '1' and tonumber(u[3]) > since and\n"
+		       "local fresh = known == '0' and tonumber(ARGV[3]) < 1500 if not fresh and holder and "
+		       "holder ~= inst and u[4] == '1' and tonumber(u[3]) > since and\n"
 		       " redis.call('EXISTS', P .. 'alive:' .. holder) == 1 then\n"
 		       " return {'lost', u[2], holder}\n"
 		       "end\n"
 		       "claim = text(math.max(now, claim + 1))\n"
 		       "redis.call('HSET', key, 'inst', inst, 'claim', claim, 'since', text(since), 'online', "
-		       "'1', 'trusted', ARGV[5])\n"
+		       "'1', 'trusted', ARGV[5]) keep(key, ARGV[5], 31536000000, 86400000)\n"
 		       "redis.call('SADD', P .. 'units:' .. inst, ident)\n"
 		       "local before = ''\n"
 		       "if holder and holder ~= inst then\n"
@@ -98,11 +104,11 @@ static const char *const scripts[] = {
 	 * still inst's; 0. */
 	[SCRIPT_RELEASE] = COMMON
 	"local key = P .. 'unit:' .. ARGV[1]\n"
-	"local u = redis.call('HMGET', key, 'inst', 'claim')\n"
+	"local u = redis.call('HMGET', key, 'inst', 'claim', 'trusted')\n"
 	"redis.call('SREM', P .. 'units:' .. ARGV[2], ARGV[1])\n"
 	"if u[1] ~= ARGV[2] or (ARGV[3] ~= '0' and u[2] ~= ARGV[3]) then return u[1] and 0 or 1 end\n"
 	"redis.call('HSET', key, 'online', '0')\n"
-	"redis.call('PEXPIRE', key, 7776000000)\n"
+	"keep(key, u[3], 7776000000, 600000)\n"
 	"return 1\n",
 	/* The router has a command: ARGV inst, run, id, ident, packet identifier (0: none), connection, sum, can the broker deliver it again
 	 * (0, 1), then names and values of what is kept of it. Returns stale, dup, again, wait, nobody, or sent and the instance. */
@@ -117,7 +123,8 @@ static const char *const scripts[] = {
 	"local to = holder_of(ident)\n"
 	"if not to then\n"
 	" local epoch = redis.call('GET', P .. 'epoch')\n"
-	" if not epoch or now - tonumber(epoch) < SETTLE then return {'wait'} end\n"
+	" local age = epoch and now - tonumber(epoch) or 0 if age >= 0 and age < SETTLE then return {'wait'} "
+	"end\n"
 	"end\n"
 	"if ARGV[5] ~= '0' then\n"
 	" local seen = P .. 'seen:' .. ARGV[5]\n"
@@ -170,7 +177,8 @@ static const char *const scripts[] = {
 		       " if ARGV[5] ~= '' and redis.call('HGET', P .. 'cmd:' .. other, 'rid') == ARGV[5] then "
 		       "return {'same'} end\n"
 		       "end\n"
-		       "if #waiting >= tonumber(ARGV[4]) then return {'crowded'} end\n"
+		       "if #waiting >= tonumber(ARGV[4]) or redis.call('ZCARD', P .. 'held') >= 100000 then "
+		       "return {'crowded'} end\n"
 		       "local over = text(now + tonumber(ARGV[3]))\n"
 		       "redis.call('HSET', P .. 'cmd:' .. id, 'state', 'held', 'until', over, 'rid', ARGV[5])\n"
 		       "redis.call('RPUSH', hold, id)\n"
