@@ -7,6 +7,7 @@
 #include "bridge/parts.h"
 #include "bridge/unit_list.h"
 #include "bridge/arguments.h"
+#include "bridge/check.h"
 #include "bridge/base/service.h"
 #include "bridge/outbox/store.h"
 #include "bridge/base/topic.h"
@@ -54,8 +55,6 @@ static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct bridge *b = timer->data;
-	if (b->mqtt == NULL) /* the registry is asked first */
-		return;
 	uint8_t buf[8192];
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct emitter e = emitter_of(&emit_json, &w);
@@ -138,8 +137,6 @@ static int run(struct bridge *b)
 	ev_timer_init(&b->service_timer, on_service, 0., service_interval_seconds());
 	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b->service_timer.data = b;
 	parts_use_config(b);
-	use_stats_interval(b);
-	b->started_ms = clock_steady_ms();
 	srand48((long)clock_steady_us()); /* or all instances would wait equally long before they try again */
 	srandom((unsigned)clock_steady_us());
 	watch_signals(b);
@@ -150,6 +147,8 @@ static int run(struct bridge *b)
 		parts_close(b);
 		return 2;
 	}
+	use_stats_interval(b);
+	b->started_ms = clock_steady_ms();
 	ev_prepare_start(b->loop, &b->before_sleep);
 	ev_timer_start(b->loop, &b->command_timer);
 	ev_timer_start(b->loop, &b->service_timer);
@@ -177,7 +176,7 @@ int main(int argc, char **argv)
 	}
 	bridge.path = args.path;
 	unsigned faults = config_load(&bridge.config, args.path, stderr);
-	faults += parts_check(&bridge.config, args.test, stderr);
+	faults += check_config(&bridge.config, args.test, stderr);
 	if (faults > 0)
 		fprintf(stderr, "tracker2mqtt: %u fault%s in the configuration\n", faults,
 			faults == 1 ? "" : "s");

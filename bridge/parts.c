@@ -2,10 +2,9 @@
 /* parts: see parts.h. */
 #include "bridge/parts.h"
 
-#include "bridge/base/directory.h"
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
-#include "bridge/outbox/store.h"
+#include "bridge/check.h"
 #include "bridge/outbox/wishes.h"
 #include "bridge/base/topic.h"
 
@@ -84,7 +83,8 @@ bool parts_reload(struct bridge *b)
 	char why[TLS_WHY_MAX];
 	struct config fresh;
 	struct units *units = NULL;
-	bool ok = config_init(&fresh) && config_load(&fresh, b->path, stderr) == 0;
+	bool ok = config_init(&fresh) && config_load(&fresh, b->path, stderr) == 0 &&
+		  check_reload(&fresh, stderr) == 0;
 	if (!ok)
 		log_error("reload: the configuration has faults; nothing is changed");
 	if (ok && (units = units_open(b->config.units.file, stderr)) == NULL) {
@@ -102,8 +102,6 @@ bool parts_reload(struct bridge *b)
 	if (ok) {
 		config_apply(&b->config, &fresh);
 		parts_use_config(b);
-		raw_use_config(b->raw);
-		sessions_listen(b->sessions, raw_listener(b->raw));
 		records_reload(b->records);
 		use_units(b, units);
 		b->info_due = true;
@@ -137,25 +135,44 @@ static const char *trouble(void *ctx)
 	return b->trouble;
 }
 
-static bool open_metrics(struct bridge *b, char *why, size_t size)
+static const char *remark(void *ctx)
 {
-	const struct metrics_ops ops = {b, parts_refresh_stats, trouble};
-	if (b->config.metrics.listen.count == 0)
-		return true;
-	const struct http_options options = {
-		.listen = b->config.metrics.listen.item[0], .places = 12, .places_of_address = 4};
-	b->http = http_open(b->loop, &options, why, size);
-	if (b->http == NULL)
-		return false;
+	struct bridge *b = ctx;
+	return mqtt_remark(b->mqtt);
+}
+
+/* The page and the metrics, at one address or at two. */
+static bool open_http(struct bridge *b, char *why, size_t size)
+{
+	const struct config *c = &b->config;
+	const struct metrics_ops ops = {b, parts_refresh_stats, trouble, remark};
+	struct web_more more = {NULL, NULL};
+	const union address *metrics = &c->metrics.listen.item[0];
 	snprintf(why, size, "no memory for the metrics");
-	b->metrics = metrics_open(b->http, &b->stats, &ops);
-	return b->metrics != NULL;
+	if (c->metrics.listen.count > 0 && (b->metrics = metrics_open(&b->stats, &ops)) == NULL)
+		return false;
+	if (b->metrics != NULL && endpoints_have(&c->web.listen, metrics)) {
+		more = (struct web_more){b->metrics, metrics_route};
+	} else if (b->metrics != NULL) {
+		const struct http_options options = {.listen = *metrics,
+			.places = 12,
+			.places_of_address = 4,
+			.quiet_seconds = 3,
+			.answer_ms = 5000};
+		b->http = http_open(b->loop, &options, why, size);
+		if (b->http == NULL || !metrics_route(b->metrics, b->http))
+			return false;
+	}
+	if (c->web.listen.count > 0)
+		b->web = web_open(b->loop, c, &b->stats, &more, why, size);
+	return c->web.listen.count == 0 || b->web != NULL;
 }
 
 static bool open_mqtt(struct bridge *b)
 {
 	const struct config *c = &b->config;
 	struct topic commands = topic_unit(c->publish.prefix, "+", "cmd");
+	struct topic raw = topic_unit(c->publish.prefix, "+", "raw/set");
 	struct topic status = topic_bridge(c->publish.prefix, c->publish.instance, "status");
 	b->mqtt = mqtt_open(b->loop, c, status.text, b->outbox, &b->stats);
 	if (b->mqtt == NULL)
@@ -164,6 +181,9 @@ static bool open_mqtt(struct bridge *b)
 		cluster_use_mqtt(b->cluster, b->mqtt);
 	if (c->commands.enabled && b->cluster == NULL &&
 		!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives"))
+		return false;
+	if (c->commands.enabled &&
+		!mqtt_route(b->mqtt, raw.text, raw_message, b->raw, "nobody can ask for a unit's frames"))
 		return false;
 	return !c->homeassistant.discovery ||
 	       mqtt_route(b->mqtt, homeassistant_birth_topic(c).text, homeassistant_birth, b->homeassistant,
@@ -200,7 +220,7 @@ static bool open_outputs(struct bridge *b)
 		return false;
 	b->status = status_open(c, b->publish);
 	b->records = records_open(c, b->publish, b->sessions, &b->stats);
-	b->raw = raw_open(c, b->publish);
+	b->raw = raw_open(c, b->publish, b->sessions);
 	b->downlink = downlink_open(c, b->sessions, b->publish, b->outbox, &b->stats);
 	if (b->status == NULL || b->records == NULL || b->raw == NULL || b->downlink == NULL)
 		return false;
@@ -269,9 +289,7 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	if (*c->relay.server && ((b->relay = relay_open(b->loop, c, b->sessions, &b->stats)) == NULL ||
 					!sessions_listen(b->sessions, relay_listener(b->relay))))
 		return false;
-	if (!open_mqtt(b) || !open_metrics(b, why, size))
-		return false;
-	if (c->web.listen.count > 0 && (b->web = web_open(b->loop, c, &b->stats, why, size)) == NULL)
+	if (!open_mqtt(b) || !open_http(b, why, size))
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
 	return b->listeners != NULL;
@@ -316,7 +334,7 @@ static void tell_info(struct bridge *b)
 	if (!b->info_due || b->mqtt == NULL || !mqtt_connected(b->mqtt) ||
 		outbox_count(b->outbox) > outbox_held(b->outbox))
 		return;
-	if (b->config.mqtt.version != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
+	if (mqtt_version(b->mqtt) != 5 && mqtt_connected_seconds(b->mqtt) < INFO_AFTER)
 		return;
 	b->info_due = false;
 	if (!mqtt_takes(b->mqtt, INFO_MOST))
@@ -333,6 +351,8 @@ int64_t parts_turn(struct bridge *b)
 	conns_reap(b->conns);
 	tell_after_connect(b);
 	tell_info(b);
+	if (b->web != NULL && b->mqtt != NULL)
+		web_use_broker(b->web, mqtt_host_number(b->mqtt));
 	/* never more at a time than the broker takes soon */
 	bool more = outbox_count(b->outbox) < CATCH_UP_BELOW && sessions_catch_up(b->sessions, false, now);
 	if (conns_stalled(b->conns) && outbox_room(b->outbox) && !b->stopping) {

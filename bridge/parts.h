@@ -95,9 +95,6 @@ struct bridge {
 
 /* Gives the log the options of the configuration. */
 void parts_use_config(struct bridge *bridge);
-/* The files that the configuration names, and with `places` the directories, too: how many have faults, which are written to
- * `errors`. */
-unsigned parts_check(const struct config *config, bool places, FILE *errors);
 /* This turn of the loop by both clocks. */
 struct moment parts_now(const struct bridge *bridge);
 /* The gauges among the counters as they are now. */

@@ -73,7 +73,8 @@ struct codec_link {
 	int32_t quiet_ms;        /* how long the peer has been silent after these bytes; set before each call */
 	struct codec_unit *unit; /* the unit that was identified last on this connection, or NULL */
 	const void *options;     /* those of a unit that is not known yet; NULL: the defaults */
-	uint8_t priv[8];         /* the codec's own; all zero at first */
+	uint8_t priv
+		[16]; /* the codec's own; all zero at first; room for an identity that later frames do not carry */
 };
 
 /* One part of a message that comes in several frames. */
@@ -159,7 +160,8 @@ struct codec {
 	 * one row. NULL and 0: nothing. */
 	const struct option_row *options;
 	size_t options_size;
-	/* Does a frame of this codec start at the first of these bytes (there is one at least)? OK, MORE (cannot tell yet) or NOT_MINE. */
+	/* Does a frame of this codec start at the first of these bytes (there is one at least)? OK, MORE (cannot tell yet), NOT_MINE, or
+	 * BAD_FIELDS: perhaps, a damaged one; it counts unless another codec recognises what follows. */
 	enum codec_status (*sniff)(struct span head);
 	/* Finds the next frame in bytes, one at least, that follow those of the call before. OK: decode `len` bytes behind `skip`. MORE: drop
 	 * `skip`, keep the rest (at most max_frame) and call again when more bytes have come or quiet_ms has grown. Else: these `len` bytes

@@ -6,6 +6,7 @@
 
 /* The protocols, one line each: codecs/<name>/<name>.c defines codec_<name>. The first that recognises a frame gets it. */
 #define PROTOCOLS(X)                                                                                           \
+	X(gt06)                                                                                                \
 	X(h02)                                                                                                 \
 	X(jt808)
 
@@ -72,23 +73,44 @@ const struct codec *codec_find(struct span name)
 	return NULL;
 }
 
-/* Finds the first place where a codec recognises a frame of its own. OK: it becomes the stream's codec. MORE: cannot tell yet. */
+/* The codec, but for this one, that recognises a frame here; NULL: none. */
+static const struct codec *recognised_by_another(struct span in, const struct codec *than)
+{
+	for (const struct codec *const *c = codecs; *c != NULL && in.len > 0; c++)
+		if (*c != than && (*c)->sniff(in) == CODEC_OK)
+			return *c;
+	return NULL;
+}
+
+/* Finds the first place where a codec recognises a frame of its own. OK: it becomes the stream's codec. MORE: cannot tell yet. What looks
+ * like a damaged frame is noise when another codec recognises what follows. */
 static enum codec_status recognise(struct codec_stream *stream, struct span in, size_t *skip)
 {
-	for (*skip = 0; *skip < in.len; ++*skip) {
-		bool unsure = false;
+	bool final = stream->link.quiet_ms == CODEC_QUIET_FINAL, unsure = false;
+	const struct codec *damaged = NULL;
+	size_t damaged_at = 0;
+	for (*skip = 0; *skip < in.len && !(unsure && !final); ++*skip) {
 		for (const struct codec *const *c = codecs; *c != NULL; c++) {
 			enum codec_status status = (*c)->sniff(span_after(in, *skip));
 			if (status == CODEC_OK) {
-				stream->codec = *c;
+				const struct codec *behind =
+					recognised_by_another(span_after(in, *skip + 1), *c);
+				*skip = *c == damaged ? damaged_at : *skip + (behind != NULL);
+				stream->codec = *c == damaged || behind == NULL ? *c : behind;
 				return CODEC_OK;
 			}
-			unsure |= status == CODEC_MORE;
+			if (status == CODEC_BAD_FIELDS && damaged == NULL) {
+				damaged = *c;
+				damaged_at = *skip;
+			}
+			unsure |= status == CODEC_MORE && *c != damaged;
 		}
-		if (unsure && stream->link.quiet_ms != CODEC_QUIET_FINAL)
-			return CODEC_MORE;
 	}
-	return stream->link.quiet_ms == CODEC_QUIET_FINAL ? CODEC_NOT_MINE : CODEC_MORE;
+	*skip = damaged != NULL ? damaged_at : unsure && !final ? *skip - 1 : *skip;
+	if (damaged == NULL || (unsure && !final))
+		return final ? CODEC_NOT_MINE : CODEC_MORE;
+	stream->codec = damaged;
+	return CODEC_OK;
 }
 
 void codec_begin_datagram(struct codec_stream *stream, struct span in)

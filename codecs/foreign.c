@@ -84,14 +84,6 @@ static size_t crc16(struct span in, unsigned polynomial, unsigned crc)
 
 /* --- trackers --- */
 
-/* 78 78, a length in one byte, or 79 79, in two; 0D 0A behind it. */
-static bool is_gt06(struct span in)
-{
-	bool wide = begins(in, "yy");
-	size_t len = wide ? be16(in, 2) : at(in, 2), end = len + (wide ? 4 : 3);
-	return (wide || begins(in, "xx")) && len >= 5 && in.len >= end + 2 && be16(in, end) == 0x0d0a;
-}
-
 static bool is_avl_codec(uint8_t c)
 {
 	return c == 0x08 || c == 0x8e || c == 0x10;
@@ -127,7 +119,7 @@ static bool is_gps103(struct span in)
 		return true;
 	if (begins(in, "imei:"))
 		return digits(in, 5) >= 14;
-	return digits(in, 0) == IMEI && at(in, IMEI) == ';';
+	return digits(in, 0) == IMEI && at(in, IMEI) == ';' && in.len <= IMEI + 3; /* alone on its line */
 }
 
 /* $$A143,123456789012345,AAA,… */
@@ -316,7 +308,6 @@ static bool is_sip(struct span in)
 	"the tracker speaks a protocol that the bridge does not; some trackers can be switched by SMS, see "   \
 	"the "                                                                                                 \
 	"manual"
-#define SAME_MAKERS "(also Concox, Jimi and many clones) " OTHER_TRACKER
 #define PROXY_OFF "a proxy stands in front of this port: name the port in [listen] proxy_protocol"
 #define SCAN "probably a scan of the Internet, no tracker"
 
@@ -335,7 +326,6 @@ static const struct foreign table[] = {
 		"this is the port for trackers: MQTT programs connect to the broker, see [mqtt] host and port"},
 	{"SIP", false, is_sip, SCAN},
 	{"RDP", false, is_rdp, SCAN},
-	{"GT06", true, is_gt06, SAME_MAKERS},
 	{"Teltonika", true, is_teltonika, OTHER_TRACKER},
 	{"TK103", true, is_tk103, OTHER_TRACKER},
 	{"GPS103", true, is_gps103, "(Coban) " OTHER_TRACKER},

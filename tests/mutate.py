@@ -57,6 +57,7 @@ HARMLESS = {
     r"KIND_SIGNED in \{0x\w+, \d, \d, 1, ": "the sign is that of two bytes",
     r"KIND_SIGNED in .*, (0x7fff|600)\}": "larger numbers, which would have a sign, are left out",
     r": 1 is 2 in .*KIND_ZERO": "a boolean has no factor",
+    r": 0 is 1 in .*KIND_(DIGITS|IMSI|CELL|POSITION)": "what is no number has no factor",
     r'decimals of "(battery.voltage|custom.temperature|custom.fuel)"': "texts are scaled by the table: the same number",
 }
 

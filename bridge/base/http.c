@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* http: see http.h. libmicrohttpd without a thread: its epoll descriptor is one more watcher of the loop.
  *
- * A connection also ends when it is not done within DEADLINE_MS, even if bytes still flow, and when a newer one needs its place: the oldest
- * of the same address goes first, then the oldest of all. So whoever only holds connections open keeps nobody out. */
+ * A connection also ends when its request is not there within REQUEST_MS, or its answer has not left in time, even if bytes still flow, and
+ * when a newer one needs its place: the oldest of the same address goes first, then the oldest of all. So whoever only holds connections
+ * open keeps nobody out. */
 #include "bridge/base/http.h"
 
 #include "bridge/base/clock.h"
@@ -17,17 +18,17 @@
 #include <unistd.h>
 
 #define PATHS_MAX 8
-#define ABOUT_TO_END 4     /* connections beside the places */
-#define TIMEOUT_SECONDS 3u /* without a byte */
-#define DEADLINE_MS 5000
+#define ABOUT_TO_END 4 /* connections beside the places */
+#define REQUEST_MS 5000
 #define TICK_SECONDS 1.0 /* the library wakes nobody when it could accept again */
 
 /* One connection. */
 struct visitor {
 	bool here, leaving, kept; /* kept: a handler has the connection */
 	int fd;
-	int64_t since_ms;
-	uint64_t number;                                     /* in the order of arrival */
+	int64_t until_ms;
+	uint64_t number; /* in the order of arrival */
+	union address peer;
 	uint8_t address[16];                                 /* IPv6: of its /64 */
 	void (*keep)(void *ctx, struct http_stream *stream); /* when the 101 is sent */
 	void *keep_ctx;
@@ -49,6 +50,7 @@ struct http {
 	const struct http_header *headers;
 	struct visitor *visitors;
 	unsigned places, places_of_address, visitors_most;
+	int64_t answer_ms;
 	unsigned streams, streams_most;
 	uint64_t number;
 	bool left; /* a connection ended in this turn */
@@ -62,6 +64,7 @@ struct http_request {
 struct http_stream {
 	struct http *http;
 	struct MHD_UpgradeResponseHandle *handle;
+	union address peer;
 	int fd;
 	struct span early;
 	uint8_t bytes[];
@@ -112,11 +115,12 @@ static void arrives(struct http *h, struct MHD_Connection *connection, void **pl
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (info == NULL)
 		return;
-	*v = (struct visitor){.here = true, .fd = fd, .number = ++h->number, .since_ms = clock_steady_ms()};
-	union address a = {0};
-	memcpy(&a, info->client_addr, info->client_addr->sa_family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in4));
-	address_bytes(&a, v->address);
-	if (a.any.sa_family == AF_INET6)
+	*v = (struct visitor){
+		.here = true, .fd = fd, .number = ++h->number, .until_ms = clock_steady_ms() + REQUEST_MS};
+	bool wide = info->client_addr->sa_family == AF_INET6;
+	memcpy(&v->peer, info->client_addr, wide ? sizeof(v->peer.in6) : sizeof(v->peer.in4));
+	address_bytes(&v->peer, v->address);
+	if (wide && !IN6_IS_ADDR_V4MAPPED(&v->peer.in6.sin6_addr))
 		memset(v->address + 8, 0, 8);
 	*place = v;
 	make_place(h, v->address, h->places_of_address);
@@ -138,7 +142,7 @@ static void end_overdue(struct http *h)
 {
 	int64_t now = clock_steady_ms();
 	for (struct visitor *v = h->visitors; v < h->visitors + h->visitors_most; v++)
-		if (v->here && !v->leaving && !v->kept && now - v->since_ms >= DEADLINE_MS)
+		if (v->here && !v->leaving && !v->kept && now >= v->until_ms)
 			show_out(v);
 }
 
@@ -163,12 +167,18 @@ static void on_upgrade(void *ctx, struct MHD_Connection *connection, void *state
 		MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 		return;
 	}
-	*s = (struct http_stream){.http = h, .handle = handle, .fd = fd, .early = {s->bytes, early_len}};
+	*s = (struct http_stream){
+		.http = h, .handle = handle, .peer = v->peer, .fd = fd, .early = {s->bytes, early_len}};
 	if (early_len > 0)
 		memcpy(s->bytes, early, early_len);
 	h->streams++;
 	v->kept = true;
 	v->keep(v->keep_ctx, s);
+}
+
+const union address *http_stream_peer(const struct http_stream *stream)
+{
+	return &stream->peer;
 }
 
 int http_stream_fd(const struct http_stream *stream)
@@ -202,6 +212,12 @@ const char *http_request_header(const struct http_request *request, const char *
 const char *http_request_path(const struct http_request *request)
 {
 	return request->path;
+}
+
+const union address *http_request_peer(const struct http_request *request)
+{
+	const struct visitor *v = visitor_of(request->connection);
+	return v != NULL ? &v->peer : NULL;
 }
 
 static struct MHD_Response *response_of(struct http *h, const struct http_answer *a)
@@ -261,10 +277,10 @@ static struct span list_paths(const struct http *h, char *out, size_t size)
 	return writer_span(&w);
 }
 
-/* More streams than there is room for are refused here, so that no handler needs to count. */
-static void limit_streams(const struct http *h, struct http_answer *answer)
+/* More streams than there is room for are refused here, so that no handler needs to count; and what only GET can ask for. */
+static void limit_streams(const struct http *h, bool get, struct http_answer *answer)
 {
-	if (answer->keep == NULL || h->streams < h->streams_most)
+	if (answer->keep == NULL || (get && h->streams < h->streams_most))
 		return;
 	*answer = (struct http_answer){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
 		.type = HTTP_PLAIN,
@@ -284,6 +300,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	(void)upload_size;
 	(void)state;
 	const struct http_path *found = find(h, url);
+	struct visitor *v = visitor_of(connection);
+	if (v != NULL)
+		v->until_ms = clock_steady_ms() + h->answer_ms;
 	if (found == NULL && h->others.handler != NULL)
 		found = &h->others;
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
@@ -294,7 +313,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 		answer.body = list_paths(h, paths, sizeof(paths));
 	} else {
 		found->handler(found->ctx, &request, &answer);
-		limit_streams(h, &answer);
+		limit_streams(h, strcmp(method, "GET") == 0, &answer);
 	}
 	return reply(h, connection, &answer);
 }
@@ -358,7 +377,7 @@ static struct MHD_Daemon *start(struct http *h, const struct http_options *o)
 	if (fd < 0)
 		return NULL;
 	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, h->visitors_most, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_SECONDS,
+		MHD_OPTION_CONNECTION_LIMIT, h->visitors_most, MHD_OPTION_CONNECTION_TIMEOUT, o->quiet_seconds,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_ARRAY,
 		o->cert != NULL ? tls : tls + 2, MHD_OPTION_END);
 }
@@ -386,6 +405,7 @@ struct http *http_open(struct ev_loop *loop, const struct http_options *o, char 
 	h->places = o->places;
 	h->places_of_address = o->places_of_address;
 	h->streams_most = o->streams;
+	h->answer_ms = o->answer_ms;
 	h->visitors_most = most;
 	h->visitors = calloc(most, sizeof(*h->visitors));
 	if (h->visitors != NULL && (h->daemon = start(h, o)) == NULL) {

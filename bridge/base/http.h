@@ -3,7 +3,7 @@
  * Uses: codecs/record; <ev.h>, <microhttpd.h>.
  * Not: know what is answered.
  *
- * GET and HEAD only (else 405). A path without a handler is answered with 404 and the list of the paths. A connection serves one request.
+ * GET and HEAD only (else 405); a connection is kept only after GET. A path without a handler is answered with 404 and the list of the paths. A connection serves one request.
  * http.c says which connection has to end when more come than there are places. */
 #ifndef T2M_HTTP_H
 #define T2M_HTTP_H
@@ -26,6 +26,8 @@ struct http_options {
 	union address listen;
 	unsigned places, places_of_address; /* connections at a time, in all and for one address (IPv6: /64) */
 	unsigned streams;                   /* connections that handlers keep, besides */
+	unsigned quiet_seconds;             /* a connection without a byte for so long ends */
+	int64_t answer_ms;                  /* and one whose answer has not left by then; its request has 5 s */
 	const struct http_header
 		*headers; /* of every answer; up to a name that is NULL; they outlive the server; NULL: none */
 	const char *cert, *key; /* PEM texts for TLS, used during http_open only; NULL: no TLS */
@@ -36,9 +38,13 @@ struct http_request;
 const char *http_request_header(const struct http_request *request, const char *name);
 /* Begins with a slash. */
 const char *http_request_path(const struct http_request *request);
+/* Who asks; NULL: not known, and then no handler can keep the connection. Valid until the handler returns. */
+const union address *http_request_peer(const struct http_request *request);
 
 /* A connection that is the handler's from now on. */
 struct http_stream;
+/* Who is at its other end. */
+const union address *http_stream_peer(const struct http_stream *stream);
 /* The socket, non-blocking; under TLS one that stands for it. */
 int http_stream_fd(const struct http_stream *stream);
 /* What has arrived already behind the request; it lives as long as the stream. */

@@ -9,13 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 #define AGAIN_SECONDS 60. /* for names whose address changes */
+#define ADDRESSES 8       /* of one name; more are not looked at */
+
+struct answer {
+	union address address[ADDRESSES];
+	unsigned count;
+};
 
 struct lookup {
 	struct ev_loop *loop;
 	char host[256], port[6];
-	union address address;
-	bool known;
+	struct answer known;
+	unsigned now; /* the address that is to be tried */
 	ev_tstamp since;
 	struct errand *errand; /* NULL: no question is open */
 };
@@ -24,8 +31,7 @@ struct lookup {
 struct question {
 	struct lookup *lookup; /* for the loop, when the errand was not abandoned */
 	char host[256], port[6];
-	union address answer;
-	bool ok;
+	struct answer answer;
 };
 
 static bool split(const char *server, char host[256], char port[6])
@@ -35,6 +41,8 @@ static bool split(const char *server, char host[256], char port[6])
 		return false;
 	size_t n = (size_t)(colon - server), digits = strlen(colon + 1);
 	bool brackets = n > 2 && server[0] == '[' && server[n - 1] == ']';
+	if (!brackets && strspn(server, HOST_LETTERS) < n)
+		return false;
 	if (digits < 1 || digits > 5 || strspn(colon + 1, "0123456789") != digits || atoi(colon + 1) > 65535 ||
 		atoi(colon + 1) < 1)
 		return false;
@@ -53,12 +61,27 @@ static void ask(void *arg)
 {
 	struct question *q = arg;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-	if (getaddrinfo(q->host, q->port, &hints, &found) == 0 && found->ai_addrlen <= sizeof(q->answer)) {
-		memcpy(&q->answer, found->ai_addr, found->ai_addrlen);
-		q->ok = true;
-	}
-	if (found != NULL)
-		freeaddrinfo(found);
+	if (getaddrinfo(q->host, q->port, &hints, &found) != 0)
+		return;
+	for (const struct addrinfo *i = found; i != NULL && q->answer.count < ADDRESSES; i = i->ai_next)
+		if (i->ai_addrlen <= sizeof(union address))
+			memcpy(&q->answer.address[q->answer.count++], i->ai_addr, i->ai_addrlen);
+	freeaddrinfo(found);
+}
+
+/* Both are copies of what the resolver told. */
+static bool is_same(const union address *a, const union address *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Where it stands in the answer; 0 where it does not. */
+static unsigned position(const struct answer *answer, const union address *address)
+{
+	for (unsigned i = 0; i < answer->count; i++)
+		if (is_same(&answer->address[i], address))
+			return i;
+	return 0;
 }
 
 static void answered(void *arg)
@@ -66,9 +89,9 @@ static void answered(void *arg)
 	struct question *q = arg;
 	struct lookup *l = q->lookup;
 	l->errand = NULL;
-	if (q->ok) {
-		l->address = q->answer;
-		l->known = true;
+	if (q->answer.count > 0) {
+		l->now = position(&q->answer, &l->known.address[l->now]);
+		l->known = q->answer;
 	}
 	free(q);
 }
@@ -108,8 +131,20 @@ void lookup_free(struct lookup *l)
 
 bool lookup_address(struct lookup *l, union address *out)
 {
-	if (l->errand == NULL && (!l->known || ev_now(l->loop) - l->since > AGAIN_SECONDS))
+	if (l->errand == NULL && (l->known.count == 0 || ev_now(l->loop) - l->since > AGAIN_SECONDS))
 		begin(l);
-	*out = l->address;
-	return l->known;
+	*out = l->known.address[l->now];
+	return l->known.count > 0;
+}
+
+void lookup_failed(struct lookup *l, const union address *address)
+{
+	if (l->known.count > 0 &&
+		is_same(&l->known.address[l->now], address)) /* else another one is tried already */
+		l->now = (l->now + 1) % l->known.count;
+}
+
+unsigned lookup_count(const struct lookup *l)
+{
+	return l->known.count;
 }

@@ -14,9 +14,18 @@ enum reason_verdict {
 };
 
 enum {
+	REASON_UNSPECIFIED = 0x80,
+	REASON_ITS_OWN = 0x83,
+	REASON_OTHER_VERSION = 0x84,
+	REASON_BAD_LOGIN = 0x86,
 	REASON_NOT_AUTHORIZED = 0x87,
+	REASON_UNAVAILABLE = 0x88,
+	REASON_BUSY = 0x89,
+	REASON_STOPPING = 0x8b,
+	REASON_TAKEN_OVER = 0x8e,
 	REASON_TOPIC_INVALID = 0x90,
 	REASON_TOO_LARGE = 0x95,
+	REASON_QUOTA = 0x97,
 	REASON_NO_RETAIN = 0x9a,
 	REASON_NO_QOS = 0x9b,
 	/* codes of our own: what a broker does instead of answering */

@@ -133,7 +133,9 @@ void stats_emit(const struct stats *stats, struct emitter *e)
 	unsigned reasons = 0;
 	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++)
 		reasons += is_reason(i);
-	emit_map(e, STAT_COUNT + reasons);
+	emit_map(e, STAT_COUNT + reasons + (stats->broker != NULL));
+	if (stats->broker != NULL)
+		emit_pair_text(e, "mqtt.broker", span_text(stats->broker));
 	for (size_t i = 0; i < STAT_COUNT; i++)
 		emit_pair_integer(e, stat_table[i].name, (int64_t)stats->count[i]);
 	for (size_t i = 0; i < CODEC_STATUS_COUNT; i++) {

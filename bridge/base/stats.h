@@ -84,6 +84,7 @@ extern const struct stat_info stat_table[STAT_COUNT];
 struct stats {
 	uint64_t count[STAT_COUNT];
 	uint64_t rejected[CODEC_STATUS_COUNT]; /* frames, by reason */
+	const char *broker; /* which of several brokers is in use, as host:port; NULL: there is one only */
 };
 
 static inline void stats_add(struct stats *stats, enum counter counter, uint64_t n)
@@ -98,7 +99,7 @@ static inline void stats_set(struct stats *stats, enum counter counter, uint64_t
 
 /* The reason of a STAT_REFUSED_... counter: its name without `refused.`. */
 const char *stat_reason(enum counter counter);
-/* One flat map of all counters. */
+/* One flat map of all counters, and `mqtt.broker` where there are several. */
 void stats_emit(const struct stats *stats, struct emitter *e);
 /* A line a counter, for people: name, counter or gauge, meaning. */
 void stats_print(FILE *out);

@@ -5,10 +5,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct tls_server {
 	SSL_CTX *ctx;
@@ -23,15 +25,23 @@ struct tls_client {
 	SSL_CTX *ctx;
 	char name[256]; /* of the server; "": it is an address */
 	char reason[TLS_WHY_MAX];
+	uint8_t head[TLS_HEAD_MAX]; /* the first bytes of the peer */
+	size_t head_len;
 };
 
 /* The first error that OpenSSL noted. */
 static void explain(char why[TLS_WHY_MAX], const char *what, const char *file)
 {
 	unsigned long error = ERR_peek_error();
-	const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(error))
-			     : error != 0                      ? ERR_reason_error_string(error)
-							       : NULL;
+	int lib = ERR_GET_LIB(error), number = ERR_GET_REASON(error);
+	const char *reason = lib == ERR_LIB_SYS ? strerror(number)
+			     : error != 0       ? ERR_reason_error_string(error)
+						: NULL;
+	if ((lib == ERR_LIB_PEM && number == PEM_R_NO_START_LINE) ||
+		(lib == ERR_LIB_OSSL_DECODER && number == ERR_R_UNSUPPORTED))
+		reason = "it holds none in PEM form (-----BEGIN …)";
+	else if (lib == ERR_LIB_X509 && number == X509_R_KEY_VALUES_MISMATCH)
+		reason = "it does not belong to the certificate";
 	snprintf(why, TLS_WHY_MAX, "%s %s: %s", what, file, reason != NULL ? reason : "not usable");
 	ERR_clear_error();
 }
@@ -156,23 +166,86 @@ bool tls_wants_write(const struct tls_link *link)
 
 /* --- the broker --- */
 
+/* One line of printable ASCII, cut when `out` is too small. */
+static void put_plain(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text);
+	for (char *c = out; *c != '\0'; c++)
+		if (*c < 0x20 || *c > 0x7e)
+			*c = '?';
+}
+
+/* Adds a host name or an address; other kinds of names are left out. */
+static void add_name(char *names, size_t size, const GENERAL_NAME *name)
+{
+	char text[256] = "";
+	int type;
+	const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+	int len = type == GEN_DNS || type == GEN_IPADD ? ASN1_STRING_length(value) : 0;
+	const unsigned char *bytes = len > 0 ? ASN1_STRING_get0_data(value) : NULL;
+	if (type == GEN_DNS && len > 0)
+		snprintf(text, sizeof(text), "%.*s", len, (const char *)bytes);
+	else if (len == 4 || len == 16)
+		inet_ntop(len == 4 ? AF_INET : AF_INET6, bytes, text, sizeof(text));
+	size_t n = strlen(names);
+	if (*text != '\0' && n + strlen(text) + 3 < size)
+		snprintf(names + n, size - n, "%s%s", n > 0 ? ", " : "", text);
+}
+
+/* The names and addresses for which a certificate is valid. */
+static void list_names(X509 *cert, char *out, size_t size)
+{
+	char names[160] = "";
+	GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	for (int i = 0; i < sk_GENERAL_NAME_num(all); i++)
+		add_name(names, sizeof(names), sk_GENERAL_NAME_value(all, i));
+	GENERAL_NAMES_free(all);
+	put_plain(out, size, *names != '\0' ? names : "no name");
+}
+
+/* " on 2026-11-25" of a certificate that has expired, " before 2026-11-27" of one that is not valid yet. */
+static void put_date(const X509 *cert, int error, char out[24])
+{
+	struct tm tm;
+	bool expired = error == X509_V_ERR_CERT_HAS_EXPIRED;
+	const ASN1_TIME *time = expired ? X509_get0_notAfter(cert) : X509_get0_notBefore(cert);
+	out[0] = '\0';
+	if ((expired || error == X509_V_ERR_CERT_NOT_YET_VALID) && ASN1_TIME_to_tm(time, &tm) == 1)
+		strftime(out, 24, expired ? " on %Y-%m-%d" : " before %Y-%m-%d", &tm);
+}
+
 /* Keeps the reason for which a certificate is refused: libmosquitto does not tell it. */
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	char subject[200] = "";
+	char line[160] = "", subject[160] = "", names[160] = "no name", date[24] = "";
 	if (ok)
 		return ok;
-	X509 *cert = X509_STORE_CTX_get_current_cert(store);
-	if (cert != NULL)
-		X509_NAME_oneline(X509_get_subject_name(cert), subject, sizeof(subject));
-	for (char *c = subject; *c != '\0'; c++)
-		if (*c < 0x20 || *c > 0x7e)
-			*c = '?';
-	snprintf(client->reason, sizeof(client->reason), "certificate %s: %s", subject,
-		X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+	int error = X509_STORE_CTX_get_error(store);
+	X509 *cert = X509_STORE_CTX_get_current_cert(store), *own = X509_STORE_CTX_get0_cert(store);
+	if (cert != NULL) {
+		X509_NAME_oneline(X509_get_subject_name(cert), line, sizeof(line));
+		put_date(cert, error, date);
+	}
+	put_plain(subject, sizeof(subject), line);
+	if (own != NULL)
+		list_names(own, names, sizeof(names));
+	snprintf(client->reason, sizeof(client->reason), "certificate %s: %s%s; the broker's is for %s",
+		subject, X509_verify_cert_error_string(error), date, names);
 	return ok;
+}
+
+/* Keeps the first bytes of the peer: the head of a record, or whatever stands in its place. */
+static void on_bytes(int sent, int version, int type, const void *bytes, size_t len, SSL *ssl, void *arg)
+{
+	(void)version;
+	(void)ssl;
+	struct tls_client *client = arg;
+	if (sent || type != SSL3_RT_HEADER || client->head_len > 0)
+		return;
+	client->head_len = len < sizeof(client->head) ? len : sizeof(client->head);
+	memcpy(client->head, bytes, client->head_len);
 }
 
 static bool use_host(SSL_CTX *ctx, const char *host)
@@ -213,6 +286,8 @@ struct tls_client *tls_client_open(const struct tls_client_options *o, char why[
 	SSL_CTX_set_min_proto_version(client->ctx, TLS1_2_VERSION);
 	SSL_CTX_set_app_data(client->ctx, client);
 	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, on_verify);
+	SSL_CTX_set_msg_callback(client->ctx, on_bytes);
+	SSL_CTX_set_msg_callback_arg(client->ctx, client);
 	return client;
 }
 
@@ -242,4 +317,9 @@ void *tls_client_context(const struct tls_client *client)
 const char *tls_client_reason(const struct tls_client *client)
 {
 	return client->reason;
+}
+
+struct span tls_client_head(const struct tls_client *client)
+{
+	return span_of(client->head, client->head_len);
 }

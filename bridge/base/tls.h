@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* tls: TLS towards units (server) and towards the broker (client).
- * Uses: <openssl/err.h>, <openssl/ssl.h>, <openssl/x509v3.h>.
+ * Uses: codecs/record; <openssl/err.h>, <openssl/pem.h>, <openssl/ssl.h>, <openssl/x509v3.h>.
  * Not: know connections, units or MQTT.
  *
  * TLS 1.2 and newer, the library's own choice of ciphers. */
 #ifndef T2M_TLS_H
 #define T2M_TLS_H
+
+#include "codecs/record/bytes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +16,7 @@
 struct tls_server;
 struct tls_link;
 
-#define TLS_WHY_MAX 400
+#define TLS_WHY_MAX 500
 
 /* Both files are read during the call. NULL: `why` says which file and what is wrong. */
 struct tls_server *tls_server_open(const char *cert_file, const char *key_file, char why[TLS_WHY_MAX]);
@@ -46,7 +48,10 @@ void tls_client_free(struct tls_client *client);
 struct tls_link *tls_connect(struct tls_client *client, int fd);
 /* An SSL_CTX, for libmosquitto; it lives as long as the client. */
 void *tls_client_context(const struct tls_client *client);
-/* Why the last certificate was refused; "": none was. Valid until the next connection. */
+/* Why the last certificate was refused, and for which names it is; "": none was. Printable ASCII. Valid until the next connection. */
 const char *tls_client_reason(const struct tls_client *client);
+/* The first bytes that came over the client's first connection, TLS_HEAD_MAX at most. Valid as long as the client. */
+#define TLS_HEAD_MAX 5
+struct span tls_client_head(const struct tls_client *client);
 
 #endif

@@ -70,14 +70,14 @@ const char *topic_fault(struct span topic)
 	return NULL;
 }
 
-bool topic_parse_command(const char *prefix, struct span topic, struct span *ident)
+bool topic_parse_unit(const char *prefix, struct span topic, const char *leaf, struct span *name)
 {
-	static const char leaf[] = "/cmd";
-	size_t head = strlen(prefix) + 1, tail = sizeof(leaf) - 1;
+	size_t head = strlen(prefix) + 1, tail = strlen(leaf) + 1;
 	if (topic.len <= head + tail || memcmp(topic.ptr, prefix, head - 1) != 0 || topic.ptr[head - 1] != '/')
 		return false;
-	if (memcmp(topic.ptr + topic.len - tail, leaf, tail) != 0)
+	const uint8_t *end = topic.ptr + topic.len - tail;
+	if (end[0] != '/' || memcmp(end + 1, leaf, tail - 1) != 0)
 		return false;
-	*ident = span_of(topic.ptr + head, topic.len - head - tail);
-	return ident->len <= 60 && memchr(ident->ptr, '/', ident->len) == NULL;
+	*name = span_of(topic.ptr + head, topic.len - head - tail);
+	return name->len <= 60 && memchr(name->ptr, '/', name->len) == NULL;
 }

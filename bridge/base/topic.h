@@ -29,7 +29,7 @@ bool topic_reserved(struct span name);
 /* Why some broker may refuse a message on this topic, as a constant text; NULL: every broker accepts it. */
 const char *topic_fault(struct span topic);
 
-/* Reads the name from <prefix>/<name>/cmd: one level of 1 to 60 bytes. False: it is no such topic. */
-bool topic_parse_command(const char *prefix, struct span topic, struct span *ident);
+/* Reads the name from <prefix>/<name>/<leaf>: one level of 1 to 60 bytes. False: it is no such topic. */
+bool topic_parse_unit(const char *prefix, struct span topic, const char *leaf, struct span *name);
 
 #endif

@@ -9,12 +9,6 @@
 #include <sys/ioctl.h>
 
 #define READ_BURST 64
-#define BACKOFF_FIRST 0.5
-#define BACKOFF_PROGRESS 2.0 /* at most, while messages are accepted on each connection */
-#define BACKOFF_AWAY 10.0    /* while nobody answers */
-#define BACKOFF_MOST 30.0    /* while the broker answers, and accepts nothing */
-#define BRIEF_MOST 8         /* so many brief connections in a row are no progress, whatever was accepted */
-#define SETTLED 5.0          /* a connection that lasted so long is a good one */
 
 static void connect_later(struct mqtt *m);
 
@@ -44,6 +38,7 @@ static void drop_client(struct mqtt *m)
 	m->link = NULL;
 	m->client = NULL;
 	m->connected = m->broken = m->silent = m->answered_connect = false;
+	m->begun = m->busy = m->taken_over = m->quiet = false;
 	m->status_sent = m->status_answered = false;
 	m->why[0] = '\0';
 	m->unparsed = 0;
@@ -52,65 +47,23 @@ static void drop_client(struct mqtt *m)
 	outbox_rewind(m->outbox); /* what was not acknowledged is published again */
 }
 
-/* Sets the wait before the next try: a longer one, unless the connection was a good one. */
-static void set_wait(struct mqtt *m)
+/* The broker does not publish the will, as it would if the connection just broke. */
+static void say_goodbye(struct mqtt *m)
 {
-	bool settled = m->connected && session_answered(m) && ev_now(m->loop) - m->connected_at >= SETTLED;
-	bool progress =
-		m->taken > 0 || (m->suspects.row < SUSPECT_ROW && m->suspects.open > 0 && m->answered > 0);
-	progress = progress && m->brief < BRIEF_MOST;
-	double most = progress ? BACKOFF_PROGRESS : m->answered_connect ? BACKOFF_MOST : BACKOFF_AWAY;
-	if (settled || m->hurry)
-		backoff_reset(&m->backoff, BACKOFF_FIRST);
-	m->hurry = false;
-	m->wait = backoff_wait(&m->backoff, most, BACKOFF_MOST);
+	mosquitto_disconnect_v5(m->client, 0, NULL);
+	for (int i = 0; i < 100 && mosquitto_want_write(m->client); i++)
+		if (mosquitto_loop_write(m->client, 1) != MOSQ_ERR_SUCCESS)
+			break;
 }
 
-static void lost(struct mqtt *m, const char *why, struct mqtt_failure f)
+static void lost(struct mqtt *m, struct mqtt_failure f)
 {
-	char said[sizeof(m->told_why)];
-	f.said = *m->why ? m->why : link_reason(m->link, why);
-	mqtt_note_brief(m, &f);
-	const char *cure = *m->why ? "" : mqtt_cure(m, &f);
-	snprintf(said, sizeof(said), "%s%s%s", f.said, *cure ? "; " : "", cure);
-	bool news = m->connected || strcmp(said, m->told_why) != 0;
-	snprintf(m->told_why, sizeof(m->told_why), "%s", said);
-	if (m->connected) {
-		session_broke(m);
-		mqtt_publish_broke(m);
-	}
-	set_wait(m);
-	if (news)
-		log_warning("broker %s:%d: %s; trying again", m->config->mqtt.host, (int)m->config->mqtt.port,
-			said);
-	else
-		log_info("broker %s:%d: %s", m->config->mqtt.host, (int)m->config->mqtt.port, said);
+	lost_note(m, &f);
+	if (m->quiet && m->client != NULL)
+		say_goodbye(m);
 	drop_client(m);
 	if (!m->stopping)
-		connect_later(m);
-}
-
-/* What the library returned, in words. */
-static const char *in_words(int rc, int error)
-{
-	switch (rc) {
-	case MOSQ_ERR_SUCCESS:
-	case MOSQ_ERR_CONN_LOST:
-	case MOSQ_ERR_NO_CONN:
-		return "the broker closed the connection";
-	case MOSQ_ERR_PROTOCOL:
-	case MOSQ_ERR_MALFORMED_PACKET:
-	case MOSQ_ERR_MALFORMED_UTF8:
-	case MOSQ_ERR_DUPLICATE_PROPERTY:
-	case MOSQ_ERR_INVAL:
-		return "what the broker sent is not the MQTT that was expected";
-	case MOSQ_ERR_KEEPALIVE:
-		return "the broker does not answer";
-	case MOSQ_ERR_ERRNO:
-		return error != 0 && error != EAGAIN ? strerror(error) : "the connection broke";
-	default:
-		return mosquitto_strerror(rc);
-	}
+		lost_tell(m, connect_later);
 }
 
 /* After each call of the library: drops a connection that is of no use, and watches the socket of a good one. `rc`: what the call returned.
@@ -121,15 +74,17 @@ static void after(struct mqtt *m, int rc)
 		return;
 	if (m->routes.delivering) {
 		if (rc != MOSQ_ERR_SUCCESS)
-			mqtt_give_up(m, "%s", in_words(rc, errno));
+			mqtt_give_up(m, "%s", mqtt_words(rc, errno));
 		return;
 	}
+	int error = errno;
+	if (m->connected && !m->begun) {
+		m->begun = true;
+		lost_begin(m);
+	}
 	if (rc != MOSQ_ERR_SUCCESS || m->broken) {
-		int error = errno;
 		bool closed = rc == MOSQ_ERR_SUCCESS || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_ERRNO;
-		if (!m->connected && !m->answered_connect && closed)
-			session_unanswered(m);
-		lost(m, in_words(rc, error), (struct mqtt_failure){.rc = rc, .error = error, .closed = closed});
+		lost(m, (struct mqtt_failure){.rc = rc, .error = error, .closed = closed});
 		return;
 	}
 	watch(m);
@@ -159,7 +114,11 @@ static int read_guarded(struct mqtt *m)
 	char what[100];
 	int rc = MOSQ_ERR_SUCCESS;
 	count_unparsed(m);
-	if (m->unparsed > 4 * (size_t)MQTT_PACKET_MOST)
+	if (!m->answered_connect)
+		link_look(m->link);
+	if (!m->answered_connect && m->link->tls == NULL && !link_may_be_mqtt(m->link))
+		m->broken = true; /* the library would wait for the rest of what it takes for a packet */
+	else if (m->unparsed > 4 * (size_t)MQTT_PACKET_MOST)
 		mqtt_give_up(m, "the broker sends packets of more than %d bytes", MQTT_PACKET_MOST);
 	else if (!guard_call(read_all, m, &rc, what, sizeof(what)))
 		mqtt_give_up(m, "libmosquitto does not know what the broker sent (%s)", what);
@@ -184,6 +143,7 @@ static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	struct mqtt *m = timer->data;
 	session_tick(m);
+	lost_tick(m);
 	mqtt_publish_tick(m);
 	tell_tick(m);
 	if (m->client != NULL)
@@ -205,7 +165,7 @@ static void on_attempt_ended(void *owner, struct link *link, int rc, int error)
 	m->link = link;
 	m->client = link->client;
 	if (rc != MOSQ_ERR_SUCCESS)
-		lost(m, in_words(rc, error), (struct mqtt_failure){.rc = rc, .error = error});
+		lost(m, (struct mqtt_failure){.rc = rc, .error = error, .closed = link_is_closed(rc, error)});
 	else
 		after(m, MOSQ_ERR_SUCCESS);
 }
@@ -217,7 +177,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	struct mqtt *m = timer->data;
 	attempt_abandon(m->attempt);
 	m->attempt = NULL;
-	lost(m, "no answer in time", (struct mqtt_failure){.rc = MOSQ_ERR_ERRNO, .error = ETIMEDOUT});
+	lost(m, (struct mqtt_failure){.rc = MOSQ_ERR_ERRNO, .error = ETIMEDOUT, .late = true});
 }
 
 /* --- connecting --- */
@@ -228,9 +188,11 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	static const struct attempt_ops ops = {session_prepare, on_attempt_ended};
 	struct mqtt *m = timer->data;
-	m->attempt = attempt_start(m->loop, m->config, &ops, resume_wanted(m), m);
+	session_choose(m);
+	const struct target to = {*mqtt_host(m), mqtt_version(m), resume_wanted(m)};
+	m->attempt = attempt_start(m->loop, m->config, &to, &ops, m);
 	if (m->attempt == NULL) {
-		lost(m, "cannot begin a connection", (struct mqtt_failure){.rc = MOSQ_ERR_NOMEM});
+		lost(m, (struct mqtt_failure){.rc = MOSQ_ERR_NOMEM});
 		return;
 	}
 	ev_timer_set(&m->timeout, (double)m->config->mqtt.connect_timeout / 1000.0, 0.);
@@ -256,7 +218,6 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	m->config = config;
 	m->outbox = outbox;
 	m->stats = stats;
-	backoff_reset(&m->backoff, BACKOFF_FIRST);
 	m->away_since = ev_now(loop);
 	ev_init(&m->io, on_io);
 	ev_init(&m->retry, on_retry);
@@ -265,7 +226,7 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	ev_timer_init(&m->misc, on_misc, 1., 1.);
 	m->io.data = m->retry.data = m->timeout.data = m->misc.data = m;
 	resume_open(m);
-	if (mqtt_publish_open(m))
+	if (lost_open(m) && mqtt_publish_open(m))
 		return m;
 	mqtt_free(m);
 	return NULL;
@@ -327,14 +288,11 @@ void mqtt_stop(struct mqtt *m)
 	ev_timer_stop(m->loop, &m->misc);
 	attempt_abandon(m->attempt);
 	m->attempt = NULL;
+	lost_stop(m);
 	if (mqtt_connected(m) && (m->status_answered || m->status_sent) && m->status_topic != NULL && !m->mute)
 		mqtt_publish_status(m, "offline");
-	if (mqtt_connected(m) && !m->mute) {
-		mosquitto_disconnect_v5(m->client, 0, NULL);
-		for (int i = 0; i < 100 && mosquitto_want_write(m->client); i++)
-			if (mosquitto_loop_write(m->client, 1) != MOSQ_ERR_SUCCESS)
-				break;
-	}
+	if (mqtt_connected(m) && !m->mute)
+		say_goodbye(m);
 	drop_client(m);
 }
 
@@ -356,6 +314,7 @@ void mqtt_free(struct mqtt *m)
 	routes_free(m);
 	resume_close(m);
 	mqtt_publish_close(m);
+	m->stats->broker = NULL;
 	free(m->status_topic);
 	free(m);
 	mosquitto_lib_cleanup();

@@ -11,12 +11,16 @@
 
 #include "bridge/base/route.h"
 #include "bridge/base/stats.h"
+#include "bridge/base/tls.h"
 #include "bridge/outbox/outbox.h"
 #include "bridge/settings/config.h"
 
 #include <ev.h>
 
 struct mqtt;
+
+/* Can TLS be spoken with the brokers as the configuration says? False: `why` names the file and what is wrong. */
+bool mqtt_check(const struct config *config, char why[TLS_WHY_MAX]);
 
 /* `status_topic`: carries `online` and `offline`, retained, and is the topic of the will; it is copied; NULL: neither. `loop`, `config`, `outbox` and
  * `stats` are kept and must live longer. NULL: no memory. */
@@ -36,8 +40,8 @@ void mqtt_start(struct mqtt *mqtt);
  * being handled. Where the filters of several routes overlap, a broker may send one publication once for each subscription: each
  * of these copies is given to each matching route, so a handler has to accept copies.
  *
- * A subscription that the broker refuses is logged with the broker's reason, counted, named by mqtt_trouble and requested again after five
- * minutes. `without` ends the log line: what does not work meanwhile, as a clause ("no command arrives"). It lives as long as the
+ * A subscription that the broker refuses is logged with the broker's reason, counted, named by mqtt_trouble and requested again: at
+ * QoS 0 at once, where the QoS may be the reason, and in any case after five minutes. `without` ends the log line: what does not work meanwhile, as a clause ("no command arrives"). It lives as long as the
  * route. `filter` is copied.
  *
  * False, and nothing has changed: the filter is not valid in MQTT, it is a shared subscription ($share/), it has a route already, or
@@ -65,10 +69,17 @@ bool mqtt_connected(const struct mqtt *mqtt);
 double mqtt_connected_seconds(const struct mqtt *mqtt);
 /* Does the broker allow packets of so many bytes, as far as it has said? */
 bool mqtt_takes(const struct mqtt *mqtt, size_t bytes);
+/* The version of MQTT that is spoken: 5, or 4 for 3.1.1. */
+int mqtt_version(const struct mqtt *mqtt);
+/* The place in the list of hosts, from 0, of the one that is connected or tried. */
+unsigned mqtt_host_number(const struct mqtt *mqtt);
 /* Has the broker kept the session of the connection before? */
 bool mqtt_resumed(const struct mqtt *mqtt);
 /* What the broker refuses, as a sentence that is valid until the next call; NULL: nothing. */
 const char *mqtt_trouble(struct mqtt *mqtt);
+/* What is worth knowing beside it, as lines that are valid until the next call: which broker of several is in use, which subscription is refused
+ * or has QoS 0 only; "": nothing. */
+const char *mqtt_remark(struct mqtt *mqtt);
 
 /* Publishes `offline` and disconnects; messages that are not acknowledged stay in the outbox. */
 void mqtt_stop(struct mqtt *mqtt);

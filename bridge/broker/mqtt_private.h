@@ -4,7 +4,9 @@
  *
  * Each file calls those below it alone:
  *   mqtt          connects, reads and writes, drops the connection
+ *   mqtt_lost     why a connection ended, which host is next and when, what the log says of it
  *   mqtt_session  the steps of a new connection; the callbacks of the library
+ *   mqtt_cure     what a user can do about a connection that failed
  *   mqtt_tell     what the broker refuses, for people
  *   mqtt_resume   the session that the broker keeps: its subscriptions, what it delivers again
  *   mqtt_routes   filters, handlers, subscriptions
@@ -14,11 +16,13 @@
 #ifndef T2M_MQTT_PRIVATE_H
 #define T2M_MQTT_PRIVATE_H
 
-#include "bridge/base/backoff.h"
 #include "bridge/base/hash.h"
+#include "bridge/base/hosts.h"
 #include "bridge/base/log.h"
 #include "bridge/broker/mqtt.h"
+#include "bridge/broker/dialect.h"
 #include "bridge/broker/mqtt_link.h"
+#include "bridge/broker/patience.h"
 #include "bridge/broker/suspect.h"
 #include "bridge/broker/window.h"
 
@@ -52,6 +56,8 @@ struct mqtt_route {
 	uint64_t number; /* in the order of adding */
 	enum route_state state;
 	int mid;                        /* of the SUBSCRIBE that is not answered; 0: none */
+	bool humble;                    /* it was refused at QoS 1: QoS 0 is asked for, or granted */
+	int told;                       /* the code of the refusal that the log has told */
 	int refused;                    /* the code of the last refusal; 0: granted since, or never refused */
 	ev_tstamp asked_at, again;      /* again: when a refused one is subscribed again */
 	struct mqtt_route *prev, *next; /* of those in the same state, but for ROUTE_GRANTED */
@@ -88,8 +94,11 @@ struct delivery {
 #define RESUME_DELIVERIES 1024 /* a broker has a few dozen on their way at most, unless it is set to more */
 
 struct resume {
-	bool known;     /* the filters of the session at the broker */
-	bool present;   /* this connection has resumed a session */
+	bool known;   /* the filters of the session at the broker */
+	bool present; /* this connection has resumed a session */
+	/* hosts, as bits: those that had a connection, and those of them that may still keep a session from before the one that is known. The nodes
+	 * of a cluster have one session; brokers that stand in for each other have one each */
+	unsigned seen, apart;
 	uint64_t noted; /* the number of the last route when the filters were noted */
 	struct stale *stale;
 	struct delivery delivery[RESUME_DELIVERIES];
@@ -99,6 +108,31 @@ struct resume {
 	uint64_t received;       /* counts deliveries */
 	int barrier;             /* packet identifier of a message behind acknowledgements; 0: none */
 	uint64_t barrier_covers; /* deliveries up to this number */
+};
+
+enum port_state { PORT_UNKNOWN = 0, PORT_IS_ASKED, PORT_SPEAKS_TLS, PORT_SPEAKS_NO_TLS };
+
+#define TOLD_LINES 8
+
+/* What is known of one host of the list. */
+struct place {
+	struct dialect dialect;
+	ev_tstamp dialect_until; /* then MQTT 5 is tried again */
+	bool dialect_told;
+	enum port_state port; /* asked because it does not answer */
+	ev_tstamp port_until; /* then it may be asked again */
+	ev_tstamp
+		swallowed_until; /* it did not even answer the attempt to connect: others come first until then */
+	uint64_t told[TOLD_LINES]; /* sums of the lines that the log has had since the last good connection */
+	unsigned told_next;
+};
+
+/* How a connection ended, or a try, until the log has told it. */
+struct loss {
+	unsigned at; /* the host */
+	bool quiet, lived, error, asks;
+	union address peer; /* that is asked what it speaks */
+	char text[700];
 };
 
 /* What the log says once a minute about refused messages. */
@@ -124,17 +158,31 @@ struct mqtt {
 	struct attempt *attempt;
 	ev_io io;
 	ev_timer retry, timeout, misc, more;
-	struct backoff backoff;
 	double wait; /* seconds until the next try */
 	bool hurry;  /* the next try is made in another way: it need not wait */
-	ev_tstamp away_since, connected_at;
-	mqtt_gate *gate; /* NULL: all pass */
+	ev_tstamp away_since, connected_at, subscribed_at; /* subscribed_at 0: not all is answered */
+	mqtt_gate *gate;                                   /* NULL: all pass */
 	void *gate_ctx;
 	bool mute; /* the connection is closed without a word */
 	bool connected, broken, stopping, silent, answered_connect;
-	unsigned brief; /* connections in a row that the broker closed soon, for no reason of ours */
-	char why[400], told_why[500]; /* why `broken`; what the log said last */
-	size_t unparsed;              /* bytes received since the library's last callback */
+	bool begun;      /* lost_begin was called */
+	bool busy;       /* the CONNECT was refused because the broker cannot serve now */
+	bool taken_over; /* the broker has given the session to another client */
+	bool quiet; /* the connection ends because it has shown what it was made for: the log need not know */
+	char why[500];   /* why `broken` */
+	size_t unparsed; /* bytes received since the library's last callback */
+
+	/* the hosts */
+	struct hosts hosts;
+	struct place places[HOSTS_MAX];
+	unsigned at;     /* the one in use, or next */
+	unsigned tried;  /* hosts that failed since the last connection or round through the list, */
+	bool tried_away; /* one of them because nobody answers */
+	struct patience patience;
+	struct loss loss;         /* the last one */
+	struct asked *asked;      /* what the port speaks is being asked; NULL: it is not */
+	bool tells, told_current; /* the next connection is told; the one that stands is */
+	char host[HOST_TEXT_MAX]; /* the one in use */
 
 	/* what the broker can */
 	bool retain, qos1;
@@ -148,11 +196,13 @@ struct mqtt {
 
 	/* connecting: one step after the other when the broker closes */
 	unsigned stuck[STAGE_COUNT];
+	ev_tstamp humble_until;               /* until then, subscriptions are made at QoS 0 */
 	ev_tstamp without_until[STAGE_COUNT]; /* the step is left out until then */
 	bool status_sent, status_answered;
 
 	/* publishing */
 	struct window window;
+	bool window_given; /* by the broker */
 	unsigned inflight; /* sent and not acknowledged */
 	struct flight flights[65536];
 	uint16_t last_mid,
@@ -166,7 +216,7 @@ struct mqtt {
 	struct complaint complaint;
 	mosquitto_property *content[2];
 	char topic[65536];
-	char trouble[700];
+	char trouble[700], remark[700];
 };
 
 /* mqtt_state.c */
@@ -174,6 +224,11 @@ struct mqtt {
 __attribute__((format(printf, 2, 3))) void mqtt_give_up(struct mqtt *m, const char *format, ...);
 /* For the log: the user name, or "the bridge". */
 const char *mqtt_user(const struct mqtt *m);
+/* The host in use, or next. */
+const struct host *mqtt_host(const struct mqtt *m);
+const struct place *mqtt_place(const struct mqtt *m);
+/* Is QoS 0 asked for in subscriptions? */
+bool mqtt_is_humble(const struct mqtt *m);
 /* Is this step left out for a while? */
 bool mqtt_left_out(const struct mqtt *m, enum stage stage);
 /* The packet identifier that the library will use next. */
@@ -198,8 +253,8 @@ bool mqtt_publish_status(struct mqtt *m, const char *text);
 void mqtt_publish_answered(struct mqtt *m, int mid, int reason);
 /* Once a second: gives the connection up when an acknowledgement is overdue. */
 void mqtt_publish_tick(struct mqtt *m);
-/* The connection broke: is one of the messages in flight the reason? */
-void mqtt_publish_broke(struct mqtt *m);
+/* The connection broke: is one of the messages in flight the reason? True: it was found and set aside. */
+bool mqtt_publish_broke(struct mqtt *m);
 
 /* mqtt_resume.c */
 void resume_open(struct mqtt *m);
@@ -241,16 +296,33 @@ void routes_free(struct mqtt *m);
 /* mqtt_cure.c */
 /* How a connection, or the try to make one, ended. */
 struct mqtt_failure {
-	int rc, error;    /* what the library returned, and errno */
-	bool closed;      /* the broker closed it */
-	const char *said; /* what the log says of it */
+	int rc, error; /* what the library returned, and errno */
+	bool closed;   /* the broker closed it */
+	bool late;     /* nothing came in time */
 };
-/* What the user can do about it, as a part of a sentence that stays; "": nothing is known. */
-const char *mqtt_cure(const struct mqtt *m, const struct mqtt_failure *failure);
-/* The same for the code of a CONNACK; {user} stands for the name. NULL: what the table of reasons says. */
-const char *mqtt_login_cure(const struct mqtt *m, int code);
-/* Counts connections that the broker closes soon, for no reason of ours. Before the connection is dropped. */
-void mqtt_note_brief(struct mqtt *m, const struct mqtt_failure *failure);
+/* What happened, and what the user can do about it, as one sentence. Before the connection is dropped. */
+void mqtt_cure(const struct mqtt *m, const struct mqtt_failure *failure, char *out, size_t size);
+/* The same of a CONNACK or DISCONNECT with this code: its name and the cure. */
+void mqtt_refusal(const struct mqtt *m, int code, char *out, size_t size);
+
+/* That another client uses the id, and what to set. */
+void mqtt_twin(const struct mqtt *m, char *out, size_t size);
+/* What the library returned, and errno, in words. */
+const char *mqtt_words(int rc, int error);
+
+/* mqtt_lost.c */
+bool lost_open(struct mqtt *m);
+/* The connection, or the try, has ended: says why and sets what is tried next, and in how many seconds. The connection is dropped
+ * behind it, and then lost_tell tells it. */
+void lost_note(struct mqtt *m, const struct mqtt_failure *failure);
+/* Tells what lost_note has found, as soon as it is known; then `next` is called, perhaps before this returns. */
+void lost_tell(struct mqtt *m, void (*next)(struct mqtt *m));
+/* Nothing is asked or told any more. */
+void lost_stop(struct mqtt *m);
+/* The broker has accepted the connection. */
+void lost_begin(struct mqtt *m);
+/* Once a second: has the connection proved to be a good one? */
+void lost_tick(struct mqtt *m);
 
 /* mqtt_tell.c: once a second */
 void tell_tick(struct mqtt *m);
@@ -258,13 +330,15 @@ void tell_tick(struct mqtt *m);
 /* mqtt_session.c */
 /* Sets a new client's will and callbacks. `owner`: struct mqtt. */
 void session_prepare(void *owner, struct mosquitto *client);
+/* Before a new connection: with what is it to be made? */
+void session_choose(struct mqtt *m);
 /* Are all steps of this connection answered, or left out? */
 bool session_answered(const struct mqtt *m);
 /* Once a second. */
 void session_tick(struct mqtt *m);
-/* The connection broke: at which step? */
-void session_broke(struct mqtt *m);
-/* The broker closed the connection instead of answering the CONNECT. */
-void session_unanswered(struct mqtt *m);
+/* The connection broke: at which step? `closed`: by the broker. */
+void session_broke(struct mqtt *m, bool closed);
+/* The broker has not answered the CONNECT. `closed`: it closed the connection. */
+void session_unanswered(struct mqtt *m, bool closed);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mqtt_publish: messages of the outbox to the broker, and how it answers them.
- * Uses: bridge/base; <mqtt_protocol.h>.
+ * Uses: bridge/base.
  * Not: connect.
  *
  * A message is done when the broker has accepted it, never before. A message that the broker refuses is treated as reason.h says; one at
@@ -11,7 +11,6 @@
 #include "bridge/base/guard.h"
 #include "bridge/base/reason.h"
 
-#include <mqtt_protocol.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -25,7 +24,7 @@ static const struct emit_format *const formats[] = {
 
 bool mqtt_publish_open(struct mqtt *m)
 {
-	for (size_t i = 0; i < 2 && m->config->mqtt.version == 5; i++)
+	for (size_t i = 0; i < 2; i++)
 		if (mosquitto_property_add_string(&m->content[i], MQTT_PROP_CONTENT_TYPE,
 			    formats[i]->content_type) != MOSQ_ERR_SUCCESS)
 			return false;
@@ -163,13 +162,19 @@ void mqtt_publish_answered(struct mqtt *m, int mid, int reason)
 static mosquitto_property *with_correlation(struct mqtt *m, const struct outbox_message *msg)
 {
 	mosquitto_property *own = NULL;
-	if (msg->correlation.len == 0 || m->config->mqtt.version != 5)
+	if (msg->correlation.len == 0 || mqtt_version(m) != 5)
 		return NULL;
 	/* not mosquitto_property_copy_all: libmosquitto sends only the first property of a copied list */
 	mosquitto_property_add_string(&own, MQTT_PROP_CONTENT_TYPE, formats[msg->content]->content_type);
 	mosquitto_property_add_binary(
 		&own, MQTT_PROP_CORRELATION_DATA, msg->correlation.ptr, (uint16_t)msg->correlation.len);
 	return own;
+}
+
+/* The properties of any other message. */
+static const mosquitto_property *content_of(const struct mqtt *m, enum content content)
+{
+	return mqtt_version(m) == 5 ? m->content[content] : NULL;
 }
 
 static size_t varint_size(size_t n)
@@ -182,7 +187,7 @@ static size_t packet_size(
 	const struct mqtt *m, size_t topic, size_t payload, bool qos, enum content content, size_t correlation)
 {
 	size_t properties = 0, body = 2 + topic + payload + (qos ? 2 : 0);
-	if (m->config->mqtt.version == 5) {
+	if (mqtt_version(m) == 5) {
 		properties =
 			3 + strlen(formats[content]->content_type) + (correlation > 0 ? 3 + correlation : 0);
 		body += varint_size(properties) + properties;
@@ -267,7 +272,7 @@ static bool publish(struct mqtt *m, const struct outbox_message *msg, int *retur
 		mosquitto_property *own = with_correlation(m, msg);
 		p.qos = (int)m->config->mqtt.qos;
 		p.retain = msg->retain && m->retain && pass == MQTT_PASS_RETAINED;
-		p.properties = own ? own : m->content[msg->content];
+		p.properties = own ? own : content_of(m, msg->content);
 		take_off(m, seqnum, order);
 		rc = guarded_publish(m, &p);
 		mosquitto_property_free_all(&own);
@@ -356,7 +361,8 @@ int mqtt_publish_at_once(struct mqtt *m, const char *topic, struct span payload,
 		m->told_size = true;
 		return MOSQ_ERR_SUCCESS;
 	}
-	struct publication p = {m->client, 0, topic, payload, 0, retain && m->retain, m->content[CONTENT_JSON]};
+	struct publication p = {
+		m->client, 0, topic, payload, 0, retain && m->retain, content_of(m, CONTENT_JSON)};
 	int rc = guarded_publish(m, &p);
 	if (p.mid != 0)
 		m->last_mid = (uint16_t)p.mid;
@@ -413,13 +419,13 @@ static size_t list_flights(const struct mqtt *m, uint64_t *out, uint64_t *order)
 }
 
 /* At QoS 0 nothing is ever in flight. */
-void mqtt_publish_broke(struct mqtt *m)
+bool mqtt_publish_broke(struct mqtt *m)
 {
 	uint64_t order = 0, which = 0;
 	uint64_t *numbers = m->inflight > 0 ? malloc(m->inflight * sizeof(*numbers)) : NULL;
 	if (numbers == NULL || m->config->mqtt.qos == 0) {
 		free(numbers);
-		return;
+		return false;
 	}
 	size_t count = list_flights(m, numbers, &order);
 	bool sure = m->answered > 0 && ev_now(m->loop) - m->sent_at < SOON;
@@ -436,4 +442,5 @@ void mqtt_publish_broke(struct mqtt *m)
 	if (verdict == SUSPECT_WAITS)
 		refused(m, which, order, reason);
 	free(numbers);
+	return verdict == SUSPECT_FOUND;
 }

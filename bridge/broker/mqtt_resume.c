@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 static const char SESSION_KEY[] = "session";
-#define WHOSE_MOST 400   /* bytes that name a session: client id, host, port */
+#define WHOSE_MOST 1200  /* bytes that name a session: client id, host, port */
 #define KEPT_MOST 16384u /* bytes of the name and the filters; with more of them the session is never resumed */
 #define DELIVERY_KEY 3
 #define AGAIN_SECONDS 10 /* a broker delivers again at the beginning of a connection */
@@ -217,13 +217,17 @@ void resume_close(struct mqtt *m)
 
 bool resume_wanted(struct mqtt *m)
 {
-	return m->resume.known && wants_session(m);
+	return m->resume.known && wants_session(m) && !(m->resume.apart & 1u << m->at);
 }
 
 void resume_connected(struct mqtt *m, bool present)
 {
 	struct resume *u = &m->resume;
 	u->present = present;
+	if (!present)
+		u->apart |= u->seen;
+	u->apart &= ~(1u << m->at);
+	u->seen |= 1u << m->at;
 	u->connection++;
 	u->barrier = 0;
 	for (unsigned i = 0; !present && i < RESUME_DELIVERIES; i++)

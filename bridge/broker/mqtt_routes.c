@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mqtt_routes: filters, their handlers, and the subscriptions for them.
- * Uses: bridge/base; <mqtt_protocol.h>.
+ * Uses: bridge/base.
  * Not: connect, publish.
  *
  * A filter without wildcards is found by its topic; only those with wildcards are compared one by one, so a message costs the
@@ -9,7 +9,6 @@
 
 #include "bridge/base/reason.h"
 
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -84,21 +83,47 @@ static void note_mid(struct routes *all, struct mqtt_route *r, int mid)
 
 /* --- subscribing --- */
 
-static void not_granted(struct mqtt *m, struct mqtt_route *r, int code)
+/* Tells a refusal, once for each reason. */
+static void tell_refused(struct mqtt *m, struct mqtt_route *r, int code)
 {
 	struct routes *all = &m->routes;
 	int64_t now_ms = clock_steady_ms();
 	char why[80];
+	if (r->told == code)
+		return;
+	r->told = code;
 	reason_text(code, why, sizeof(why));
 	uint64_t rest = log_limit_rest(&all->told, now_ms);
 	if (rest > 0)
 		log_warning("the broker refused %llu more subscriptions", (unsigned long long)rest);
 	if (log_limit_take(&all->told, TOLD_MOST, now_ms))
-		log_warning("the broker refuses the subscription to %s: %s; allow %s to read it in the "
-			    "broker's ACL; without it, %s",
+		log_error("the broker refuses the subscription to %s: %s; allow %s to read it in the "
+			  "broker's ACL; without it, %s",
 			r->filter, why, mqtt_user(m), r->without);
-	stats_add(m->stats, STAT_NOT_SUBSCRIBED, 1);
+}
+
+/* Can the QoS be the reason? Whoever is not allowed to read a topic, is not at QoS 0 either. */
+static bool may_be_qos(int code)
+{
+	return code == REASON_UNSPECIFIED || code == REASON_ITS_OWN || code == REASON_QUOTA ||
+	       code == REASON_NO_QOS;
+}
+
+/* A filter that is refused at QoS 1 may be due again, at QoS 0. */
+static void not_granted(struct mqtt *m, struct mqtt_route *r, int code)
+{
+	struct routes *all = &m->routes;
+	bool first = !r->humble;
 	set_refused(all, r, code);
+	if (first) {
+		tell_refused(m, r, code);
+		stats_add(m->stats, STAT_NOT_SUBSCRIBED, 1);
+	}
+	r->humble = first && may_be_qos(code);
+	if (r->humble) {
+		set_state(all, r, ROUTE_DUE);
+		return;
+	}
 	r->again = ev_now(m->loop) + AGAIN_SECONDS;
 	set_state(all, r, ROUTE_REFUSED);
 }
@@ -108,8 +133,9 @@ static bool ask(struct mqtt *m, struct mqtt_route *r)
 {
 	int mid = 0;
 	/* retained as published: so that a retained command can be told from others */
+	bool qos1 = m->qos1 && !r->humble && !mqtt_is_humble(m);
 	int rc = mosquitto_subscribe_v5(
-		m->client, &mid, r->filter, m->qos1 ? 1 : 0, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
+		m->client, &mid, r->filter, qos1, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL);
 	r->asked_at = ev_now(m->loop);
 	if (rc == MOSQ_ERR_OVERSIZE_PACKET)
 		not_granted(m, r, REASON_TOO_LARGE);
@@ -142,7 +168,12 @@ void routes_answered(struct mqtt *m, int mid, int code)
 		not_granted(m, r, code);
 	} else {
 		if (r->refused != 0)
-			log_notice("the broker grants the subscription to %s now", r->filter);
+			log_notice("the broker grants the subscription to %s now%s", r->filter,
+				r->humble ? ", at QoS 0: what is published there while the bridge is away does "
+					    "not arrive"
+					  : "");
+		if (!r->humble)
+			r->told = 0;
 		set_refused(all, r, 0);
 		set_state(all, r, ROUTE_GRANTED);
 	}
@@ -177,6 +208,7 @@ void routes_reset(struct mqtt *m)
 	struct mqtt_route *r, *next;
 	HASH_ITER(by_filter, all->by_filter, r, next) {
 		forget_mid(all, r);
+		r->humble = false;
 		set_state(all, r, ROUTE_DUE);
 	}
 }

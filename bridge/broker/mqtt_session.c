@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mqtt_session: the first steps of a new connection (subscribe, publish `online`, publish messages), and the library's callbacks.
- * Uses: bridge/base; <mqtt_protocol.h>.
+ * Uses: bridge/base.
  * Not: open sockets, read the outbox.
  *
  * All three steps are taken at once, unless the broker has closed a connection at one of the first two: then each step waits for the answer
@@ -11,11 +11,12 @@
 #include "bridge/base/guard.h"
 #include "bridge/base/reason.h"
 
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 
 #define WITHOUT_SECONDS 600.
 #define WILL_SECONDS 3600.
+#define DIALECT_SECONDS 3600.
+#define HUMBLE_TRIES 2 /* so many connections in a row are closed at the subscription */
 
 /* --- the stages --- */
 
@@ -53,7 +54,20 @@ void session_tick(struct mqtt *m)
 	next_stage(m);
 }
 
-void session_broke(struct mqtt *m)
+/* The broker closes the connection at each subscription: perhaps it cannot keep a session now. */
+static void humble(struct mqtt *m)
+{
+	const struct mqtt_route *r = m->routes.asked != NULL ? m->routes.asked : m->routes.due;
+	m->humble_until = ev_now(m->loop) + WITHOUT_SECONDS;
+	m->hurry = true;
+	stats_add(m->stats, STAT_NOT_SUBSCRIBED, 1);
+	log_error("the broker closes the connection at the subscription to %s; it is made at QoS 0 for %.0f "
+		  "minutes: what is published there while the bridge is away does not arrive; see the "
+		  "broker's log",
+		r != NULL ? r->filter : "commands", WITHOUT_SECONDS / 60);
+}
+
+void session_broke(struct mqtt *m, bool closed)
 {
 	static const char *const what[] = {
 		[STAGE_SUBSCRIBE] = "subscriptions", [STAGE_STATUS] = "its own status"};
@@ -62,7 +76,13 @@ void session_broke(struct mqtt *m)
 		stage = STAGE_STATUS;
 	if (!is_subscribed(m))
 		stage = STAGE_SUBSCRIBE;
-	if (stage == STAGE_MESSAGES || ++m->stuck[stage] < MQTT_STAGE_TRIES)
+	if (stage == STAGE_MESSAGES)
+		return;
+	m->stuck[stage]++;
+	if (stage == STAGE_SUBSCRIBE && closed && m->qos1 && m->stuck[stage] == HUMBLE_TRIES &&
+		!mqtt_is_humble(m))
+		humble(m);
+	if (m->stuck[stage] < MQTT_STAGE_TRIES)
 		return;
 	m->stuck[stage] = 1;
 	m->without_until[stage] = ev_now(m->loop) + WITHOUT_SECONDS;
@@ -101,9 +121,10 @@ static void read_limits(struct mqtt *m, const mosquitto_property *props)
 	mosquitto_property_read_byte(props, MQTT_PROP_RETAIN_AVAILABLE, &retain, false);
 	mosquitto_property_read_byte(props, MQTT_PROP_MAXIMUM_QOS, &qos, false);
 	mosquitto_property_read_int32(props, MQTT_PROP_MAXIMUM_PACKET_SIZE, &m->packet_most, false);
-	mosquitto_property_read_int16(props, MQTT_PROP_RECEIVE_MAXIMUM, &receive_maximum, false);
+	m->window_given = mosquitto_property_read_int16(
+				  props, MQTT_PROP_RECEIVE_MAXIMUM, &receive_maximum, false) != NULL;
 	/* under MQTT 5 the properties say it; under 3.1.1 what the will may not be, no message may be */
-	unsigned cannot = m->config->mqtt.version == 5 ? m->cannot : m->will;
+	unsigned cannot = mqtt_version(m) == 5 ? m->cannot : m->will;
 	m->retain = retain != 0 && !(cannot & WILL_NO_RETAIN);
 	m->qos1 = qos > 0 && !(cannot & WILL_NO_QOS);
 	if (receive_maximum == 0)
@@ -115,8 +136,7 @@ static void read_limits(struct mqtt *m, const mosquitto_property *props)
 static int connack_code(const struct mqtt *m, int rc)
 {
 	static const int codes[] = {0, 0x84, 0x85, 0x88, 0x86, 0x87};
-	bool old = m->config->mqtt.version != 5;
-	return old && rc > 0 && rc < (int)(sizeof(codes) / sizeof(codes[0])) ? codes[rc] : rc;
+	return mqtt_version(m) != 5 && rc > 0 && rc < (int)(sizeof(codes) / sizeof(codes[0])) ? codes[rc] : rc;
 }
 
 /* What the broker cannot do, by the code of its CONNACK or DISCONNECT; 0: the code means something else. */
@@ -127,19 +147,24 @@ static unsigned inability(int code)
 
 static void not_accepted(struct mqtt *m, int code)
 {
-	char why[80], cure[200];
+	char why[400];
 	unsigned before = m->will;
-	reason_text(code, why, sizeof(why));
-	const char *login = mqtt_login_cure(m, code);
-	reason_cure(
-		login != NULL ? login : reason_find(code)->connect_cure, mqtt_user(m), "", cure, sizeof(cure));
+	struct place *p = &m->places[m->at];
+	m->busy = code == REASON_UNAVAILABLE || code == REASON_BUSY || code == REASON_STOPPING;
+	if (code == REASON_OTHER_VERSION) {
+		m->hurry = dialect_refused(&p->dialect);
+		p->dialect_until = ev_now(m->loop) + DIALECT_SECONDS;
+	} else {
+		dialect_answered(&p->dialect);
+	}
+	mqtt_refusal(m, code, why, sizeof(why));
 	m->will |= inability(code);
 	if (m->will != before) {
 		m->will_sure = true;
 		m->will_until = ev_now(m->loop) + WILL_SECONDS;
 		m->hurry = true;
 	}
-	mqtt_give_up(m, "the broker refuses: %s%s%s", why, *cure ? "; " : "", cure);
+	mqtt_give_up(m, "the broker refuses: %s", why);
 }
 
 /* Under MQTT 3.1.1 a broker that does not accept the will closes the connection without a reason. So lesser wills are tried, and one that
@@ -159,9 +184,31 @@ static bool settle_will(struct mqtt *m)
 	return false;
 }
 
-void session_unanswered(struct mqtt *m)
+/* Under MQTT 5 a broker of 3.1.1 does the same. */
+static void note_version(struct mqtt *m, bool closed)
 {
-	if (m->config->mqtt.version == 5)
+	struct place *p = &m->places[m->at];
+	bool before = p->dialect.sure, older = link_speaks_3(m->link);
+	if (older)
+		m->hurry |= dialect_refused(&p->dialect);
+	else if (closed)
+		m->hurry |= dialect_unanswered(&p->dialect);
+	if (before || !p->dialect.sure)
+		return;
+	p->dialect_until = ev_now(m->loop) + DIALECT_SECONDS;
+	m->quiet = m->hurry = true;
+	if (!p->dialect_told)
+		log_warning("broker %s speaks MQTT 3.1.1 only: set [mqtt] version = 4 to save the attempt",
+			host_text(mqtt_host(m), m->host));
+	p->dialect_told = true;
+}
+
+void session_unanswered(struct mqtt *m, bool closed)
+{
+	int version = mqtt_version(m);
+	if (link_may_be_mqtt(m->link))
+		note_version(m, closed);
+	if (version == 5 || !closed)
 		return;
 	m->unanswered++;
 	if (m->will_works != 0 && !m->will_sure) {
@@ -173,6 +220,16 @@ void session_unanswered(struct mqtt *m)
 	}
 }
 
+/* False: the connection is given up, and MQTT 5 is tried once more. */
+static bool settle_version(struct mqtt *m)
+{
+	if (dialect_answered(&m->places[m->at].dialect))
+		return true;
+	m->quiet = m->hurry = true;
+	mqtt_give_up(m, "the broker answers under MQTT 3.1.1; MQTT 5 is tried once more");
+	return false;
+}
+
 static void begin(
 	struct mqtt *m, struct mosquitto *client, bool session_present, const mosquitto_property *props)
 {
@@ -182,8 +239,6 @@ static void begin(
 	m->connected_at = ev_now(m->loop);
 	ev_timer_stop(m->loop, &m->timeout);
 	stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
-	log_notice("connected to broker %s:%d, window %u", m->config->mqtt.host, (int)m->config->mqtt.port,
-		m->window.most);
 	log_limits(m);
 	m->status_sent = m->status_answered = m->status_topic == NULL;
 	resume_connected(m, session_present);
@@ -203,7 +258,7 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 		not_accepted(m, connack_code(m, rc));
 	} else {
 		m->answered_connect = true;
-		if (settle_will(m))
+		if (settle_version(m) && settle_will(m))
 			begin(m, client, flags & 1, props);
 	}
 	guard_return(guard);
@@ -212,7 +267,7 @@ static void on_connect(struct mosquitto *client, void *ctx, int rc, int flags, c
 static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mosquitto_property *props)
 {
 	struct mqtt *m = ((struct link *)ctx)->owner;
-	char why[80], cure[200];
+	char why[400];
 	(void)client;
 	(void)props;
 	if (rc >= 0x80) { /* the code of a DISCONNECT; the library's own codes are smaller */
@@ -220,9 +275,11 @@ static void on_disconnect(struct mosquitto *client, void *ctx, int rc, const mos
 		m->will |= m->cannot;
 		m->will_sure = m->will_sure || m->cannot != 0;
 		m->will_until = ev_now(m->loop) + WILL_SECONDS;
-		reason_text(rc, why, sizeof(why));
-		reason_cure(reason_find(rc)->connect_cure, mqtt_user(m), "", cure, sizeof(cure));
-		mqtt_give_up(m, "the broker closed the connection: %s%s%s", why, *cure ? "; " : "", cure);
+		m->taken_over = rc == REASON_TAKEN_OVER && m->connected;
+		mqtt_refusal(m, rc, why, sizeof(why));
+		if (m->taken_over)
+			mqtt_twin(m, why, sizeof(why));
+		mqtt_give_up(m, m->taken_over ? "%s" : "the broker closed the connection: %s", why);
 	}
 	/* the socket is closed already; mqtt.c drops the connection when the library returns */
 	m->broken = true;
@@ -298,6 +355,13 @@ static void on_message(struct mosquitto *client, void *ctx, const struct mosquit
 	free(response);
 	free(correlation);
 	guard_return(guard);
+}
+
+void session_choose(struct mqtt *m)
+{
+	struct place *p = &m->places[m->at];
+	if (p->dialect.sure && ev_now(m->loop) > p->dialect_until)
+		dialect_again(&p->dialect);
 }
 
 void session_prepare(void *owner, struct mosquitto *client)

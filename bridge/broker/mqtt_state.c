@@ -41,6 +41,31 @@ const char *mqtt_user(const struct mqtt *m)
 	return *m->config->mqtt.username ? m->config->mqtt.username : "the bridge";
 }
 
+int mqtt_version(const struct mqtt *m)
+{
+	return m->link != NULL ? m->link->version : mqtt_place(m)->dialect.now;
+}
+
+const struct host *mqtt_host(const struct mqtt *m)
+{
+	return &m->hosts.item[m->at];
+}
+
+const struct place *mqtt_place(const struct mqtt *m)
+{
+	return &m->places[m->at];
+}
+
+unsigned mqtt_host_number(const struct mqtt *m)
+{
+	return m->at;
+}
+
+bool mqtt_is_humble(const struct mqtt *m)
+{
+	return ev_now(m->loop) < m->humble_until;
+}
+
 bool mqtt_left_out(const struct mqtt *m, enum stage stage)
 {
 	return ev_now(m->loop) < m->without_until[stage];

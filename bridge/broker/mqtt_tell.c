@@ -84,6 +84,32 @@ const char *mqtt_trouble(struct mqtt *m)
 	return m->trouble;
 }
 
+static void add(char *out, size_t size, const char *format, const char *text, const char *more)
+{
+	size_t n = strlen(out);
+	if (n + 1 < size)
+		snprintf(out + n, size - n, format, text, more);
+}
+
+const char *mqtt_remark(struct mqtt *m)
+{
+	char why[80];
+	const size_t size = sizeof(m->remark);
+	m->remark[0] = '\0';
+	if (m->hosts.count > 1 && mqtt_connected(m))
+		add(m->remark, size, "broker %s%s\n", m->host, "");
+	if (!mqtt_connected(m))
+		return m->remark;
+	for (const struct mqtt_route *r = m->routes.by_filter; r != NULL; r = r->by_filter.next) {
+		reason_text(r->refused, why, sizeof(why));
+		if (r->refused != 0)
+			add(m->remark, size, "the subscription to %s is refused: %s\n", r->filter, why);
+		else if (r->state == ROUTE_GRANTED && m->qos1 && (r->humble || mqtt_is_humble(m)))
+			add(m->remark, size, "the subscription to %s has QoS 0 only%s\n", r->filter, "");
+	}
+	return m->remark;
+}
+
 void tell_tick(struct mqtt *m)
 {
 	tell_refused(m);

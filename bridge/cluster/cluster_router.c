@@ -23,7 +23,7 @@ static void on_message(void *ctx, const struct route_message *r, struct moment n
 	struct router *router = &c->router;
 	struct span name = span_of(NULL, 0);
 	char ident[CODEC_IDENT_MAX + 1], id[TICKET_MAX + 1];
-	bool parsed = topic_parse_command(c->parts.config->publish.prefix, r->topic, &name);
+	bool parsed = topic_parse_unit(c->parts.config->publish.prefix, r->topic, "cmd", &name);
 	struct span whose = parsed ? session_ident(c->parts.sessions, name) : name;
 	bool clears = r->retained && r->payload.len == 0;
 	uint64_t connects = router->stats->count[STAT_MQTT_CONNECTS];

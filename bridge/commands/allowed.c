@@ -2,10 +2,8 @@
 /* allowed: see allowed.h. */
 #include "bridge/commands/allowed.h"
 
-#include "bridge/base/log.h"
+#include "bridge/base/near.h"
 #include "bridge/base/topic.h"
-
-#include <limits.h>
 
 /* Takes the next item of a comma-separated list, without the blanks around it. False: there are no more. */
 static bool next_item(const char **list, struct span *item)
@@ -55,26 +53,6 @@ bool allowed_command(const struct config *config, const struct request *request)
 
 /* --- checking the list --- */
 
-/* How many characters have to be changed, added or left out to make `b` out of `a`; at most 64 of each count. */
-static unsigned distance(struct span a, const char *b)
-{
-	unsigned row[65];
-	size_t n = strlen(b) < 64 ? strlen(b) : 64;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 0; i < a.len && i < 64; i++) {
-		unsigned before = row[0];
-		row[0] = (unsigned)i + 1;
-		for (size_t j = 0; j < n; j++) {
-			unsigned change = before + (a.ptr[i] != (uint8_t)b[j]);
-			before = row[j + 1];
-			unsigned least = row[j] < row[j + 1] ? row[j] : row[j + 1];
-			row[j + 1] = change < least + 1 ? change : least + 1;
-		}
-	}
-	return row[n];
-}
-
 /* Words of text commands are capitals and digits; a name has a dot, or small letters only. */
 static bool is_meant_as_name(struct span item)
 {
@@ -87,36 +65,26 @@ static bool is_meant_as_name(struct span item)
 	return small;
 }
 
-/* The name of a command that is most like it. 0: it is one. */
-static unsigned nearest(struct span item, const char **name)
-{
-	unsigned least = UINT_MAX;
-	*name = "";
-	for (const struct codec *const *c = codecs; *c != NULL; c++)
-		for (const struct command_spec *s = (*c)->commands; s->name != NULL; s++) {
-			unsigned d = distance(item, s->name);
-			if (d >= least)
-				continue;
-			least = d;
-			*name = s->name;
-		}
-	return least;
-}
-
 unsigned allowed_check(const struct config *config, FILE *errors)
 {
-	const char *list = config->commands.allow, *name;
+	const char *list = config->commands.allow;
 	struct span item;
 	unsigned faults = 0;
 	while (next_item(&list, &item)) {
-		if (!is_meant_as_name(item) || nearest(item, &name) == 0)
+		struct near near = near_to(item);
+		bool known = !is_meant_as_name(item);
+		for (const struct codec *const *c = codecs; *c != NULL; c++)
+			for (const struct command_spec *s = (*c)->commands; s->name != NULL; s++) {
+				near_try(&near, s->name);
+				known |= span_is(item, s->name);
+			}
+		if (known)
 			continue;
-		log_fault(errors,
-			"[commands] allow: no protocol has a command %.*s; did you mean %s? tracker2mqtt "
-			"--print-commands "
+		faults += config_fault(config, errors, "commands", "allow",
+			"[commands] allow: no protocol has a command %.*s%s%s%s tracker2mqtt --print-commands "
 			"shows all",
-			(int)item.len, (const char *)item.ptr, name);
-		faults++;
+			(int)item.len, (const char *)item.ptr, near.name != NULL ? "; did you mean " : ";",
+			near.name != NULL ? near.name : "", near.name != NULL ? "?" : "");
 	}
 	return faults;
 }

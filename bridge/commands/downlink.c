@@ -261,7 +261,7 @@ void downlink_take(struct downlink *d, const struct route_message *r, const char
 	char why[600], nowhere[600];
 	if (r->retained && r->payload.len == 0) /* somebody clears a retained command: that is no request */
 		return;
-	bool parsed = topic_parse_command(d->config->publish.prefix, r->topic, &name);
+	bool parsed = topic_parse_unit(d->config->publish.prefix, r->topic, "cmd", &name);
 	ident = parsed ? session_ident(d->sessions, name) : name;
 	if (!parsed || !topic_ident_ok(ident)) {
 		if (log_limit_take(&d->no_ident, 3, now.steady_ms))

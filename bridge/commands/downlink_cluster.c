@@ -84,7 +84,7 @@ void downlink_end(struct downlink *d, const struct route_message *r, const char 
 	};
 	struct span name = span_of(NULL, 0);
 	char text[600];
-	bool parsed = topic_parse_command(d->config->publish.prefix, r->topic, &name);
+	bool parsed = topic_parse_unit(d->config->publish.prefix, r->topic, "cmd", &name);
 	struct span ident = parsed ? session_ident(d->sessions, name) : name;
 	struct waiting *w = parsed && topic_ident_ok(ident) ? waiting_new(ident, name) : NULL;
 	if (w == NULL)

@@ -227,7 +227,7 @@ static void put_bits(FILE *out, const struct range *r)
 /* A gap of nothing but what separates fields is not worth a line. */
 static bool is_separator(const struct codec *codec, struct span gap)
 {
-	const char *marks = codec->marks.field;
+	const char *marks = *codec->marks.frame ? codec->marks.field : NULL; /* else the frames are binary */
 	for (size_t i = 0; i < gap.len; i++)
 		if (marks == NULL || gap.ptr[i] == 0 || strchr(marks, gap.ptr[i]) == NULL)
 			return false;

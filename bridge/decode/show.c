@@ -46,9 +46,10 @@ void show_moment(struct writer *w, int64_t unix_s)
 {
 	struct calendar c = calendar_of(unix_s);
 	const int parts[] = {c.year, c.month, c.day, c.hour, c.minute, c.second};
+	static const char behind[] = "--T::Z";
 	for (size_t i = 0; i < 6; i++) {
 		writer_decimal(w, (uint64_t)parts[i], i == 0 ? 4 : 2);
-		writer_u8(w, (uint8_t) "--T::Z"[i]);
+		writer_u8(w, (uint8_t)behind[i]);
 	}
 }
 

@@ -16,6 +16,8 @@ static uint64_t map_size(uint64_t size)
 
 bool store_fits(uint64_t size)
 {
+	if (size > UINT64_MAX / 4) /* map_size would begin anew at 0 */
+		return false;
 	uint64_t need = map_size(size);
 	void *map = need < SIZE_MAX ? mmap(NULL, (size_t)need, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
 				    : MAP_FAILED;

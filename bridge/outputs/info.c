@@ -73,12 +73,13 @@ static void emit_info(const struct config *c, struct emitter *e)
 	unsigned n = 0;
 	while (codecs[n] != NULL)
 		n++;
-	emit_map(e, 8);
+	emit_map(e, 9);
 	emit_pair_text(e, "version", span_text(T2M_VERSION));
 	emit_pair_text(e, "instance", span_text(c->publish.instance));
 	emit_pair_text(e, "format", span_text(c->publish.format == PUBLISH_JSON ? "json" : "msgpack"));
 	emit_key(e, "raw");
-	emit_boolean(e, c->publish.raw);
+	emit_boolean(e, c->publish.raw == PUBLISH_RAW_YES);
+	emit_pair_text(e, "raw.mode", span_text(config_raw_words[c->publish.raw]));
 	emit_key(e, "commands");
 	emit_boolean(e, c->commands.enabled);
 	emit_pair_text(

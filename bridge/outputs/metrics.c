@@ -29,22 +29,27 @@ static void answer_healthz(void *ctx, const struct http_request *request, struct
 	(void)request;
 	struct metrics *m = ctx;
 	const char *trouble = m->ops.trouble(m->ops.ctx);
-	snprintf(m->body, sizeof(m->body), "%s\n", trouble != NULL ? trouble : "ok");
+	const char *remark = m->ops.remark(m->ops.ctx);
+	snprintf(m->body, sizeof(m->body), "%s\n%s", trouble != NULL ? trouble : "ok", remark);
 	answer->status = trouble != NULL ? 503 : 200;
 	answer->body = span_text(m->body);
 }
 
-struct metrics *metrics_open(struct http *http, const struct stats *stats, const struct metrics_ops *ops)
+struct metrics *metrics_open(const struct stats *stats, const struct metrics_ops *ops)
 {
 	struct metrics *m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return NULL;
 	m->stats = stats;
 	m->ops = *ops;
-	if (http_route(http, "/metrics", answer_metrics, m) && http_route(http, "/healthz", answer_healthz, m))
-		return m;
-	free(m);
-	return NULL;
+	return m;
+}
+
+bool metrics_route(void *ctx, struct http *http)
+{
+	struct metrics *m = ctx;
+	return http_route(http, "/metrics", answer_metrics, m) &&
+	       http_route(http, "/healthz", answer_healthz, m);
 }
 
 void metrics_free(struct metrics *m)

@@ -16,11 +16,14 @@ struct metrics_ops {
 	void (*refresh)(void *ctx);
 	/* NULL: healthy; else why not, as a sentence that is valid until the next call. */
 	const char *(*trouble)(void *ctx);
+	/* Lines that /healthz shows beside it, valid until the next call; "": none. */
+	const char *(*remark)(void *ctx);
 };
 
-/* Adds both paths to the server. `stats` lives longer, `ops` is copied. NULL: no memory, or one of the paths is taken. */
-struct metrics *metrics_open(struct http *http, const struct stats *stats, const struct metrics_ops *ops);
-/* After http_free: the server still leads to it. */
+/* `stats` lives longer, `ops` is copied. NULL: no memory. */
+struct metrics *metrics_open(const struct stats *stats, const struct metrics_ops *ops);
+/* Adds both paths to a server, which is freed before the metrics are. False: one of the paths is taken. */
+bool metrics_route(void *metrics, struct http *http);
 void metrics_free(struct metrics *metrics);
 
 #endif

@@ -22,6 +22,7 @@ struct way {
 	struct relay *relay;
 	char ident[CODEC_IDENT_MAX + 1];
 	int fd; /* -1: none */
+	union address to;
 	bool connected, leaving;
 	struct backoff backoff;
 	ev_io io;
@@ -75,6 +76,8 @@ static void lost(struct way *w, const char *why)
 	if (!r->told)
 		log_warning("relay: unit %s: %s; trying again", w->ident, why);
 	r->told = true;
+	if (w->fd >= 0 && !w->connected)
+		lookup_failed(r->lookup, &w->to);
 	if (w->leaving) {
 		end(w);
 		return;
@@ -91,8 +94,7 @@ static void lost(struct way *w, const char *why)
 
 static void connect_now(struct way *w)
 {
-	union address to;
-	if (!lookup_address(w->relay->lookup, &to)) {
+	if (!lookup_address(w->relay->lookup, &w->to)) {
 		lost(w, "the server's name is not known yet");
 		return;
 	}
@@ -100,8 +102,8 @@ static void connect_now(struct way *w)
 		lost(w, "what descriptors are left are kept for the bridge itself");
 		return;
 	}
-	w->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (w->fd < 0 || (connect(w->fd, &to.any, address_length(&to)) != 0 && errno != EINPROGRESS)) {
+	w->fd = socket(w->to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (w->fd < 0 || (connect(w->fd, &w->to.any, address_length(&w->to)) != 0 && errno != EINPROGRESS)) {
 		lost(w, strerror(errno));
 		return;
 	}

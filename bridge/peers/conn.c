@@ -149,7 +149,7 @@ static void judge(struct conn *conn)
 		conn_close(conn, "unknown protocol");
 		return;
 	}
-	conn->ended |= conn->udp && conn->units == 0;
+	conn->ended |= conn->udp && conn->units == 0 && !conn->guest;
 	if (conn->ended && conn->out_len == 0)
 		conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
 }

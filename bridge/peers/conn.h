@@ -116,6 +116,9 @@ void conn_unit_changes(struct conn *conn, bool known);
  * of which there are `listen.max_connections`? STAT_COUNT: yes. When all are taken, another connection may give way (it is marked):
  * one of the address that has clearly more than this one's, or else the UDP peer that has been silent longest. */
 enum counter conn_take_places(struct conn *conn);
+/* Over UDP a peer without a unit is forgotten behind its datagram. This one has named a unit that is on line elsewhere, and what it said
+ * counts for its next datagrams: it stays among those that have not named a unit, as long as these may. */
+void conn_keep_guest(struct conn *conn);
 /* Counts, and logs now and then, what is refused to this peer. */
 void conn_refused(struct conn *conn, enum counter reason);
 /* May one more line about this peer be logged? A few a minute; it counts as one. */

@@ -169,7 +169,7 @@ static void close_idle(struct conns *c, struct conn **line, int64_t timeout_ms, 
 		}
 		if (line == &c->idle_fresh && !conn->udp)
 			conn_tell_no_frame(conn);
-		if (line == &c->idle_fresh)
+		if (line == &c->idle_fresh && !conn->guest)
 			conn_refused(conn, STAT_REFUSED_NO_FRAME);
 		conn_close(conn, reason);
 	}

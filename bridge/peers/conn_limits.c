@@ -88,6 +88,11 @@ void conn_unit_left(struct conn *conn, bool known)
 	settle_within(conn);
 }
 
+void conn_keep_guest(struct conn *conn)
+{
+	conn->guest = true;
+}
+
 void conn_unit_changes(struct conn *conn, bool known)
 {
 	conn->known = known ? conn->known + 1 : conn->known - 1;

@@ -62,6 +62,7 @@ struct conn {
 	bool recognized;    /* its owner can tell what is spoken */
 	bool spoke;         /* something came, if only a part of a header */
 	bool hashed;        /* UDP: datagrams find it */
+	bool guest;         /* UDP: it stays for a while without a unit: conn_keep_guest */
 	uint8_t account;    /* enum account */
 	bool answered_last; /* what went out last was an answer: a command that waits has its turn */
 	bool partial;       /* half an answer is on its way: nothing may come between */

@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* config: reading the file and the environment, reloading.
+/* config: reading the file, reloading.
  * Not: start anything. */
-#include "bridge/settings/config.h"
+#include "bridge/settings/config_private.h"
 
 #include "bridge/settings/inifile.h"
 #include "bridge/base/log.h"
-#include "bridge/base/lookup.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-extern char **environ;
-
-/* How an option was set by the file or by the environment. */
-struct seen {
-	unsigned line; /* of the file; 0: it does not set it */
-	bool by_environment, by_old_name;
-};
-
+/* The file, while it is read. */
 struct reading {
 	struct inifile file;
 	struct config *config;
-	struct seen *seen; /* by the options' numbers */
 };
 
 static size_t count_options(void)
@@ -30,32 +20,7 @@ static size_t count_options(void)
 	struct option_at at = {0};
 	while (option_next(&at))
 		;
-	return at.number;
-}
-
-static void unknown_key(struct inifile *r, const char *section, const char *key)
-{
-	char what[1024];
-	bool known_section = false;
-	size_t n = 0;
-	for (struct option_at at = {0}; option_next(&at);)
-		known_section |= strcmp(at.section, section) == 0;
-	if (known_section)
-		n = (size_t)snprintf(
-			what, sizeof(what), "unknown option %.50s in [%s]; allowed:", key, section);
-	else
-		n = (size_t)snprintf(what, sizeof(what), "%s%.50s%s; allowed:",
-			*section ? "unknown section [" : "an option must stand in a section", section,
-			*section ? "]" : "");
-	const char *last = "";
-	for (struct option_at at = {0}; option_next(&at) && n < sizeof(what);) {
-		const char *name = known_section ? at.row->key : at.section;
-		if ((known_section && strcmp(at.section, section) != 0) || strcmp(last, name) == 0)
-			continue;
-		last = name;
-		n += (size_t)snprintf(what + n, sizeof(what) - n, known_section ? " %s" : " [%s]", name);
-	}
-	inifile_fault(r, what);
+	return at.number + 1;
 }
 
 /* Under an old name, too, an option is told under the name that was given. */
@@ -63,14 +28,15 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 {
 	struct reading *r = file->ctx;
 	struct option_at at, given;
-	char what[600];
+	char what[1200];
 	if (!option_find(section, key, &given)) {
-		unknown_key(file, section, key);
+		config_unknown(section, key, what, sizeof(what));
+		inifile_fault(file, what);
 		return;
 	}
 	option_moved(&given, &at);
 	bool old_name = at.row != given.row;
-	struct seen *seen = &r->seen[at.number];
+	struct config_place *seen = &r->config->places->of[at.number];
 	if (seen->line != 0 && old_name != seen->by_old_name) {
 		snprintf(what, sizeof(what),
 			"[%s] %s is set twice, once under its old name; line %u has it already", at.section,
@@ -97,214 +63,6 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 			"%s:%u: notice: [%s] %s is called [%s] %s now: rename it; the old name still works",
 			file->path, file->line, section, key, at.section, at.row->key);
 	}
-}
-
-/* The first line of a file; "" when the file is missing and may be. False: a fault, which is written to `errors`. */
-static bool read_first_line(const char *path, bool may_be_missing, char *line, size_t size, FILE *errors)
-{
-	*line = '\0';
-	FILE *f = fopen(path, "r");
-	if (f == NULL && may_be_missing && (errno == ENOENT || errno == ENOTDIR))
-		return true;
-	bool ok = f != NULL && (fgets(line, (int)size, f) != NULL || !ferror(f));
-	if (!ok)
-		log_fault(errors, "password_file %s: %s", path, strerror(errno));
-	if (f != NULL)
-		fclose(f);
-	bool whole = strlen(line) < size - 1;
-	if (!whole)
-		fprintf(errors, "password_file %s: its first line is too long; allowed: %zu bytes\n", path,
-			size - 2);
-	line[strcspn(line, "\r\n")] = '\0';
-	return ok && whole;
-}
-
-/* Where the password may be: in the credential that systemd gives the service, or in the file beside the configuration from
- * which that credential comes. False: there is no such place. */
-static bool credential_path(const char *config_path, char *out, size_t size)
-{
-	static const char name[] = "mqtt-password";
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	const char *slash = config_path != NULL ? strrchr(config_path, '/') : NULL;
-	if (directory != NULL)
-		snprintf(out, size, "%s/%s", directory, name);
-	else if (config_path != NULL)
-		snprintf(out, size, "%.*s%s", slash ? (int)(slash + 1 - config_path) : 0, config_path, name);
-	return directory != NULL || config_path != NULL;
-}
-
-/* Sets the password from the only place that has one. Returns the number of faults. */
-static unsigned use_password(struct config *config, const char *config_path, FILE *errors)
-{
-	char file[512] = "", credential[512] = "", path[4200];
-	bool named = *config->mqtt.password_file != '\0',
-	     there = credential_path(config_path, path, sizeof(path));
-	if (named && !read_first_line(config->mqtt.password_file, false, file, sizeof(file), errors))
-		return 1;
-	if (there && strcmp(path, config->mqtt.password_file) != 0 &&
-		!read_first_line(path, true, credential, sizeof(credential), errors))
-		return 1;
-	const char *values[] = {config->mqtt.password, file, credential};
-	const char *names[] = {"password", "password_file", path}, *found = NULL, *by = NULL;
-	unsigned faults = 0;
-	for (size_t i = 0; i < 3; i++) {
-		if (*values[i] == '\0')
-			continue;
-		if (found != NULL)
-			faults += fprintf(errors, "%s: [mqtt] %s and %s are both set; only one is allowed\n",
-					  config_path ? config_path : "defaults", by, names[i]) > 0;
-		found = values[i];
-		by = names[i];
-	}
-	if (found != NULL && found != config->mqtt.password) {
-		free(config->mqtt.password);
-		config->mqtt.password = strdup(found);
-	}
-	if (found != NULL && *config->mqtt.username == '\0')
-		faults += fprintf(errors, "%s: [mqtt] a password (%s) needs a username\n",
-				  config_path ? config_path : "defaults", by) > 0;
-	return faults;
-}
-
-#define ENVIRONMENT_HEAD "TRACKER2MQTT_"
-
-/* Is this the name of the option in the environment, behind the head? `section`: is its section's at least? */
-static bool is_named(const struct option_at *at, const char *name, size_t len, bool *section)
-{
-	size_t s = strlen(at->section), k = strlen(at->row->key);
-	*section = strncasecmp(name, at->section, s) == 0 && name[s] == '_';
-	return *section && len == s + 1 + k && strncasecmp(name + s + 1, at->row->key, k) == 0;
-}
-
-/* Sets an option from a variable NAME=value. false: `what` says why not. An old name is told in a line of its own. */
-static bool take_variable(
-	struct reading *r, const struct option_at *given, const char *variable, char *what, size_t size)
-{
-	struct option_at at;
-	const char *value = strchr(variable, '=') + 1;
-	option_moved(given, &at);
-	bool old_name = at.row != given->row;
-	struct seen *seen = &r->seen[at.number];
-	if (seen->by_environment && old_name != seen->by_old_name) {
-		snprintf(what, size, "[%s] %s is set twice, once under its old name; only one is allowed",
-			at.section, at.row->key);
-		return false;
-	}
-	seen->by_environment = true;
-	seen->by_old_name = old_name;
-	if (!option_set(at.row, given->row->key, value, option_owner(r->config, &at), what, size))
-		return false;
-	if (old_name)
-		log_fault(r->file.errors,
-			"environment:%.*s: notice: [%s] %s is called [%s] %s now: rename it; the old name "
-			"still works",
-			(int)(value - 1 - variable), variable, given->section, given->row->key, at.section,
-			at.row->key);
-	return true;
-}
-
-static unsigned read_environment(struct reading *r)
-{
-	static const size_t head = sizeof(ENVIRONMENT_HEAD) - 1;
-	unsigned faults = 0;
-	for (char **e = environ; *e != NULL; e++) {
-		const char *value = strchr(*e, '=');
-		if (strncmp(*e, ENVIRONMENT_HEAD, head) != 0 || value == NULL)
-			continue;
-		bool known_section = false, found = false, section;
-		char what[600];
-		for (struct option_at at = {0}; !found && option_next(&at);) {
-			found = is_named(&at, *e + head, (size_t)(value - *e) - head, &section);
-			known_section |= section;
-			if (!found || take_variable(r, &at, *e, what, sizeof(what)))
-				continue;
-			log_fault(r->file.errors, "environment:%.*s: %s", (int)(value - *e), *e, what);
-			faults++;
-		}
-		if (known_section && !found) {
-			log_fault(r->file.errors,
-				"environment:%.*s: no such option; allowed: %s<SECTION>_<KEY> as in the file",
-				(int)(value - *e), *e, ENVIRONMENT_HEAD);
-			faults++;
-		}
-	}
-	return faults;
-}
-
-static unsigned check_listen(const struct config *config, const char *path, FILE *errors)
-{
-	unsigned faults = 0;
-	const struct endpoints *proxied = &config->listen.proxy_protocol;
-	if (config->listen.tcp.count + config->listen.udp.count + config->listen.tls.count == 0) {
-		fprintf(errors, "%s: [listen] tcp, udp and tls are all empty; at least one address is needed\n",
-			path);
-		faults++;
-	}
-	if (config->listen.tls.count > 0 && (!*config->listen.tls_cert_file || !*config->listen.tls_key_file)) {
-		fprintf(errors, "%s: [listen] tls needs tls_cert_file and tls_key_file\n", path);
-		faults++;
-	}
-	for (unsigned i = 0; i < proxied->count; i++) {
-		if (endpoints_have(&config->listen.tcp, &proxied->item[i]) ||
-			endpoints_have(&config->listen.tls, &proxied->item[i]))
-			continue;
-		fprintf(errors,
-			"%s: [listen] proxy_protocol: address %u of the list stands neither in tcp nor in "
-			"tls\n",
-			path, i + 1);
-		faults++;
-	}
-	return faults;
-}
-
-static unsigned check_homeassistant(const struct config *config, const char *path, FILE *errors)
-{
-	unsigned faults = 0;
-	if (!config->homeassistant.discovery)
-		return 0;
-	if (config->publish.format != PUBLISH_JSON)
-		faults += fprintf(errors,
-				  "%s: [homeassistant] discovery needs [publish] format = json: Home Assistant "
-				  "reads no MessagePack\n",
-				  path) > 0;
-	if (config->publish.state == PUBLISH_STATE_NO)
-		faults += fprintf(errors,
-				  "%s: [homeassistant] discovery needs [publish] state = auto or yes: all that "
-				  "Home Assistant shows comes from there\n",
-				  path) > 0;
-	return faults;
-}
-
-static unsigned check_whole(struct config *config, const char *path, FILE *errors)
-{
-	unsigned faults = check_listen(config, path, errors) + check_homeassistant(config, path, errors);
-	if (*config->owntracks.topic && (strstr(config->owntracks.topic, "{ident}") == NULL ||
-						strpbrk(config->owntracks.topic, "+#") != NULL)) {
-		log_fault(errors,
-			"%s: [owntracks] topic = %s is not allowed; allowed: topic levels without + and #, one "
-			"of "
-			"them with {ident}",
-			path, config->owntracks.topic);
-		faults++;
-	}
-	if (*config->relay.server && !lookup_allowed(config->relay.server)) {
-		log_fault(errors, "%s: [relay] server = %s is not allowed; allowed: host:port", path,
-			config->relay.server);
-		faults++;
-	}
-	if (config->metrics.listen.count > 1) {
-		fprintf(errors, "%s: [metrics] listen takes one address\n", path);
-		faults++;
-	}
-	if (!*config->mqtt.tls_cert_file != !*config->mqtt.tls_key_file) {
-		fprintf(errors, "%s: [mqtt] tls_cert_file and tls_key_file go together\n", path);
-		faults++;
-	}
-	if (!config->mqtt.tls && (*config->mqtt.tls_ca_file || *config->mqtt.tls_cert_file)) {
-		fprintf(errors, "%s: [mqtt] tls_ca_file and tls_cert_file need tls = yes\n", path);
-		faults++;
-	}
-	return faults;
 }
 
 static void set_instance(struct config *config)
@@ -345,25 +103,27 @@ void config_free(struct config *config)
 		if (at.codec == NULL && option_is_string(at.row))
 			free(*(char **)(void *)((char *)config + at.row->offset));
 	codec_settings_free(config->codecs);
+	free(config->places);
 	memset(config, 0, sizeof(*config));
 }
 
 unsigned config_load(struct config *config, const char *path, FILE *errors)
 {
-	struct reading r = {.config = config, .seen = calloc(count_options(), sizeof(*r.seen))};
+	struct reading r = {.config = config};
 	r.file = (struct inifile){
 		.path = path ? path : "defaults", .errors = errors, .ctx = &r, .pair = on_pair};
-	if (r.seen == NULL) {
+	free(config->places);
+	config->places = calloc(1, sizeof(*config->places) + count_options() * sizeof(config->places->of[0]));
+	if (config->places == NULL) {
 		inifile_fault(&r.file, "no memory to read the configuration");
 		return r.file.faults;
 	}
-	bool read = path == NULL || inifile_read(&r.file);
-	unsigned faults = r.file.faults + (read ? read_environment(&r) : 0);
-	free(r.seen);
-	if (!read)
-		return faults;
+	config->places->path = path;
+	if (path != NULL && !inifile_read(&r.file))
+		return r.file.faults;
+	unsigned faults = r.file.faults + config_read_environment(config, errors);
 	if (faults == 0)
-		faults += check_whole(config, r.file.path, errors) + use_password(config, path, errors);
+		faults += config_check(config, errors) + config_use_password(config, errors);
 	set_instance(config);
 	return faults;
 }
@@ -388,6 +148,12 @@ void config_apply(struct config *config, const struct config *fresh)
 			log_warning("reload: [%s] %s changed; it needs a restart", at.section, row->key);
 		}
 	}
+}
+
+const char *config_client_id(const struct config *config, char buf[CONFIG_CLIENT_ID_MAX])
+{
+	snprintf(buf, CONFIG_CLIENT_ID_MAX, "tracker2mqtt-%s", config->publish.instance);
+	return *config->mqtt.client_id ? config->mqtt.client_id : buf;
 }
 
 bool config_platform_answers(const struct config *config)

@@ -19,6 +19,8 @@
 enum publish_format { PUBLISH_JSON = 0, PUBLISH_MSGPACK };
 enum publish_custom { PUBLISH_CUSTOM_ACTIVE = 0, PUBLISH_CUSTOM_ALL, PUBLISH_CUSTOM_NONE };
 enum publish_state { PUBLISH_STATE_AUTO = 0, PUBLISH_STATE_YES, PUBLISH_STATE_NO };
+enum publish_raw { PUBLISH_RAW_NO = 0, PUBLISH_RAW_ERRORS, PUBLISH_RAW_YES };
+extern const char *const config_raw_words[]; /* of enum publish_raw; ends with NULL */
 enum units_unknown { UNITS_UNKNOWN_ACCEPT = 0, UNITS_UNKNOWN_REJECT };
 enum relay_replies { RELAY_REPLIES_BRIDGE = 0, RELAY_REPLIES_RELAY };
 enum config_sync { CONFIG_SYNC_ALWAYS = 0, CONFIG_SYNC_INTERVAL, CONFIG_SYNC_NEVER };
@@ -45,8 +47,8 @@ struct config {
 	} mqtt;
 	struct {
 		char *prefix, *instance;
-		int64_t format, custom, state, state_interval, channel_id, stats_interval;
-		bool retain, raw, unknown;
+		int64_t format, custom, state, state_interval, raw, channel_id, stats_interval;
+		bool retain, unknown;
 	} publish;
 	struct {
 		bool enabled;
@@ -90,6 +92,7 @@ struct config {
 		int64_t level;
 	} log;
 	struct codec_settings *codecs; /* what the codecs bring */
+	struct config_places *places;  /* where each option was set; NULL: nothing was read */
 };
 
 /* An option in its section: where option_next stands in the tables. All zero: before the first. */
@@ -120,8 +123,19 @@ void config_free(struct config *config);
  * its old name, which is none. Returns the number of faults. `path` NULL: no file. */
 unsigned config_load(struct config *config, const char *path, FILE *errors);
 
+/* A fault of this option, or a notice that is none, in a line to `errors`, with the place where it was set: FILE:LINE, the variable of
+ * the environment, or, when it is the default, FILE. `path` of config_load must still be there. Returns 1. */
+unsigned config_fault(const struct config *config, FILE *errors, const char *section, const char *key,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+void config_notice(const struct config *config, FILE *errors, const char *section, const char *key,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* Takes from `fresh` what may change while running; logs the name of every other change. */
 void config_apply(struct config *config, const struct config *fresh);
+
+/* The client id that the bridge shows the broker. Valid as long as `buf` and the configuration. */
+#define CONFIG_CLIENT_ID_MAX 80
+const char *config_client_id(const struct config *config, char buf[CONFIG_CLIENT_ID_MAX]);
 
 /* Does the platform, to which frames are relayed, answer their units? */
 bool config_platform_answers(const struct config *config);

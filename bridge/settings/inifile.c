@@ -3,6 +3,7 @@
 #include "bridge/settings/inifile.h"
 
 #include "bridge/base/log.h"
+#include "bridge/base/readable.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -59,6 +60,11 @@ static char *read_line(char *buf, int size, void *stream)
 		return NULL;
 	}
 	r->line++;
+	if (r->line == 1 && readable_is_utf16(line)) {
+		inifile_fault(r, "this file is UTF-16; save it as UTF-8");
+		free(line);
+		return NULL;
+	}
 	if (n > 0 && line[n - 1] == '\n')
 		n--;
 	if (n > 0 && line[n - 1] == '\r')

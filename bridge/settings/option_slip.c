@@ -2,6 +2,10 @@
 /* option_slip: see option_slip.h. */
 #include "bridge/settings/option_slip.h"
 
+#include "bridge/base/hosts.h"
+#include "bridge/base/topic.h"
+
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,28 +34,70 @@ static const char *behind_login(const char *text)
 	return at != NULL ? at + 1 : text;
 }
 
+/* Digits and dots alone are an IPv4 address, something with a colon is an IPv6 address, all else is a name. */
+static bool host_allowed(const char *text)
+{
+	struct in6_addr any;
+	if (strchr(text, ':') != NULL)
+		return inet_pton(AF_INET6, text, &any) == 1;
+	if (text[strspn(text, "0123456789.")] == '\0')
+		return inet_pton(AF_INET, text, &any) == 1;
+	for (const char *c = text; *c != '\0'; c++)
+		if ((!byte_is_alnum((uint8_t)*c) && strchr("-_.", *c) == NULL) || (*c == '.' && c[1] == '.'))
+			return false;
+	return *text != '.' && *text != '-';
+}
+
+/* Several hosts, comma-separated: they may have ports of their own. */
+static bool list_slip(const char *key, const char *text, char *why, size_t size)
+{
+	struct hosts hosts;
+	bool ok = hosts_read(text, 1883, &hosts);
+	for (unsigned i = 0; ok && i < hosts.count; i++)
+		ok = host_allowed(hosts.item[i].name);
+	if (ok)
+		return false;
+	snprintf(why, size,
+		"%s = %.200s is not allowed; allowed: up to %d names or addresses, comma-separated, each with "
+		":port "
+		"where it has one of its own, IPv6 then in brackets",
+		key, text, HOSTS_MAX);
+	return true;
+}
+
 static bool host_slip(const char *key, const char *text, char *why, size_t size)
 {
 	const char *scheme = strstr(text, "://"), *rest = behind_login(scheme != NULL ? scheme + 3 : text);
 	const char *port = port_in(text), *allowed = "is not allowed; allowed: a name or address alone; write";
 	bool login = rest != (scheme != NULL ? scheme + 3 : text);
+	/* what stands before :// may be a login, too */
+	bool hides = scheme != NULL && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") !=
+					       (size_t)(scheme - text);
 	bool secure = strncmp(text, "mqtts:", 6) == 0 || strncmp(text, "ssl:", 4) == 0 ||
 		      strncmp(text, "wss:", 4) == 0;
+	struct hosts one;
 	if (scheme != NULL || login)
 		snprintf(why, size, "%s = %.*s%s%.100s %s %s = %.*s, the port as port = NUMBER%s%s", key,
-			scheme != NULL ? (int)(scheme + 3 - text) : 0, text, login ? "(hidden)@" : "", rest,
-			allowed, key, (int)strcspn(rest, ":/\"' "), rest,
-			login ? ", the login as username and password_file" : "",
+			scheme != NULL && !hides ? (int)(scheme + 3 - text) : 0, text,
+			login || hides ? "(hidden)@" : "", rest, allowed, key, (int)strcspn(rest, ":/\"' ,"),
+			rest, login ? ", the login as username and password_file" : "",
 			secure ? ", and tls = yes" : "");
+	else if (strchr(text, ',') != NULL)
+		return list_slip(key, text, why, size);
 	else if (*text == '[')
 		snprintf(why, size, "%s = %.100s %s %s = %.*s, and the port as port = NUMBER", key, text,
 			allowed, key, (int)strcspn(text + 1, "]"), text + 1);
 	else if (port != NULL)
 		snprintf(why, size, "%s = %.100s %s %s = %.*s and, in a line of its own, port = %.5s", key,
 			text, allowed, key, (int)(port - 1 - text), text, port);
-	else if (strpbrk(text, "/ \t,") != NULL)
+	else if (*text != '\0' && !hosts_read(text, 1883, &one))
 		snprintf(
 			why, size, "%s = %.100s is not allowed; allowed: one name or address alone", key, text);
+	else if (!host_allowed(text))
+		snprintf(why, size,
+			"%s = %.100s is not allowed; allowed: a name, such as broker.example, or an address "
+			"of IPv4 (four numbers up to 255) or IPv6",
+			key, text);
 	else
 		return false;
 	return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* option_slip: values that look right and are not: quotation marks, a comment, a port or a scheme in a host.
- * Uses: codecs.
+ * Uses: bridge/base, codecs.
  * Not: read files, set anything. */
 #ifndef T2M_OPTION_SLIP_H
 #define T2M_OPTION_SLIP_H

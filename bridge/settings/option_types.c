@@ -116,6 +116,14 @@ static int place_of(const char *const *choices, const char *text)
 	return -1;
 }
 
+/* A choice with yes and no takes the other words for them, too. */
+static int choice_of(const char *const *choices, const char *text)
+{
+	bool on;
+	int place = place_of(choices, text);
+	return place >= 0 || !parse_boolean(text, &on) ? place : place_of(choices, on ? "yes" : "no");
+}
+
 /* +HH:MM or -HH:MM as seconds east of Greenwich. */
 static bool parse_timezone(const char *text, int64_t *out)
 {
@@ -233,7 +241,8 @@ void option_allowed(const struct option_row *row, char *buf, size_t size)
 		print_words(row->choices, buf, size);
 		return;
 	case OPTION_TIMEZONE:
-		snprintf(buf, size, "+HH:MM or -HH:MM");
+		snprintf(buf, size, "%s%s+HH:MM or -HH:MM", row->choices != NULL ? row->choices[0] : "",
+			row->choices != NULL ? ", " : "");
 		return;
 	case OPTION_MOVED:
 		snprintf(buf, size, "%s", row->standard);
@@ -280,11 +289,13 @@ static bool parse_value(const struct option_row *row, const char *text, void *at
 		memset(at, 0, sizeof(struct networks));
 		return parse_list(text, CONFIG_NETWORKS_MAX, take_network, at);
 	case OPTION_TIMEZONE:
-		if (!parse_timezone(text, &v))
+		if (row->choices != NULL && place_of(row->choices, text) == 0)
+			v = OPTION_NO_TIMEZONE;
+		else if (!parse_timezone(text, &v))
 			return false;
 		break;
 	case OPTION_CHOICE:
-		v = place_of(row->choices, text);
+		v = choice_of(row->choices, text);
 		if (v < 0)
 			return false;
 		break;

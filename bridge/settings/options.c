@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* options: the bridge's own tables of options, the walk over them and the codecs', and the sample ini printed from it.
+/* options: the bridge's own tables of options, and the walk over them and those of the codecs.
  * Uses: bridge/base.
  * Not: read files, start anything. */
 #include "bridge/settings/config.h"
 
-#include "bridge/base/directory.h"
 #include "bridge/base/log.h"
-
-#include <stdlib.h>
 
 /* --- table --- */
 
@@ -15,6 +12,8 @@ static const char *const states[] = {
 	[PUBLISH_STATE_AUTO] = "auto", [PUBLISH_STATE_YES] = "yes", [PUBLISH_STATE_NO] = "no", NULL};
 static const char *const customs[] = {
 	[PUBLISH_CUSTOM_ACTIVE] = "active", [PUBLISH_CUSTOM_ALL] = "all", [PUBLISH_CUSTOM_NONE] = "none", NULL};
+const char *const config_raw_words[] = {
+	[PUBLISH_RAW_NO] = "no", [PUBLISH_RAW_ERRORS] = "errors", [PUBLISH_RAW_YES] = "yes", NULL};
 static const char *const formats[] = {[PUBLISH_JSON] = "json", [PUBLISH_MSGPACK] = "msgpack", NULL};
 static const char *const unknowns[] = {
 	[UNITS_UNKNOWN_ACCEPT] = "accept", [UNITS_UNKNOWN_REJECT] = "reject", NULL};
@@ -43,9 +42,9 @@ static const struct option_row listen_rows[] = {
 	{"udp", OPTION_ENDPOINTS, 0, AT(listen.udp), "0.0.0.0:8888", 0, 0, NULL, "Addresses for UDP units."},
 	{"tls", OPTION_ENDPOINTS, 0, AT(listen.tls), "", 0, 0, NULL,
 		"Addresses for TCP units and relays that speak TLS."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(listen.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(listen.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM, with the chain behind it) for `tls`. Read again by a reload."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(listen.tls_key_file), "", 0, 180, NULL,
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(listen.tls_key_file), "", 0, 180, NULL,
 		"Its private key (PEM). Read again by a reload."},
 	{"max_connections", OPTION_INTEGER, OPTION_RELOAD, AT(listen.max_connections), "100000", 1, 10000000,
 		NULL,
@@ -111,15 +110,15 @@ static const struct option_row limits_rows[] = {
 };
 
 static const struct option_row mqtt_rows[] = {
-	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 180, NULL,
-		"Name or address of the broker."},
-	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port of the broker."},
+	{"host", OPTION_TEXT, OPTION_NOT_EMPTY | OPTION_HOST, AT(mqtt.host), "localhost", 0, 1000, NULL,
+		"Name or address of the broker; or several that are tried in turn, such as a:1883, b:1883."},
+	{"port", OPTION_INTEGER, 0, AT(mqtt.port), "1883", 1, 65535, NULL, "Port, where `host` has none."},
 	{"version", OPTION_INTEGER, 0, AT(mqtt.version), "5", 4, 5, NULL, "MQTT version: 5, or 4 for 3.1.1."},
 	{"client_id", OPTION_TEXT, 0, AT(mqtt.client_id), "", 0, 180, NULL,
 		"Client id; empty: tracker2mqtt- and the instance."},
 	{"username", OPTION_TEXT, 0, AT(mqtt.username), "", 0, 180, NULL, "User name; empty: none."},
 	{"password", OPTION_TEXT, OPTION_SECRET, AT(mqtt.password), "", 0, 180, NULL, "Password."},
-	{"password_file", OPTION_TEXT, 0, AT(mqtt.password_file), "", 0, 180, NULL,
+	{"password_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(mqtt.password_file), "", 0, 180, NULL,
 		"File whose first line is the password, instead of `password`; empty: none. The service reads "
 		"/etc/tracker2mqtt/mqtt-password so."},
 	{"session", OPTION_DURATION, 0, AT(mqtt.session), "1h", 0, 30 * DAY, NULL,
@@ -142,11 +141,12 @@ static const struct option_row mqtt_rows[] = {
 		"over a new connection."},
 	{"tls", OPTION_BOOLEAN, 0, AT(mqtt.tls), "no", 0, 0, NULL,
 		"Speak TLS to the broker; its certificate must be valid for `host`."},
-	{"tls_ca_file", OPTION_TEXT, 0, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
+	{"tls_ca_file", OPTION_TEXT, OPTION_FILE, AT(mqtt.tls_ca_file), "", 0, 180, NULL,
 		"Certificates (PEM) of the authorities to trust; empty: those of the system."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(mqtt.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM) to show the broker; empty: none. Read at each connect."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(mqtt.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(mqtt.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM)."},
 	{.key = NULL},
 };
 
@@ -166,8 +166,9 @@ static const struct option_row publish_rows[] = {
 		"Assistant or the page wants it. Switched off: what was published is cleared."},
 	{"state_interval", OPTION_DURATION, OPTION_RELOAD, AT(publish.state_interval), "1s", 100, HOUR, NULL,
 		"The state of a unit is published and stored at most once in this time."},
-	{"raw", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, NULL,
-		"Publish each frame, in and out, as hex and text."},
+	{"raw", OPTION_CHOICE, OPTION_RELOAD, AT(publish.raw), "no", 0, 0, config_raw_words,
+		"Publish frames as hex and text. errors: those that were rejected. yes: each one, in and out. "
+		"The units file may say it for a unit, and <prefix>/<ident>/raw/set for a while."},
 	{"unknown", OPTION_BOOLEAN, OPTION_RELOAD, AT(publish.unknown), "yes", 0, 0, NULL,
 		"Publish what comes and is no unit: the first bytes of what no protocol recognises, with "
 		"looks.like when they are "
@@ -222,7 +223,7 @@ static const struct option_row outbox_rows[] = {
 };
 
 static const struct option_row units_rows[] = {
-	{"file", OPTION_TEXT, 0, AT(units.file), "", 0, 180, NULL,
+	{"file", OPTION_TEXT, OPTION_FILE, AT(units.file), "", 0, 180, NULL,
 		"Ini file with a section for each unit: name, id, type, topic, {per unit}; empty: none. "
 		"Read again by a reload."},
 	{"unknown", OPTION_CHOICE, OPTION_RELOAD, AT(units.unknown), "accept", 0, 0, unknowns,
@@ -266,7 +267,7 @@ static const struct option_row homeassistant_rows[] = {
 static const struct option_row metrics_rows[] = {
 	{"listen", OPTION_ENDPOINTS, 0, AT(metrics.listen), "", 0, 0, NULL,
 		"Address for /metrics (Prometheus) and /healthz over HTTP, such as 127.0.0.1:9888; empty: "
-		"none."},
+		"none. It may be that of the page; then it speaks HTTPS where the page does."},
 	{"offline_limit", OPTION_DURATION, OPTION_RELOAD, AT(metrics.offline_limit), "5m", SECOND, DAY, NULL,
 		"/healthz says 503 when the broker has been away for so long."},
 	{.key = NULL},
@@ -294,13 +295,15 @@ static const struct option_row web_rows[] = {
 		"anonymous "
 		"clients be."},
 	{"max_viewers", OPTION_INTEGER, 0, AT(web.max_viewers), "64", 1, 10000, NULL,
-		"Browsers at a time that reach the broker through the bridge."},
+		"Browsers at a time that reach the broker through the bridge; each may take 0.5 MiB of "
+		"memory."},
 	{"frame_ancestors", OPTION_TEXT, 0, AT(web.frame_ancestors), "", 0, 180, NULL,
 		"Other pages that may show this one inside themselves, such as "
 		"http://homeassistant.local:8123; empty: none."},
-	{"tls_cert_file", OPTION_TEXT, 0, AT(web.tls_cert_file), "", 0, 180, NULL,
+	{"tls_cert_file", OPTION_TEXT, OPTION_FILE, AT(web.tls_cert_file), "", 0, 180, NULL,
 		"Certificate (PEM, with the chain behind it): the page speaks HTTPS. Empty: HTTP."},
-	{"tls_key_file", OPTION_TEXT, 0, AT(web.tls_key_file), "", 0, 180, NULL, "Its private key (PEM)."},
+	{"tls_key_file", OPTION_TEXT, OPTION_FILE | OPTION_PRIVATE, AT(web.tls_key_file), "", 0, 180, NULL,
+		"Its private key (PEM)."},
 	{.key = NULL},
 };
 
@@ -420,23 +423,4 @@ void option_moved(const struct option_at *old, struct option_at *out)
 void *option_owner(struct config *config, const struct option_at *at)
 {
 	return at->codec != NULL ? codec_settings_of(config->codecs, at->codec) : config;
-}
-
-const char *option_standard(const struct option_row *row, char *buf)
-{
-	static const char head[] = "/var/lib/";
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *below = "";
-	char where[DIRECTORY_PATH_MAX];
-	if (!(row->flags & OPTION_DIRECTORY) || strncmp(row->standard, head, sizeof(head) - 1) != 0)
-		return row->standard;
-	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(row->standard, where) == NULL)
-		return row->standard; /* systemd has made it, or this user may make it */
-	if (state == NULL || state[0] != '/') {
-		state = home;
-		below = "/.local/state";
-	}
-	if (state == NULL || state[0] != '/')
-		return row->standard;
-	int n = snprintf(buf, OPTION_STANDARD_MAX, "%s%s/%s", state, below, row->standard + sizeof(head) - 1);
-	return n <= row->max ? buf : row->standard;
 }

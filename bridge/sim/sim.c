@@ -54,13 +54,13 @@ static int usage(FILE *out, int rc)
 	return rc;
 }
 
-static bool resolve(const char *host, const char *port, int flags, struct sockaddr_storage *out, socklen_t *len)
+static bool resolve_from(struct sim *s, const char *address)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags}, *info = NULL;
-	if (getaddrinfo(host, port, &hints, &info) != 0)
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *info = NULL;
+	if (getaddrinfo(address, "0", &hints, &info) != 0)
 		return false;
-	memcpy(out, info->ai_addr, info->ai_addrlen);
-	*len = info->ai_addrlen;
+	memcpy(&s->from, info->ai_addr, info->ai_addrlen);
+	s->from_len = info->ai_addrlen;
 	freeaddrinfo(info);
 	return true;
 }
@@ -68,13 +68,14 @@ static bool resolve(const char *host, const char *port, int flags, struct sockad
 static bool resolve_server(struct sim *s, const char *text)
 {
 	char host[256];
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	const char *colon = strrchr(text, ':');
 	if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
 		return false;
 	size_t n = (size_t)(colon - text);
 	bool brackets = n > 2 && text[0] == '[' && text[n - 1] == ']';
 	snprintf(host, sizeof(host), "%.*s", (int)(brackets ? n - 2 : n), brackets ? text + 1 : text);
-	return resolve(host, colon + 1, 0, &s->server, &s->server_len);
+	return getaddrinfo(host, colon + 1, &hints, &s->servers) == 0;
 }
 
 static bool number(const char *text, double min, double max, double *out)
@@ -155,7 +156,7 @@ static bool set(struct sim *s, struct settings *x, int c, const char *v)
 	case SPREAD:
 		return number(v, 0, 86400, &x->spread);
 	case BIND:
-		return resolve(v, "0", AI_NUMERICHOST, &s->from, &s->from_len);
+		return resolve_from(s, v);
 	}
 	return false;
 }
@@ -287,6 +288,7 @@ int main(int argc, char **argv)
 		return rc;
 	if (x.record != NULL && (s.record = fopen(x.record, "w")) == NULL) {
 		perror(x.record);
+		freeaddrinfo(s.servers);
 		return 1;
 	}
 	allow_files(s.units + 64);
@@ -301,6 +303,7 @@ int main(int argc, char **argv)
 		sim_unit_stop(&s.unit[i]);
 	}
 	free(s.unit);
+	freeaddrinfo(s.servers);
 	if (s.record != NULL)
 		fclose(s.record);
 	print_summary(&s, pending);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -52,6 +53,8 @@ static void lost(struct sim_unit *u)
 	if (u->dead)
 		return;
 	s->counts.lost++;
+	if (!u->heard)
+		u->server = u->server->ai_next != NULL ? u->server->ai_next : s->servers;
 	ev_timer_set(&u->retry, backoff_jitter(s->reconnect), 0.);
 	ev_timer_start(s->loop, &u->retry);
 }
@@ -131,6 +134,7 @@ void sim_unit_acknowledged(struct sim_unit *u)
 	if (s->record != NULL)
 		fprintf(s->record, "%s %lld\n", u->ident, (long long)u->pending[0].time_s);
 	s->counts.acknowledged++;
+	u->heard = true;
 	u->sent--;
 	u->pending_count--;
 	memmove(u->pending, u->pending + 1, u->pending_count * sizeof(*u->pending));
@@ -286,7 +290,7 @@ static void connect_now(struct sim_unit *u)
 {
 	struct sim *s = u->sim;
 	u->fd = socket(
-		s->server.ss_family, (s->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		u->server->ai_family, (s->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (u->fd < 0) {
 		lost(u);
 		return;
@@ -297,7 +301,7 @@ static void connect_now(struct sim_unit *u)
 		rc = bind(u->fd, (struct sockaddr *)&s->from, s->from_len);
 	}
 	if (rc == 0)
-		rc = connect(u->fd, (struct sockaddr *)&s->server, s->server_len);
+		rc = connect(u->fd, u->server->ai_addr, u->server->ai_addrlen);
 	if (rc != 0 && errno != EINPROGRESS) {
 		lost(u);
 		return;
@@ -314,6 +318,7 @@ void sim_unit_start(struct sim_unit *u, double delay)
 {
 	struct sim *s = u->sim;
 	u->fd = -1;
+	u->server = s->servers;
 	ev_init(&u->io, on_io);
 	ev_timer_init(&u->timer, on_timer, delay, s->interval);
 	ev_timer_init(&u->retry, on_retry, delay, 0.);

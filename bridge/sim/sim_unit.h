@@ -36,6 +36,8 @@ struct sim_unit {
 	uint32_t pending_count, pending_cap;
 	uint32_t sent; /* of the pending ones, on this connection */
 	bool connected, blocked, sos, dead;
+	bool heard;                    /* the address that is tried acknowledges */
+	const struct addrinfo *server; /* that address */
 	int fd;
 	ev_io io;
 	ev_timer timer, retry, timeout;
@@ -64,8 +66,10 @@ struct sim_counts {
 
 struct sim {
 	struct ev_loop *loop;
-	struct sockaddr_storage server, from;
-	socklen_t server_len, from_len; /* from_len 0: any address */
+	struct addrinfo *
+		servers; /* the addresses of the bridge: each unit tries one after another, until it is heard */
+	struct sockaddr_storage from;
+	socklen_t from_len; /* 0: any address */
 	const struct sim_protocol *protocol;
 	bool udp, silent;
 	unsigned units;

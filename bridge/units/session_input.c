@@ -139,6 +139,15 @@ static void guest_leaves(struct sessions *s)
 	s->guest = NULL;
 }
 
+/* A guest: nothing is remembered of it here but what its codec knows of the connection. */
+static void end_visit(struct sessions *s)
+{
+	static const uint8_t nothing[sizeof(s->talk->stream.link.priv)];
+	s->talk->stream.link.unit = NULL;
+	if (memcmp(s->talk->stream.link.priv, nothing, sizeof(nothing)) != 0)
+		conn_keep_guest(s->conn);
+}
+
 /* One whole frame. False: not now. */
 static bool take_frame(struct sessions *s, enum codec_status status)
 {
@@ -168,7 +177,7 @@ static bool take_frame(struct sessions *s, enum codec_status status)
 	struct session *session = current(s);
 	spend(s, session);
 	if (session != NULL && session->conn != conn)
-		s->talk->stream.link.unit = NULL; /* a guest: nothing is remembered of it here */
+		end_visit(s);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #include "bridge/units/units.h"
 
 #include "bridge/settings/inifile.h"
+#include "bridge/base/near.h"
 #include "bridge/base/topic.h"
 
 #include <stdlib.h>
@@ -37,10 +38,11 @@ static const struct option_row own_rows[] = {
 	{.key = "type", .type = OPTION_LABEL, .flags = OPTION_NOT_EMPTY, .offset = AT(type), .max = MOST(type)},
 	{.key = "topic", .type = OPTION_LEVEL, .offset = AT(topic), .max = MOST(topic)},
 	{.key = "relay", .type = OPTION_CHOICE, .offset = AT(relay), .choices = relays},
+	{.key = "raw", .type = OPTION_CHOICE, .offset = AT(raw), .choices = config_raw_words},
 };
 #define OWN_COUNT (sizeof(own_rows) / sizeof(own_rows[0]))
 #define ALLOWED_MAX 400
-#define OWN_BEHIND 1 /* so many of them are told behind the codecs' keys */
+#define OWN_BEHIND 2 /* so many of them are told behind the codecs' keys */
 _Static_assert(OWN_COUNT <= 8 * sizeof(unsigned), "unit_info.seen has a bit for each");
 
 /* The row of a codec with this key that a unit may have itself; NULL: it has none. */
@@ -81,6 +83,23 @@ static void print_keys(char allowed[ALLOWED_MAX])
 	while (i < OWN_COUNT)
 		put_key(&w, &own_rows[i++]);
 	allowed[w.len] = '\0';
+}
+
+/* Says that there is no such key: what is near, and all of them. Its value is not shown: it may be a secret. */
+static void unknown_key(const char *key, char *what, size_t size)
+{
+	char allowed[ALLOWED_MAX];
+	struct near near = near_to(span_text(key));
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		near_try(&near, own_rows[i].key);
+	for (const struct codec *const *c = codecs; *c != NULL; c++)
+		for (const struct option_row *row = (*c)->options; row != NULL && row->key != NULL; row++)
+			if (row->flags & OPTION_PER_UNIT)
+				near_try(&near, row->key);
+	print_keys(allowed);
+	snprintf(what, size, "%.60s is not allowed; %s%s%sallowed: %s", key,
+		near.name != NULL ? "did you mean " : "", near.name != NULL ? near.name : "",
+		near.name != NULL ? "? " : "", allowed);
 }
 
 /* --- options of codecs --- */
@@ -274,6 +293,7 @@ static void on_section(struct inifile *file, const char *section)
 	}
 	memcpy(u->ident, ident.ptr, ident.len);
 	u->id = -1;
+	u->raw = UNIT_RAW_GENERAL;
 	HASH_ADD(hh, units->by_ident, ident, (unsigned)ident.len, u);
 	add_rest(units, u);
 }
@@ -303,8 +323,8 @@ static void on_pair(struct inifile *file, const char *section, const char *key, 
 			name_unit(units, file, u);
 		return;
 	case TAKEN_UNKNOWN:
-		print_keys(allowed);
-		/* fall through */
+		unknown_key(key, what, sizeof(what));
+		break;
 	case TAKEN_REFUSED:
 		snprintf(what, sizeof(what), "%.60s = %.100s is not allowed; allowed: %s", key, value, allowed);
 		break;

@@ -9,6 +9,7 @@
  *   type = ST-903
  *   topic = van-12        instead of the ident in topics; not another unit's ident
  *   relay = no            not to the maker's platform
+ *   raw = yes             its frames are published, whatever [publish] raw says
  *
  * An ident with zeros in front, as people copy it from a SIM card or a platform, is also found without them, unless another section has
  * that very ident.
@@ -23,12 +24,14 @@
 
 /* What the word behind `relay` means; the words stand in units.c. */
 enum unit_relay { UNIT_RELAY_YES = 0, UNIT_RELAY_NO };
+#define UNIT_RAW_GENERAL (-1) /* as [publish] raw says */
 
 struct unit_info {
 	char ident[CODEC_IDENT_MAX + 1];
 	char name[201], type[201], topic[61]; /* "": not given */
 	int64_t id;                           /* -1: not given */
 	int64_t relay;                        /* enum unit_relay */
+	int64_t raw;                          /* enum publish_raw, or UNIT_RAW_GENERAL */
 	unsigned seen;                        /* the file's own keys, a bit for each */
 	unsigned topic_line;                  /* where its topic stands there */
 	struct unit_options *options; /* for each codec of which it has options of its own; see unit_options */

@@ -139,10 +139,27 @@ static void write_bytes(struct pen *pen, const struct document *d)
 		fact_text(pen, PAINT_NONE, whole ? text : hex);
 }
 
-static void write_raw(struct pen *pen, const struct document *d)
+/* What became of a request for a unit's frames. */
+static void write_until(struct pen *pen, const struct sight *sight, double seconds)
 {
+	char text[FACT_TIME_MAX];
+	if (!(fabs(seconds) < 1e11))
+		return;
+	fact_time((int64_t)(seconds * 1000), sight->now_ms, text);
+	if (seconds > 0)
+		fact_of(pen, PAINT_NONE, "each frame until %s", text);
+	else
+		fact_text(pen, PAINT_NONE, "no longer each frame");
+}
+
+static void write_raw(struct pen *pen, const struct sight *sight)
+{
+	const struct document *d = sight->document;
 	const char *direction = document_text(d, "direction"), *error = document_text(d, "error");
-	if (direction != NULL)
+	double until;
+	if (document_number(d, "until", &until))
+		write_until(pen, sight, until);
+	else if (direction != NULL)
 		fact_text(pen, PAINT_DIM, direction);
 	if (error != NULL)
 		fact_text(pen, PAINT_BAD, error);
@@ -191,7 +208,7 @@ static void write_facts(
 		write_reply(pen, sight);
 		return;
 	case LINE_RAW:
-		write_raw(pen, sight->document);
+		write_raw(pen, sight);
 		return;
 	case LINE_BRIDGE:
 		fact(pen, PAINT_NONE, name);

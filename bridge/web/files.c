@@ -62,10 +62,22 @@ static int open_file(const char *root, const char *name, const char *end, uint64
 	return fd;
 }
 
+/* One entry of the list, such as "gzip;q=0.8". */
+static bool is_gzip(const char *entry)
+{
+	size_t n = strlen("gzip");
+	if (strncmp(entry, "gzip", n) != 0 || strchr(";, \t", entry[n]) == NULL)
+		return false;
+	const char *end = entry + strcspn(entry, ","), *q = strstr(entry, "q=");
+	return q == NULL || q > end || q[2] != '0' || strspn(q + 2, "0.") < strcspn(q + 2, ", \t");
+}
+
 static bool takes_gzip(const struct http_request *request)
 {
-	const char *accept = http_request_header(request, "Accept-Encoding");
-	return accept != NULL && strstr(accept, "gzip") != NULL;
+	const char *p = http_request_header(request, "Accept-Encoding");
+	while (p != NULL && *p != '\0' && !is_gzip(p))
+		p += strcspn(p, ","), p += strspn(p, ", \t");
+	return p != NULL && *p != '\0';
 }
 
 void files_handler(void *ctx, const struct http_request *request, struct http_answer *answer)

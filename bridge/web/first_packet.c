@@ -3,6 +3,8 @@
 #include "bridge/web/first_packet.h"
 
 #define CONNECT 0x10
+#define CONNACK 0x20
+#define AUTH 0xf0
 #define HAS_NAME 0x80
 #define HAS_WILL 0x04
 #define MQTT_5 5
@@ -35,26 +37,28 @@ static void skip_properties(struct reader *r, unsigned version)
 		reader_take(r, take_varint(r));
 }
 
-static struct span find_user(struct reader *r)
+static struct first_names read_names(struct reader *r)
 {
 	struct span protocol = reader_counted(r);
 	unsigned version = reader_u8(r), flags = reader_u8(r);
 	reader_u16(r); /* keep alive */
 	r->bad |= !span_is(protocol, "MQTT") || (version != 4 && version != MQTT_5);
 	skip_properties(r, version);
-	reader_counted(r); /* client id */
+	struct first_names names = {.client = reader_counted(r)};
 	if (flags & HAS_WILL) {
 		skip_properties(r, version);
 		reader_counted(r);
 		reader_counted(r);
 	}
-	return flags & HAS_NAME ? reader_counted(r) : span_of(NULL, 0);
+	if (flags & HAS_NAME)
+		names.user = reader_counted(r);
+	return names;
 }
 
-enum first_packet first_packet(struct span bytes, struct span *user)
+enum first_packet first_packet(struct span bytes, struct first_names *names)
 {
 	struct reader r = reader_of(bytes);
-	*user = span_of(NULL, 0);
+	*names = (struct first_names){.user = {0}};
 	if (bytes.len > 0 && bytes.ptr[0] != CONNECT)
 		return FIRST_NONE;
 	if (bytes.len == 0 || !has_varint(span_after(bytes, 1)))
@@ -66,11 +70,30 @@ enum first_packet first_packet(struct span bytes, struct span *user)
 	if (reader_left(&r) < len)
 		return FIRST_MORE;
 	struct reader packet = reader_of(reader_take(&r, len));
-	struct span name = find_user(&packet);
+	const struct first_names found = read_names(&packet);
 	if (packet.bad)
 		return FIRST_NONE;
-	if (name.len == 0)
-		return FIRST_NAMELESS;
-	*user = name;
-	return FIRST_NAMED;
+	*names = found;
+	return found.user.len == 0 ? FIRST_NAMELESS : FIRST_NAMED;
+}
+
+enum first_answer first_answer(struct span bytes, unsigned *code)
+{
+	struct reader r = reader_of(bytes);
+	*code = 0;
+	if (bytes.len == 0)
+		return ANSWER_MORE;
+	uint8_t kind = reader_u8(&r);
+	if (kind != CONNACK)
+		return kind == AUTH ? ANSWER_LET_IN : ANSWER_REFUSED;
+	if (!has_varint(span_after(bytes, 1)))
+		return ANSWER_MORE;
+	if (take_varint(&r) < 2)
+		return ANSWER_REFUSED;
+	reader_u8(&r); /* is there a session? */
+	unsigned found = reader_u8(&r);
+	if (r.bad)
+		return ANSWER_MORE;
+	*code = found;
+	return found == 0 ? ANSWER_LET_IN : ANSWER_REFUSED;
 }

@@ -4,9 +4,9 @@
  * Not: know other viewers. */
 #include "bridge/web/tunnel_private.h"
 
+#include "bridge/base/clock.h"
 #include "bridge/base/descriptors.h"
-#include "bridge/base/log.h"
-#include "bridge/web/first_packet.h"
+#include "bridge/base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,9 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FIRST_SECONDS 10. /* until the first packet is there, and the broker is connected */
-#define STALL_SECONDS 60. /* a browser that takes nothing for so long is gone */
-#define ROUNDS 8          /* reads in one turn of the loop */
+#define FIRST_SECONDS 10.   /* until the first packet is there, and again until the broker has let it in */
+#define REFUSED_A_MINUTE 20 /* lines in the log */
+#define STALL_SECONDS 60.   /* a browser that takes nothing for so long is gone */
+#define ROUNDS 8            /* reads in one turn of the loop */
 #define REASON_MOST 100
 
 static void watch(struct viewer *v);
@@ -60,13 +61,27 @@ void viewer_end(struct viewer *v, enum websocket_end code, const char *why)
 	free(v);
 }
 
-/* --- from the browser --- */
+static void start(struct ev_loop *loop, ev_timer *timer, double seconds)
+{
+	ev_timer_stop(loop, timer);
+	ev_timer_set(timer, seconds, 0.);
+	ev_timer_start(loop, timer);
+}
+
+void viewer_give_way(struct viewer *v)
+{
+	v->leaving = true;
+	start(v->tunnel->loop, &v->deadline, 0.);
+}
+
+/* --- the login --- */
 
 /* False: the viewer has ended. */
 static bool admit(struct viewer *v)
 {
-	struct span user;
-	switch (first_packet(span_of(v->up_bytes + v->up.from, v->up.len), &user)) {
+	struct first_names names;
+	char own[CONFIG_CLIENT_ID_MAX];
+	switch (first_packet(span_of(v->up_bytes + v->up.from, v->up.len), &names)) {
 	case FIRST_MORE:
 		if (v->up.len == VIEWER_UP)
 			viewer_end(v, WEBSOCKET_TOO_LARGE, "the first packet is too large");
@@ -83,9 +98,41 @@ static bool admit(struct viewer *v)
 	case FIRST_NAMED:
 		break;
 	}
+	if (span_is(names.client, config_client_id(v->tunnel->config, own))) {
+		viewer_end(v, WEBSOCKET_REFUSED, "this client id is the bridge's own");
+		return false;
+	}
+	const char *fault = viewer_connect(v);
+	if (fault != NULL) {
+		viewer_end(v, WEBSOCKET_LATER, fault);
+		return false;
+	}
 	v->admitted = true;
+	if (!v->leaving)
+		start(v->tunnel->loop, &v->deadline, FIRST_SECONDS);
 	return true;
 }
+
+/* The broker says whether it lets the viewer in. When it does not, it closes. */
+static void see_answer(struct viewer *v, struct span bytes)
+{
+	char peer[ADDRESS_TEXT_MAX], why[80];
+	unsigned code;
+	while (v->answer_len < FIRST_ANSWER_MOST && bytes.len > 0) {
+		v->answer[v->answer_len++] = bytes.ptr[0];
+		bytes = span_after(bytes, 1);
+	}
+	enum first_answer answer = first_answer(span_of(v->answer, v->answer_len), &code);
+	v->welcome = answer == ANSWER_LET_IN;
+	if (answer != ANSWER_REFUSED ||
+		!log_limit_take(&v->tunnel->refused, REFUSED_A_MINUTE, clock_steady_ms()))
+		return;
+	address_text(http_stream_peer(v->stream), peer);
+	reason_text((int)code, why, sizeof(why));
+	log_notice("the broker refuses a login on the page from %s: %s", peer, why);
+}
+
+/* --- from the browser --- */
 
 /* Moves what a frame carries to what waits for the broker. False: the viewer has ended. */
 static bool take_message(struct viewer *v, const struct websocket_head *head)
@@ -101,14 +148,14 @@ static bool take_message(struct viewer *v, const struct websocket_head *head)
 	return ok && (v->admitted || admit(v));
 }
 
-/* Answers at once or not at all: a ping is the browser's own matter. */
-static void send_pong(struct viewer *v, const struct websocket_head *head)
+/* Answers now or not at all, when other bytes wait: a ping is the browser's own matter. */
+static void put_pong(struct viewer *v, const struct websocket_head *head)
 {
-	uint8_t frame[WEBSOCKET_HEAD_OUT + 125];
-	size_t size = websocket_write(WEBSOCKET_PONG, false, head->len, frame);
-	memcpy(frame + size, v->in_bytes + v->in.from + head->size, head->len);
-	if (v->down.len == 0)
-		send(http_stream_fd(v->stream), frame, size + head->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (v->down.len > 0)
+		return;
+	size_t size = websocket_write(WEBSOCKET_PONG, false, head->len, v->down_bytes);
+	memcpy(v->down_bytes + size, v->in_bytes + v->in.from + head->size, head->len);
+	v->down = (struct waiting_bytes){.from = 0, .len = size + head->len};
 }
 
 /* False: the viewer has ended. */
@@ -119,7 +166,7 @@ static bool take_frame(struct viewer *v, const struct websocket_head *head)
 	case WEBSOCKET_BINARY:
 		return take_message(v, head);
 	case WEBSOCKET_PING:
-		send_pong(v, head);
+		put_pong(v, head);
 		return true;
 	case WEBSOCKET_PONG:
 		return true;
@@ -237,6 +284,8 @@ static bool read_broker(struct viewer *v, bool *more)
 		return false;
 	}
 	*more = true;
+	if (!v->welcome)
+		see_answer(v, span_of(bytes, (size_t)n));
 	if (frame_down(v, span_of(bytes, (size_t)n)))
 		return true;
 	viewer_end(v, WEBSOCKET_TOO_LARGE, "the message cannot be compressed");
@@ -262,13 +311,6 @@ static bool write_web(struct viewer *v)
 }
 
 /* --- turns --- */
-
-static void start(struct ev_loop *loop, ev_timer *timer, double seconds)
-{
-	ev_timer_stop(loop, timer);
-	ev_timer_set(timer, seconds, 0.);
-	ev_timer_start(loop, timer);
-}
 
 /* Moves what can be moved, both ways. */
 static void move(struct viewer *v)
@@ -306,7 +348,7 @@ static void watch(struct viewer *v)
 	watch_one(loop, &v->web_io, http_stream_fd(v->stream),
 		(is_full(v) ? 0 : EV_READ) | (v->down.len > 0 ? EV_WRITE : 0));
 	watch_one(loop, &v->broker_io, v->fd, (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
-	if (!v->connected || !v->admitted)
+	if (!v->welcome || v->leaving)
 		return;
 	if (v->down.len == 0 || !v->begun)
 		ev_timer_stop(loop, &v->deadline);
@@ -332,11 +374,14 @@ static void on_broker(struct ev_loop *loop, ev_io *io, int events)
 	(void)events;
 	if (!v->connected) {
 		getsockopt(v->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-		if (error != 0) {
-			viewer_end(v, WEBSOCKET_LATER, "the broker is not there");
+		const char *fault = error == 0                ? NULL
+				    : viewer_leave_address(v) ? viewer_connect(v)
+							      : "the broker is not there";
+		if (fault != NULL) {
+			viewer_end(v, WEBSOCKET_LATER, fault);
 			return;
 		}
-		v->connected = true;
+		v->connected = error == 0;
 	}
 	move(v);
 }
@@ -353,30 +398,28 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 	struct viewer *v = timer->data;
 	(void)loop;
 	(void)events;
-	if (!v->admitted)
+	if (v->leaving)
+		viewer_end(v, WEBSOCKET_LATER, "others want to log in");
+	else if (!v->admitted)
 		viewer_end(v, WEBSOCKET_REFUSED, "the first packet did not come in time");
-	else if (!v->connected)
+	else if (!v->welcome) {
+		if (!v->connected)
+			viewer_leave_address(v);
 		viewer_end(v, WEBSOCKET_LATER, "the broker does not answer");
-	else
+	} else {
 		viewer_end(v, WEBSOCKET_LATER, NULL);
+	}
 }
 
 /* --- the beginning --- */
 
-static const char *connect_broker(struct viewer *v)
+/* Without those that are leaving. */
+static unsigned count_staying(const struct tunnel *t)
 {
-	struct tunnel *t = v->tunnel;
-	union address to;
-	if (!lookup_address(t->lookup, &to))
-		return "the broker's name is not known yet";
-	if (!descriptors_room())
-		return "the bridge has no descriptors left";
-	v->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (v->fd < 0 || (connect(v->fd, &to.any, address_length(&to)) != 0 && errno != EINPROGRESS))
-		return "the broker is not there";
-	if (t->tls != NULL && (v->tls = tls_connect(t->tls, v->fd)) == NULL)
-		return "the bridge has no memory left";
-	return NULL;
+	unsigned n = 0;
+	for (const struct viewer *v = t->viewers; v != NULL; v = v->next)
+		n += !v->leaving;
+	return n;
 }
 
 void viewer_begin(struct tunnel *t, struct http_stream *stream, bool packed)
@@ -399,8 +442,11 @@ void viewer_begin(struct tunnel *t, struct http_stream *stream, bool packed)
 		v->next->prev = v;
 	t->viewers = v;
 	stats_set(t->stats, STAT_VIEWERS, ++t->count);
-	const char *fault = packed && (v->deflate = deflate_open()) == NULL ? "the bridge has no memory left"
-									    : connect_broker(v);
+	const char *fault = NULL;
+	if (count_staying(t) > (unsigned)t->config->web.max_viewers)
+		fault = "too many are connected";
+	else if (packed && (v->deflate = deflate_open()) == NULL)
+		fault = "the bridge has no memory left";
 	struct span early = http_stream_early(stream);
 	if (fault == NULL && early.len > VIEWER_IN)
 		fault = "too much at once";

@@ -13,6 +13,8 @@
 
 #define PLACES 64
 #define PLACES_OF_ADDRESS 32 /* a browser opens six; a proxy comes with all from one address */
+#define QUIET_SECONDS 20     /* a phone may be out of reach for a moment */
+#define ANSWER_MS 120000     /* and its way may be slow */
 #define POLICY_MOST 1000
 #define SETTINGS_MOST 4096
 #define PEM_MOST (64 << 10)
@@ -23,6 +25,7 @@ enum { POLICY = 0, NO_SNIFF, REFERRER, OPENER, CACHE, HEADERS };
 struct web {
 	struct ev_loop *loop;
 	const struct config *config;
+	struct web_more more;
 	char *cert, *key; /* PEM texts in use; NULL: no TLS */
 	struct http *http;
 	struct tunnel *tunnel;
@@ -149,16 +152,19 @@ static bool listen_now(struct web *w, char *why, size_t size)
 	const struct http_options o = {.listen = c->web.listen.item[0],
 		.places = PLACES,
 		.places_of_address = PLACES_OF_ADDRESS,
-		.streams = w->tunnel != NULL ? (unsigned)c->web.max_viewers : 0,
+		.streams = w->tunnel != NULL ? (unsigned)c->web.max_viewers + TUNNEL_LEAVING : 0,
+		.quiet_seconds = QUIET_SECONDS,
+		.answer_ms = ANSWER_MS,
 		.headers = w->headers,
 		.cert = w->cert,
 		.key = w->key};
 	w->http = http_open(w->loop, &o, why, size);
 	if (w->http == NULL)
 		return false;
-	http_route(w->http, "/config.json", settings_handler, w);
 	http_route_others(w->http, files_handler, &w->files);
-	return w->tunnel == NULL || http_route(w->http, "/mqtt", tunnel_handler, w->tunnel);
+	return http_route(w->http, "/config.json", settings_handler, w) &&
+	       (w->more.route == NULL || w->more.route(w->more.ctx, w->http)) &&
+	       (w->tunnel == NULL || http_route(w->http, "/mqtt", tunnel_handler, w->tunnel));
 }
 
 static void stop_listening(struct web *w)
@@ -175,7 +181,8 @@ bool web_reload(struct web *w, char *why, size_t size)
 	char *cert, *key;
 	if (!read_pair(w->config, &cert, &key, why, size))
 		return false;
-	if (cert == NULL || (strcmp(cert, w->cert) == 0 && strcmp(key, w->key) == 0)) {
+	bool same = cert == NULL || (strcmp(cert, w->cert) == 0 && strcmp(key, w->key) == 0);
+	if (same && w->http != NULL) { /* else it could not listen the last time */
 		free(cert);
 		free(key);
 		return true;
@@ -188,8 +195,8 @@ bool web_reload(struct web *w, char *why, size_t size)
 	return listen_now(w, why, size);
 }
 
-struct web *web_open(
-	struct ev_loop *loop, const struct config *config, struct stats *stats, char *why, size_t size)
+struct web *web_open(struct ev_loop *loop, const struct config *config, struct stats *stats,
+	const struct web_more *more, char *why, size_t size)
 {
 	char text[ADDRESS_TEXT_MAX];
 	struct web *w = calloc(1, sizeof(*w));
@@ -198,6 +205,7 @@ struct web *web_open(
 		return NULL;
 	w->loop = loop;
 	w->config = config;
+	w->more = *more;
 	w->files.root = config->web.root;
 	write_headers(w);
 	if (read_pair(config, &w->cert, &w->key, why, size) &&
@@ -209,6 +217,12 @@ struct web *web_open(
 	}
 	web_free(w);
 	return NULL;
+}
+
+void web_use_broker(struct web *w, unsigned n)
+{
+	if (w->tunnel != NULL)
+		tunnel_use(w->tunnel, n);
 }
 
 void web_free(struct web *w)

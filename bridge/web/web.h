@@ -11,12 +11,21 @@
 
 struct web;
 
-/* Listens as [web] says. `config` and `stats` outlive it. NULL: `why` (of `size`). */
-struct web *web_open(
-	struct ev_loop *loop, const struct config *config, struct stats *stats, char *why, size_t size);
+/* What else the page's address answers. */
+struct web_more {
+	void *ctx;
+	bool (*route)(
+		void *ctx, struct http *http); /* adds its paths to a server; NULL: there is nothing else */
+};
+
+/* Listens as [web] says. `config` and `stats` outlive it; `more` is copied. NULL: `why` (of `size`). */
+struct web *web_open(struct ev_loop *loop, const struct config *config, struct stats *stats,
+	const struct web_more *more, char *why, size_t size);
 /* Reads the certificate again. When it has changed, all viewers are ended; their pages come back by themselves. False: `why`; a certificate with
  * faults leaves everything as it was. */
 bool web_reload(struct web *web, char *why, size_t size);
+/* Which of [mqtt] host browsers reach from now on, counted from 0. */
+void web_use_broker(struct web *web, unsigned n);
 void web_free(struct web *web);
 
 #endif

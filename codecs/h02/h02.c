@@ -28,7 +28,7 @@ const struct codec codec_h02 = {
 	.max_frame = H02_TEXT_MAX,
 	.max_command = 900,
 	.commands = h02_commands,
-	.marks = {"*#$", ", "},
+	.marks = {.frame = "*#$", .field = ", "},
 	.relayed = true,
 	.options = h02_option_rows,
 	.options_size = sizeof(struct h02_options),

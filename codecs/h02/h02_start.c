@@ -117,13 +117,11 @@ size_t h02_next_start(struct span in, size_t from, size_t to, bool text_only)
 	return 0;
 }
 
-/* Is a WEAK start, with a whole frame in sight, enough to recognise the protocol? OK or NOT_MINE. */
+/* Is a WEAK start, with a whole frame in sight, enough to recognise the protocol when no other codec does? BAD_FIELDS or NOT_MINE. */
 static enum codec_status weak_sniff(struct span in)
 {
-	/* a 7E: a frame of JT/T 808, and what stands in front of it is noise */
-	bool other = memchr(in.ptr, 0x7e, H02_BINARY_MIN) != NULL;
-	bool sure = !other && plausible_clock(in, 6) && h02_next_start(in, 1, H02_BINARY_MIN, false) == 0;
-	return sure ? CODEC_OK : CODEC_NOT_MINE;
+	bool sure = plausible_clock(in, 6) && h02_next_start(in, 1, H02_BINARY_MIN, false) == 0;
+	return sure ? CODEC_BAD_FIELDS : CODEC_NOT_MINE;
 }
 
 enum codec_status h02_binary_doubt(const struct codec_link *link, struct span in)

@@ -362,7 +362,7 @@ const struct codec codec_jt808 = {
 	.max_frame = JT808_FRAME_MAX,
 	.max_command = 900,
 	.commands = jt808_commands,
-	.marks = {"", ""}, /* lengths delimit */
+	.marks = {.frame = "", .field = ""}, /* lengths delimit */
 	.options = jt808_option_rows,
 	.options_size = sizeof(struct jt808_options),
 	.sniff = jt808_sniff,

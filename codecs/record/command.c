@@ -4,7 +4,17 @@
 
 static bool is_one_of(uint8_t c, const char *marks)
 {
-	return strchr(marks, c) != NULL; /* c is never NUL */
+	return marks != NULL && strchr(marks, c) != NULL; /* c is never NUL */
+}
+
+static const char *say_end(uint8_t c, char *why, size_t size)
+{
+	struct writer w = writer_of((uint8_t *)why, size - 1);
+	writer_text(&w, "the character ");
+	writer_u8(&w, c);
+	writer_text(&w, " ends a command in this protocol and is only allowed as its last one");
+	why[w.len] = '\0';
+	return why;
 }
 
 const char *command_check_text(
@@ -20,6 +30,8 @@ const char *command_check_text(
 			return "control characters are not allowed in a command";
 		if (c > 0x7f)
 			return "only ASCII characters are allowed in a command";
+		if (marks != NULL && i + 1 < text.len && is_one_of(c, marks->end))
+			return say_end(c, why, size);
 		if (marks == NULL || !is_one_of(c, marks->frame))
 			continue;
 		struct writer w = writer_of((uint8_t *)why, size - 1);
@@ -57,6 +69,9 @@ const char *command_check_value(const struct command_arg *arg, const struct comm
 			return *marks->field
 				       ? "blanks, commas, control and non-ASCII characters are not allowed"
 				       : "control and non-ASCII characters are not allowed";
+	for (size_t i = 0; i < value->text.len; i++)
+		if (is_one_of(value->text.ptr[i], marks->end))
+			return say_end(value->text.ptr[i], why, size);
 	return value->text.len > 0 ? command_check_text(value->text, value->text.len, marks, why, size) : NULL;
 }
 
@@ -122,7 +137,7 @@ const struct command_value *command_value(
 int command_matches(const struct command_token *command, const struct command_token *reply)
 {
 	if (command->serial >= 0 && reply->serial >= 0)
-		return command->serial == reply->serial ? 2 : 0;
+		return command->serial == reply->serial ? 2 : reply->any_serial ? 1 : 0;
 	if (reply->report && !command->report)
 		return 0;
 	/* a reply without a word is free text: it can answer a command that carries no time */

@@ -63,6 +63,7 @@ struct command_token {
 	char time[COMMAND_TIME_MAX + 1]; /* the time that the command carries and the reply repeats, or "" */
 	int32_t serial;                  /* the serial number of the command, or -1 */
 	bool report; /* of a command: a report that it brings about answers it; of a reply: it is such a report */
+	bool any_serial; /* of a reply: with the serial number of no command it may answer any, as if it had none */
 };
 
 struct command_reply {
@@ -76,6 +77,8 @@ struct command_reply {
 struct command_marks {
 	const char *frame; /* these delimit frames: no text and no value may have them */
 	const char *field; /* these delimit the fields of a text: no value may have them */
+	const char *
+		end; /* each of these ends a text: it may only be its last character, and no value may have it; NULL: none */
 };
 
 /* May this text, of at most `max` bytes, be sent as a command? NULL: yes. Else why not, as a sentence for the user, which may be in
@@ -101,7 +104,7 @@ const struct command_value *command_value(
 	const struct command *command, struct span name, const struct command_arg **arg);
 
 /* Does the reply answer this command? 2: surely (serial number or time agree), 1: it may, 0: no. A reply with the time or serial number
- * of another command never does. */
+ * of another command never does, unless its serial number may be any. */
 int command_matches(const struct command_token *command, const struct command_token *reply);
 
 #endif

@@ -10,7 +10,7 @@
 
 FIELD(IDENT, "ident", TEXT, 0, 1, 20, "", "the unit's id as it reports it")
 FIELD(PROTOCOL_ID, "protocol.id", TEXT, 0, 1, 16, "", "name of the codec")
-FIELD(MESSAGE_TYPE, "message.type", TEXT, 0, 1, 1024, "", "message type: V1, NBR, $, X, 0x0200")
+FIELD(MESSAGE_TYPE, "message.type", TEXT, 0, 1, 1024, "", "message type: V1, NBR, $, X, 0x0200, 0x22")
 FIELD(CHANNEL_ID, "channel.id", INTEGER, 0, 0, U32_MAX, "", "number of this bridge, from the configuration")
 FIELD(PEER, "peer", TEXT, 0, 1, 64, "", "address and port of the sender")
 FIELD(DEVICE_ID, "device.id", INTEGER, 0, 0, U32_MAX, "", "id of the unit in the units file")
@@ -39,6 +39,8 @@ FIELD(SPEED, "position.speed", INTEGER, 3, 0, 10000000, "km/h", "speed")
 FIELD(DIRECTION, "position.direction", INTEGER, 4, 0, 3600000, "deg", "course, clockwise from north")
 FIELD(SATELLITES, "position.satellites", INTEGER, 0, 0, 255, "", "satellites in use")
 FIELD(EVENT_SEQNUM, "event.seqnum", INTEGER, 0, 0, U32_MAX, "", "record number counted by the unit")
+FIELD(EVENT_ENUM, "event.enum", INTEGER, 0, 0, 65535, "", "code of the alarm or event, as the maker counts them")
+FIELD(GEOFENCE_ID, "geofence.id", INTEGER, 0, 0, 255, "", "number of the geofence that was entered or left")
 FIELD(BUFFERED, "message.buffered.status", BOOLEAN, 0, 0, 1, "", "stored report, sent later")
 FIELD(IGNITION, "engine.ignition.status", BOOLEAN, 0, 0, 1, "", "ignition (ACC) is on")
 FIELD(ENGINE_BLOCKED, "engine.blocked.status", BOOLEAN, 0, 0, 1, "", "fuel or power of the vehicle is cut off")
@@ -65,6 +67,7 @@ FIELD(BEIDOU_USED, "beidou.satellites.status", BOOLEAN, 0, 0, 1, "", "BeiDou is 
 FIELD(GLONASS_USED, "glonass.satellites.status", BOOLEAN, 0, 0, 1, "", "GLONASS is used")
 FIELD(GALILEO_USED, "galileo.satellites.status", BOOLEAN, 0, 0, 1, "", "Galileo is used")
 FIELD(BATTERY_LEVEL, "battery.level", INTEGER, 0, 0, 100, "%", "charge of the unit's battery")
+FIELD(CHARGING, "battery.charging.status", BOOLEAN, 0, 0, 1, "", "the unit's battery is charging")
 FIELD(BATTERY_VOLTAGE, "battery.voltage", INTEGER, 3, 0, 1000000, "V", "voltage of the unit's battery")
 FIELD(EXTERNAL_VOLTAGE, "external.powersource.voltage", INTEGER, 3, 0, 1000000, "V",
 	"voltage of the vehicle's supply")
@@ -96,7 +99,7 @@ FIELD(VEHICLE_STATE_BITMASK, "vehicle.state.bitmask", INTEGER, 0, 0, U32_MAX, ""
 FIELD(VENDOR_CODE, "vendor.code", TEXT, 0, 2, 2, "", "maker code of H02 text frames")
 
 FIELD(COMMAND_CODE, "custom.command.code", TEXT, 0, 1, 1024, "", "H02 V4: the command that the unit confirms")
-FIELD(COMMAND_REPLY, "custom.command.reply", TEXT, 0, 1, 1024, "", "what the unit answered to a command")
+FIELD(COMMAND_REPLY, "custom.command.reply", TEXT, 0, 1, 4096, "", "what the unit answered to a command")
 FIELD(COMMAND_TIME, "custom.command.time", TEXT, 0, 1, 14, "", "H02 V4: the time that the command carried")
 FIELD(PAYLOAD, "custom.payload", TEXT, 0, 1, 65536, "",
 	"content of a message type that has no decoder; hex for binary protocols")
@@ -158,8 +161,8 @@ FIELD(USER_ALARM_BYTE, "custom.user.alarm.byte", INTEGER, 0, 0, 255, "",
 	"H02 binary: user alarm byte; 255 is none")
 
 FIELD(DEVICE_MODEL, "custom.device.model", TEXT, 0, 1, 64, "", "JT/T 808: terminal model")
-FIELD(REPLY_SEQNUM, "custom.reply.seqnum", INTEGER, 0, 0, 65535, "",
-	"JT/T 808: serial number of the command that is answered")
+FIELD(REPLY_SEQNUM, "custom.reply.seqnum", INTEGER, 0, 0, U32_MAX, "",
+	"JT/T 808, GT06: serial number of the command that is answered")
 FIELD(REPLY_MESSAGE_TYPE, "custom.reply.message.type", TEXT, 0, 6, 6, "",
 	"JT/T 808: message id of the command that is answered")
 FIELD(REPLY_RESULT, "custom.reply.result", INTEGER, 0, 0, 255, "",
@@ -250,6 +253,16 @@ FIELD(BATTERY_CHARGING, "custom.battery.charging.status", BOOLEAN, 0, 0, 1, "",
 	"JT/T 808 items D4, E1, E4, E9: the unit's battery is charging")
 FIELD(ANALOG_0, "custom.analog.0", INTEGER, 0, 0, 65535, "", "JT/T 808 item 2B: first analog input")
 FIELD(ANALOG_1, "custom.analog.1", INTEGER, 0, 0, 65535, "", "JT/T 808 item 2B: second analog input")
+
+FIELD(DEVICE_TYPE, "custom.device.type", TEXT, 0, 4, 4, "", "GT06 login: type id of the unit, 4 hex digits")
+FIELD(ZONE_MINUTES, "custom.timezone", INTEGER, 0, -899, 899, "min", "GT06 login: time zone, minutes east of Greenwich")
+FIELD(GNSS_TRACKING, "custom.gnss.tracking.status", BOOLEAN, 0, 0, 1, "", "GT06: GNSS is on")
+FIELD(UPLOAD_MODE, "custom.upload.mode", INTEGER, 0, 0, 255, "",
+	"GT06: why it reports: 0 interval, 1 distance, 2 corner, 3 ignition, 10 standstill, 12 command")
+FIELD(INFORMATION_TYPE, "custom.information.type", TEXT, 0, 2, 2, "", "GT06 message 94: kind, 2 hex digits")
+FIELD(IGNITION_TIME, "custom.ignition.time", INTEGER, 0, 0, U32_MAX, "s", "GT06 message 32: time with the ignition on")
+FIELD(RFID, "custom.rfid", TEXT, 0, 1, 32, "", "GT06 messages 17 and 61: tag or key, hex")
+FIELD(FILES, "custom.files", TEXT, 0, 1, 2048, "", "GT06 message 95: names of the camera's files")
 
 #undef U32_MAX
 #undef MS_MAX

@@ -275,7 +275,7 @@ const struct codec codec_template = {
 	.commands = commands,
 	.options = option_rows,
 	.options_size = sizeof(struct template_options),
-	.marks = {"!*", ", "},
+	.marks = {.frame = "!*", .field = ", "},
 	.sniff = template_sniff,
 	.frame = template_frame,
 	.decode = template_decode,

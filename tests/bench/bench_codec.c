@@ -13,16 +13,23 @@ enum { RUNS = 9, FRAMES = 200000 };
 
 static const struct kind {
 	const char *name, *hex;
+	const char *ident; /* of the unit that spoke before, where a frame does not tell; else NULL */
 } kinds[] = {
 	/* *HQ,9170503816,V1,123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF,460,00,10342,4283# */
 	{"h02-text",
 		"2A48512C393137303530333831362C56312C3132333530362C412C323233322E363032342C4E2C3131333535"
 		"2E373938332C452C3032312E36302C3039302C3133313231362C46464646464246462C3436302C30302C31303334"
-		"322C3432383323"},
+		"322C3432383323",
+		NULL},
 	/* 45 bytes: id, time, date, latitude, battery, longitude, speed and course, status, ... cell, record */
-	{"h02-binary", "2491705038161235061312162232602406113557983E021090FFFFFBFFFF000000000001CC0028661"
-		       "0BB00000A"},
-	{"jt808", NULL},
+	{"h02-binary",
+		"2491705038161235061312162232602406113557983E021090FFFFFBFFFF000000000001CC0028661"
+		"0BB00000A",
+		NULL},
+	{"jt808", NULL, NULL},
+	/* 0x22: date, satellites, position, cell, ACC, mode, stored, odometer */
+	{"gt06", "787826221A030E0F091AC905472EC601C81ED12B150F00E60128A1001F400100000012D6870007931A0D0A",
+		"860000700020026"},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -110,6 +117,10 @@ static void prepare(struct work *w, const struct kind *kind, const struct emit_f
 	w->sink = (struct codec_sink){w, on_identify, on_record, NULL, on_reply, on_part, on_send, NULL};
 	w->stream.link.now_ms = 1800000000000;
 	w->stream.link.quiet_ms = CODEC_QUIET_FINAL;
+	if (kind->ident != NULL) {
+		memcpy(w->unit.ident, kind->ident, strlen(kind->ident));
+		w->stream.link.unit = &w->unit;
+	}
 	if (kind->hex == NULL)
 		w->frame_len = jt808_frame(w->frame);
 	for (const char *c = kind->hex; c != NULL && c[0] != '\0'; c += 2)

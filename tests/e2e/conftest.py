@@ -189,6 +189,14 @@ class Subscriber:
         self.client.loop_stop()
 
 
+def program_with_hosts(directory, text, program="tracker2mqtt"):
+    """A program with a file /etc/hosts of its own, which stands in `text`."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+        pytest.skip("mounts need root")
+    (directory / "hosts").write_text(text)
+    return ["unshare", "-m", "sh", "-c", f'mount --bind {directory}/hosts /etc/hosts && exec {BUILD}/{program} "$@"', "sh"]
+
+
 class Bridge:
     def __init__(self, directory, mqtt_port, options=None, environment=None, ipv6=False, program=None):
         self.program = program or [BUILD / "tracker2mqtt"]

@@ -57,7 +57,8 @@ class Published:
 
 class FakeBroker:
     """`on_publish(published)`: a reason code (0: taken), a Close, bytes to send instead of a PUBACK, or None: no answer.
-    `on_subscribe(topic)`: the granted QoS or a reason code, or a Close. `on_connect(number)`: a reason code, a Close, or bytes, after which it closes.
+    `on_subscribe(topic)`: the granted QoS or a reason code, or a Close; `asked_qos` has what was asked for. `on_connect(number)`: a reason code, a
+    Close, or bytes, after which it closes; `connects` has the bodies. `hello`: bytes that it sends before it has read anything.
     `properties`: of the CONNACK, as bytes. `present`: it resumes a session. `deliver(number)`: bytes to send behind the CONNACK;
     `on_puback(mid)`: what they hold was acknowledged.
     All may be changed at any time."""
@@ -73,7 +74,8 @@ class FakeBroker:
         self.on_publish = lambda published: 0
         self.on_subscribe = lambda topic: 1
         self.connections, self.published, self.taken, self.subscribed = 0, [], [], []
-        self.connected_at = []
+        self.connected_at, self.asked_qos = [], []
+        self.hello = b""
         self.wills, self.connects = [], []
         self.delay = 0  # seconds that acknowledgements wait in the broker; a reset loses them
         self.lock = threading.Lock()
@@ -83,6 +85,10 @@ class FakeBroker:
         threading.Thread(target=self._accept, daemon=True).start()
 
     # --- for tests ---
+
+    def versions(self):
+        """Of MQTT, of all CONNECTs."""
+        return [body[6] for body in self.connects]
 
     def topics(self, taken=True):
         with self.lock:
@@ -149,8 +155,9 @@ class FakeBroker:
                 return
         stream = s.makefile("rb")
         try:
+            s.sendall(self.hello)
             self._talk(s, stream, number)
-        except (OSError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError, IndexError):
             pass
         finally:
             with self.lock:
@@ -205,6 +212,7 @@ class FakeBroker:
         while at < len(body):
             n = struct.unpack(">H", body[at:at + 2])[0]
             topic = body[at + 2:at + 2 + n].decode()
+            self.asked_qos.append(body[at + 2 + n] & 3)
             at += 3 + n
             self.subscribed.append(topic)
             answer = self.on_subscribe(topic)

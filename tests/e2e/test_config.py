@@ -33,7 +33,7 @@ def check(path, **environment):
     ('[mqtt]\nhost = "mqtt://me:w@rd@broker"\n', "write host = broker, the port"),
     ("[mqtt]\nhost = mqtt://me:w@rd@broker # mine\n", "(hidden)@broker"),
     ("[mqtt]\nhost = me:w@rd@broker\n", "host = (hidden)@broker is not allowed; allowed: a name or address alone; write host = broker,"),
-    ("[mqtt]\nhost = one, two\n", "allowed: one name or address alone"),
+    ("[mqtt]\nhost = one two\n", "allowed: one name or address alone"),
     ("[mqtt]\nport = 1883 # plain\n", ":2: port = 1883 # plain is not allowed: a comment behind a value begins with a blank and ;"),
     ("[mqtt]\nhost = localhost # mine\n", ":2: host = localhost # mine is not allowed: a comment"),
     ("[commands]\nallow = position.request, engine.stopp\n", "no protocol has a command engine.stopp; did you mean engine.stop?"),
@@ -84,7 +84,7 @@ def test_ten_faults_give_ten_lines(tmp_path):
         b"[publish]\n"
         b"format = xml\n"                       # 14
         b"this is nothing\n"                    # 15
-        b"raw = maybe\n"                        # 16
+        b"retain = maybe\n"                     # 16
         b"prefix = a/+/b\n"                     # 17
         b"instance = a b\n"                     # 18
         b"[nothing]\n"
@@ -124,7 +124,7 @@ def test_faults_outside_of_lines(tmp_path):
     ini.write_text("[mqtt]\npassword = x\n")
     assert "needs a username" in check(ini).stderr
     ini.write_text("[mqtt]\nusername = u\npassword_file = /nonexistent/file\n")
-    assert "/nonexistent/file: No such file" in check(ini).stderr
+    assert "/nonexistent/file cannot be read: No such file" in check(ini).stderr
     assert check(tmp_path / "missing.ini").returncode == 1
 
 
@@ -350,3 +350,35 @@ def test_an_outbox_above_the_address_space_is_a_fault(tmp_path):
     ini.write_text(ini.read_text().replace("300M", "1G"))
     result = subprocess.run([plain, "-c", ini], capture_output=True, text=True, timeout=30, preexec_fn=limited)
     assert result.returncode == 1 and "[outbox] size" in result.stderr, "not a mere: cannot allocate memory"
+
+
+@pytest.mark.parametrize("line, part", [
+    ("listen = 127.0.0.1:1,127.0.0.1:2", "[web] listen takes one address"),
+    ("tls_cert_file = a.pem", "[web] tls_cert_file and tls_key_file go together"),
+    ("tls_key_file = a.pem", "[web] tls_cert_file and tls_key_file go together"),
+    ("tls_cert_file = nothing.pem\ntls_key_file = nothing.key", "[web] tls_cert_file = nothing.pem cannot be read"),
+    ("tiles = tiles.example/{z}", "allowed: https://host… or http://host…"),
+    ("tiles = ftp://tiles.example/", "https://host"),
+    ("tiles = https://", "https://host"),
+    ("tiles = https:///{z}", "https://host"),
+    ("tiles = https://a;script-src *", "https://host"),
+    ("tiles = https://a 'unsafe-inline'/{z}", "https://host"),
+    ("mqtt = https://broker.example/mqtt", "allowed: wss://host… or ws://host…"),
+    ("mqtt = wss://broker.example;script-src/", "wss://host"),
+    ("frame_ancestors = 'self'; script-src *", "[web] frame_ancestors"),
+    ("frame_ancestors = http://a, http://b", "[web] frame_ancestors"),
+])
+def test_faults_of_the_page(tmp_path, line, part):
+    """Nothing that makes the page's headers say something else, and nothing that is silently left out."""
+    ini = tmp_path / "a.ini"
+    ini.write_text(f"[outbox]\npath = {tmp_path}/outbox\n[web]\n" + ("" if "listen" in line else "listen = 127.0.0.1:8880\n") + line + "\n")
+    result = check(ini)
+    assert result.returncode == 1 and part in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("line", ["tiles = https://{s}.tiles.example/{z}/{x}/{y}.png?a=1,2;3", "tiles = http://10.0.0.1:8080/{z}",
+                                  "mqtt = wss://broker.example:8884/mqtt", "mqtt = ws://broker", "frame_ancestors = 'self' https://ha.example:8123"])
+def test_what_the_page_may_name(tmp_path, line):
+    ini = tmp_path / "a.ini"
+    ini.write_text(f"[outbox]\npath = {tmp_path}/outbox\n[web]\nlisten = 127.0.0.1:8880\n{line}\n")
+    assert check(ini).returncode == 0, check(ini).stderr

@@ -4,13 +4,16 @@
 import json
 import os
 import re
+import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
 import pytest
+from certificates import Authority
 from conftest import ROOT, Unit, free_port, v1, wait_for
 
 
@@ -153,3 +156,39 @@ def test_a_flood_of_connects(watched):
     for _ in range(1500):
         client(port).close()
     assert healthy(port)
+
+
+# --- at the page's address, or at its own ---
+
+def test_at_the_address_of_the_page(make_bridge, tmp_path):
+    """One listener for all; what the page's address answers is not in the list of paths of another one."""
+    (tmp_path / "index.html").write_text("page")
+    port, other = free_port(), free_port()
+    bridge = make_bridge({"metrics": {"listen": f"127.0.0.1:{port}"}, "web": {"listen": f"127.0.0.1:{port}", "root": tmp_path}})
+    bridge.wait_connected()
+    assert get(port, "/") == (200, "page") and get(port, "/config.json")[0] == 200 and get(port, "/mqtt")[0] == 426
+    assert get(port, "/healthz") == (200, "ok\n") and "tracker2mqtt_frames_total" in get(port, "/metrics")[1]
+    two = make_bridge({"metrics": {"listen": f"127.0.0.1:{other}"}, "web": {"listen": f"127.0.0.1:{free_port()}", "root": tmp_path},
+                       "publish": {"instance": "two"}})
+    assert get(other, "/healthz")[0] == 200 and get(other, "/")[0] == 404 and get(other, "/config.json")[0] == 404
+    page = int(two.sections["web"]["listen"].split(":")[1])
+    assert get(page, "/")[0] == 200 and get(page, "/metrics")[0] == 404 and get(page, "/healthz")[0] == 404
+
+
+def test_at_the_address_of_the_page_over_tls_and_after_a_reload(make_bridge, tmp_path):
+    ca = Authority(tmp_path)
+    cert, key = ca.issue("page")
+    port = free_port()
+    bridge = make_bridge({"metrics": {"listen": f"127.0.0.1:{port}"},
+                          "web": {"listen": f"127.0.0.1:{port}", "tls_cert_file": cert, "tls_key_file": key}})
+    context = ssl.create_default_context(cafile=str(ca.pem))
+
+    def metrics():
+        with urllib.request.urlopen(f"https://localhost:{port}/metrics", context=context, timeout=30) as answer:
+            return answer.status
+
+    assert metrics() == 200
+    ca.issue("page")
+    bridge.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "reloaded" in bridge.log(), "the reload")
+    assert metrics() == 200

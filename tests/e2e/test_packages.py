@@ -57,7 +57,7 @@ def test_no_service_starts_during_an_installation_or_at_boot(install):
     out, calls = install()
     assert out == "during: 101\ncode: 0\nafter: \n", "Debian asks the policy before it starts a service; 101 is no"
     assert [c for c in calls if c.startswith("systemctl")] == [
-        f"systemctl disable {name}" for name in ("mosquitto", "haproxy", "fail2ban", "prometheus")]
+        f"systemctl disable {name}" for name in ("mosquitto", "haproxy", "nginx", "fail2ban", "prometheus")]
 
 
 def test_a_policy_that_is_there_stays(install):
@@ -114,5 +114,32 @@ def test_the_lists():
         return subprocess.run([ROOT / "scripts/packages", "list", which], capture_output=True, text=True, check=True).stdout.split()
 
     assert set(names("build")) < set(names("run")) < set(names("test")) and set(names("build")) < set(names("package")) < set(names("test"))
+    assert set(names("demo")) == set(names("run")) | set(names("web")), "the demo has a page"
+    assert not {"nodejs", "npm"} & set(names("run")), "who wants no page need not install npm"
     assert not [name for name in names("test") if name.startswith("libclang-rt-1")], "a version that only one release has"
     assert len(names("test")) == len(set(names("test")))
+
+
+@pytest.mark.parametrize("which", ["build", "run", "web", "demo", "package", "test"])
+def test_packages_may_be_missing_where_their_programs_are_not(which, tmp_path):
+    """Programs from elsewhere serve as well; what is missing is named all the same."""
+    result = subprocess.run([ROOT / "scripts/packages", "check", which], capture_output=True, text=True,
+                            env={**os.environ, "DPKG_ADMINDIR": str(tmp_path)})
+    assert result.returncode == 0, result.stderr
+    assert "missing: " in result.stderr and "sudo apt-get install" in result.stderr
+
+
+@pytest.mark.parametrize("which, program", [("build", "cmake"), ("run", "mosquitto"), ("demo", "mosquitto"), ("package", "lintian")])
+def test_without_a_program_it_cannot_go_on(which, program, tmp_path):
+    """A PATH with all programs but one."""
+    for folder in map(pathlib.Path, ("/usr/bin", "/usr/sbin", "/bin")):
+        for path in folder.iterdir():
+            if path.name != program and not (tmp_path / "bin" / path.name).is_symlink():
+                (tmp_path / "bin").mkdir(exist_ok=True)
+                (tmp_path / "bin" / path.name).symlink_to(path)
+    script = (ROOT / "scripts/packages").read_text().replace("PATH=$PATH:/usr/sbin ", "")
+    assert "/usr/sbin" not in script.split("check()")[1].split("esac")[1]
+    (tmp_path / "packages").write_text(script)
+    result = subprocess.run(["/bin/sh", tmp_path / "packages", "check", which], capture_output=True, text=True,
+                            env={"PATH": str(tmp_path / "bin"), "DPKG_ADMINDIR": str(tmp_path)})
+    assert result.returncode == 1 and "missing: " in result.stderr

@@ -1,194 +1,97 @@
 # SPDX-License-Identifier: MIT
-"""The page in a real browser: what a person sees and can do, and what a stranger cannot make it do."""
+"""The page in a real browser: what a person sees of the units, the bridges and the connection."""
 
 import json
-import os
 import pathlib
 import signal
-import socket
-import subprocess
 
 import pytest
 
 pytest.importorskip("selenium")
 
-from browser import open_page  # noqa: E402, F401
-from conftest import Broker, Bridge, Unit, free_port, mqtt_client, v1, wait_for  # noqa: E402
+from browser import chromium, open_page  # noqa: E402, F401
+from conftest import Unit, v1, wait_for  # noqa: E402
+from pagesite import IDENT, ROOT, built, frame_is_shown, make_site, site  # noqa: E402, F401
 
-IDENT = "9170503816"
-ROOT = pathlib.Path(os.environ.get("T2M_WEB", "")) if os.environ.get("T2M_WEB") else None
-pytestmark = pytest.mark.skipif(ROOT is None or not (ROOT / "index.html").is_file(), reason="the page is not built (T2M_WEB)")
-
-
-class Site:
-    def __init__(self, directory, options=None, acl=True):
-        passwords = directory / "passwords"
-        for n, user in enumerate(["bridge", "viewer", "dispatcher"]):
-            subprocess.run(["mosquitto_passwd", *(["-c"] if n == 0 else []), "-b", passwords, user, "secret"], check=True)
-        rules = directory / "acl"
-        rules.write_text("user bridge\ntopic readwrite #\nuser viewer\ntopic read trackers/#\n"
-                         "user dispatcher\ntopic read trackers/#\ntopic write trackers/+/cmd\n")
-        os.chmod(rules, 0o600)
-        self.public = free_port()
-        # the first listener is for the tests' own subscriber, the second one asks for a password
-        self.broker = Broker(directory, f"listener {self.public} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\n"
-                             f"acl_file {rules}\n", "per_listener_settings true\n")
-        self.port = free_port()
-        options = options or {}
-        options.setdefault("mqtt", {}).update({"username": "bridge", "password": "secret"})
-        options.setdefault("web", {}).update({"listen": f"127.0.0.1:{self.port}", "root": ROOT})
-        options.setdefault("publish", {}).setdefault("raw", "yes")
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.options, self.bridges = options, []
-
-    @property
-    def bridge(self):
-        return self.bridges[0]
-
-    def start(self, options):
-        directory = self.broker.directory / f"bridge{len(self.bridges)}"
-        directory.mkdir()
-        self.bridges.append(Bridge(directory, self.public, options))
-        wait_for(lambda: "connected to broker" in self.bridges[-1].log(), "the broker connection")
-        return self.bridges[-1]
-
-    def close(self):
-        codes = [bridge.stop() for bridge in self.bridges]
-        self.broker.stop()
-        for code, bridge in zip(codes, self.bridges):
-            assert code == 0 and "Sanitizer" not in bridge.log(), bridge.log()
+# ruff: noqa: F811
+pytestmark = built
+SOURCES = pathlib.Path(__file__).parents[2] / "etc/web/src"
+VIEWS = ("units", "alarms", "bridges", "strangers", "add", "map")
 
 
-@pytest.fixture
-def make_site(tmp_path):
-    made = []
-
-    def make(options=None):
-        directory = tmp_path / f"site{len(made)}"
-        directory.mkdir()
-        made.append(Site(directory, options))
-        made[-1].start(made[-1].options)  # what is started is ended, also when this fails
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
+def places(n):
+    """Frames of n units, each somewhere else."""
+    return [f"*HQ,{9170500000 + i},V1,123506,A,10{i:02d}.6024,N,{10 + i:03d}55.7983,E,021.60,090,131216,FFFFFBFF#" for i in range(n)]
 
 
-@pytest.fixture
-def site(make_site):
-    return make_site()
-
-
-def no_faults(page):
-    bad = [e for e in page.log() if e["level"] == "SEVERE" or "Content Security Policy" in e["message"]]
-    assert not bad, bad
-
-
-def frame_is_shown(page, unit, clock):
-    """Sent until it is: nothing tells when the page's subscription has reached the broker."""
-    def shown():
-        unit.send(v1(IDENT, clock))
-        return f"*HQ,{IDENT},V1,{clock}," in page.text(".frames")
-
-    wait_for(shown, f"the frame of {clock}")
-
-
-def test_a_unit_appears_and_obeys(site, open_page):  # noqa: F811
+def test_fifty_units_in_table_and_map(site, open_page):
+    units = [Unit(site.bridge.port) for _ in range(50)]
+    for unit, frame in zip(units, places(50)):
+        unit.send(frame)
     page = open_page()
-    page.open(site.url, "dispatcher")
+    page.open(site.url, "viewer")
+    wait_for(lambda: page.shown() == 50, "fifty units on the map")
+    wait_for(lambda: page.text('[data-view="units"] .count') == "50", "fifty units counted")
+    page.click('[data-view="units"]')
+    names = set()
+
+    def all_seen():
+        names.update(page.script("return [...document.querySelectorAll('.row')].map((r) => r.dataset.name)"))
+        page.script("document.querySelector('.rows').scrollTop += 300")
+        return len(names) == 50
+
+    wait_for(all_seen, "fifty rows, by scrolling")
+    page.enter(".find input", "9170500037")
+    wait_for(lambda: [r.get_attribute("data-name") for r in page.all(".row")] == ["9170500037"], "the one that was looked for")
+    for unit in units:
+        unit.close()
+    page.enter(".find input", "")
+    wait_for(lambda: page.text('[data-only="offline"] b') == "50", "fifty off line")
+    page.no_faults()
+
+
+def test_a_unit_appears_and_is_told_of(site, open_page):
+    page = open_page()
+    page.open(site.url, "viewer")
     page.wait_text("No unit has been heard yet.")
     unit = Unit(site.bridge.port)
     unit.send(v1(IDENT))
     page.click(f'[data-name="{IDENT}"]')
     wait_for(lambda: page.shown() == 1, "the unit on the map")
     page.wait_text("position.latitude", ".unit")
-    page.click('[data-tab="commands"]')
-    page.enter('select[name=command]', 'position.request')
-    page.click('.commands button[type="submit"]')
-    asked = unit.receive_until(b",D1,")
-    assert asked
-    page.find('[data-status="sent"]')
-    unit.send(v1(IDENT, "123906"))
-    page.wait_text("the unit answered", ".requests")
+    page.wait_text("latitude, WGS 84, north positive", ".unit")  # the meaning, from the bridge's own table
+    page.wait_text("°", ".unit .record")
+    assert page.script("return location.hash") == f"#unit={IDENT}"
     page.click('[data-tab="frames"]')
     frame_is_shown(page, unit, "124006")
+    unit.send(f"*HQ,{IDENT},V1,124106,A,9932.6024,N,11355.7983,E,021.60,090,131216,FFFFFBFF#")
+    page.wait_text("bad-latitude", ".frames .error")
     unit.close()
     page.wait_text("off line", f'[data-name="{IDENT}"]')
     page.wait_text("closed by the unit", ".facts")
-    no_faults(page)
+    page.no_faults()
 
 
-def test_what_stops_a_vehicle_is_asked_twice(site, open_page):  # noqa: F811
-    page = open_page()
-    unit = Unit(site.bridge.port)
-    unit.send(v1(IDENT))
-    page.open(site.url + f"#unit={IDENT}", "dispatcher")
-    page.click('[data-tab="commands"]')
-    page.enter('select[name=command]', 'engine.stop')
-    page.click('.commands button[type="submit"]')
-    page.find('[role="alertdialog"]')
-    assert not page.all(".request")
-    page.click('[role="alertdialog"] button[name="yes"]')
-    assert unit.receive_until(b",S20,")
-    page.wait_text("sent to the unit", ".requests")
-    unit.close()
-
-
-def test_a_viewer_may_not_command(site, open_page):  # noqa: F811
-    page = open_page()
-    unit = Unit(site.bridge.port)
-    unit.send(v1(IDENT))
-    page.open(site.url + f"#unit={IDENT}", "viewer")
-    page.click('[data-tab="commands"]')
-    page.enter('select[name=command]', 'position.request')
-    page.click('.commands button[type="submit"]')
-    page.wait_text("does not allow you to send commands", ".requests")
-    unit.send(v1(IDENT, "123706"))
-    heard = unit.receive_until(b"V4,V1")
-    unit.socket.shutdown(socket.SHUT_WR)
-    while piece := unit.receive():
-        heard += piece
-    assert b"D1" not in heard
-    unit.close()
-
-
-def test_each_end_is_told_and_none_is_a_success(make_site, open_page):  # noqa: F811
-    site = make_site({"commands": {"timeout": "1s"}})
-    page = open_page()
-    unit = Unit(site.bridge.port)
-    unit.send(v1(IDENT))
-    page.open(site.url + f"#unit={IDENT}", "dispatcher")
-    page.click('[data-tab="commands"]')
-
-    def send(text):
-        page.enter('input[name=text]', text)
-        page.click('.commands button[type="submit"]')
-        page.click('[role="alertdialog"] button[name="yes"]')
-
-    send("S32,000000,1")
-    page.wait_text("the unit did not answer in time", ".requests")
-    send("engine.stop")
-    page.wait_text("rejected", ".requests")
-    unit.close()
-    page.wait_text("off line", ".facts")
-    send("S32,000001,1")
-    page.wait_text("the unit is not connected", ".requests")
-    page.enter('input[name=hold]', '1')
-    send("S32,000002,1")
-    page.wait_text("the unit is absent: held", ".requests")
-    page.wait_text("too old: it was not sent", ".requests")
-    assert "the unit answered" not in page.text(".requests") and not page.all(".step.answered")
-
-
-def test_a_wrong_password(site, open_page):  # noqa: F811
+def test_a_wrong_password(site, open_page):
     page = open_page()
     page.open(site.url, "viewer", "wrong")
     page.wait_text("does not know this user and password", ".login")
     assert page.all('input[name="username"]')
 
 
-def test_the_broker_goes_and_comes(site, open_page):  # noqa: F811
+def test_a_login_is_kept_for_the_tab_and_ends_with_it(site, open_page):
+    page = open_page()
+    page.open(site.url, "viewer")
+    page.find('[data-view="units"]')
+    page.driver.refresh()
+    page.find('[data-view="units"]')
+    assert page.script("return JSON.stringify(localStorage)").find("secret") < 0 and "secret" not in page.driver.current_url
+    page.click(".logout")
+    page.find('input[name="username"]')
+    assert "secret" not in page.script("return JSON.stringify(sessionStorage)")
+
+
+def test_the_broker_goes_and_comes(site, open_page):
     page = open_page()
     unit = Unit(site.bridge.port)
     unit.send(v1(IDENT))
@@ -206,129 +109,39 @@ def test_the_broker_goes_and_comes(site, open_page):  # noqa: F811
     unit.close()
 
 
-EVIL = ["<img src=x onerror=alert(1)>", "\u202egnp.exe", "a" * 10000, "\x00\x07\x1b[31m", "{{constructor}}", "&lt;b&gt;"]
-
-
-def test_strangers_stay_text(site, open_page):  # noqa: F811
-    """Markup, endless names, control and direction characters from any topic are shown as text, and run nothing."""
+def test_the_broker_drops_what_it_should_keep(make_site, open_page):
+    """It has room for 10 messages: of 50 units most are not told, and the page says how many, and which setting does it."""
+    site = make_site(broker="max_queued_messages 10\nmax_inflight_messages 10\n")
     page = open_page()
+    stranger = site.stranger()
+    for n in range(400):  # what is retained, as a bridge would have it; one that has no units of its own
+        last = stranger.say(f"trackers/{9170500000 + n}/status", {"state": "online", "since": 1.0, "instance": "test"}, retain=True)
+    stranger.say("trackers/bridge/big/status", b"online", retain=True)
+    stranger.say("trackers/bridge/big/stats", {"uptime": 5, "units.online": 400}, retain=True)
+    stranger.close(last)
     page.open(site.url, "viewer")
-    unit = Unit(site.bridge.port)
-    unit.send(v1(IDENT))
-    page.click(f'[data-name="{IDENT}"]')
-    unit.send(f"*HQ,{IDENT},V4,S20,130305,OK#")
-    page.wait_text("vendor.code", ".unit")  # what is not retained arrives, too
-    client = mqtt_client("evil")
-    client.username_pw_set("bridge", "secret")
-    client.connect("127.0.0.1", site.public)
-    client.loop_start()
-    for n, evil in enumerate(EVIL):
-        record = {"ident": evil, "device.name": evil, evil: evil, "timestamp": 1e9 + n, "server.timestamp": 1e9, "alarms": [evil], "position.valid": True,
-                  "position.latitude": 50 + n, "position.longitude": 14, "sos.alarm": True}
-        for leaf in ("state", "alarm", "position"):
-            client.publish(f"trackers/evil{n}/{leaf}", json.dumps(record), 1).wait_for_publish()
-        client.publish(f"trackers/evil{n}/status", json.dumps({"state": "offline", "reason": evil, "since": evil}), 1).wait_for_publish()
-        client.publish("trackers/bridge/x/unknown", json.dumps({"peer": evil, "text": evil, "hex": evil, "looks.like": evil}), 1).wait_for_publish()
-        client.publish(f"trackers/bridge/evil{n}/stats", json.dumps({"frames": evil, "refused.x": 1, "uptime": evil}), 1).wait_for_publish()
-        client.publish(f"trackers/evil{n}/position", b"\xff\xfe\x00", 1).wait_for_publish()
-        client.publish(f"trackers/evil{n}/state", json.dumps([1, None, evil]), 1).wait_for_publish()
-    client.loop_stop()
-    page.wait_text("evil5", ".rows")
-    for view in ("alarms", "bridges", "strangers", "add", "units", "map"):
-        page.click(f'[data-view="{view}"]')
-    for n in range(len(EVIL)):
-        page.click(f'[data-name="evil{n}"]')
-        page.find(".unit")
-    assert not page.all("#app img[src=x]") and "\u202e" not in page.text()
-    no_faults(page)
-
-
-def test_no_request_leaves_the_origin(site, open_page):  # noqa: F811
-    page = open_page()
-    unit = Unit(site.bridge.port)
-    unit.send(v1(IDENT))
-    page.open(site.url, "viewer")
-    wait_for(lambda: page.shown() == 1, "the unit on the map")
-    for view in ("units", "alarms", "bridges", "strangers", "add", "map"):
-        page.click(f'[data-view="{view}"]')
-    urls = page.requests()
-    assert any(u.endswith("/mqtt") for u in urls) and any(u.endswith("/world.json") for u in urls)
-    assert all(u.startswith((site.url, site.url.replace("http", "ws"), "data:", "blob:", "chrome")) for u in urls), urls
-    unit.close()
-    no_faults(page)
+    page.wait_text("max_queued_messages", '[data-banner="missing"]')
+    known = page.script("return __page.store.units.size")
+    assert 0 < known < 400 and str(400 - known) in page.text('[data-banner="missing"]')
 
 
 @pytest.mark.parametrize("options", [{"publish": {"format": "msgpack"}}, {"publish": {"prefix": "a/b"}}])
-def test_other_formats_and_prefixes(make_site, open_page, options):  # noqa: F811
+def test_other_formats_and_prefixes(make_site, open_page, options):
     site = make_site(options)
-    if "prefix" in options["publish"]:
-        rules = site.broker.directory / "acl"
-        rules.write_text(rules.read_text().replace("trackers/", "a/b/"))
-        site.broker.process.send_signal(signal.SIGHUP)
     page = open_page()
     unit = Unit(site.bridge.port)
     unit.send(v1(IDENT))
     page.open(site.url + f"#unit={IDENT}", "viewer")
     page.wait_text("position.speed", ".unit")
+    page.click('[data-view="bridges"]')
+    page.wait_text("on line", "[data-instance]")
     unit.close()
+    page.no_faults()
 
 
-def test_a_phone(site, open_page):  # noqa: F811
-    """390 x 844, by touch, in the dark: map, list, unit and a command; what is touched is large enough."""
-    page = open_page(size=(390, 844), dark=True, touch=True)
-    unit = Unit(site.bridge.port)
-    unit.send(v1(IDENT))
-    page.open(site.url, "dispatcher")
-    wait_for(lambda: page.shown() == 1, "the unit on the map")
-    page.click('[data-view="units"]')
-    page.click(f'[data-name="{IDENT}"]')
-    page.click('[data-tab="commands"]')
-    page.find('select[name="command"]')
-    small = page.script("""return [...document.querySelectorAll('button, select, input, [role=button]')].filter((e) => e.offsetParent)
-        .filter((e) => e.offsetHeight < 40 && !e.closest('.leaflet-control')).map((e) => e.outerHTML.slice(0, 80))""")
-    assert not small
-    assert page.script("return document.documentElement.scrollWidth") <= 390
-    r, g, b = page.script("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
-    assert r + g + b < 200
-    unit.close()
-
-
-def test_the_table_by_keyboard(site, open_page):  # noqa: F811
-    from selenium.webdriver.common.keys import Keys
-    page = open_page()
-    units = [Unit(site.bridge.port) for _ in range(3)]
-    for n, unit in enumerate(units):
-        unit.send(v1(f"917050380{n}"))
-    page.open(site.url, "viewer")
-    wait_for(lambda: len(page.all(".row")) == 3, "three rows")
-    page.script("document.querySelector('.row').focus()")
-    page.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
-    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
-    page.wait_text("9170503801", ".unit h2")
-    for unit in units:
-        unit.close()
-
-
-def test_languages(site, open_page):  # noqa: F811
-    """Each language has all words, with the same places for values."""
-    texts = {}
-    for name in ("en", "de", "es", "pt", "zh"):
-        texts[name] = json.loads((pathlib.Path(__file__).parents[2] / "etc/web/src/lang" / f"{name}.json").read_text())
-    for name, words in texts.items():
-        assert words.keys() == texts["en"].keys(), name
-        for key, text in words.items():
-            places = [sorted(p.split("}")[0] for p in t.split("{")[1:]) for t in (text, texts["en"][key])]
-            assert places[0] == places[1], (name, key)
-    page = open_page()
-    page.open(site.url, "viewer")
-    page.find('[data-view="units"]')
-    page.enter('.language select', 'de')
-    page.wait_text("Geräte")
-
-
-def test_two_bridges_one_page(site, open_page):  # noqa: F811
+def test_two_bridges_one_page(site, open_page):
     """A unit that moves from one bridge to the other stays one row."""
-    second = site.start({"mqtt": {"username": "bridge", "password": "secret"}, "publish": {"instance": "second", "state": "yes"}})
+    second = site.second()
     page = open_page()
     page.open(site.url, "viewer")
     for port in (site.bridge.port, second.port):
@@ -338,6 +151,118 @@ def test_two_bridges_one_page(site, open_page):  # noqa: F811
         page.wait_text("on line", f'[data-name="{IDENT}"]')
         unit.close()
         page.wait_text("off line", f'[data-name="{IDENT}"]')
-    assert len(page.all(f'[data-name="{IDENT}"]')) == 1
+    assert len(page.all(f'[data-name="{IDENT}"]')) == 1 and page.text('[data-view="units"] .count') == "1"
     page.click('[data-view="bridges"]')
     wait_for(lambda: len(page.all("[data-instance]")) == 2, "both bridges")
+
+
+def test_an_alarm_stays_until_it_is_seen(site, open_page):
+    page = open_page()
+    unit = Unit(site.bridge.port)
+    unit.send(v1(IDENT))
+    page.open(site.url, "viewer")
+    page.wait_text("on line", f'[data-name="{IDENT}"]')
+
+    def raised():
+        unit.send(v1(IDENT, status="FFFFFBFD") + v1(IDENT, "123507"))  # it is over with the next report
+        return page.text('[data-view="alarms"] .count')
+
+    wait_for(raised, "an alarm that the page hears")
+    wait_for(lambda: page.all(f'[data-name="{IDENT}"] .dot.alarm'), "the colour in the table")
+    assert "(" in page.script("return document.title")
+    page.click('[data-view="alarms"]')
+    page.wait_text("sos.alarm", ".alarms")
+    page.click(".view header button")
+    wait_for(lambda: not page.all(".alarms .alarm"), "all seen")
+    page.click('[data-view="map"]')
+    wait_for(lambda: page.all(f'[data-name="{IDENT}"] .dot.moving'), "the colour of before")
+    unit.close()
+
+
+def test_strangers_and_what_they_look_like(site, open_page):
+    page = open_page()
+    page.open(site.url, "viewer")
+    page.click('[data-view="strangers"]')
+
+    def told():
+        unit = Unit(site.bridge.port)
+        unit.send(bytes.fromhex("78780d01035873905200042100" "01d9dc0d0a"))
+        unit.close()
+        return "GT06" in page.text(".view").upper()
+
+    wait_for(told, "what the stranger looks like")
+    page.wait_text("Is it your tracker?", ".view")
+
+
+def test_a_tracker_is_added(site, open_page):
+    page = open_page()
+    page.open(site.url, "viewer")
+    page.click('[data-view="add"]')
+    page.enter('input[name="server"]', "tracker.example.org")
+    page.enter('input[name="apn"]', "iot.example")
+    page.enter('input[name="password"]', "4321")
+    page.wait_text("8034321 iot.example", ".sms")
+    page.wait_text("8044321 tracker.example.org 8888", ".sms")
+    assert not page.all(".lamp.green")
+    unit = Unit(site.bridge.port)
+    wait_for(lambda: [unit.send(v1(IDENT)), page.all(".lamp.green")][1], "the green light")
+    page.wait_text(f"{IDENT} has come", ".light")
+    unit.close()
+
+
+def test_a_link_names_a_unit(site, open_page):
+    """Also one that does not exist, or that is no proper link."""
+    page = open_page()
+    unit = Unit(site.bridge.port)
+    unit.send(v1(IDENT))
+    page.open(site.url + "#unit=%E0%A4%A", "viewer")
+    page.wait_text("on line", f'[data-name="{IDENT}"]')
+    page.script("location.hash = '#unit=nobody'")
+    page.script(f"location.hash = '#unit={IDENT}'")
+    page.wait_text(IDENT, ".unit h2")
+    page.keys("\ue00c")  # Escape, in the page
+    page.click(".unit header button")
+    wait_for(lambda: not page.all(".unit"), "the end of the panel")
+    assert page.script("return location.hash") == ""
+    unit.close()
+    page.no_faults()
+
+
+def test_languages(site, open_page):
+    """Each language has all words, with the same places for values, and the page speaks it at once."""
+    texts = {name: json.loads((SOURCES / "lang" / f"{name}.json").read_text()) for name in ("en", "de", "es", "pt", "zh")}
+    for name, words in texts.items():
+        assert words.keys() == texts["en"].keys(), name
+        for key, text in words.items():
+            wanted = [sorted(p.split("}")[0] for p in t.split("{")[1:]) for t in (text, texts["en"][key])]
+            assert text and wanted[0] == wanted[1], (name, key)
+    page = open_page()
+    page.open(site.url, "viewer")
+    page.find('[data-view="units"]')
+    for name, words in texts.items():
+        page.enter(".language select", name)
+        page.wait_text(words["units"], '[data-view="units"]')
+        assert page.script("return document.documentElement.lang") == name
+        for view in VIEWS:
+            page.click(f'[data-view="{view}"]')
+            page.find(f".view-{view}")
+    page.no_faults()
+
+
+def test_no_request_leaves_the_origin(site, open_page):
+    """On every view, with a unit open, and nothing breaks the rules of the page's own headers."""
+    page = open_page()
+    unit = Unit(site.bridge.port)
+    unit.send(v1(IDENT))
+    page.open(site.url, "viewer")
+    wait_for(lambda: page.shown() == 1, "the unit on the map")
+    for view in VIEWS:
+        page.click(f'[data-view="{view}"]')
+    page.click(f'[data-name="{IDENT}"]')
+    for tab in ("frames", "commands", "record"):
+        page.click(f'[data-tab="{tab}"]')
+    urls = page.requests()
+    assert any(u.endswith("/mqtt") for u in urls) and any(u.endswith("/world.json") for u in urls) and any(u.endswith("/places.json") for u in urls)
+    assert all(u.startswith((site.url, site.url.replace("http", "ws"), "data:", "blob:", "chrome")) for u in urls), urls
+    unit.close()
+    page.no_faults()

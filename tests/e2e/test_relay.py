@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import BUILD, Bridge, Unit, free_port, v1, wait_for
+from conftest import BUILD, Bridge, Unit, free_port, program_with_hosts, v1, wait_for
 from test_jt808 import frame, location, unescape
 
 PLATFORM_ONLY = ("channel.id", "peer", "server.timestamp", "server.seqnum", "device.name")
@@ -186,3 +186,17 @@ def test_strangers_open_no_connections_to_the_platform(world):
     there = {m.topic.split("/")[1] for m in sub.now(lambda m: m.topic.startswith("platform/8"))}
     assert len(there) == 50
     crowd.close()
+
+
+def test_a_platform_at_the_second_address_of_its_name(make_bridge, subscribe, broker, tmp_path):
+    (tmp_path / "platform").mkdir()
+    platform = Bridge(tmp_path / "platform", broker.port, {"publish": {"prefix": "platform", "instance": "platform"}})
+    bridge = make_bridge({"relay": {"server": f"two.example:{platform.port}"}},
+                         program=program_with_hosts(tmp_path, "::1 two.example\n127.0.0.1 two.example\n"))
+    bridge.wait_connected()
+    sub = subscribe("#")
+    unit = Unit(bridge.port)
+    unit.send(v1("9170503816"))
+    sub.on("platform/9170503816/position")
+    unit.close()
+    assert platform.stop() == 0 and "Sanitizer" not in platform.log()

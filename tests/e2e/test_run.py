@@ -14,6 +14,7 @@ import subprocess
 import termios
 import threading
 import time
+import urllib.request
 import uuid
 
 import pytest
@@ -127,6 +128,12 @@ def test_ctrl_c_ends_the_demo(run):
     for n in range(ROUNDS):
         demo = run("--demo", "--no-install", "--port", free_port())
         demo.until(POSITION)
+        page = re.search(r"^  page        (\S+)", demo.text, re.M)[1]
+        if (ROOT / "build/page/web/index.html").exists():
+            with urllib.request.urlopen(page, timeout=10) as answer:
+                assert b"<title>tracker2mqtt" in answer.read()
+        else:
+            assert page == "none:", "it is said that there is no page"
         names = " ".join(marked(demo.mark).values())
         assert all(name in names for name in ("mosquitto -c", "tracker2mqtt-watch", "tracker2mqtt -c", "tracker2mqtt-sim"))
         demo.ctrl_c()
@@ -155,8 +162,10 @@ def test_a_report_that_does_not_arrive_is_told_as_lost(tmp_path):
     """What counts them is taken out of the script, and given what the programs write."""
     script = (ROOT / "scripts/run").read_text()
     function = re.search(r"^tell_sums\(\) \{\n.*?^\}\n", script, re.S | re.M)[0]
-    (tmp_path / "sim").write_text("units 2 made 4 sent 5 acknowledged 3 pending 1 dropped 0\n")
-    (tmp_path / "sent").write_text("1 100\n2 100\n1 101\n")
+    (tmp_path / "sim.0").write_text("units 1 made 2 sent 3 acknowledged 2 pending 0 dropped 0\n")
+    (tmp_path / "sim.1").write_text("units 1 made 2 sent 2 acknowledged 1 pending 1 dropped 0\n")
+    (tmp_path / "sent.0").write_text("1 100\n1 101\n")
+    (tmp_path / "sent.1").write_text("2 100\n")
     (tmp_path / "received").write_text("1 101\n1 101\n1 100\n1 555\n")
     out = subprocess.run(["bash", "-c", f"set -eu; run={tmp_path}; {function} tell_sums"], capture_output=True, text=True, check=True).stdout
     assert out.split("\n")[1:5] == ["  sent          4 reports of 2 units", "  acknowledged  3 by the bridge, which had stored them",
@@ -209,8 +218,9 @@ def test_ended_while_it_compiles(run, fresh_tree, how):
     assert "all has stopped" in r.text and "Ctrl-C" not in r.text
 
 
-def test_ended_while_it_installs(run, tmp_path):
-    """apt-get is a program of ours that waits; nothing is installed."""
+@pytest.mark.parametrize("args, page", [(("--demo",), True), ((), False)])
+def test_ended_while_it_installs(run, tmp_path, args, page):
+    """apt-get is a program of ours that waits; nothing is installed. What the page needs is for the demo alone."""
     (tmp_path / "dpkg").mkdir()
     apt = tmp_path / "apt-get"
     apt.write_text("#!/bin/sh\necho asked for packages >&2\nexec sleep 600\n")
@@ -219,9 +229,9 @@ def test_ended_while_it_installs(run, tmp_path):
     (tmp_path / "sudo").chmod(0o755)
     policy = pathlib.Path("/usr/sbin/policy-rc.d")
     before = policy.read_bytes() if policy.exists() else None
-    r = run("--demo", path=f"{tmp_path}:{os.environ['PATH']}", DPKG_ADMINDIR=str(tmp_path / "dpkg"))
+    r = run(*args, path=f"{tmp_path}:{os.environ['PATH']}", DPKG_ADMINDIR=str(tmp_path / "dpkg"))
     r.until("asked for packages")
-    assert "installing" in r.text
+    assert "installing" in r.text and ("ca-certificates" in r.text) == page, "npm itself counts as there when another one is"
     r.ctrl_c()
     assert r.wait() == 130 and "all has stopped" in r.text
     assert (policy.read_bytes() if policy.exists() else None) == before

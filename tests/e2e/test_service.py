@@ -117,7 +117,7 @@ def test_the_password_comes_from_a_credential(service, tmp_path, credential, mqt
     ("secret\n", {"username": "bridge", "password_file": "{}"}, "both set"),
     (None, {"username": "bridge", "password": "secret", "password_file": "{}"}, "both set"),
     ("secret\n", {}, "needs a username"), (None, {"password_file": "{}"}, "needs a username"),
-    ("x" * 600 + "\n", {"username": "bridge"}, "too long"), (None, {"username": "b", "password_file": "/nowhere"}, "/nowhere: No such file")])
+    ("x" * 600 + "\n", {"username": "bridge"}, "too long"), (None, {"username": "b", "password_file": "/nowhere"}, "/nowhere cannot be read: No such file")])
 def test_what_the_service_refuses_the_check_names(service, tmp_path, credential, mqtt, fault):
     (tmp_path / "file").write_text("secret\n")
     mqtt = {key: value.format(tmp_path / "file") for key, value in mqtt.items()}

@@ -6,7 +6,7 @@ import subprocess
 
 import msgpack
 import pytest
-from conftest import BUILD, ROOT, Unit, v1
+from conftest import BUILD, ROOT, Unit, program_with_hosts, v1
 
 DECODE, SIM = BUILD / "tracker2mqtt-decode", BUILD / "tracker2mqtt-sim"
 
@@ -77,6 +77,15 @@ def test_sim_connects_from_an_address(make_bridge, subscribe, transport):
     assert all(m.record["peer"].startswith("127.0.0.7:") for m in got)
     wrong = subprocess.run([SIM, "--bind", "nowhere"], capture_output=True, text=True, timeout=60)
     assert wrong.returncode == 1 and "nowhere is not allowed" in wrong.stderr
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_sim_tries_all_addresses_of_a_name(make_bridge, tmp_path, transport):
+    bridge = make_bridge()
+    sim = program_with_hosts(tmp_path, "::1 two.example\n127.0.0.1 two.example\n", "tracker2mqtt-sim")
+    result = subprocess.run([*sim, "-s", f"two.example:{bridge.port}", "-t", transport, "-n", "3", "-i", "0.05", "-r", "1", "-d", "60",
+                             "--ack-timeout", "1", "--reconnect", "0.1"], capture_output=True, text=True, timeout=90)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_sim_answers_commands(make_bridge, subscribe):

@@ -70,10 +70,14 @@ static void do_command(struct span *in)
 	send_message(&m, keyed ? id : NULL, flags & 2 ? correlation : NULL);
 }
 
+/* What others publish that is no command. */
 static void do_birth(void)
 {
 	const struct route_message m = {
 		.topic = span_text("homeassistant/status"), .payload = span_text("online"), .expiry_s = -1};
+	const struct route_message raw = {
+		.topic = span_text("trackers/1/raw/set"), .payload = span_text("10s"), .expiry_s = -1};
+	raw_message(world.bridge.raw, &raw, parts_now(&world.bridge));
 	if (world.bridge.homeassistant != NULL)
 		homeassistant_birth(world.bridge.homeassistant, &m, parts_now(&world.bridge));
 }

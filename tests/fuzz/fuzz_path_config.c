@@ -117,7 +117,10 @@ const char *files_write(const uint8_t choice[CONFIG_BYTES], unsigned units)
 		(int)PICK(c[3] >> 6, 2, 3, 8, 1000), (int)PICK(c[4], 1000, 20, 0, 3),
 		(int)PICK(c[4] >> 2, 0, 50000, 30), (int)PICK(c[4] >> 4, 0, 4, 5000, 50),
 		(int)PICK(c[4] >> 6, 0, 4, 100, 500), (int)PICK(c[5], 4096, 16384, 131072),
-		(int)PICK(c[5] >> 4, 4096, 65536), c[6] & 1 ? "msgpack" : "json", c[6] & 2 ? "yes" : "no",
+		(int)PICK(c[5] >> 4, 4096, 65536), c[6] & 1 ? "msgpack" : "json",
+		c[6] & 2   ? "yes"
+		: c[6] & 8 ? "errors"
+			   : "no",
 		c[6] & 4 ? "no" : "yes", (int)PICK(c[7] + more, 0, 200, 50), (int)PICK(c[7] >> 3, 0, 5),
 		(int)PICK(c[7] >> 5, 3, 8), c[7] & 16 ? "S20,engine.stop,position.request" : "",
 		files_on_disk(c) ? outbox_path : "",

@@ -16,14 +16,18 @@ static void take_frames(uint8_t *bytes, size_t size, struct deflate *d)
 	struct writer w = writer_of(up, sizeof(up));
 	struct websocket_head head;
 	while (websocket_read(span_of(bytes, size), true, &head) == 0 && head.size + head.len <= size) {
-		struct span user, message = span_of(bytes + head.size, head.len);
+		struct first_names names;
+		struct span message = span_of(bytes + head.size, head.len);
 		assert(head.len <= WEBSOCKET_MOST);
 		websocket_unmask(&head, bytes + head.size, head.len);
 		if (head.packed ? !deflate_unpack(d, message, &w) : (writer_span_put(&w, message), w.full))
 			return;
 		assert(w.len <= sizeof(up));
-		enum first_packet first = first_packet(writer_span(&w), &user);
-		assert(first != FIRST_NAMED || (user.ptr > up && user.ptr + user.len <= up + w.len));
+		enum first_packet first = first_packet(writer_span(&w), &names);
+		assert(first != FIRST_NAMED ||
+			(names.user.ptr > up && names.user.ptr + names.user.len <= up + w.len));
+		assert(names.client.len == 0 ||
+			(names.client.ptr > up && names.client.ptr + names.client.len <= up + w.len));
 		bytes += head.size + head.len;
 		size -= head.size + head.len;
 	}
@@ -36,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *bytes = malloc(size + 1); /* its end is guarded by the sanitizer */
 	char accept[WEBSOCKET_KEY_MOST];
 	const char *answer;
-	struct span user;
+	struct first_names names;
+	unsigned code;
 	if (d == NULL || bytes == NULL)
 		abort();
 	if (size > 0)
@@ -44,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bytes[size] = 0;
 	deflate_agreed((char *)bytes, &answer);
 	websocket_accept((char *)bytes, accept);
-	first_packet(span_of(data, size), &user);
+	first_packet(span_of(data, size), &names);
+	first_answer(span_of(data, size), &code);
 	take_frames(bytes, size, d);
 	free(bytes);
 	deflate_free(d);

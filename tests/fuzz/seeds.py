@@ -45,6 +45,10 @@ write("kept", "note", b"\x01s\x00\x00\x00\x05\x01\x02\x03\x02h0")
 write("tunnel", "connect", bytes.fromhex("828e00000000100c00044d515454040200 3c0000".replace(" ", "")))
 write("tunnel", "named", bytes.fromhex("829400000000101200044d5154540482003c0002696400026d65"))
 write("tunnel", "offer", b"permessage-deflate; client_max_window_bits")
+good = [b"", b"websocket", b"keep-alive, Upgrade", b"http://a:1", b"a:1", b"13", b"AAAAAAAAAAAAAAAAAAAAAA==", b"mqtt", b"permessage-deflate", b"gzip, br"]
+write("http", "handshake", b"\n".join(good))
+for path in (b"a.js", b"../a.js", b".hidden", b"%2e%2e/a.js", b"index.html/", b"a.js.gz"):
+    write("http", path.replace(b"/", b"-").decode(), b"\n".join([path, *good[1:]]))
 write("proxy", "v1", b"PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n")
 write("proxy", "v1-6", b"PROXY TCP6 2001:db8::1 2001:db8::2 50112 8888\r\n*HQ")
 write("proxy", "v1-unknown", b"PROXY UNKNOWN\r\n")

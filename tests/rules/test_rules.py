@@ -206,8 +206,8 @@ BREAKS = {
     "protocol-in-a-comment": ([append(ROOM, "/* as JT/T 808 units do */")], ROOM, "names a protocol: JT/T 808"),
     "protocol-in-a-file-name": ([create("bridge/outputs/jt808_map.c", "/* jt808_map: one more.\n * Uses: nothing else. */\n")],
                                 "bridge/outputs/jt808_map.c", "names a protocol: jt808"),
-    "protocol-that-is-new": ([create("codecs/gt06/gt06.c", "/* gt06: one more.\n * Uses: nothing else. */\n"), append(ROOM, "/* gt06 */")],
-                             ROOM, "names a protocol: gt06"),
+    "protocol-that-is-new": ([create("codecs/acme/acme.c", "/* acme: one more.\n * Uses: nothing else. */\n"), append(ROOM, "/* acme */")],
+                             ROOM, "names a protocol: acme"),
     # the tree and the table
     "file-that-is-no-source": ([create("bridge/outbox/planted.inc", "int planted;\n")], "bridge/outbox/planted.inc", "is no .c and no .h"),
     "floor-that-is-not-used": ([replace("scripts/layers", r"^bridge/sim .*?$", "bridge/sim codecs/record codecs/formats")],

@@ -12,6 +12,7 @@ import time
 
 import forgers
 import strangers
+import viewers
 from certificates import Authority
 from conftest import BUILD, ROOT, Bridge, Broker, Subscriber, free_port, wait_for
 from honest import Ear, Honest, fleet, members
@@ -22,6 +23,8 @@ TRUSTED_AT_ONCE, TRUSTED_A_MINUTE = 50, 20  # units that are not in the units fi
 SERVED_S = 2
 FLEET = "fleet"
 MEMORY_MIB = 400
+VIEWERS = 200
+VIEWER_MIB = 0.7
 
 
 def table(rows):
@@ -96,7 +99,7 @@ def start(args, directory):
     tls = free_port()
     options = {"log": {"level": "notice"}, "mqtt": {"version": args.mqtt}, "units": {"file": directory / "units.ini"},
                "listen": {"first_frame_timeout": "10s", "tls": f"127.0.0.1:{tls}", "tls_cert_file": cert, "tls_key_file": key},
-               "outbox": {"size": f"{OUTBOX // MIB}M"}, "homeassistant": {"discovery": "yes", "unknown": "yes"}}
+               "web": {"listen": f"127.0.0.1:{free_port()}", "max_viewers": VIEWERS + 56}, "outbox": {"size": f"{OUTBOX // MIB}M"}, "homeassistant": {"discovery": "yes", "unknown": "yes"}}
     bridge = Bridge(directory, broker.port, options)
     (directory / "two").mkdir()
     other = Bridge(directory / "two", broker.port, {"log": {"level": "notice"}, "mqtt": {"client_id": "two"},
@@ -108,9 +111,13 @@ def start(args, directory):
 
 def kinds_of(args, broker, bridge, other, tls, until, idents, known):
     port, part = bridge.port, min(1, args.seconds / 60)
+    web = int(bridge.sections["web"]["listen"].split(":")[1])
     collisions = forgers.colliding_idents(int(20000 * part))
-    until += time.monotonic()
-    return until, {
+    half, until = time.monotonic() + until / 2, time.monotonic() + until
+    return half, until, {
+        f"{VIEWERS} viewers, from the middle on: logged in at the end, times that they came, MB": (viewers.viewers, (web, half, until, VIEWERS)),
+        "handshakes of no viewer: connections, let in": (viewers.handshakes, (web, half, until)),
+        "500 half requests to the page: connections": (viewers.idle_sockets, (web, half, until)),
         "5000 silent: connections": (strangers.silent, (port, until)),
         "500 with a byte a second: connections": (strangers.trickle, (port, until)),
         "100 with random bytes: connections": (strangers.noise, (port, until)),
@@ -173,10 +180,20 @@ def held_rows(args, honest, served, at, name):
             (f"{name}: report to acknowledgement, 99th percentile, s", f"{p99_told:.3f}", p99_told < served, f"below {served}")]
 
 
+def beside_viewers(args, honest, at, half, name):
+    """Rows of one kind of honest units: without viewers, and with them."""
+    sent, told = honest
+    parts = [{k for k in sent if (sent[k] < half) == before and k in told and k in at} for before in (True, False)]
+    received, heard = ([percentile([x(k) for k in part], p) for part in parts for p in (.5, .99)]
+                       for x in (lambda k: at[k] - sent[k], told.get))
+    return [(f"{name}: report to {what}, median and 99th percentile, s, without viewers; with them",
+             f"{m[0]:.3f}, {m[1]:.3f}; {m[2]:.3f}, {m[3]:.3f}") for what, m in (("subscriber", received), ("acknowledgement", heard))]
+
+
 def bounded_rows(args, watch, idle, left, bridge, broker, strange, topics):
     """Rows of what the bridge and the broker hold."""
     memory, disk = watch.most["memory"] / 1024, watch.most["disk"]
-    room = MEMORY_MIB * (5 if is_sanitized() else 1)
+    room = (MEMORY_MIB + int(VIEWERS * VIEWER_MIB)) * (5 if is_sanitized() else 1)
     map_size = 2 * OUTBOX + 128 * MIB
     trusted = TRUSTED_AT_ONCE + (0 if args.seconds < 120 else int(args.seconds / 60) * TRUSTED_A_MINUTE * 30)
     return [("bridge's memory before, most, MiB", f"{idle / 1024:.1f}, {memory:.1f}", memory < room, f"below {room}"),
@@ -199,7 +216,7 @@ def hostile(args, directory):
     honest, known = Honest(bridge.port, 200), [m.ident for m in members(0)]
     ear = Ear(broker.port, honest.idents + known)
     left, idle = [descriptors_of(bridge)], bridge.memory_kib()
-    until, kinds = kinds_of(args, broker, bridge, other, tls, args.seconds, honest.idents, known)
+    half, until, kinds = kinds_of(args, broker, bridge, other, tls, args.seconds, honest.idents, known)
     kinds[FLEET] = (fleet, (bridge.port, until))
     used = [cpu_of(bridge.process), cpu_of(broker.process)]
     processes, results = attack(kinds)
@@ -230,8 +247,10 @@ def hostile(args, directory):
     refused = {line.split("refused ")[1].split(": ")[1].split(" ")[0] for line in log.splitlines() if ": refused " in line}
     rows = [(name, value if not isinstance(value, tuple) else ", ".join(map(str, value))) for name, value in sorted(results.items())]
     rows += held_rows(args, (honest.sent, honest.told), 1, at, "200 honest units")
+    rows += beside_viewers(args, (honest.sent, honest.told), at, half, "200 honest units")
     rows += [("200 honest units: connections lost", honest.lost, honest.lost == 0, "none may be")]
     rows += held_rows(args, (sent, told), 1, at, "20 of the units file")
+    rows += beside_viewers(args, (sent, told), at, half, "20 of the units file")
     rows += [("20 of the units file: tries, sent again", f"{len(tries)}, {resent}")]
     for transport in ("tcp", "udp"):
         longest = max(taken for taken, _, by, _ in tries if by == transport)

@@ -215,6 +215,7 @@ def run_all(final, addon, tools):
     for image in (final, addon):  # the names that an engine or Home Assistant resolves
         (image.root / "etc/hosts").write_text("127.0.0.1 localhost mosquitto core-mosquitto\n")
     serves(final, compose["tracker2mqtt"]["environment"], tools)
+    assert (final.root / "usr/share/tracker2mqtt/web/index.html.gz").exists(), "no page in the image"
     assert list((final.root / "var/lib/tracker2mqtt").glob("outbox*")), "no outbox in the volume"
     say("== the add-on, with its standard options")
     config = read_yaml(tools, FOLDER / "homeassistant/config.yaml")

@@ -31,7 +31,7 @@ static struct events events; /* the same listeners as the sessions have */
 static struct publish *publish;
 static struct telemetry t; /* the record at hand */
 static struct moment now;
-static struct units *files[8]; /* units files, the last one in force */
+static struct units *files[16]; /* units files, the last one in force */
 static size_t file_count;
 
 /* --- connections --- */

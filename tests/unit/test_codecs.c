@@ -162,6 +162,79 @@ static void test_encode(void **state)
 	}
 }
 
+/* A character that ends texts may only be the last one, and stands in no value; a blank is an ordinary one. */
+static void test_an_end_that_belongs_to_the_text(void **state)
+{
+	(void)state;
+	const struct command_marks marks = {.frame = "", .field = ",", .end = "#"};
+	const struct command_arg arg = COMMAND_TEXT("host", 0, 20, "name", NULL, "example.com");
+	static const struct {
+		const char *text;
+		bool text_allowed, value_allowed;
+	} rows[] = {
+		{"STATUS", true, true},
+		{"STATUS#", true, false},
+		{"#", true, false},
+		{"STATUS##", false, false},
+		{"#STATUS", false, false},
+		{"A#B", false, false},
+		{"IN or OUT", true, true},
+		{"RELAY,1#", true, false},
+		{"RELAY,1", true, false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char why[200] = "";
+		const struct command_value value = {.given = true, .text = span_text(rows[i].text)};
+		const char *fault = command_check_text(value.text, 200, &marks, why, sizeof(why));
+		assert_int_equal(fault == NULL, rows[i].text_allowed);
+		assert_true(fault == NULL || strstr(fault, "the character # ends a command") != NULL);
+		assert_int_equal(command_check_value(&arg, &value, &marks, why, sizeof(why)) == NULL,
+			rows[i].value_allowed);
+	}
+}
+
+/* A reply with the serial number of no command: it belongs to none, unless its number may be any. */
+static void test_a_serial_number_that_may_be_any(void **state)
+{
+	(void)state;
+	const struct command_token command = {.word = "RELAY", .serial = 5};
+	struct command_token reply = {.serial = 6};
+	assert_int_equal(command_matches(&command, &reply), 0);
+	reply.any_serial = true;
+	assert_int_equal(command_matches(&command, &reply), 1);
+	reply.serial = 5;
+	assert_int_equal(command_matches(&command, &reply), 2);
+	reply.serial = -1;
+	assert_int_equal(command_matches(&command, &reply), 1);
+}
+
+/* What looks like a damaged H02 frame is one, unless another codec recognises what follows: then it is noise. */
+static void test_a_damaged_start(void **state)
+{
+	(void)state;
+	static const char jt808[] = "\x7e\x00\x02\x00\x00\x01\x39\x12\x34\x03\x20\x01\x40\x7d\x02\x7e";
+	uint8_t bytes[256];
+	memcpy(bytes, BINARY_45, 45);
+	bytes[1] = 0x4f; /* no BCD: a damaged id */
+	memcpy(bytes + 45, BINARY_45, 45);
+	struct player *p = player_new(nothing);
+	player_feed(p, span_of(bytes, 90), CODEC_QUIET_FINAL);
+	assert_ptr_equal(p->stream.codec, codec_find(span_text("h02")));
+	assert_int_equal(p->got.by_status[CODEC_BAD_ID], 1);
+	assert_int_equal(p->got.records, 1);
+	player_free(p);
+	p = player_new(nothing);
+	player_feed(p, span_of(bytes, 45), CODEC_QUIET_FINAL);
+	assert_ptr_equal(p->stream.codec, codec_find(span_text("h02")));
+	player_free(p);
+	memcpy(bytes + 40, jt808, sizeof(jt808) - 1);
+	p = player_new(nothing);
+	player_feed(p, span_of(bytes, 40 + sizeof(jt808) - 1), CODEC_QUIET_FINAL);
+	assert_ptr_equal(p->stream.codec, codec_find(span_text("jt808")));
+	assert_int_equal(p->got.records, 1);
+	player_free(p);
+}
+
 static void test_calendar(void **state)
 {
 	(void)state;
@@ -393,6 +466,9 @@ int main(void)
 		cmocka_unit_test(test_long_numbers_are_refused),
 		cmocka_unit_test(test_nothing_is_lost),
 		cmocka_unit_test(test_encode),
+		cmocka_unit_test(test_an_end_that_belongs_to_the_text),
+		cmocka_unit_test(test_a_serial_number_that_may_be_any),
+		cmocka_unit_test(test_a_damaged_start),
 		cmocka_unit_test(test_calendar),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_numbers_are_exact),

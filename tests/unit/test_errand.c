@@ -6,6 +6,7 @@
 #include "bridge/base/errand.h"
 #include "bridge/base/lookup.h"
 
+#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -223,10 +224,59 @@ static void test_lookup(void **state)
 	assert_true(lookup_address(l, &address));
 	address_port_text(&address, text);
 	assert_string_equal(text, "127.0.0.1:5013");
+	assert_int_equal(lookup_count(l), 1);
+	lookup_failed(l, &address);
+	assert_true(lookup_address(l, &address)); /* there is no other one */
 	lookup_free(l);
 	l = lookup_open(loop, "[::1]:5013");
 	lookup_free(l); /* without waiting for the answer */
 	ev_run(loop, 0);
+	ev_loop_destroy(loop);
+}
+
+int __real_getaddrinfo(
+	const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **found);
+int __wrap_getaddrinfo(
+	const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **found);
+
+/* two.example has the addresses ::1 and 127.0.0.1. */
+int __wrap_getaddrinfo(
+	const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **found)
+{
+	if (strcmp(host, "two.example") != 0)
+		return __real_getaddrinfo(host, port, hints, found);
+	int rc = __real_getaddrinfo("::1", port, hints, found);
+	return rc != 0 ? rc : __real_getaddrinfo("127.0.0.1", port, hints, &(*found)->ai_next);
+}
+
+static void expect_address(struct lookup *l, const char *expected)
+{
+	union address address;
+	char text[ADDRESS_TEXT_MAX];
+	assert_true(lookup_address(l, &address));
+	address_port_text(&address, text);
+	assert_string_equal(text, expected);
+}
+
+static void test_two_addresses(void **state)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct lookup *l = lookup_open(loop, "two.example:5013");
+	union address first, second;
+	(void)state;
+	assert_int_equal(lookup_count(l), 0);
+	ev_run(loop, 0);
+	assert_int_equal(lookup_count(l), 2);
+	assert_true(lookup_address(l, &first));
+	expect_address(l, "[::1]:5013"); /* the same until it fails */
+	lookup_failed(l, &first);
+	assert_true(lookup_address(l, &second));
+	expect_address(l, "127.0.0.1:5013");
+	lookup_failed(l, &first); /* another connection that had begun with it */
+	expect_address(l, "127.0.0.1:5013");
+	lookup_failed(l, &second);
+	expect_address(l, "[::1]:5013");
+	lookup_free(l);
 	ev_loop_destroy(loop);
 }
 
@@ -235,6 +285,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_done), cmocka_unit_test(test_abandoned_before),
 		cmocka_unit_test(test_abandoned_after), cmocka_unit_test(test_abandoned_meanwhile),
 		cmocka_unit_test(test_nobody), cmocka_unit_test(test_process_ends),
-		cmocka_unit_test(test_lookup)};
+		cmocka_unit_test(test_lookup), cmocka_unit_test(test_two_addresses)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,6 @@ struct row {
 
 /* Facts only: login and data packets as the makers' documents have them, with invented numbers and their right check sums. */
 static const struct row rows[] = {
-	{"GT06", NULL, "78780d01012345678901234500018cdd0d0a"},
-	{"GT06", NULL, "79790020940a0123456789012345020000000000000089860000000000000000000100010d0a"},
 	{"Teltonika", NULL, "000f333536333037303432343431303133"},
 	{"Teltonika", NULL,
 		"000000000000003608010000016b40d8ea30010000000000000000000000000000000105021503010101425e0f01f1"

@@ -56,7 +56,8 @@ static uint16_t free_port(void)
 
 static struct http *open_here(char *why, size_t size)
 {
-	const struct http_options options = {.listen = where, .places = 12, .places_of_address = 4};
+	const struct http_options options = {
+		.listen = where, .places = 12, .places_of_address = 4, .quiet_seconds = 3, .answer_ms = 5000};
 	return http_open(loop, &options, why, size);
 }
 

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* test_outputs: the status of a unit, now or later, and cleared; each frame as it was; what nobody recognised; what an address may
- * fill of the outbox; what became of a command. */
+/* test_outputs: the status of a unit, now or later, and cleared; what an address may fill of the outbox; what became of a command. */
 #include "outputs_world.h"
 
-#include "bridge/outputs/raw.h"
 #include "bridge/outputs/records.h"
 #include "bridge/outputs/status.h"
 
 #define STATUS "trackers/" IDENT "/status"
-#define RAW "trackers/" IDENT "/raw"
-#define UNKNOWN "trackers/bridge/here/unknown"
 
 static struct status *status;
 static struct records *records;
-static struct raw *raw;
 
 static int set_up(void **state)
 {
@@ -21,19 +16,16 @@ static int set_up(void **state)
 	world_open();
 	status = status_open(&config, publish);
 	records = records_open(&config, publish, sessions, &stats);
-	raw = raw_open(&config, publish);
-	assert_true(status != NULL && records != NULL && raw != NULL);
+	assert_true(status != NULL && records != NULL);
 	listen_to(status_listener(status));
 	listen_to(records_listener(records));
 	listen_to(records_alarm_listener(records));
-	listen_to(raw_listener(raw));
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	raw_free(raw);
 	records_free(records);
 	status_free(status);
 	world_close();
@@ -170,110 +162,6 @@ static void test_a_name_that_is_no_longer_one(void **state)
 	assert_int_equal(value, 77);
 }
 
-/* --- frames --- */
-
-static void show(const struct session *session, bool in, const char *error)
-{
-	events_frame(&events, session, in, span_text("*HQ,1,V1\r#"), error, now);
-}
-
-static void test_frames(void **state)
-{
-	struct session *session = on_line(IDENT);
-	(void)state;
-	show(session, true, NULL);
-	expect_nothing();
-	assert_null(raw_listener(raw)->frame); /* off: it is not even asked */
-	config.publish.raw = true;
-	raw_use_config(raw);
-	listen_to(raw_listener(raw));
-	show(session, true, NULL);
-	expect(RAW, false);
-	assert_string_equal(
-		got.text, "{\"direction\":\"in\",\"hex\":\"2A48512C312C56310D23\",\"text\":\"*HQ,1,V1\\r#\"}");
-	show(session, false, NULL);
-	expect(RAW, false);
-	assert_true(says("\"direction\":\"out\""));
-	show(NULL, true, "bad checksum");
-	expect("trackers/unknown/raw", false);
-	assert_true(says("\"error\":\"bad checksum\"}"));
-	config.publish.raw = false;
-	raw_use_config(raw);
-	listen_to(raw_listener(raw));
-	show(session, true, NULL);
-	expect_nothing();
-}
-
-/* The longest frames of all codecs go out whole. */
-static void test_a_long_frame(void **state)
-{
-	static uint8_t frame[2300];
-	struct session *session = on_line(IDENT);
-	(void)state;
-	config.publish.raw = true;
-	raw_use_config(raw);
-	listen_to(raw_listener(raw));
-	memset(frame, 0xff, sizeof(frame));
-	events_frame(&events, session, true, span_of(frame, sizeof(frame)), NULL, now);
-	expect(RAW, false);
-	const char *hex = strstr(got.text, "FFFF");
-	assert_non_null(hex);
-	assert_int_equal(strspn(hex, "F"), 2 * sizeof(frame));
-}
-
-static void stranger_says(struct span head)
-{
-	events_unknown(
-		&events, conn_at(1), &(struct stranger){.head = head, .looks_like = foreign_find(head)}, now);
-}
-
-static void test_unknown(void **state)
-{
-	char head[200];
-	(void)state;
-	memset(head, 'A', sizeof(head));
-	stranger_says(span_text("HELO"));
-	expect(UNKNOWN, false);
-	assert_string_equal(got.text, "{\"peer\":\"203.0.113.1:50112\",\"transport\":\"udp\","
-				      "\"hex\":\"48454C4F\",\"text\":\"HELO\"}");
-	stranger_says(span_of(head, sizeof(head)));
-	expect(UNKNOWN, false);
-	assert_int_equal(strspn(strstr(got.text, "4141"), "41"), 128); /* the first 64 bytes */
-	stranger_says(span_text("GET / HTTP/1.1"));
-	expect(UNKNOWN, false);
-	assert_true(says("\"text\":\"GET / HTTP/1.1\",\"looks.like\":\"HTTP\",\"hint\":\"a browser"));
-	stranger_says(span_text("imei:359586015829802,tracker,"));
-	expect(UNKNOWN, false);
-	assert_true(says("\"looks.like\":\"GPS103\"") && says("; spoken here: h02, jt808\"}"));
-	events_unknown(&events, conn_at(1),
-		&(struct stranger){.head = span_text("~"), .ident = "1", .protocol = "jt808", .why = "is not"},
-		now);
-	expect(UNKNOWN, false);
-	assert_true(says(
-		"\"ident\":\"1\",\"protocol\":\"jt808\",\"reason\":\"not_admitted\",\"hint\":\"is not\"}"));
-	no_lines = true; /* the address has had its lines */
-	stranger_says(span_text("HELO"));
-	expect_nothing();
-	no_lines = false;
-	config.publish.unknown = false;
-	stranger_says(span_text("HELO"));
-	expect_nothing();
-}
-
-static void test_unknown_is_limited(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < 60; i++) {
-		stranger_says(span_text("HELO"));
-		expect(UNKNOWN, false);
-	}
-	stranger_says(span_text("HELO"));
-	expect_nothing();
-	pass(60000);
-	stranger_says(span_text("HELO"));
-	expect(UNKNOWN, false);
-}
-
 /* --- what an address may fill --- */
 
 /* Fills up to this part of the outbox, in the name of an address. */
@@ -388,10 +276,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status_at_the_stop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_name_that_is_no_longer_one, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_frames, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_long_frame, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_unknown, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_unknown_is_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_share_of_one_that_is_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_share_beside_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_batches, set_up, tear_down),

@@ -182,6 +182,26 @@ static void test_the_rest_follows_the_general_options(void **state)
 	codec_settings_free(general);
 }
 
+/* A row of a time zone may have a word for none: it is told in what is allowed. */
+static void test_a_time_zone_that_is_none(void **state)
+{
+	(void)state;
+	static const char *const words[] = {"login", NULL};
+	const struct option_row row = {"timezone", OPTION_TIMEZONE, 0, 0, "login", 0, 0, words, "help"};
+	const struct option_row plain = {"timezone", OPTION_TIMEZONE, 0, 0, "+00:00", 0, 0, NULL, "help"};
+	int64_t zone = 1;
+	char why[300];
+	assert_true(option_set(&row, "timezone", "login", &zone, why, sizeof(why)));
+	assert_true(zone == OPTION_NO_TIMEZONE);
+	assert_true(option_set(&row, "timezone", "-03:30", &zone, why, sizeof(why)));
+	assert_int_equal(zone, -12600);
+	assert_false(option_set(&row, "timezone", "logout", &zone, why, sizeof(why)));
+	assert_non_null(strstr(why, "login, +HH:MM or -HH:MM"));
+	assert_false(option_set(&plain, "timezone", "login", &zone, why, sizeof(why)));
+	assert_null(strstr(why, "login,"));
+	assert_int_equal(zone, -12600);
+}
+
 /* --- defaults --- */
 
 static void test_codecs_get_what_their_tables_say(void **state)
@@ -216,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_old_names_lead_to_options),
 		cmocka_unit_test(test_help_names_the_codecs),
 		cmocka_unit_test(test_every_option_per_unit),
+		cmocka_unit_test(test_a_time_zone_that_is_none),
 		cmocka_unit_test(test_the_rest_follows_the_general_options),
 		cmocka_unit_test(test_codecs_get_what_their_tables_say),
 	};

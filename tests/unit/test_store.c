@@ -187,12 +187,28 @@ static void test_mutated_files(void **state)
 	free(bad);
 }
 
+/* --- room --- */
+
+/* A size that leaves no number for the map, or no address space, does not fit; nothing is left mapped by the question. */
+static void test_which_sizes_fit(void **state)
+{
+	(void)state;
+	static const uint64_t too_much[] = {UINT64_C(1) << 47, UINT64_C(1) << 61, UINT64_C(1) << 62,
+		(UINT64_C(1) << 63) - (64u << 20), UINT64_C(1) << 63, UINT64_MAX};
+	assert_true(store_fits(0));
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(store_fits(UINT64_C(256) << 20));
+	for (size_t i = 0; i < sizeof(too_much) / sizeof(too_much[0]); i++)
+		assert_false(store_fits(too_much[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_state_is_fine),
 		cmocka_unit_test(test_killed_at_any_moment),
 		cmocka_unit_test(test_mutated_files),
+		cmocka_unit_test(test_which_sizes_fit),
 	};
 	return RUN_IN_DIRECTORY("test_store", tests);
 }

@@ -87,9 +87,9 @@ static const char *const line_rows[][3] = {
 	{"trackers/bridge/vm/status", "online", "23:42:41  bridge      on line   vm\n"},
 	{"trackers/bridge/vm/status", "offline", "23:42:41  bridge      off line  vm\n"},
 	{"trackers/bridge/vm/unknown",
-		"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"looks.like\":\"GT06\",\"hex\":"
+		"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"looks.like\":\"TK103\",\"hex\":"
 		"\"7878\",\"text\":\"xx\"}",
-		"23:42:41  bridge      unknown   10.0.0.1:5 over tcp  looks like GT06  xx\n"},
+		"23:42:41  bridge      unknown   10.0.0.1:5 over tcp  looks like TK103  xx\n"},
 	{"trackers/bridge/vm/unknown",
 		"{\"peer\":\"10.0.0.1:5\",\"transport\":\"tcp\",\"hex\":\"7878\",\"text\":\"xx\",\"ident\":"
 		"\"917\","

@@ -145,21 +145,22 @@ static void test_offers(void **state)
 
 /* --- the first packet --- */
 
-#define FIRST(bytes) first_packet(span_of(bytes, sizeof(bytes) - 1), &user)
+#define FIRST(bytes) first_packet(span_of(bytes, sizeof(bytes) - 1), &names)
 
 static void test_first_packets(void **state)
 {
-	struct span user;
+	struct first_names names;
 	(void)state;
 	assert_int_equal(FIRST("\x10\x12\0\4MQTT\4\x82\0\x3c\0\2id\0\2me"), FIRST_NAMED);
-	assert_true(span_is(user, "me"));
+	assert_true(span_is(names.user, "me") && span_is(names.client, "id"));
 	assert_int_equal(FIRST("\x10\x13\0\4MQTT\5\x82\0\x3c\0\0\2id\0\2me"), FIRST_NAMED);
 	assert_int_equal(FIRST("\x10\x18\0\4MQTT\5\x82\0\x3c\5\x11\0\0\0\1\0\2id\0\2me"), FIRST_NAMED);
-	assert_true(span_is(user, "me"));
+	assert_true(span_is(names.user, "me") && span_is(names.client, "id"));
 	/* with a will */
 	assert_int_equal(FIRST("\x10\x1a\0\4MQTT\5\x86\0\x3c\0\0\2id\0\0\1t\0\1p\0\2me"), FIRST_NAMED);
-	assert_true(span_is(user, "me"));
+	assert_true(span_is(names.user, "me") && span_is(names.client, "id"));
 	assert_int_equal(FIRST("\x10\x0e\0\4MQTT\4\2\0\x3c\0\2id"), FIRST_NAMELESS);
+	assert_true(names.user.len == 0 && span_is(names.client, "id"));
 	assert_int_equal(FIRST("\x10\x10\0\4MQTT\4\x82\0\x3c\0\2id\0\0"), FIRST_NAMELESS);
 	assert_int_equal(FIRST("\x10\x12\0\4MQTX\4\x82\0\x3c\0\2id\0\2me"), FIRST_NONE);
 	assert_int_equal(FIRST("\x10\x12\0\4MQTT\3\x82\0\x3c\0\2id\0\2me"), FIRST_NONE);
@@ -170,6 +171,30 @@ static void test_first_packets(void **state)
 	assert_int_equal(FIRST("\x10\x12\0\4MQTT\4\x82\0\x3c\0\2id\0\2m"), FIRST_MORE);
 	assert_int_equal(FIRST("\x10"), FIRST_MORE);
 	assert_int_equal(FIRST(""), FIRST_MORE);
+}
+
+#define ANSWER(bytes) first_answer(span_of(bytes, sizeof(bytes) - 1), &code)
+
+/* Each beginning of an answer needs more; its code decides, however long its properties are. */
+static void test_first_answers(void **state)
+{
+	static const char large[] = "\x20\xff\1\0\x87";
+	unsigned code;
+	(void)state;
+	assert_int_equal(ANSWER("\x20\2\0\0"), ANSWER_LET_IN);
+	assert_int_equal(ANSWER("\x20\2\1\0more"), ANSWER_LET_IN);
+	assert_int_equal(ANSWER("\x20\6\0\0\3\x21\0\5"), ANSWER_LET_IN);
+	assert_int_equal(ANSWER("\x20\2\0\5"), ANSWER_REFUSED);
+	assert_int_equal(code, 5);
+	for (size_t n = 0; n < sizeof(large) - 1; n++)
+		assert_int_equal(first_answer(span_of(large, n), &code), ANSWER_MORE);
+	assert_int_equal(ANSWER("\x20\xff\1\0\x87"), ANSWER_REFUSED);
+	assert_int_equal(code, 0x87);
+	assert_int_equal(ANSWER("\xf0\2\x18\0"), ANSWER_LET_IN);
+	assert_int_equal(ANSWER("\x30\2\0\0"), ANSWER_REFUSED);
+	assert_int_equal(ANSWER("\x20\1\0"), ANSWER_REFUSED);
+	assert_int_equal(ANSWER("\x20\xff\xff\xff\x7f\0\0"), ANSWER_LET_IN);
+	assert_int_equal(ANSWER("\x20\xff\xff\xff\xff"), ANSWER_REFUSED);
 }
 
 int main(void)
@@ -184,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_first_packets),
+		cmocka_unit_test(test_first_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@ import mqtt from "mqtt";
 import { decode } from "@msgpack/msgpack";
 
 const text = new TextDecoder("utf-8");
+const LARGEST = 65536; // bytes; the bridge's own document is allowed more
+const LARGEST_INFO = 1048576;
 
 // One filter after the other: the broker's limit of queued messages counts for one of them at a time.
 const filters = (p) => [
@@ -10,6 +12,7 @@ const filters = (p) => [
   [`${p}/+/status`, 1], [`${p}/+/state`, 1], [`${p}/+/position`, 1], [`${p}/+/telemetry`, 0], [`${p}/+/alarm`, 1], [`${p}/+/cmd/reply`, 1],
 ];
 
+// Text that is no JSON stays text; MessagePack that is broken is shown as the text that it is not.
 export function decodePayload(bytes, type) {
   if (bytes.length === 0) return null;
   try {
@@ -27,7 +30,8 @@ export function randomId() {
 
 const reasonOf = (e) => e?.code ?? e?.reasonCode ?? 0;
 
-// events: connected(), away(), refused(code), message(topic, payload, retained), noPermission(filter)
+// events: connected(), ready(), away(), refused(code), message(topic, payload, retained), tooLarge(topic), noPermission(filter)
+// ready: what is retained has been asked for. retained: it was kept by the broker; what comes now is not, also where the broker keeps it.
 export function connect(settings, user, password, events) {
   const url = settings.mqtt || new URL("mqtt", document.baseURI).href.replace(/^http/, "ws");
   const client = mqtt.connect(url, {
@@ -36,7 +40,7 @@ export function connect(settings, user, password, events) {
   });
   const watched = new Map(); // units whose frames are wanted: by filter, also after a connection was lost
   let begun = false, ended = false;
-  const subscribeOne = ([filter, qos]) => new Promise((done) => client.subscribe(filter, { qos, rap: true }, (e, granted) => {
+  const subscribeOne = ([filter, qos]) => new Promise((done) => client.subscribe(filter, { qos }, (e, granted) => {
     if (e || granted?.some((g) => g.qos >= 128)) events.noPermission(filter);
     done();
   }));
@@ -44,8 +48,12 @@ export function connect(settings, user, password, events) {
     begun = true;
     events.connected();
     for (const filter of [...filters(settings.prefix), ...watched]) if (client.connected) await subscribeOne(filter);
+    if (client.connected) events.ready();
   });
-  client.on("message", (topic, bytes, packet) => events.message(topic, decodePayload(bytes, packet.properties?.contentType), packet.retain));
+  client.on("message", (topic, bytes, packet) => {
+    if (bytes.length > (topic.endsWith("/info") ? LARGEST_INFO : LARGEST)) events.tooLarge(topic);
+    else events.message(topic, decodePayload(bytes, packet.properties?.contentType), packet.retain);
+  });
   client.on("close", () => !ended && begun && events.away());
   client.on("error", (e) => {
     const code = reasonOf(e);
@@ -56,14 +64,19 @@ export function connect(settings, user, password, events) {
     }
   });
   client.on("offline", () => !ended && !begun && events.away());
+  // Rejected with the broker's code when the broker does not allow it.
+  const publish = (leaf, payload) => new Promise((done, failed) => client.publish(`${settings.prefix}/${leaf}`, payload, { qos: 1 },
+    (e, packet) => (e ? failed(e) : packet?.reasonCode >= 0x80 ? failed({ code: packet.reasonCode }) : done())));
   return {
     end: () => { ended = true; client.end(true); },
+    // The unit's frames, until the function that comes back is called.
     watchFrames: (name) => {
-      watched.set(`${settings.prefix}/${name}/raw`, 0);
-      return subscribeOne([`${settings.prefix}/${name}/raw`, 0]);
+      const filter = `${settings.prefix}/${name}/raw`;
+      watched.set(filter, 0);
+      subscribeOne([filter, 0]);
+      return () => { if (watched.delete(filter)) client.unsubscribe(filter, () => {}); };
     },
-    // Rejected with the broker's code when the broker does not allow it.
-    command: (name, request) => new Promise((done, failed) => client.publish(`${settings.prefix}/${name}/cmd`, JSON.stringify(request), { qos: 1 },
-      (e, packet) => (e ? failed(e) : packet?.reasonCode >= 0x80 ? failed({ code: packet.reasonCode }) : done()))),
+    command: (name, request) => publish(`${name}/cmd`, JSON.stringify(request)),
+    askFrames: (name, time) => publish(`${name}/raw/set`, time),
   };
 }

@@ -1,8 +1,31 @@
 // SPDX-License-Identifier: MIT
-/* options_print: the options for people: their help, and the complete sample.
- * Uses: nothing else.
- * Not: know one option by name. */
+/* option_text: what people read of the options: defaults, help, the sample.
+ * Uses: bridge/base. */
 #include "bridge/settings/config.h"
+
+#include "bridge/base/directory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *option_standard(const struct option_row *row, char *buf)
+{
+	static const char head[] = "/var/lib/";
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *below = "";
+	char where[DIRECTORY_PATH_MAX];
+	if (!(row->flags & OPTION_DIRECTORY) || strncmp(row->standard, head, sizeof(head) - 1) != 0)
+		return row->standard;
+	if (getenv("STATE_DIRECTORY") != NULL || directory_fault(row->standard, where) == NULL)
+		return row->standard; /* systemd has made it, or this user may make it */
+	if (state == NULL || state[0] != '/') {
+		state = home;
+		below = "/.local/state";
+	}
+	if (state == NULL || state[0] != '/')
+		return row->standard;
+	int n = snprintf(buf, OPTION_STANDARD_MAX, "%s%s/%s", state, below, row->standard + sizeof(head) - 1);
+	return n <= row->max ? buf : row->standard;
+}
 
 /* The labels of the codecs whose units are relayed. */
 static void put_relayed(struct writer *w)
