@@ -6,6 +6,7 @@
 #include "bridge/base/readable.h"
 #include "bridge/base/tls.h"
 #include "bridge/broker/mqtt.h"
+#include "bridge/cluster/cluster.h"
 #include "bridge/commands/allowed.h"
 #include "bridge/outbox/store.h"
 #include "bridge/units/units.h"
@@ -88,7 +89,7 @@ static unsigned check_broker(const struct config *c, FILE *errors)
 
 unsigned check_reload(const struct config *c, FILE *errors)
 {
-	return allowed_check(c, errors) + check_broker(c, errors);
+	return allowed_check(c, errors) + cluster_check(c, errors) + check_broker(c, errors);
 }
 
 unsigned check_config(const struct config *c, bool test, FILE *errors)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* check: what the configuration names outside of itself: commands, directories, certificates, the units file, address space.
- * Uses: bridge/base, bridge/broker, bridge/commands, bridge/outbox, bridge/settings, bridge/units.
+ * Uses: bridge/base, bridge/broker, bridge/cluster, bridge/commands, bridge/outbox, bridge/settings,
+ * bridge/units.
  * Not: start anything, make anything. */
 #ifndef T2M_CHECK_H
 #define T2M_CHECK_H

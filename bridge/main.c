@@ -46,8 +46,7 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	mqtt_kick(b->mqtt);
 	int64_t collect_us = parts_collect_us(b);
 	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : (double)collect_us / 1e6);
-	bool through = outbox_count(b->outbox) <= outbox_held(b->outbox); /* what the broker refuses may wait */
-	if (b->stopping && (through || !mqtt_connected(b->mqtt)))
+	if (parts_are_done(b))
 		ev_break(loop, EVBREAK_ALL);
 }
 
@@ -138,8 +137,6 @@ static int run(struct bridge *b)
 	ev_timer_init(&b->service_timer, on_service, 0., service_interval_seconds());
 	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b->service_timer.data = b;
 	parts_use_config(b);
-	use_stats_interval(b);
-	b->started_ms = clock_steady_ms();
 	srand48((long)clock_steady_us()); /* or all instances would wait equally long before they try again */
 	srandom((unsigned)clock_steady_us());
 	watch_signals(b);
@@ -150,16 +147,19 @@ static int run(struct bridge *b)
 		parts_close(b);
 		return 2;
 	}
+	use_stats_interval(b);
+	b->started_ms = clock_steady_ms();
 	ev_prepare_start(b->loop, &b->before_sleep);
 	ev_timer_start(b->loop, &b->command_timer);
 	ev_timer_start(b->loop, &b->service_timer);
 	mqtt_start(b->mqtt);
 	service_ready();
 	ev_run(b->loop, 0);
+	int rc = parts_are_usurped(b) ? 2 : 0;
 	parts_close(b);
 	gbk_close();
 	log_notice("stopped");
-	return 0;
+	return rc;
 }
 
 int main(int argc, char **argv)

@@ -128,8 +128,9 @@ static const char *trouble(void *ctx)
 	double away = mqtt_away_seconds(b->mqtt);
 	if (!outbox_room(b->outbox))
 		return "the outbox is full: reading from units pauses";
+	const char *cluster = b->cluster != NULL ? cluster_trouble(b->cluster) : NULL;
 	if (away * 1000 < (double)b->config.metrics.offline_limit)
-		return mqtt_trouble(b->mqtt);
+		return cluster != NULL ? cluster : mqtt_trouble(b->mqtt);
 	snprintf(b->trouble, sizeof(b->trouble), "the broker has been away for %.0f s", away);
 	return b->trouble;
 }
@@ -177,10 +178,13 @@ static bool open_mqtt(struct bridge *b)
 	b->mqtt = mqtt_open(b->loop, c, status.text, b->outbox, &b->stats);
 	if (b->mqtt == NULL)
 		return false;
+	if (b->cluster != NULL)
+		cluster_use_mqtt(b->cluster, b->mqtt);
+	if (c->commands.enabled && b->cluster == NULL &&
+		!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives"))
+		return false;
 	if (c->commands.enabled &&
-		(!mqtt_route(b->mqtt, commands.text, downlink_message, b->downlink, "no command arrives") ||
-			!mqtt_route(
-				b->mqtt, raw.text, raw_message, b->raw, "nobody can ask for a unit's frames")))
+		!mqtt_route(b->mqtt, raw.text, raw_message, b->raw, "nobody can ask for a unit's frames"))
 		return false;
 	return !c->homeassistant.discovery ||
 	       mqtt_route(b->mqtt, homeassistant_birth_topic(c).text, homeassistant_birth, b->homeassistant,
@@ -194,6 +198,7 @@ static bool listen_to_units(struct bridge *b)
 	struct sessions *s = b->sessions;
 	bool ok = sessions_listen(s, publish_listener(b->publish)) &&
 		  sessions_listen(s, notebook_listener(publish_notebook(b->publish))) &&
+		  (b->cluster == NULL || sessions_listen(s, cluster_listener(b->cluster))) &&
 		  sessions_listen(s, status_listener(b->status)) &&
 		  sessions_listen(s, records_listener(b->records));
 	if (b->owntracks != NULL)
@@ -233,7 +238,15 @@ static bool open_outputs(struct bridge *b)
 		return false;
 	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
 		return false;
-	return listen_to_units(b);
+	const struct cluster_parts cluster = {
+		b->loop, c, b->sessions, b->outbox, b->publish, b->status, b->downlink};
+	if (*c->cluster.registry && (b->cluster = cluster_open(&cluster)) == NULL)
+		return false;
+	if (!listen_to_units(b))
+		return false;
+	if (b->cluster != NULL)
+		sessions_use_cluster(b->sessions, cluster_listener(b->cluster));
+	return true;
 }
 
 bool parts_open_inside(struct bridge *b, char *why, size_t size)
@@ -254,6 +267,8 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 	if (!open_outputs(b))
 		return false;
 	recall_units(b);
+	if (b->cluster != NULL)
+		cluster_recalled(b->cluster);
 	snprintf(why, size, "the units file has faults");
 	struct units *units = units_open(c->units.file, stderr);
 	if (units == NULL)
@@ -270,7 +285,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 bool parts_open(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
-	if (!parts_open_inside(b, why, size))
+	if (!parts_open_inside(b, why, size) || (b->cluster != NULL && !cluster_begin(b->cluster, why, size)))
 		return false;
 	if (*c->relay.server && ((b->relay = relay_open(b->loop, c, b->sessions, &b->stats)) == NULL ||
 					!sessions_listen(b->sessions, relay_listener(b->relay))))
@@ -350,6 +365,8 @@ int64_t parts_turn(struct bridge *b)
 	notebook_turn(publish_notebook(b->publish), false, now);
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
+	if (b->cluster != NULL)
+		cluster_turn(b->cluster);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
@@ -382,6 +399,18 @@ static void fulfil_wishes(struct bridge *b, struct moment now)
 	}
 }
 
+bool parts_are_done(const struct bridge *b)
+{
+	bool through = outbox_count(b->outbox) <= outbox_held(b->outbox); /* what the broker refuses may wait */
+	bool told = b->cluster == NULL || cluster_is_idle(b->cluster);
+	return parts_are_usurped(b) || (b->stopping && told && (through || !mqtt_connected(b->mqtt)));
+}
+
+bool parts_are_usurped(const struct bridge *b)
+{
+	return b->cluster != NULL && cluster_is_usurped(b->cluster);
+}
+
 void parts_tick(struct bridge *b)
 {
 	struct moment now = parts_now(b);
@@ -399,6 +428,8 @@ void parts_stop(struct bridge *b)
 	conns_flush(b->conns, outbox_sync(b->outbox));
 	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
+	if (b->cluster != NULL)
+		cluster_stop(b->cluster);
 	for (unsigned i = 0; i < CATCH_UP_AT_STOP && sessions_catch_up(b->sessions, true, parts_now(b)); i++)
 		;
 	tell_states(b, true, parts_now(b));
@@ -421,7 +452,12 @@ void parts_close(struct bridge *b)
 		metrics_free(b->metrics);
 	if (b->relay != NULL)
 		relay_free(b->relay);
-	if (b->mqtt != NULL)
+	bool usurped = parts_are_usurped(b);
+	if (b->cluster != NULL)
+		cluster_free(b->cluster);
+	if (b->mqtt != NULL && usurped) /* its name, and its status, are another's */
+		mqtt_abandon(b->mqtt);
+	else if (b->mqtt != NULL)
 		mqtt_free(b->mqtt);
 	if (b->homeassistant != NULL)
 		homeassistant_free(b->homeassistant);

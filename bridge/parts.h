@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* parts: the rooms of the bridge and how they are joined.
- * Uses: bridge/base, bridge/broker, bridge/commands, bridge/outbox, bridge/outputs, bridge/peers,
- * bridge/settings, bridge/units, bridge/web.
+ * Uses: bridge/base, bridge/broker, bridge/cluster, bridge/commands, bridge/outbox, bridge/outputs,
+ * bridge/peers, bridge/settings, bridge/units, bridge/web.
  * Not: hold any logic of its own.
  *
  * The life of a frame. Each line is a call of the one before; `…` waits for the loop.
@@ -36,6 +36,7 @@
 #include "bridge/settings/config.h"
 #include "bridge/peers/conn_all.h"
 #include "bridge/commands/allowed.h"
+#include "bridge/cluster/cluster.h"
 #include "bridge/commands/downlink.h"
 #include "bridge/outputs/homeassistant.h"
 #include "bridge/peers/listener.h"
@@ -81,6 +82,7 @@ struct bridge {
 	struct downlink *downlink;
 	struct mqtt *mqtt;
 	struct homeassistant *homeassistant; /* NULL: not wanted */
+	struct cluster *cluster;             /* NULL: this bridge is alone */
 	struct relay *relay;                 /* NULL: not wanted */
 	struct http *http;                   /* NULL: not wanted */
 	struct metrics *metrics;             /* NULL: not wanted */
@@ -109,6 +111,9 @@ bool parts_open(struct bridge *bridge, char *why, size_t size);
 int64_t parts_turn(struct bridge *bridge);
 /* Behind each turn: how many microseconds the loop collects what comes before the next one. */
 int64_t parts_collect_us(struct bridge *bridge);
+/* Is everything told that is to be told before the process ends, or has another process taken the instance's name? */
+bool parts_are_done(const struct bridge *bridge);
+bool parts_are_usurped(const struct bridge *bridge);
 /* A few times a second: what waits for a unit, or for its answer, may have waited long enough. */
 void parts_tick(struct bridge *bridge);
 /* The bridge stops: what is stored is acknowledged, commands end, units go. The outbox stays open. */

@@ -14,6 +14,7 @@ struct route_message {
 	bool retained;                           /* the broker has kept it; it was not published just now */
 	struct span response_topic, correlation; /* MQTT 5; with a NULL pointer when there are none */
 	int64_t expiry_s;                        /* MQTT 5 message expiry in seconds; -1: none */
+	uint16_t mid;                            /* the broker's packet identifier; 0: QoS 0 */
 };
 
 /* `now`: when the message was read, by both clocks. */

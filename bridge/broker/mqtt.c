@@ -212,7 +212,7 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	struct outbox *outbox, struct stats *stats)
 {
 	struct mqtt *m = calloc(1, sizeof(*m));
-	if (m == NULL || (m->status_topic = strdup(status_topic)) == NULL) {
+	if (m == NULL || (status_topic != NULL && (m->status_topic = strdup(status_topic)) == NULL)) {
 		free(m);
 		return NULL;
 	}
@@ -233,6 +233,12 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 		return m;
 	mqtt_free(m);
 	return NULL;
+}
+
+void mqtt_assume_session(struct mqtt *m)
+{
+	m->resume.known = true;
+	m->resume.noted = m->routes.number;
 }
 
 void mqtt_start(struct mqtt *m)
@@ -286,11 +292,23 @@ void mqtt_stop(struct mqtt *m)
 	attempt_abandon(m->attempt);
 	m->attempt = NULL;
 	lost_stop(m);
-	if (mqtt_connected(m) && (m->status_answered || m->status_sent))
+	if (mqtt_connected(m) && (m->status_answered || m->status_sent) && m->status_topic != NULL && !m->mute)
 		mqtt_publish_status(m, "offline");
-	if (mqtt_connected(m))
+	if (mqtt_connected(m) && !m->mute)
 		say_goodbye(m);
 	drop_client(m);
+}
+
+void mqtt_use_gate(struct mqtt *m, mqtt_gate *gate, void *ctx)
+{
+	m->gate = gate;
+	m->gate_ctx = ctx;
+}
+
+void mqtt_abandon(struct mqtt *m)
+{
+	m->mute = true;
+	mqtt_free(m);
 }
 
 void mqtt_free(struct mqtt *m)

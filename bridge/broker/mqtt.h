@@ -22,10 +22,13 @@ struct mqtt;
 /* Can TLS be spoken with the brokers as the configuration says? False: `why` names the file and what is wrong. */
 bool mqtt_check(const struct config *config, char why[TLS_WHY_MAX]);
 
-/* `status_topic`: carries `online` and `offline`, retained, and is the topic of the will; it is copied. `loop`, `config`, `outbox` and
+/* `status_topic`: carries `online` and `offline`, retained, and is the topic of the will; it is copied; NULL: neither. `loop`, `config`, `outbox` and
  * `stats` are kept and must live longer. NULL: no memory. */
 struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const char *status_topic,
 	struct outbox *outbox, struct stats *stats);
+/* The session that the broker keeps under this client id has no filter but those that are routed now: another process of the same fleet has
+ * subscribed them. */
+void mqtt_assume_session(struct mqtt *mqtt);
 /* Begins to connect. */
 void mqtt_start(struct mqtt *mqtt);
 
@@ -47,6 +50,11 @@ bool mqtt_route(struct mqtt *mqtt, const char *filter, route_handler *handler, v
 /* Removes the route with exactly this filter and unsubscribes; its handler is not called again, also not for a message that is being
  * handled. False: there is no such route. */
 bool mqtt_unroute(struct mqtt *mqtt, const char *filter);
+
+/* Asked before each message of the outbox is published: may it be published as it is, unretained, or not at all? */
+enum mqtt_pass { MQTT_PASS_RETAINED = 0, MQTT_PASS_PLAIN, MQTT_PASS_NEVER };
+typedef enum mqtt_pass mqtt_gate(void *ctx, const struct outbox_message *message);
+void mqtt_use_gate(struct mqtt *mqtt, mqtt_gate *gate, void *ctx);
 
 /* Publishes as many messages of the outbox as fit into the window. Once per turn of the loop. */
 void mqtt_kick(struct mqtt *mqtt);
@@ -75,6 +83,8 @@ const char *mqtt_remark(struct mqtt *mqtt);
 
 /* Publishes `offline` and disconnects; messages that are not acknowledged stay in the outbox. */
 void mqtt_stop(struct mqtt *mqtt);
+/* Closes the connection without a word, so that what was received and not acknowledged is delivered again, and frees. Not from a handler. */
+void mqtt_abandon(struct mqtt *mqtt);
 /* Stops and frees. Not from a handler. */
 void mqtt_free(struct mqtt *mqtt);
 

@@ -261,11 +261,17 @@ static bool publish(struct mqtt *m, const struct outbox_message *msg, int *retur
 	memcpy(m->topic, msg->topic.ptr, n);
 	m->topic[n] = '\0';
 	uint64_t seqnum = msg->seqnum, order = msg->order;
+	enum mqtt_pass pass = m->gate != NULL && msg->retain ? m->gate(m->gate_ctx, msg) : MQTT_PASS_RETAINED;
+	if (pass == MQTT_PASS_NEVER) {
+		suspects_answered(&m->suspects, seqnum, true);
+		outbox_taken(m->outbox, seqnum, order);
+		return true;
+	}
 	uint16_t mid = mqtt_next_mid(m);
 	if (reason == 0) {
 		mosquitto_property *own = with_correlation(m, msg);
 		p.qos = (int)m->config->mqtt.qos;
-		p.retain = msg->retain && m->retain;
+		p.retain = msg->retain && m->retain && pass == MQTT_PASS_RETAINED;
 		p.properties = own ? own : content_of(m, msg->content);
 		take_off(m, seqnum, order);
 		rc = guarded_publish(m, &p);

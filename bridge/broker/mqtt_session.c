@@ -240,6 +240,7 @@ static void begin(
 	ev_timer_stop(m->loop, &m->timeout);
 	stats_add(m->stats, STAT_MQTT_CONNECTS, 1);
 	log_limits(m);
+	m->status_sent = m->status_answered = m->status_topic == NULL;
 	resume_connected(m, session_present);
 	routes_subscribe(m);
 	next_stage(m);
@@ -346,6 +347,7 @@ static void on_message(struct mosquitto *client, void *ctx, const struct mosquit
 		.response_topic = response ? span_text(response) : span_of(NULL, 0),
 		.correlation = span_of(correlation, correlation_len),
 		.expiry_s = expires ? (int64_t)expiry : -1,
+		.mid = (uint16_t)(msg->qos > 0 ? msg->mid : 0),
 	};
 	m->received |= msg->qos > 0;
 	if (!resume_again(m, msg->qos > 0 ? msg->mid : 0, &message))
@@ -372,8 +374,9 @@ void session_prepare(void *owner, struct mosquitto *client)
 		m->will = m->will_works = m->cannot = 0;
 		m->will_sure = false;
 	}
-	mosquitto_will_set(client, m->status_topic, 7, "offline", m->will & WILL_NO_QOS ? 0 : 1,
-		!(m->will & WILL_NO_RETAIN));
+	if (m->status_topic != NULL)
+		mosquitto_will_set(client, m->status_topic, 7, "offline", m->will & WILL_NO_QOS ? 0 : 1,
+			!(m->will & WILL_NO_RETAIN));
 	mosquitto_connect_v5_callback_set(client, on_connect);
 	mosquitto_disconnect_v5_callback_set(client, on_disconnect);
 	mosquitto_subscribe_v5_callback_set(client, on_subscribe);

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* downlink: see downlink.h. */
-#include "bridge/commands/downlink.h"
+#include "bridge/commands/downlink_private.h"
 
 #include "bridge/commands/allowed.h"
 #include "bridge/base/log.h"
-#include "bridge/commands/ended.h"
-#include "bridge/commands/outcome.h"
-#include "bridge/commands/waiting.h"
 #include "bridge/base/topic.h"
 
 #include <stdlib.h>
@@ -17,20 +14,6 @@
 #define WAITING_BYTES_MAX (128 << 20)
 #define NEVER INT64_MAX
 #define SERIAL_TRIES 2048 /* more than may wait for a unit, and than have ended lately */
-
-struct downlink {
-	const struct config *config;
-	struct sessions *sessions;
-	struct outbox *outbox; /* NULL: nothing is kept */
-	struct unit_listener listener;
-	struct outcomes outcomes;
-	struct waiting_list waiting;
-	struct ended ended;
-	int64_t due_ms; /* no stage ends before this; steady time */
-	bool stopping;
-	struct moment restored_at; /* during downlink_restore */
-	struct log_limit no_ident;
-};
 
 void downlink_free(struct downlink *d)
 {
@@ -76,7 +59,7 @@ static void wait_until(struct downlink *d, struct waiting *w, enum request_stage
 
 /* --- telling --- */
 
-static void tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now)
+void downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now)
 {
 	bool named = w->request.name[0] != '\0';
 	const struct outcome_subject subject = {
@@ -95,10 +78,10 @@ static void tell(struct downlink *d, const struct waiting *w, struct outcome o, 
 	outcome_tell(&d->outcomes, &subject, o, now);
 }
 
-/* Its end is stored in one transaction with its being forgotten: so a request has one end, whenever the process is killed. */
-static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct moment now)
+void downlink_tell_end(struct downlink *d, struct waiting *w, const struct outcome *o, struct moment now)
 {
-	tell(d, w, o, now);
+	if (o != NULL)
+		downlink_tell(d, w, *o, now);
 	if (w->kept)
 		forget_request(d, w);
 	if (w->stage == STAGE_SENT)
@@ -108,8 +91,17 @@ static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct
 	waiting_free(w);
 }
 
+/* Its end is stored in one transaction with its being forgotten: so a request has one end, whenever the process is killed. */
+static void ends(struct downlink *d, struct waiting *w, struct outcome o, struct moment now)
+{
+	if (w->ticket[0] != '\0' && d->cluster != NULL)
+		d->cluster->settle(d, w, &o, now);
+	else
+		downlink_tell_end(d, w, &o, now);
+}
+
 /* Nothing better comes: where the unit has sent a receipt, that is its answer. */
-static void ends_with(struct downlink *d, struct waiting *w, enum outcome_status status, const char *reason,
+void downlink_ends_with(struct downlink *d, struct waiting *w, enum outcome_status status, const char *reason,
 	struct moment now)
 {
 	const struct command_reply receipt = {
@@ -131,13 +123,13 @@ static void on_sent(void *ctx, uint64_t number, bool ok, struct moment now)
 	if (w == NULL)
 		return;
 	if (!ok) {
-		ends_with(
+		downlink_ends_with(
 			d, w, OUTCOME_OFFLINE, "the unit's connection ended before the command was sent", now);
 		return;
 	}
 	w->sent_ms = now.steady_ms;
 	wait_until(d, w, STAGE_SENT, now.steady_ms + w->timeout_ms);
-	tell(d, w, (struct outcome){.status = OUTCOME_SENT}, now);
+	downlink_tell(d, w, (struct outcome){.status = OUTCOME_SENT}, now);
 	keep_request(d, w, now); /* without room, what was kept when it was queued stays */
 }
 
@@ -177,20 +169,20 @@ static void send_now(struct downlink *d, struct waiting *w, struct session *sess
 	char why[1200];
 	const char *fault = request_resolve(&w->request, session->codec, why, sizeof(why));
 	if (fault != NULL) {
-		ends_with(d, w, OUTCOME_REJECTED, fault, now);
+		downlink_ends_with(d, w, OUTCOME_REJECTED, fault, now);
 		return;
 	}
 	if (!encode(d, w, session, now)) {
-		ends_with(d, w, OUTCOME_REJECTED, "command too long for this protocol", now);
+		downlink_ends_with(d, w, OUTCOME_REJECTED, "command too long for this protocol", now);
 		return;
 	}
 	w->sent_ms = now.steady_ms; /* not before */
 	wait_until(d, w, STAGE_QUEUED, now.steady_ms + w->timeout_ms);
 	/* before its bytes leave the store knows that they may have left: so it is never sent twice */
 	if (!keep_request(d, w, now))
-		ends_with(d, w, OUTCOME_REJECTED, no_room_to_keep, now);
+		downlink_ends_with(d, w, OUTCOME_REJECTED, no_room_to_keep, now);
 	else if (!session_send(d->sessions, session, w->frame, on_sent, d, w->number, now))
-		ends_with(d, w, OUTCOME_REJECTED, "no memory", now);
+		downlink_ends_with(d, w, OUTCOME_REJECTED, "no memory", now);
 }
 
 static int64_t hold_of(const struct downlink *d, const struct waiting *w, int64_t expiry_s)
@@ -205,21 +197,23 @@ static void hold_request(struct downlink *d, struct waiting *w, int64_t hold_ms,
 	const struct codec *codec = session_codec(d->sessions, span_text(w->ident));
 	const char *fault = codec != NULL ? request_resolve(&w->request, codec, why, sizeof(why)) : NULL;
 	if (fault != NULL) {
-		ends_with(d, w, OUTCOME_REJECTED, fault, now);
+		downlink_ends_with(d, w, OUTCOME_REJECTED, fault, now);
 	} else if (hold_ms <= 0) {
-		ends_with(d, w, OUTCOME_OFFLINE, "the unit is not connected", now);
+		downlink_ends_with(d, w, OUTCOME_OFFLINE, "the unit is not connected", now);
 	} else if (!outcome_room(&d->outcomes, now)) {
-		ends_with(d, w, OUTCOME_REJECTED, "too many commands at a time", now);
+		downlink_ends_with(d, w, OUTCOME_REJECTED, "too many commands at a time", now);
+	} else if (w->ticket[0] != '\0' && d->cluster != NULL) {
+		d->cluster->hold(d, w, hold_ms, now);
 	} else {
 		enum request_stage before = w->stage;
 		wait_until(d, w, STAGE_HELD, now.steady_ms + hold_ms);
 		bool kept = keep_request(d, w, now);
 		w->stage = before;
 		if (!kept) {
-			ends_with(d, w, OUTCOME_REJECTED, no_room_to_keep, now);
+			downlink_ends_with(d, w, OUTCOME_REJECTED, no_room_to_keep, now);
 			return;
 		}
-		tell(d, w, (struct outcome){.status = OUTCOME_HELD}, now);
+		downlink_tell(d, w, (struct outcome){.status = OUTCOME_HELD}, now);
 		w->stage = STAGE_HELD;
 	}
 }
@@ -258,7 +252,11 @@ static const char *fault_of(
 
 void downlink_message(void *ctx, const struct route_message *r, struct moment now)
 {
-	struct downlink *d = ctx;
+	downlink_take(ctx, r, "", now);
+}
+
+void downlink_take(struct downlink *d, const struct route_message *r, const char *ticket, struct moment now)
+{
 	struct span name = span_of(NULL, 0), ident;
 	char why[600], nowhere[600];
 	if (r->retained && r->payload.len == 0) /* somebody clears a retained command: that is no request */
@@ -274,6 +272,7 @@ void downlink_message(void *ctx, const struct route_message *r, struct moment no
 	struct waiting *w = waiting_new(ident, name);
 	if (w == NULL)
 		return;
+	snprintf(w->ticket, sizeof(w->ticket), "%s", ticket);
 	stats_add(d->outcomes.stats, STAT_COMMANDS, 1);
 	const char *fault = fault_of(d, w, r, why, sizeof(why));
 	const char *no_response = allowed_response(
@@ -288,7 +287,7 @@ void downlink_message(void *ctx, const struct route_message *r, struct moment no
 	if (fault == NULL && (!waiting_own(w, &w->payload, r->payload) || !waiting_join(&d->waiting, w)))
 		fault = "no memory";
 	if (fault != NULL) {
-		ends_with(d, w, OUTCOME_REJECTED, fault, now);
+		downlink_ends_with(d, w, OUTCOME_REJECTED, fault, now);
 		return;
 	}
 	w->timeout_ms = w->request.timeout_ms > 0 ? w->request.timeout_ms : d->config->commands.timeout;
@@ -309,7 +308,7 @@ static void on_ready(void *ctx, struct session *session, struct moment now)
 		if (w->stage == STAGE_HELD && w->until_ms > now.steady_ms)
 			send_now(d, w, session, now);
 		else if (w->stage == STAGE_SENT && !w->restored) /* on the connection before this one */
-			ends_with(d, w, OUTCOME_OFFLINE,
+			downlink_ends_with(d, w, OUTCOME_OFFLINE,
 				"the unit came back on a new connection before it answered", now);
 	}
 }
@@ -322,7 +321,7 @@ static void on_offline(void *ctx, struct session *session, const char *reason, s
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
 	DL_FOREACH_SAFE(waiting_for(&d->waiting, session->unit.ident), w, next)
 		if (w->stage == STAGE_SENT && !w->restored && !(d->stopping && w->kept))
-			ends_with(d, w, OUTCOME_OFFLINE, why, now);
+			downlink_ends_with(d, w, OUTCOME_OFFLINE, why, now);
 }
 
 /* The answer proper may still come, until the request ends. A receipt that comes twice is the first one. */
@@ -365,17 +364,18 @@ static void overdue(struct downlink *d, struct waiting *w, struct moment now)
 {
 	switch (w->stage) {
 	case STAGE_NEW:
+	case STAGE_SETTLING:
 		return;
 	case STAGE_HELD:
-		ends_with(d, w, OUTCOME_EXPIRED, "the unit did not come in time", now);
+		downlink_ends_with(d, w, OUTCOME_EXPIRED, "the unit did not come in time", now);
 		return;
 	case STAGE_QUEUED:
 		session_take_back(d->sessions, span_text(w->ident), w->number);
-		ends_with(
+		downlink_ends_with(
 			d, w, OUTCOME_TIMEOUT, "not sent in time: the unit does not read what it is sent", now);
 		return;
 	case STAGE_SENT:
-		ends_with(d, w, OUTCOME_TIMEOUT,
+		downlink_ends_with(d, w, OUTCOME_TIMEOUT,
 			w->restored ? "the unit did not answer in time; the bridge was started anew meanwhile"
 				    : "the unit did not answer in time",
 			now);
@@ -407,8 +407,8 @@ void downlink_stop(struct downlink *d, struct moment now)
 	struct waiting *w, *next;
 	d->stopping = true;
 	HASH_ITER(hh, d->waiting.all, w, next)
-		if (!w->kept)
-			ends_with(d, w, OUTCOME_OFFLINE, "the bridge stops", now);
+		if (!w->kept && w->stage != STAGE_SETTLING)
+			downlink_ends_with(d, w, OUTCOME_OFFLINE, "the bridge stops", now);
 }
 
 /* --- open --- */
@@ -449,7 +449,7 @@ void downlink_restore(struct downlink *d, struct moment now)
 	HASH_ITER(hh, d->waiting.all, w, next) {
 		const char *fault = no_longer_allowed(d, w);
 		if (fault != NULL)
-			ends_with(d, w, OUTCOME_REJECTED, fault, now);
+			downlink_ends_with(d, w, OUTCOME_REJECTED, fault, now);
 	}
 	if (d->waiting.all != NULL)
 		log_notice("%u commands from before wait on", HASH_COUNT(d->waiting.all));

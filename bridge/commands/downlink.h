@@ -16,6 +16,7 @@
 #define T2M_DOWNLINK_H
 
 #include "bridge/base/route.h"
+#include "bridge/commands/ticket.h"
 #include "bridge/settings/config.h"
 #include "bridge/units/session.h"
 #include "bridge/outputs/publish.h"
@@ -37,6 +38,36 @@ const struct unit_listener *downlink_listener(struct downlink *downlink);
 /* A message on <prefix>/<name or ident>/cmd; other topics are ignored. A route_handler whose ctx is the struct downlink; the
  * message and its spans are used during the call only. */
 void downlink_message(void *downlink, const struct route_message *message, struct moment now);
+
+/* --- in a cluster: see cluster/cluster.h. A request has a ticket there, its number in the registry --- */
+
+/* The same as downlink_message for a request with a ticket; "": none. A request with a ticket ends, or is held, when the registry allows it. */
+void downlink_take(
+	struct downlink *downlink, const struct route_message *message, const char *ticket, struct moment now);
+
+struct downlink_registry {
+	void *ctx;
+	/* Does an end that this bridge gives the request count? downlink_finished is called later, not before this returns. */
+	void (*finish)(void *ctx, uint64_t number, const char *ticket);
+	/* The request is to be held for so long, for whichever bridge its unit comes to. `id`: of the request, "" when it has none. downlink_held is
+	 * called later. */
+	void (*hold)(void *ctx, uint64_t number, const char *ticket, const char *id, int64_t hold_ms);
+};
+/* `registry` is copied. Before the first request. */
+void downlink_use_registry(struct downlink *downlink, const struct downlink_registry *registry);
+/* False: another bridge has ended it, and nothing is told. */
+void downlink_finished(struct downlink *downlink, uint64_t number, bool counts);
+enum downlink_hold { DOWNLINK_HELD = 0, DOWNLINK_ELSEWHERE, DOWNLINK_CROWDED, DOWNLINK_SAME_ID };
+void downlink_held(struct downlink *downlink, uint64_t number, enum downlink_hold hold, struct moment now);
+
+/* Ends a request that no unit of this bridge was sent. `reason`: a sentence for the user. */
+enum downlink_why { DOWNLINK_REFUSED = 0, DOWNLINK_GONE, DOWNLINK_EXPIRED };
+void downlink_end(struct downlink *downlink, const struct route_message *message, const char *ticket,
+	enum downlink_why why, const char *reason, struct moment now);
+/* Does a request with this ticket wait here? */
+bool downlink_has(const struct downlink *downlink, const char *ticket);
+/* What is queued and has not left does not leave: it ends as offline. */
+void downlink_take_back(struct downlink *downlink, const char *reason, struct moment now);
 
 /* Time passes: timeouts and expiries. */
 void downlink_tick(struct downlink *downlink, struct moment now);

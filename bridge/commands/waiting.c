@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define FORM 2 /* of what is kept: a later one may differ */
+#define FORM 2        /* of what is kept: a later one may differ */
+#define FORM_TICKET 3 /* the same, and behind it a ticket */
 #define TIME_MOST (INT64_C(1) << 50)
 #define NEVER INT64_MAX
 
@@ -37,6 +38,7 @@ void waiting_free(struct waiting *w)
 	free_span(w->correlation);
 	free_span(w->receipt);
 	free_span(w->receipt_result);
+	free(w->settling);
 	free(w);
 }
 
@@ -117,7 +119,7 @@ void waiting_key(const struct waiting *w, uint8_t out[WAITING_KEY])
 void waiting_pack(const struct waiting *w, struct moment now, struct writer *out)
 {
 	int64_t left = w->until_ms - now.steady_ms;
-	writer_u8(out, FORM);
+	writer_u8(out, w->ticket[0] != '\0' ? FORM_TICKET : FORM);
 	writer_u8(out, (uint8_t)w->stage);
 	writer_u64(out, (uint64_t)(now.unix_ms + left));
 	writer_u64(out, (uint64_t)left);
@@ -136,6 +138,8 @@ void waiting_pack(const struct waiting *w, struct moment now, struct writer *out
 	writer_counted(out, w->receipt);
 	writer_counted(out, w->receipt_result);
 	writer_u64(out, (uint64_t)(w->receipt_ms - w->sent_ms));
+	if (w->ticket[0] != '\0')
+		writer_counted(out, span_text(w->ticket));
 }
 
 /* Reads what waiting_pack wrote. False: it is none, or there is no memory. */
@@ -165,7 +169,8 @@ static bool unpack(struct waiting *w, struct reader *r, struct span word, struct
 struct waiting *waiting_unpack(struct span key, struct span value, struct moment now, uint64_t *number)
 {
 	struct reader k = reader_of(key), r = reader_of(value);
-	if (key.len != WAITING_KEY || reader_u8(&k) != 'r' || reader_u8(&r) != FORM)
+	uint8_t form = reader_u8(&r);
+	if (key.len != WAITING_KEY || reader_u8(&k) != 'r' || (form != FORM && form != FORM_TICKET))
 		return NULL;
 	*number = reader_u64(&k);
 	uint8_t stage = reader_u8(&r);
@@ -192,8 +197,12 @@ struct waiting *waiting_unpack(struct span key, struct span value, struct moment
 	w->sent_ms = now.steady_ms - (now.unix_ms - sent);
 	w->token.serial = serial;
 	w->token.report = report;
-	if (unpack(w, &r, word, time))
+	bool ok = unpack(w, &r, word, time);
+	struct span ticket = form == FORM_TICKET ? reader_counted(&r) : span_of(NULL, 0);
+	if (ok && !r.bad && ticket.len <= TICKET_MAX) {
+		span_copy(ticket, w->ticket, sizeof(w->ticket));
 		return w;
+	}
 	waiting_free(w);
 	return NULL;
 }

@@ -8,8 +8,10 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/hash.h"
 #include "bridge/commands/request.h"
+#include "bridge/commands/ticket.h"
 
-enum request_stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT };
+/* STAGE_SETTLING: it has ended, or is to be held, when the registry of the cluster says so. */
+enum request_stage { STAGE_NEW = 0, STAGE_HELD, STAGE_QUEUED, STAGE_SENT, STAGE_SETTLING };
 
 struct waiting;
 
@@ -40,7 +42,9 @@ struct waiting {
 	struct span receipt,
 		receipt_result; /* owned: the unit's receipt, which is its answer unless a better one comes */
 	int64_t receipt_ms;     /* it came then; steady time */
-	size_t bytes;           /* memory that it takes; about */
+	char ticket[TICKET_MAX + 1]; /* "": it is this bridge's alone */
+	struct settling *settling;   /* in STAGE_SETTLING; owned: see settling.h */
+	size_t bytes;                /* memory that it takes; about */
 };
 
 /* All that wait. All zero: none. */

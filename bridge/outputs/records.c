@@ -44,6 +44,8 @@ static void complete(struct records *r, const struct session *session, const str
 	unit_describe(session->info, t);
 	telemetry_set(t, TM_SERVER_TIMESTAMP, now_ms);
 	telemetry_set(t, TM_SERVER_SEQNUM, (int64_t)publish_next_seqnum(r->publish));
+	if (*r->config->cluster.registry)
+		telemetry_set_text(t, TM_SERVER_INSTANCE, span_text(r->config->publish.instance));
 	if (telemetry_has(t, TM_TIMESTAMP) && is_usable(telemetry_number(t, TM_TIMESTAMP), now_ms))
 		return;
 	telemetry_set(t, TM_TIMESTAMP, now_ms);

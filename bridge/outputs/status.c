@@ -8,6 +8,7 @@ struct status {
 	const struct config *config;
 	struct publish *publish;
 	struct unit_listener listener;
+	struct status_gate gate; /* begin NULL: this bridge is alone */
 };
 
 static void emit_status(const struct status *st, const struct session *session, struct emitter *e)
@@ -19,7 +20,8 @@ static void emit_status(const struct status *st, const struct session *session, 
 	emit_key(e, "since");
 	emit_fixed(e, session->since_ms, 3);
 	emit_pair_text(e, "instance", span_text(st->config->publish.instance));
-	emit_pair_integer(e, "session", (int64_t)session->number);
+	emit_pair_integer(e, "session",
+		st->gate.begin != NULL ? st->gate.number(st->gate.ctx, session) : (int64_t)session->number);
 	if (session->codec != NULL)
 		emit_pair_text(e, "protocol", span_text(session->codec->name));
 	if (online) {
@@ -35,8 +37,8 @@ static void emit_status(const struct status *st, const struct session *session, 
 static bool tell(void *ctx, struct session *session, struct moment now)
 {
 	struct status *st = ctx;
-	if (session->awaited)
-		return true; /* what was told before the start holds until it is known better */
+	if (session->awaited || (st->gate.begin != NULL && !st->gate.begin(st->gate.ctx, session)))
+		return true; /* what was told before holds until it is known better */
 	struct topic topic = topic_unit(st->config->publish.prefix, session_topic(session), "status");
 	struct writer w = publish_writer(st->publish);
 	struct emitter e = emitter_of(&emit_json, &w);
@@ -45,6 +47,25 @@ static bool tell(void *ctx, struct session *session, struct moment now)
 	if (session->trusted)
 		publish_retain(&m, session, publish_newest_ms(st->publish, session));
 	return publish_put(st->publish, &m, &w, NULL, now);
+}
+
+struct span status_of_gone(struct status *st, const struct status_gone *gone, struct moment now)
+{
+	struct writer w = publish_writer(st->publish);
+	struct emitter e = emitter_of(&emit_json, &w);
+	emit_map(&e, 4);
+	emit_pair_text(&e, "state", span_text("offline"));
+	emit_key(&e, "since");
+	emit_fixed(&e, now.unix_ms, 3);
+	emit_pair_text(&e, "instance", span_text(gone->instance));
+	emit_pair_text(&e, "reason", span_text(gone->reason));
+	emit_end(&e);
+	return writer_span(&w);
+}
+
+void status_use_gate(struct status *st, const struct status_gate *gate)
+{
+	st->gate = *gate;
 }
 
 /* The last that is told, for it is registered before all others that retain. */

@@ -15,4 +15,21 @@ void status_free(struct status *status);
 /* To be registered before all others that retain something of a unit: with its status the unit is forgotten. */
 const struct unit_listener *status_listener(struct status *status);
 
+/* In a cluster: who knows whether a unit is this bridge's. */
+struct status_gate {
+	void *ctx;
+	/* Its status is to be told: now, or (false) when the one who knows wants it: that is noted. */
+	bool (*begin)(void *ctx, struct session *session);
+	/* What its status says as `session`. */
+	int64_t (*number)(void *ctx, const struct session *session);
+};
+/* `gate` is copied. */
+void status_use_gate(struct status *status, const struct status_gate *gate);
+/* A unit of a bridge that is gone. */
+struct status_gone {
+	const char *instance, *reason;
+};
+/* Its status: off line. Valid until something else is published. */
+struct span status_of_gone(struct status *status, const struct status_gone *gone, struct moment now);
+
 #endif

@@ -85,6 +85,10 @@ struct config {
 		int64_t replies, buffer;
 	} relay;
 	struct {
+		char *registry, *name, *username, *password, *tls_ca_file;
+		int64_t lease;
+	} cluster;
+	struct {
 		int64_t level;
 	} log;
 	struct codec_settings *codecs; /* what the codecs bring */

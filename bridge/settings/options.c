@@ -319,6 +319,26 @@ static const struct option_row relay_rows[] = {
 	{.key = NULL},
 };
 
+static const struct option_row cluster_rows[] = {
+	{"registry", OPTION_TEXT, 0, AT(cluster.registry), "", 0, 180, NULL,
+		"Address of the Redis or Valkey that makes several bridges one fleet, such as "
+		"redis://host:6379/0; rediss:// for "
+		"TLS; several with commas; empty: this bridge is alone."},
+	{"name", OPTION_NAME, OPTION_NOT_EMPTY, AT(cluster.name), "t2m", 0, 40, NULL,
+		"Name of the fleet, the same for all of its bridges; the registry's keys begin with it."},
+	{"username", OPTION_TEXT, 0, AT(cluster.username), "", 0, 180, NULL,
+		"User name at the registry; empty: none."},
+	{"password", OPTION_TEXT, OPTION_SECRET, AT(cluster.password), "", 0, 180, NULL,
+		"Password at the registry; empty: none."},
+	{"tls_ca_file", OPTION_TEXT, 0, AT(cluster.tls_ca_file), "", 0, 180, NULL,
+		"Certificates (PEM) of the authorities to trust for rediss://; empty: those of the system."},
+	{"lease", OPTION_DURATION, 0, AT(cluster.lease), "10s", SECOND, 10 * 60 * SECOND, NULL,
+		"A bridge of which the registry has heard nothing for so long is gone: others end its commands "
+		"and tell its units "
+		"off line."},
+	{.key = NULL},
+};
+
 static const struct option_row log_rows[] = {
 	{"level", OPTION_CHOICE, OPTION_RELOAD, AT(log.level), "info", 0, 0, levels, "What is logged."},
 	{.key = NULL},
@@ -342,6 +362,7 @@ static const struct {
 	{"metrics", metrics_rows},
 	{"web", web_rows},
 	{"relay", relay_rows},
+	{"cluster", cluster_rows},
 	{"log", log_rows},
 };
 #define SECTION_COUNT (sizeof(sections) / sizeof(sections[0]))

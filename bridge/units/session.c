@@ -26,6 +26,11 @@ struct sessions *sessions_open(const struct config *config, size_t memory_most, 
 	return s;
 }
 
+void sessions_use_cluster(struct sessions *s, const struct unit_listener *listener)
+{
+	s->cluster = events_bit(&s->events, listener);
+}
+
 bool sessions_listen(struct sessions *s, const struct unit_listener *listener)
 {
 	return events_listen(&s->events, listener);
@@ -56,6 +61,12 @@ struct span session_ident(const struct sessions *s, struct span name)
 const char *session_topic(const struct session *session)
 {
 	return session->info != NULL && *session->info->topic ? session->info->topic : session->unit.ident;
+}
+
+const char *session_topic_of(const struct sessions *s, const char *ident)
+{
+	const struct unit_info *info = units_find(s->units, span_text(ident));
+	return info != NULL && *info->topic ? info->topic : ident;
 }
 
 static void drop_old_name(struct sessions *s)
@@ -184,6 +195,8 @@ void sessions_tell_presence(struct sessions *s, struct session *session)
 {
 	unsigned presence = s->events.presence;
 	int64_t now = s->now.steady_ms;
+	if (session->elsewhere && session->conn == NULL)
+		presence &= s->cluster;
 	bool waits = !session->trusted && bucket_empty(&s->told, AT_ONCE, BUCKET_SECOND, now);
 	if (!session->trusted && !waits)
 		bucket_spend(&s->told, 1, BUCKET_SECOND, now);
@@ -223,6 +236,24 @@ void session_conn_ended(
 		session_leave_conn(session);
 		now_offline(s, session, reason, peer);
 	}
+}
+
+void session_depart(struct sessions *s, struct session *session, const char *reason, struct moment now)
+{
+	struct conn *conn = session->conn;
+	char peer[CONN_PEER_MAX];
+	if (conn == NULL)
+		return;
+	const struct talk *talk = conn_owner(conn);
+	if (talk->sessions == session && session->next_here == NULL) {
+		conn_close(conn, reason);
+		return;
+	}
+	s->now = now;
+	conn_peer(conn, peer);
+	session_leave_conn(session);
+	conn_forget(conn, session);
+	now_offline(s, session, reason, peer);
 }
 
 /* --- time passes --- */
@@ -278,7 +309,8 @@ void sessions_tick(struct sessions *s, struct moment now)
 	assembly_ask_late(s->assembly, ask_parts, s, now.steady_ms);
 	sessions_expect_no_more(s, now);
 	for (unsigned n = 0; n < AT_ONCE && (session = sessions_outdated(s, now)) != NULL; n++) {
-		if (!events_room(&s->events) || !events_forgotten(&s->events, session, now))
+		bool tells = !session->elsewhere;
+		if (tells && (!events_room(&s->events) || !events_forgotten(&s->events, session, now)))
 			return; /* later */
 		sessions_forget(s, session);
 	}
@@ -343,6 +375,8 @@ bool sessions_catch_up(struct sessions *s, bool last, struct moment now)
 		return !last && events_room(&s->events);
 	for (unsigned seen = 0; s->due > 0 && left > 0 && seen < 20 * AT_ONCE; seen++) {
 		struct session *session = s->walk != NULL ? s->walk : s->by_ident;
+		if (session->elsewhere)
+			session_set_due(s, session, session->due & s->cluster);
 		if (last && !session->trusted) /* of strangers nothing lasts */
 			session_set_due(s, session, 0);
 		bool due = session->due != 0;

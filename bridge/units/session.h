@@ -36,10 +36,11 @@ struct session {
 	struct bucket frames;
 	char *was; /* its name in topics when the process ended, until the units file is read; NULL: its ident */
 	bool trusted;
-	bool recalled;   /* what is known of it is from before the start */
-	bool awaited;    /* it was on line when the process ended, and may come back: see sessions_recall */
-	uint8_t reports; /* until it is trusted: so many that counted */
-	uint16_t due;    /* listeners that have still to tell of it: see events.h */
+	bool elsewhere; /* another bridge of the cluster has it, or may have it: nothing lasting is told of it */
+	bool recalled;  /* what is known of it is from before the start */
+	bool awaited;   /* it was on line when the process ended, and may come back: see sessions_recall */
+	uint8_t reports;             /* until it is trusted: so many that counted */
+	uint16_t due;                /* listeners that have still to tell of it: see events.h */
 	struct session *prev, *next; /* off-line ones, the longest first */
 	UT_hash_handle hh;
 	/* behind it: what listeners remember of it, see sessions_reserve */
@@ -58,6 +59,8 @@ struct sessions *sessions_open(const struct config *config, size_t memory_most, 
 /* Registers a listener: before the first unit. It is kept, not copied, and must outlive the sessions. To be called again when its
  * members have changed. False: there are too many. */
 bool sessions_listen(struct sessions *sessions, const struct unit_listener *listener);
+/* This listener, which is registered, is told of the presence of units that are elsewhere, too. */
+void sessions_use_cluster(struct sessions *sessions, const struct unit_listener *listener);
 /* Room for a listener in every session, aligned for 64-bit numbers and zero at first: before the first unit. Its place, for
  * session_memory. */
 size_t sessions_reserve(struct sessions *sessions, size_t bytes);
@@ -109,12 +112,18 @@ bool sessions_catch_up(struct sessions *sessions, bool last, struct moment now);
 
 /* Calls `each` for every unit, on line or remembered. It may not add or forget any. */
 void sessions_each(struct sessions *sessions, void (*each)(void *ctx, struct session *session), void *ctx);
+/* The unit with this ident, on line or remembered; NULL: neither. */
+struct session *session_known(struct sessions *sessions, struct span ident);
+/* The unit speaks to another bridge now: it is off line here. Alone on its connection: that is closed. `reason`: a literal. Not from a listener. */
+void session_depart(struct sessions *sessions, struct session *session, const char *reason, struct moment now);
 /* The unit on line with this ident, or NULL. */
 struct session *session_find(struct sessions *sessions, struct span ident);
 /* The ident that a name in topics stands for: its own, or the one in the units file. */
 struct span session_ident(const struct sessions *sessions, struct span name);
 /* And back. */
 const char *session_topic(const struct session *session);
+/* The same for a unit that may not be known. Valid until the units file is read again, or as long as `ident`. */
+const char *session_topic_of(const struct sessions *sessions, const char *ident);
 
 /* The protocol that this unit spoke last, on line or remembered; NULL when it is not known. */
 const struct codec *session_codec(struct sessions *sessions, struct span ident);

@@ -72,6 +72,8 @@ struct sessions {
 	const struct units *units;
 	bool reject_unknown;
 	struct events events;
+	unsigned
+		cluster; /* the bit of the listener that knows which bridge has a unit; 0: this bridge is alone */
 	size_t session_bytes; /* of struct session and what listeners remember */
 	struct stats *stats;
 	struct telemetry scratch;

@@ -16,6 +16,11 @@ struct session *sessions_find(const struct sessions *s, struct span ident)
 	return session;
 }
 
+struct session *session_known(struct sessions *s, struct span ident)
+{
+	return sessions_find(s, ident);
+}
+
 struct session *session_find(struct sessions *s, struct span ident)
 {
 	struct session *session = sessions_find(s, ident);

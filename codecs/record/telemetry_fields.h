@@ -22,6 +22,8 @@ FIELD(TIMESTAMP_VALID, "timestamp.valid", BOOLEAN, 0, 0, 1, "", "false: the fram
 FIELD(SERVER_TIMESTAMP, "server.timestamp", INTEGER, 3, 0, MS_MAX, "s", "time of the reception, UTC")
 FIELD(SERVER_SEQNUM, "server.seqnum", INTEGER, 0, 0, INT64_MAX, "",
 	"number of the record in the outbox; a repeat has the same")
+FIELD(SERVER_INSTANCE, "server.instance", TEXT, 0, 1, 60, "",
+	"only in a cluster: the bridge that had the report; with server.seqnum it names a record")
 FIELD(STATUS, "status", TEXT, 0, 1, 16, "", "only in the state topic: online or offline")
 FIELD(STATUS_SINCE, "status.since", INTEGER, 3, 0, MS_MAX, "s", "only in the state topic: since when, UTC")
 FIELD(POSITION_TIMESTAMP, "position.timestamp", INTEGER, 3, 0, MS_MAX, "s",

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+/* cluster_private: what the files of this room share; nobody else includes it.
+ * Uses: bridge/base.
+ *
+ * Each file calls those below it alone:
+ *   cluster          the lease of this instance, and what follows when it begins or ends
+ *   cluster_router   takes commands from the broker, ends what gone instances had
+ *   cluster_inbox    what others tell this instance
+ *   cluster_carry    commands on their way to the bridge that has the unit
+ *   cluster_tickets  the ends of commands
+ *   cluster_claims   who has a unit
+ *   cluster_gate     what may be told of a unit, and given to the broker
+ *   cluster_call     one call of a script */
+#ifndef T2M_CLUSTER_PRIVATE_H
+#define T2M_CLUSTER_PRIVATE_H
+
+#include "bridge/base/clock.h"
+#include "bridge/base/hash.h"
+#include "bridge/base/log.h"
+#include "bridge/cluster/cluster.h"
+#include "bridge/cluster/registry.h"
+#include "bridge/cluster/scripts.h"
+
+#define CLUSTER_AWAY_MS 3000 /* a registry that is not reached for so long counts as away */
+#define TOLD_MOST 200
+#define CLUSTER_KEPT 11 /* elements of what a script says of a command: see kept() in scripts.c */
+
+/* What a bridge knows of a unit's claim; in each session. */
+enum claim_state {
+	CLAIM_NONE = 0, /* nothing is known */
+	CLAIM_ASKED,    /* it came on line, and the registry has not answered */
+	CLAIM_MINE,
+	CLAIM_RELEASING, /* it went off line, and the registry has not answered */
+	CLAIM_RELEASED,  /* it was this bridge's last */
+	CLAIM_LOST       /* another bridge has it */
+};
+
+struct unit_claim {
+	int64_t number;   /* 0: none */
+	int64_t since_ms; /* its connection, steady time */
+	int64_t asked_ms; /* steady time; 0: never */
+	int64_t moved;    /* another bridge has this claim, which came before the answer to this bridge's own */
+	uint64_t session; /* that the claim is for; 0: off line */
+	uint8_t state;
+	bool told_trusted, untold; /* untold: its status was held back */
+};
+
+/* A unit of which the registry is to be asked, or its status told once more, at a time. */
+struct todo {
+	char ident[CODEC_IDENT_MAX + 1];
+	int64_t due_ms;
+	bool again; /* only the status */
+	UT_hash_handle hh;
+};
+
+/* An end, or a hold, that the registry has not answered. */
+struct ticket {
+	uint64_t number; /* downlink's */
+	char id[TICKET_MAX + 1];
+	char own_id[201];
+	int64_t hold_ms; /* -1: an end */
+	bool asked;
+	UT_hash_handle hh;
+};
+
+/* A command that waits for the registry to say where it goes. */
+struct carried {
+	char id[TICKET_MAX + 1];
+	char ident[CODEC_IDENT_MAX + 1];
+	struct route_message message;
+	int64_t since_ms;  /* steady time */
+	bool from_broker;  /* its acknowledgement waits */
+	bool asked, maybe; /* maybe: a call was not answered, so the registry may have it */
+	char *bytes;       /* what the message points to */
+	UT_hash_handle hh;
+};
+
+struct router {
+	bool mine; /* this instance takes commands */
+	struct config config;
+	char client_id[200];
+	struct outbox *outbox; /* in memory, always empty */
+	struct stats *stats;
+	struct mqtt *mqtt; /* NULL: not the router */
+	bool step_down;
+	char mark[TICKET_MAX + 1]; /* of the connection at hand */
+	int64_t swept_ms;
+	unsigned from_broker;                      /* of the commands that wait */
+	char buried[64];                           /* the instance whose status was told last */
+	char told[TOLD_MOST][CODEC_IDENT_MAX + 1]; /* units that were told to be off line */
+	unsigned told_count;
+	double told_at; /* seconds of the connection to the broker */
+};
+
+struct inbox {
+	struct registry *registry;
+	char last[64]; /* id of the entry that was read last */
+	char key[120];
+	bool asked;
+};
+
+struct cluster {
+	struct cluster_parts parts;
+	const char *me; /* the instance */
+	struct registry *registry;
+	char run[33], boot[17];
+	uint64_t next_id;
+	bool joined; /* the registry has granted the lease on this connection */
+	bool usurped, left, stopping, answered, leaving, gone;
+	bool swept;                                /* units of an earlier run are dealt with */
+	bool marked;                               /* the answer that ends `unsure` is on its way */
+	bool unsure;                               /* it may have missed that units went elsewhere */
+	int64_t away_since_ms, woken_ms, began_ms; /* steady time */
+	bool away_told;
+	size_t place;
+	struct unit_listener listener;
+	struct todo *todo;
+	struct ticket *tickets;
+	struct carried *carried;
+	char (*drops)[TICKET_MAX + 1]; /* answered without the registry, which may have them */
+	size_t drops_count;
+	struct router router;
+	struct inbox inbox;
+	struct reason_text {
+		struct reason_text *next;
+		char text[];
+	} * reasons;
+	struct mqtt *mqtt;
+	ev_timer tick, renew;
+	ev_check wake;
+};
+
+static inline struct unit_claim *claim_of(const struct cluster *c, struct session *session)
+{
+	return session_memory(session, c->place);
+}
+
+/* --- cluster_call.c --- */
+
+/* Runs a script. False: no connection; `answer` is not called. `answer` is told NULL when nobody knows whether it ran. */
+bool cluster_call(struct cluster *c, enum script script, unsigned argc, const struct span *argv,
+	registry_answer *answer, int64_t number, const char *subject);
+struct moment cluster_now(const struct cluster *c);
+/* A number as a text, in `buf`. */
+struct span cluster_number(int64_t n, char buf[24]);
+/* The command in an answer: its message points into the answer. False: it is none. */
+bool cluster_read_kept(const struct redisReply *reply, struct route_message *out,
+	char ident[CODEC_IDENT_MAX + 1], char id[TICKET_MAX + 1]);
+
+/* --- cluster_tickets.c --- */
+
+void tickets_open(struct cluster *c);
+/* Asks again what was not answered. */
+void tickets_ask(struct cluster *c);
+void tickets_free(struct cluster *c);
+
+/* --- cluster_claims.c --- */
+
+void claims_open(struct cluster *c);
+/* All units on line, and all that go off line: once more. */
+void claims_make_up(struct cluster *c);
+/* What is due. */
+void claims_tick(struct cluster *c);
+/* Another instance has claimed the unit. */
+void claims_moved(struct cluster *c, struct span ident, int64_t claim, struct span to);
+void claims_free(struct cluster *c);
+void claims_add(struct cluster *c, const char *ident, int64_t due_ms, bool again);
+
+/* --- cluster_gate.c --- */
+
+void gate_open(struct cluster *c);
+/* What was held back is told now. */
+void gate_release(struct cluster *c);
+/* The status of a unit may have changed, or may be told now. */
+void gate_tell(struct cluster *c, struct session *session);
+enum mqtt_pass gate_message(void *cluster, const struct outbox_message *message);
+
+/* --- cluster_router.c --- */
+
+bool router_open(struct cluster *c);
+/* The registry has said whether this instance is the router. */
+void router_use(struct cluster *c, bool mine);
+void router_tick(struct cluster *c);
+void router_turn(struct cluster *c);
+void router_free(struct cluster *c);
+
+/* --- cluster_carry.c --- */
+
+/* A command is to go where its unit is. False: no memory. */
+bool carry_message(struct cluster *c, const struct route_message *message, const char *ident, const char *id,
+	bool from_broker);
+/* The next router gets those of the broker again. */
+void carry_drop(struct cluster *c);
+void carry_tick(struct cluster *c);
+void carry_free(struct cluster *c);
+
+/* --- cluster_inbox.c --- */
+
+bool inbox_open(struct cluster *c);
+void inbox_rewind(struct cluster *c);
+void inbox_free(struct cluster *c);
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/* scripts: what the registry does in one step: Lua that Redis or Valkey runs without anything between.
+ * Uses: nothing else.
+ * Not: call the registry.
+ *
+ * Keys, behind the name of the fleet and a colon:
+ *   alive:<instance>  the run of the instance that has the name; ends with its lease
+ *   instances         instances of which something is left
+ *   router            instance and run of the one that takes commands; ends with its lease
+ *   epoch             since when the registry has data: shortly after it, claims may still be missing
+ *   unit:<ident>      inst, claim (only grows), since (its connection), online
+ *   units:<instance>  idents that it holds
+ *   gone:<instance>   idents of dead instances, which this one, the router, is to tell as off line
+ *   inbox:<instance>  stream: cmd <id>; moved <ident> claim <number> to <instance>
+ *   cmd:<id>          a command until its end: what was published, owner, state (inbox, taken, held)
+ *   open:<instance>   ids of commands of which it is the owner
+ *   hold:<ident>      ids of commands that wait for the unit; held: all of them by their expiry
+ *   done:<id>         a command that has ended, for a while
+ *   seen:<number>     the broker's packet identifier: what came under it last
+ * A command is executed by the one that moves it from inbox to taken, and told by the one that deletes it. */
+#ifndef T2M_SCRIPTS_H
+#define T2M_SCRIPTS_H
+
+enum script {
+	SCRIPT_RENEW = 0,
+	SCRIPT_LEAVE,
+	SCRIPT_CLAIM,
+	SCRIPT_RELEASE,
+	SCRIPT_ROUTE,
+	SCRIPT_TAKE,
+	SCRIPT_PASS,
+	SCRIPT_HOLD,
+	SCRIPT_FINISH,
+	SCRIPT_DROP,
+	SCRIPT_EXPIRE,
+	SCRIPT_BURY,
+	SCRIPT_GONE,
+	SCRIPT_SWEEP,
+	SCRIPT_TOLD,
+	SCRIPT_LEFT,
+	/* must stay last */
+	SCRIPT_COUNT
+};
+
+/* The text for EVAL. KEYS: the name of the fleet, and for how many ms after the epoch claims may be missing. ARGV: see scripts.c. */
+const char *script_text(enum script script);
+
+#endif
