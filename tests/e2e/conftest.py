@@ -23,6 +23,19 @@ BUILD = pathlib.Path(os.environ.get("T2M_BUILD", ROOT / "build"))
 PATIENCE = 30  # seconds; a limit, never a measure
 
 
+ONE_TREE = {"test_docs", "test_run"}  # they build in the tree itself
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): those of a group run in one process, one behind the other")
+
+
+def pytest_collection_modifyitems(items):
+    """Beside one another run files, not tests: those of a file share what it made."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("one tree" if item.path.stem in ONE_TREE else item.path.stem))
+
+
 def free_port():
     """A port that is free for TCP and UDP, on IPv4 and IPv6."""
     while True:

