@@ -92,7 +92,7 @@ def retained(port):
 
 def start(args, directory):
     acl = directory / "acl"
-    acl.write_text(f"topic deny trackers/{forgers.DENIED}/#\ntopic readwrite #\n")
+    acl.write_text(f"topic deny trackers/{forgers.DENIED}/#\ntopic readwrite #\nuser viewer\ntopic read #\n")
     broker = Broker(directory, f"max_packet_size 20000\nacl_file {acl}\n")
     (directory / "units.ini").write_text("".join(f"[{m.ident}]\nname = Unit {m.ident}\n" for m in members(0)))
     cert, key = Authority(directory).issue("server")
