@@ -35,14 +35,14 @@ static size_t entry_size(size_t length)
 	return (sizeof(struct entry) + length + 7) & ~(size_t)7;
 }
 
-static uint32_t *slot_of(struct chunk *c, size_t i)
+static uint32_t *offset_of(struct chunk *c, size_t i)
 {
 	return (uint32_t *)(void *)(c->data + c->size) - 1 - i;
 }
 
 static struct entry *entry_of(struct chunk *c, size_t i)
 {
-	return (struct entry *)(void *)(c->data + *slot_of(c, i));
+	return (struct entry *)(void *)(c->data + *offset_of(c, i));
 }
 
 static struct chunk *chunk_of(const struct outbox_ring *o, size_t i)
@@ -128,7 +128,7 @@ bool ring_put(struct outbox_ring *o, const struct outbox_message *m)
 	struct chunk *c = chunk_for(o, need + sizeof(uint32_t));
 	if (c == NULL)
 		return false;
-	*slot_of(c, c->count++) = (uint32_t)c->used;
+	*offset_of(c, c->count++) = (uint32_t)c->used;
 	struct entry *e = entry_of(c, c->count - 1);
 	*e = (struct entry){.length = length, .seqnum = m->seqnum};
 	message_pack(m, (uint8_t *)(e + 1));

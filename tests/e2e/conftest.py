@@ -30,6 +30,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): those of a group run in one process, one behind the other")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Beside one another run files, not tests: those of a file share what it made."""
     for item in items:

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BUILD, PATIENCE, Subscriber, Unit, stop, v1, wait_for
+from conftest import BUILD, PATIENCE, Subscriber, Unit, free_port, stop, v1, wait_for
 
 PROGRAM, SIM = BUILD / "tracker2mqtt", BUILD / "tracker2mqtt-sim"
 
@@ -131,7 +131,7 @@ def test_full(make_bridge, subscribe, broker):
 def test_two_bridges_on_one_outbox(make_bridge, tmp_path):
     bridge = make_bridge()
     second = tmp_path / "second.ini"
-    second.write_text(bridge.path.read_text().replace(str(bridge.port), "0"))
+    second.write_text(bridge.path.read_text().replace(str(bridge.port), str(free_port())))
     result = subprocess.run([PROGRAM, "-c", second], capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 2 and "in use by another tracker2mqtt" in result.stderr
 

@@ -186,9 +186,9 @@ def test_strangers_and_what_they_look_like(site, open_page):
 
     def told():
         unit = Unit(site.bridge.port)
-        unit.send(bytes.fromhex("78780d01035873905200042100" "01d9dc0d0a"))
+        unit.send("imei:359586015829802,tracker,")
         unit.close()
-        return "GT06" in page.text(".view").upper()
+        return "GPS103" in page.text(".view")
 
     wait_for(told, "what the stranger looks like")
     page.wait_text("Is it your tracker?", ".view")

@@ -432,7 +432,7 @@ def test_the_certificate_is_read_again(web, tmp_path):
 
 
 def test_wrong_certificate_is_told(make_bridge, tmp_path):
-    with pytest.raises(AssertionError, match=r"\[web\] tls: .*nothing.pem"):
+    with pytest.raises(AssertionError, match=r"\[web\] tls_cert_file = .*nothing.pem cannot be read: No such file"):
         make_bridge({"web": {"listen": f"127.0.0.1:{free_port()}", "tls_cert_file": tmp_path / "nothing.pem",
                              "tls_key_file": tmp_path / "nothing.key"}})
 
