@@ -169,7 +169,7 @@ def test_frames_are_asked_for(make_site, open_page):
     page.find('button[name="raw-end"]')  # the bridge has answered
     unit.send(v1(IDENT))
     wait_for(lambda: len(page.all(".frames > li")) == 2, "the frame and its acknowledgement; the bridge's answer is none")
-    page.wait_text("2a 48 51", ".frames")
+    page.wait_text("2A 48 51", ".frames")
     page.click('button[name="raw-end"]')
     assert heard.on(f"trackers/{IDENT}/raw/set", 2)[1].payload == b"0"
     page.find('button[name="raw-ask"]')  # it has ended
