@@ -99,7 +99,8 @@ static void on_mark(struct marker *marker, const struct mark *m)
 	for (; i < e->count; i++) { /* a list is read twice: to look whether it is right, and to record it */
 		const struct range *old = &e->range[i];
 		if (old->at == r.at && old->len == r.len && old->message == r.message && old->cell == r.cell &&
-			old->name == r.name && old->field == r.field && strcmp(old->key, r.key) == 0)
+			old->name == r.name && old->field == r.field &&
+			(m->item == NULL || strcmp(old->key, r.key) == 0)) /* a field gets its key later */
 			break;
 	}
 	if (i == RANGES_MAX) {
