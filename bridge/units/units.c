@@ -314,7 +314,7 @@ static void name_unit(struct units *units, struct inifile *file, struct unit_inf
 static void on_pair(struct inifile *file, const char *section, const char *key, const char *value)
 {
 	struct units *units = file->ctx;
-	char what[ALLOWED_MAX + 200], allowed[ALLOWED_MAX] = "";
+	char what[ALLOWED_MAX + 300], allowed[ALLOWED_MAX] = "";
 	struct unit_info *u = find(units, span_text(section));
 	if (u == NULL) {
 		units->bad_section = 0;

@@ -27,6 +27,8 @@ ONE_TREE = {"test_docs", "test_run"}  # they build in the tree itself
 
 
 def pytest_configure(config):
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # xdist's processes ignore it, and so would all that they start
     config.addinivalue_line("markers", "xdist_group(name): those of a group run in one process, one behind the other")
 
 
