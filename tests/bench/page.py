@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 
-from browser import Page
+from browser import Page, start_browser
 from conftest import BUILD, Bridge, Broker, Subscriber, free_port, wait_for
 from test_web_tunnel import BINARY, Browser, connect_packet, frame, subscribe_packet
 
@@ -149,8 +149,19 @@ class Site:
         self.broker.stop()
 
 
+class Alone(Page):
+    """In a browser of its own: all that Chromium uses is this page's."""
+
+    def __init__(self, directory):
+        super().__init__(start_browser(directory))
+        self.driver.set_script_timeout(PATIENCE)
+
+    def close(self):
+        self.driver.quit()
+
+
 def open_logged_in(site, directory):
-    page = Page(directory)
+    page = Alone(directory)
     page.open(site.url, None)
     page.find('input[name="username"]').send_keys("viewer")
     page.find('input[name="password"]').send_keys("secret")
