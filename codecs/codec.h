@@ -169,7 +169,8 @@ struct codec {
 	enum codec_status (*frame)(struct codec_link *link, struct span in, struct frame *out);
 	/* Decodes what `frame` found; any other bytes, one at least, must do no harm, for tracker2mqtt-decode explains broken frames. OK, FRAGMENT (no record yet), UNSUPPORTED (its record has the bytes) or why there is no record; of a
 	 * frame that has several, why the first of those that are missing is.
-	 * `scratch` is memory for the record; its content before and after does not matter. */
+	 * `scratch` is memory for the record; its content before does not matter, and nothing reads it after: its texts may stand in the
+	 * codec's own stack. A codec where they do calls mark_settle before it returns. */
 	enum codec_status (*decode)(struct codec_link *link, struct span frame, struct telemetry *scratch,
 		const struct codec_sink *sink);
 	/* Are these bytes, given as the text of a command, a whole frame to a unit, as manuals print them? `own`: the command is for a unit

@@ -166,34 +166,42 @@ static enum codec_status take_login(struct codec_link *link, const struct gt06_m
 	return CODEC_OK;
 }
 
-static enum codec_status decode(
-	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
+static enum codec_status take(struct codec_link *link, struct span frame, struct gt06_message *m,
+	struct telemetry *t, const struct codec_sink *sink)
 {
-	struct gt06_message m = {0};
-	enum codec_status status = gt06_frame_read(t, frame, &m);
+	enum codec_status status = gt06_frame_read(t, frame, m);
 	if (status != CODEC_OK)
 		return status;
-	if (m.type == LOGIN && m.form == GT06_SHORT)
-		return take_login(link, &m, t, sink);
+	if (m->type == LOGIN && m->form == GT06_SHORT)
+		return take_login(link, m, t, sink);
 	link->unit = bound_unit(link, sink, &status);
 	if (link->unit == NULL)
 		return status;
-	const struct row *row = find_row(&m);
-	m.ident = link->unit->ident;
-	m.zone_s = row->zone == ZONE_LOCAL ? zone_of(link) : 0;
-	begin_record(link, t, &m);
-	status = row->take(t, &m);
+	const struct row *row = find_row(m);
+	m->ident = link->unit->ident;
+	m->zone_s = row->zone == ZONE_LOCAL ? zone_of(link) : 0;
+	begin_record(link, t, m);
+	status = row->take(t, m);
 	if (status == CODEC_UNSUPPORTED) { /* nothing of it is lost: its record has the bytes */
-		begin_record(link, t, &m);
-		gt06_payload(t, &m);
+		begin_record(link, t, m);
+		gt06_payload(t, m);
 	} else if (status != CODEC_OK) {
 		return status;
 	}
 	if (!sink->record(sink->ctx, t))
 		return CODEC_REFUSED;
-	gt06_answer(link, &m, row->answer, sink);
+	gt06_answer(link, m, row->answer, sink);
 	if (row->take == gt06_reply_15 || row->take == gt06_reply_21)
 		gt06_tell_reply(t, frame, sink);
+	return status;
+}
+
+static enum codec_status decode(
+	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
+{
+	struct gt06_message m = {0};
+	enum codec_status status = take(link, frame, &m, t, sink);
+	mark_settle(t); /* texts of the record stand in `m` */
 	return status;
 }
 

@@ -336,23 +336,30 @@ static bool is_from_platform(uint16_t id)
 	return id >= 0x8000 && id >> 12 != 0xe;
 }
 
+static enum codec_status take_frame(struct codec_link *link, struct span frame, uint8_t plain[JT808_FRAME_MAX],
+	struct jt808_message *m, struct telemetry *t, const struct codec_sink *sink)
+{
+	enum codec_status status = jt808_frame_read(t, frame, plain, m);
+	if (m->has_header && is_from_platform(m->id))
+		status = CODEC_FROM_PLATFORM;
+	/* It would come again for ever; but the check code does not notice a damaged escape, so it may be anybody's. */
+	if (m->has_header && (status == CODEC_BAD_LENGTH || status == CODEC_ENCRYPTED))
+		answer_unnamed(link, m, status, sink);
+	if (status == CODEC_OK)
+		status = identify(link, m, sink);
+	if (status != CODEC_OK)
+		return status;
+	return m->total <= 1 ? take_message(link, m, NULL, frame, t, sink) : take_part(link, m, frame, t, sink);
+}
+
 static enum codec_status decode(
 	struct codec_link *link, struct span frame, struct telemetry *t, const struct codec_sink *sink)
 {
 	uint8_t plain[JT808_FRAME_MAX];
 	struct jt808_message m = {.from_gbk = sink->from_gbk};
-	enum codec_status status = jt808_frame_read(t, frame, plain, &m);
-	if (m.has_header && is_from_platform(m.id))
-		status = CODEC_FROM_PLATFORM;
-	/* It would come again for ever; but the check code does not notice a damaged escape, so it may be anybody's. */
-	if (m.has_header && (status == CODEC_BAD_LENGTH || status == CODEC_ENCRYPTED))
-		answer_unnamed(link, &m, status, sink);
-	if (status == CODEC_OK)
-		status = identify(link, &m, sink);
-	if (status != CODEC_OK)
-		return status;
-	return m.total <= 1 ? take_message(link, &m, NULL, frame, t, sink)
-			    : take_part(link, &m, frame, t, sink);
+	enum codec_status status = take_frame(link, frame, plain, &m, t, sink);
+	mark_settle(t); /* texts of the record stand in `plain` and in `m` */
+	return status;
 }
 
 const struct codec codec_jt808 = {

@@ -433,6 +433,22 @@ def test_a_message_in_several_parts():
     assert "body of this part" in head and "unknown" not in blocks[0] + blocks[1]
 
 
+@pytest.mark.parametrize("size", range(5))
+def test_a_whole_frame_whose_content_is_wrong_is_explained(size):
+    """Its texts stand in memory of the codec: they are read before the codec returns."""
+    types = sorted({row["hex"][2:6].upper() for name, row in VECTORS if name == "jt808" and row["records"] and row["hex"].lower().startswith("7e")})
+    assert len(types) > 10
+    refused = 0
+    for message in types:
+        result = run(jt808(message, bytes(range(3, 3 + size))).hex() + "\n", "--explain")
+        block = result.stdout.decode()
+        assert row_of(block, "message id")[1:3] == [message[:2], message[2:]], block
+        status = re.search(r"bytes: ([a-z-]+)$", block, re.M)[1]
+        assert result.stderr.decode().startswith(f"stdin:1: {status} at byte 0: " if result.returncode else "") and result.returncode in (0, 1)
+        refused += result.returncode
+    assert refused > 0 or size > 3
+
+
 @pytest.mark.parametrize("hexa", [BINARY["hex"], LOCATION["hex"], HEX])
 def test_pretty_shows_what_programs_get(hexa):
     record, = good(run(hexa + "\n"))

@@ -443,3 +443,15 @@ def test_the_simulator_is_commanded_and_resends(make_bridge, subscribe):
     sim.send_signal(signal.SIGINT)
     out, _ = sim.communicate(timeout=30)
     assert re.search(r"dropped 0 commands 1 answered 1 connects [2-9]", out), out
+
+
+@pytest.mark.parametrize("size", range(5))
+def test_a_whole_frame_whose_content_is_wrong_is_explained(size):
+    """Its texts stand in memory of the codec: they are read before the codec returns."""
+    for long in (False, True):
+        sent = login() + b"".join(frame(message, bytes(range(3, 3 + size)), long=long) for message in range(2, 256))
+        result = subprocess.run([BUILD / "tracker2mqtt-decode", "--explain", "--input", "raw"], input=sent, capture_output=True, timeout=60)
+        blocks = result.stdout.decode().split("\n\n")[1:-1]
+        assert result.returncode == 1 and all(b" at byte " in line for line in result.stderr.splitlines()), result.stderr.decode()
+        told = [re.search(r"message.type +(\w+)$", block, re.M)[1] for block in blocks]
+        assert told == [f"0x{message:02X}" for message in range(2, 256)]
