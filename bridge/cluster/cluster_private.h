@@ -92,6 +92,11 @@ struct router {
 	double told_at; /* seconds of the connection to the broker */
 };
 
+struct reason_text {
+	struct reason_text *next;
+	char text[];
+};
+
 struct inbox {
 	struct registry *registry;
 	char last[64]; /* id of the entry that was read last */
@@ -121,10 +126,7 @@ struct cluster {
 	size_t drops_count;
 	struct router router;
 	struct inbox inbox;
-	struct reason_text {
-		struct reason_text *next;
-		char text[];
-	} * reasons;
+	struct reason_text *reasons;
 	struct mqtt *mqtt;
 	ev_timer tick, renew;
 	ev_check wake;
