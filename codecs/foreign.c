@@ -308,7 +308,9 @@ static bool is_sip(struct span in)
 	"the tracker speaks a protocol that the bridge does not; some trackers can be switched by SMS, see "   \
 	"the "                                                                                                 \
 	"manual"
-#define PROXY_OFF "a proxy stands in front of this port: name the port in [listen] proxy_protocol"
+#define PROXY_OFF                                                                                              \
+	"a proxy stands in front of this port: name the port in [listen] proxy_protocol, and the proxy in "    \
+	"proxy_from"
 #define SCAN "probably a scan of the Internet, no tracker"
 
 static const struct foreign table[] = {

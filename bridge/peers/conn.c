@@ -291,6 +291,7 @@ void conn_end(struct conn *conn)
 	conn_close_socket(conn);
 	keep(conn, NULL, 0);
 	conn_free_output(conn);
+	free(conn->way);
 	free(conn);
 	stats_set(c->stats, STAT_CONNECTIONS, --c->count);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* conn_all: see conn_all.h. Each timeout has a list of its own, in which all wait for the same time. */
 #include "bridge/peers/conn_private.h"
+#include "bridge/peers/proxy.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -65,21 +66,68 @@ void conns_accept(struct conns *c, int fd, const union address *peer, struct tls
 	conns_trim_fresh(c);
 }
 
-bool conns_datagram(struct conns *c, int fd, const union address *peer, struct span bytes)
+/* Takes the header off a proxy's datagram; *peer becomes its client, if one is known. False: there is nothing behind it, or it is bad. */
+static bool take_header(
+	struct conns *c, int fd, const union address *from, struct span *bytes, union address *peer)
+{
+	size_t len = 0;
+	int64_t now = conns_now(c).steady_ms;
+	enum proxy_status status = proxy_parse_datagram(*bytes, &len, peer);
+	if (status == PROXY_NONE) {
+		ways_use(&c->ways, fd, from, peer, now);
+		return true;
+	}
+	if (status != PROXY_OK) {
+		source_refused(
+			c->sources, source_find(c->sources, from), from, true, STAT_REFUSED_PROXY_HEADER, now);
+		return false;
+	}
+	if (memcmp(peer, from, sizeof(*peer)) == 0)
+		ways_forget(&c->ways, fd, from);
+	else if (!ways_name(&c->ways, fd, from, peer, (size_t)c->config->listen.max_connections, now))
+		return false;
+	*bytes = span_of(bytes->ptr + len, bytes->len - len);
+	return bytes->len > 0;
+}
+
+/* Its answers go where its last datagram came from. What came from elsewhere allows no answer there. False: no memory. */
+static bool set_way(struct conn *conn, const union address *from)
+{
+	const union address *now = conn->way != NULL ? conn->way : &conn->peer.addr;
+	if (memcmp(from, now, sizeof(*from)) == 0)
+		return true;
+	if (conn->way == NULL && (conn->way = malloc(sizeof(*from))) == NULL)
+		return false;
+	*conn->way = *from;
+	conn->credit = 0;
+	return true;
+}
+
+/* The conn of a datagram; NULL: it is refused. */
+static struct conn *conn_of(struct conns *c, int fd, const union address *peer)
 {
 	struct conn *conn = NULL, probe = {.peer = {.fd = fd, .addr = *peer}};
 	HASH_FIND(hh, c->udp, &probe.peer, sizeof(probe.peer), conn);
+	if (conn != NULL)
+		return conn;
+	conn = conn_new(c, fd, peer, true, true);
+	if (conn == NULL)
+		return NULL;
+	HASH_ADD(hh, c->udp, peer, sizeof(conn->peer), conn);
+	conn->hashed = true;
+	conn_settle(conn);
+	conns_trim_fresh(c);
+	return conn;
+}
+
+bool conns_datagram(struct conns *c, int fd, const union address *from, struct span bytes, bool proxied)
+{
+	union address peer = *from;
 	stats_add(c->stats, STAT_BYTES_IN, bytes.len);
-	if (conn == NULL) {
-		conn = conn_new(c, fd, peer, true, true);
-		if (conn == NULL)
-			return true;
-		HASH_ADD(hh, c->udp, peer, sizeof(conn->peer), conn);
-		conn->hashed = true;
-		conn_settle(conn);
-		conns_trim_fresh(c);
-	}
-	if (conn->leaving != NULL)
+	if (proxied && is_proxy(c, from) && !take_header(c, fd, from, &bytes, &peer))
+		return true;
+	struct conn *conn = conn_of(c, fd, &peer);
+	if (conn == NULL || conn->leaving != NULL || !set_way(conn, from))
 		return true;
 	if (conn->in_len > 0 && conn->in_len + bytes.len > (size_t)c->config->limits.input)
 		return true;
@@ -186,6 +234,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	close_idle(c, &c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
 	close_idle(c, &c->idle_udp, c->config->listen.udp_timeout, "silent for too long");
 	close_idle(c, &c->idle_udp_known, c->config->listen.udp_timeout, "silent for too long");
+	ways_expire(&c->ways, conns_now(c).steady_ms - c->config->listen.udp_timeout);
 }
 
 static void quiet_line(struct conns *c, struct conn **line, int32_t quiet_ms)
@@ -272,6 +321,7 @@ void conns_free(struct conns *c)
 	ev_timer_stop(c->loop, &c->slow_timer);
 	ev_timer_stop(c->loop, &c->pace);
 	buffers_free(&c->buffers);
+	ways_free(&c->ways);
 	free(c);
 }
 

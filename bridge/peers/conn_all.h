@@ -22,8 +22,9 @@ void conns_free(struct conns *conns);
 /* A new TCP connection; takes the descriptor over, also when it refuses. `tls`: NULL for a plain one. `proxied`: it comes
  * through a proxy, and a PROXY header says from whom. */
 void conns_accept(struct conns *conns, int fd, const union address *peer, struct tls_server *tls, bool proxied);
-/* A datagram. false: not now (the owner has no room), do not read on. */
-bool conns_datagram(struct conns *conns, int fd, const union address *peer, struct span bytes);
+/* A datagram. false: not now (the owner has no room), do not read on. `proxied`: one from a proxy may begin with a PROXY header; that
+ * holds for those behind it from the same port, too. */
+bool conns_datagram(struct conns *conns, int fd, const union address *from, struct span bytes, bool proxied);
 
 /* Those that are marked go; of those whose unit speaks elsewhere, what has arrived is taken. At the top of the turn. */
 void conns_reap(struct conns *conns);

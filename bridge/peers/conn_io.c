@@ -84,7 +84,7 @@ ssize_t conn_receive_plain(struct conn *conn, void *to, size_t size, bool look)
 enum sent conn_send(struct conn *conn, const uint8_t *bytes, size_t len, size_t *gone)
 {
 	ssize_t n;
-	const union address *a = &conn->peer.addr;
+	const union address *a = conn->way != NULL ? conn->way : &conn->peer.addr;
 	if (conn->udp)
 		n = sendto(conn->peer.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT, &a->any, address_length(a));
 	else if (conn->tls != NULL)

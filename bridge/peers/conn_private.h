@@ -18,6 +18,7 @@
 #include "bridge/base/tls.h"
 #include "bridge/peers/buffers.h"
 #include "bridge/peers/conn_all.h"
+#include "bridge/peers/ways.h"
 
 #include <ev.h>
 #include <utlist.h>
@@ -51,8 +52,9 @@ struct conn {
 	struct conns *conns;
 	struct {
 		union address addr;
-		int fd; /* of the connection, or of the UDP socket */
-	} peer;         /* the key of the UDP table */
+		int fd;     /* of the connection, or of the UDP socket */
+	} peer;             /* the key of the UDP table */
+	union address *way; /* UDP: the proxy's port through which it speaks and is answered; NULL: its own */
 	struct source *source;
 	struct tls_link *tls;   /* NULL: plain */
 	uint64_t number;        /* in the order of arrival: what tests know it by */
@@ -96,6 +98,7 @@ struct conns {
 	struct sources *sources;
 	struct stats *stats;
 	struct conn *udp; /* hash */
+	struct ways ways;
 	/* speaking: those whose last words are to be taken; drained: they were */
 	struct conn *idle_fresh, *idle_tcp, *idle_udp, *idle_udp_known, *speaking, *drained, *leaving,
 		*quiet_short, *quiet_long, *work, *stalled, *slowed,

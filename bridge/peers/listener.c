@@ -121,7 +121,7 @@ static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
 			recvfrom(io->fd, all->datagram, sizeof(all->datagram), MSG_DONTWAIT, &peer.any, &len);
 		if (n < 0)
 			return;
-		if (!conns_datagram(all->conns, io->fd, &peer, span_of(all->datagram, (size_t)n))) {
+		if (!conns_datagram(all->conns, io->fd, &peer, span_of(all->datagram, (size_t)n), l->proxied)) {
 			ev_io_stop(loop, io);
 			return;
 		}
@@ -134,7 +134,7 @@ static bool open_one(struct listeners *all, const union address *a, enum kind ki
 	struct listener *l = &all->item[all->count];
 	l->all = all;
 	l->kind = kind;
-	l->proxied = !udp && endpoints_have(&all->config->listen.proxy_protocol, a);
+	l->proxied = endpoints_have(&all->config->listen.proxy_protocol, a);
 	l->fd = listening_socket(a, udp);
 	if (l->fd < 0)
 		return false;

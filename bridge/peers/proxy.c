@@ -3,7 +3,8 @@
  *
  *   1: PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n     at most 107 bytes; TCP6; UNKNOWN and anything
  *   2: 0D 0A 0D 0A 00 0D 0A 51 55 49 54 0A | 2v version, command | fp family, protocol | length (2) | addresses | TLVs
- *      v: 0 LOCAL, 1 PROXY    fp: 11 TCP over IPv4: src 4, dst 4, sport 2, dport 2    21 over IPv6: 16, 16, 2, 2 */
+ *      v: 0 LOCAL, 1 PROXY    fp: 11 TCP over IPv4: src 4, dst 4, sport 2, dport 2    21 over IPv6: 16, 16, 2, 2
+ *                             12, 22 the same for UDP; there, nginx says TCP4 and TCP6 as well (version 1) */
 #include "bridge/peers/proxy.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #define V1_MAX 107
 #define V2_HEAD 16
 
+static const char v1_signature[6] = {'P', 'R', 'O', 'X', 'Y', ' '};
 static const uint8_t v2_signature[12] = {
 	0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
 
@@ -47,7 +49,15 @@ static enum proxy_status parse_v1(struct span in, size_t *len, union address *pe
 	return PROXY_OK;
 }
 
-static enum proxy_status parse_v2(struct span in, size_t *len, union address *peer)
+/* Bytes of an address of this kind; 0: there is no such kind. */
+static size_t address_size(unsigned kind, bool datagram)
+{
+	if (datagram && (kind & 0x0f) == 2)
+		kind--;
+	return kind == 0x11 ? 4 : kind == 0x21 ? 16 : 0;
+}
+
+static enum proxy_status parse_v2(struct span in, size_t *len, union address *peer, bool datagram)
 {
 	if (in.len < V2_HEAD)
 		return PROXY_MORE;
@@ -63,7 +73,7 @@ static enum proxy_status parse_v2(struct span in, size_t *len, union address *pe
 	struct reader r = reader_of(span_of(in.ptr + V2_HEAD, rest));
 	union address a;
 	memset(&a, 0, sizeof(a));
-	size_t n = kind == 0x11 ? 4 : kind == 0x21 ? 16 : 0;
+	size_t n = address_size(kind, datagram);
 	struct span from = reader_take(&r, n);
 	reader_take(&r, n);
 	uint16_t port = reader_u16(&r);
@@ -85,9 +95,19 @@ static enum proxy_status parse_v2(struct span in, size_t *len, union address *pe
 
 enum proxy_status proxy_parse(struct span in, size_t *len, union address *peer)
 {
-	if (begins(in, "PROXY ", 6))
-		return in.len < 6 ? PROXY_MORE : parse_v1(in, len, peer);
+	if (begins(in, v1_signature, sizeof(v1_signature)))
+		return in.len < sizeof(v1_signature) ? PROXY_MORE : parse_v1(in, len, peer);
 	if (begins(in, v2_signature, sizeof(v2_signature)))
-		return parse_v2(in, len, peer);
+		return parse_v2(in, len, peer, false);
 	return PROXY_BAD;
+}
+
+enum proxy_status proxy_parse_datagram(struct span in, size_t *len, union address *peer)
+{
+	enum proxy_status status = PROXY_NONE;
+	if (in.len >= sizeof(v1_signature) && begins(in, v1_signature, sizeof(v1_signature)))
+		status = parse_v1(in, len, peer);
+	else if (in.len >= sizeof(v2_signature) && begins(in, v2_signature, sizeof(v2_signature)))
+		status = parse_v2(in, len, peer, true);
+	return status == PROXY_MORE ? PROXY_BAD : status;
 }

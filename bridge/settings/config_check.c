@@ -27,10 +27,12 @@ static unsigned check_listen(const struct config *c, FILE *errors)
 			c, errors, "listen", "tls", "[listen] tls needs tls_cert_file and tls_key_file");
 	for (unsigned i = 0; i < proxied->count; i++)
 		if (!endpoints_have(&c->listen.tcp, &proxied->item[i]) &&
-			!endpoints_have(&c->listen.tls, &proxied->item[i]))
+			!endpoints_have(&c->listen.tls, &proxied->item[i]) &&
+			!endpoints_have(&c->listen.udp, &proxied->item[i]))
 			faults += config_fault(c, errors, "listen", "proxy_protocol",
-				"[listen] proxy_protocol: address %u of the list stands neither in tcp nor in "
-				"tls",
+				"[listen] proxy_protocol: address %u of the list stands in none of tcp, tls "
+				"and "
+				"udp",
 				i + 1);
 	return faults;
 }

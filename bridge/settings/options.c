@@ -56,10 +56,13 @@ static const struct option_row listen_rows[] = {
 		"The same for one address (IPv6: /64); 0: no limit, for many units share the address of their "
 		"operator."},
 	{"proxy_protocol", OPTION_SOME_ENDPOINTS, 0, AT(listen.proxy_protocol), "no", 0, 0, NULL,
-		"Which of the TCP and TLS addresses take connections from a proxy (haproxy) that begin with a "
-		"PROXY header, v1 or v2; those without are refused. yes: all."},
+		"Which of the addresses have a proxy (haproxy, nginx) in front, whose connections begin with a "
+		"PROXY "
+		"header, v1 or v2; those without are refused. Over UDP the header is in the first datagram "
+		"from each "
+		"port of the proxy, or in all; datagrams of others are taken as they are. yes: all addresses."},
 	{"proxy_from", OPTION_NETWORKS, OPTION_RELOAD, AT(listen.proxy_from), "127.0.0.1,::1", 0, 0, NULL,
-		"Who may connect there; all others are refused."},
+		"Proxies: only these may connect there, and only their datagrams' headers are believed."},
 	{"first_frame_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.first_frame_timeout), "30s", SECOND,
 		DAY, NULL, "A connection that has not sent a whole frame after this time is closed."},
 	{"idle_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.idle_timeout), "30m", SECOND, 30 * DAY, NULL,

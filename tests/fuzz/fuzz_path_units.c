@@ -142,7 +142,7 @@ static void send_datagram(unsigned peer, struct span bytes)
 	from.in4.sin_port = htons((uint16_t)(FIRST_PORT + peer % PEERS));
 	from.in4.sin_addr.s_addr = htonl(0x0a000000u + peer % 4);
 	wire_of_peer(peer)->in += bytes.len;
-	conns_datagram(world.bridge.conns, DATAGRAM_FD, &from, bytes);
+	conns_datagram(world.bridge.conns, DATAGRAM_FD, &from, bytes, false);
 }
 
 static void do_datagram(struct span *in)

@@ -55,6 +55,10 @@ write("proxy", "v1-unknown", b"PROXY UNKNOWN\r\n")
 write("proxy", "v2", V2 + bytes.fromhex("2111000CCB007104C6336401C3C022B8"))
 write("proxy", "v2-6", V2 + bytes.fromhex("21210024") + bytes(32) + bytes.fromhex("C3C022B8"))
 write("proxy", "v2-local", V2 + bytes.fromhex("20000000"))
+four = b"PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n*HQ"
+six = V2 + bytes.fromhex("21220024") + bytes(32) + bytes.fromhex("C3C022B8") + b"*HQ"
+write("proxy", "datagrams", b"".join(bytes([port, len(d)]) + d for port, d in (
+    (0, four), (0x10, b"*HQ"), (1, six), (0xf1, b"*HQ"), (0, b"PROXY UNKNOWN\r\n*HQ"), (2, four), (3, six), (0, b"x"))))
 write("units", "sample", b"[9170503816]\nname = Van 12\nid = 12\ntype = ST-903\ntopic = van-12\nack = r12\n"
                          b"timezone = +00:00\n")
 write("units", "topic-twice", b"[1]\ntopic = a\n[2]\ntopic = b\ntopic = a\ntopic = b\n")

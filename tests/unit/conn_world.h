@@ -38,6 +38,8 @@ static struct {
 	size_t takes;
 	enum input_end end;
 	bool expects;
+	bool names; /* a unit, with each input */
+	struct conn *last;
 	char seen[4096]; /* the last input */
 	int32_t quiet_ms;
 	unsigned inputs, datagrams, ends;
@@ -155,6 +157,9 @@ static size_t input(void *ctx, struct conn *conn, struct span bytes, int32_t qui
 		snprintf(world.seen, sizeof(world.seen), "%.*s", (int)bytes.len, (const char *)bytes.ptr);
 	world.quiet_ms = quiet_ms;
 	world.inputs++;
+	world.last = conn;
+	if (world.names)
+		conn_unit_came(conn, false);
 	mine->inputs++;
 	*end = world.end;
 	return bytes.len < world.takes ? bytes.len : world.takes;
@@ -239,7 +244,14 @@ static void says(struct conn *conn, const char *text)
 static bool tells(unsigned host, unsigned port, const char *text)
 {
 	union address a = address_of(host, port);
-	return conns_datagram(world.conns, PEERS - 1, &a, span_text(text));
+	return conns_datagram(world.conns, PEERS - 1, &a, span_text(text), false);
+}
+
+/* The same to a listener behind a proxy. */
+static bool hands_on(unsigned host, unsigned port, struct span bytes)
+{
+	union address a = address_of(host, port);
+	return conns_datagram(world.conns, PEERS - 1, &a, bytes, true);
 }
 
 /* So much time passes; then this timer is due. */

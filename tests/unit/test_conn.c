@@ -260,6 +260,116 @@ static void test_header_of_a_proxy(void **state)
 	assert_int_equal(world.refused[STAT_REFUSED_PROXY_HEADER], 1);
 }
 
+static void trust_host_9(void)
+{
+	char text[] = "192.0.2.9/32";
+	struct networks *from = &world.config.listen.proxy_from;
+	assert_true(network_parse(text, &from->item[0]));
+	from->count = 1;
+}
+
+/* From this port of the proxy; whom does the conn that took it speak for? "": none took it. */
+static const char *handed_on(unsigned port, struct span bytes)
+{
+	static char peer[CONN_PEER_MAX];
+	unsigned before = world.inputs;
+	assert_true(hands_on(9, port, bytes));
+	peer[0] = '\0';
+	if (world.inputs > before)
+		conn_peer(world.last, peer);
+	turns();
+	return peer;
+}
+
+#define BYTES(text) span_of(text, sizeof(text) - 1)
+#define FOUR "PROXY TCP4 203.0.113.4 198.51.100.1 50112 8888\r\n"
+#define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+
+static void test_header_in_a_datagram(void **state)
+{
+	(void)state;
+	trust_host_9();
+	assert_string_equal(handed_on(1, BYTES("bare")), "192.0.2.9:1");
+	assert_string_equal(handed_on(1, BYTES(FOUR "hello")), "203.0.113.4:50112");
+	assert_string_equal(world.seen, "hello");
+	assert_string_equal(handed_on(1, BYTES("behind it")), "203.0.113.4:50112");
+	assert_string_equal(world.seen, "behind it");
+	assert_string_equal(handed_on(2, BYTES("another port")), "192.0.2.9:2");
+	/* the header alone, then what it is about */
+	assert_string_equal(handed_on(3, BYTES("PROXY TCP6 2001:db8::4 2001:db8::1 50112 8888\r\n")), "");
+	assert_string_equal(handed_on(3, BYTES("hello")), "[2001:db8::4]:50112");
+	/* UDP and TCP over IPv4 and IPv6, and what stands behind the addresses */
+	static const char four[] = SIGNATURE "\x21\x12\0\x0f\xcb\0\x71\4\xc6\x33\x64\1\xc3\xc0\x22\xb8\4\0\0v2";
+	assert_string_equal(handed_on(4, BYTES(four)), "203.0.113.4:50112");
+	assert_string_equal(world.seen, "v2");
+	/* the next client of the same port */
+	assert_string_equal(
+		handed_on(4, BYTES("PROXY TCP4 203.0.113.5 198.51.100.1 6 8888\r\nhello")), "203.0.113.5:6");
+	assert_string_equal(handed_on(4, BYTES("hello")), "203.0.113.5:6");
+	/* nobody is named: it is the proxy's own */
+	assert_string_equal(handed_on(4, BYTES("PROXY UNKNOWN\r\nhello")), "192.0.2.9:4");
+	assert_string_equal(handed_on(4, BYTES("hello")), "192.0.2.9:4");
+	assert_string_equal(handed_on(3, BYTES(SIGNATURE "\x20\0\0\0hello")), "192.0.2.9:3");
+	assert_int_equal(world.stats.count[STAT_REFUSED_PROXY_HEADER], 0);
+	/* who is no proxy is not believed */
+	assert_true(hands_on(8, 1, BYTES(FOUR "hello")));
+	assert_string_equal(world.seen, FOUR "hello");
+	union address a = address_of(8, 1);
+	assert_ptr_equal(conn_source(world.last), source_find(world.sources, &a));
+}
+
+static void test_bad_headers_in_datagrams(void **state)
+{
+	(void)state;
+	static const struct span bad[] = {{(const uint8_t *)"PROXY TCP4 203.0.113.4", 22},
+		{(const uint8_t *)"PROXY TCP4 203.0.113.4 198.51.100.1 70000 8888\r\nhello", 54},
+		{(const uint8_t *)"PROXY TCP4 2001:db8::4 2001:db8::1 50112 8888\r\nhello", 52},
+		{(const uint8_t *)SIGNATURE, 12}, {(const uint8_t *)SIGNATURE "\x21\x12\0\x0c\xcb\0\x71", 19},
+		{(const uint8_t *)SIGNATURE "\x21\x12\0\4\xcb\0\x71\4hello", 25},
+		{(const uint8_t *)SIGNATURE "\x21\x31\0\4\xcb\0\x71\4hello", 25},
+		{(const uint8_t *)SIGNATURE "\x11\x12\0\4\xcb\0\x71\4hello", 25},
+		{(const uint8_t *)SIGNATURE "\x21\x12\xff\xff\xcb\0\x71\4hello", 25}};
+	trust_host_9();
+	assert_string_equal(handed_on(1, BYTES(FOUR)), "");
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_string_equal(handed_on(1, bad[i]), "");
+		assert_int_equal(world.stats.count[STAT_REFUSED_PROXY_HEADER], i + 1);
+	}
+	/* too short for a header: a datagram like any other, as is line noise that begins like version 2 */
+	assert_string_equal(handed_on(1, BYTES("PROXY")), "203.0.113.4:50112");
+	assert_string_equal(handed_on(1, BYTES("\r\n\r\n")), "203.0.113.4:50112");
+	assert_int_equal(world.stats.count[STAT_REFUSED_PROXY_HEADER], sizeof(bad) / sizeof(bad[0]));
+}
+
+static void test_clients_of_a_proxy(void **state)
+{
+	(void)state;
+	trust_host_9();
+	world.config.listen.max_connections_per_address = 1;
+	world.names = true;
+	assert_true(hands_on(9, 1, BYTES(FOUR "hello")));
+	union address a = address_of(9, 1), b = address_of(9, 3);
+	struct conn *conn = world.last;
+	assert_memory_equal(conn->way, &a, sizeof(a));
+	assert_string_equal(handed_on(2, BYTES("PROXY TCP4 203.0.113.4 198.51.100.1 7 8888\r\nhello")), "");
+	assert_int_equal(
+		world.stats.count[STAT_REFUSED_PER_ADDRESS], 1); /* by the client's address, not the proxy's */
+	assert_string_equal(
+		handed_on(2, BYTES("PROXY TCP4 203.0.113.5 198.51.100.1 7 8888\r\nhello")), "203.0.113.5:7");
+	/* the same client from another port of the proxy: the same conn, with another way */
+	conn_whole(conn, 1000);
+	assert_string_equal(handed_on(3, BYTES(FOUR "hello")), "203.0.113.4:50112");
+	assert_ptr_equal(world.last, conn);
+	assert_memory_equal(conn->way, &b, sizeof(b));
+	assert_int_equal(conn->credit, 5); /* what came the other way allows no answers this way */
+	/* a port that was silent for as long as a unit may be is not remembered */
+	world.names = false;
+	passes(world.config.listen.udp_timeout + 1, &world.conns->tick);
+	turns();
+	assert_int_equal(conns_count(world.conns), 0);
+	assert_string_equal(handed_on(3, BYTES("hello")), "192.0.2.9:3");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
@@ -276,6 +386,9 @@ int main(void)
 		TEST(connections_of_an_address),
 		TEST(no_place_but_for_known_units),
 		TEST(header_of_a_proxy),
+		TEST(header_in_a_datagram),
+		TEST(bad_headers_in_datagrams),
+		TEST(clients_of_a_proxy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
