@@ -123,6 +123,7 @@ class Faults:
         self.kills = []
         self.kinds = ["kill", "freeze", "cut broker"] + (["cut registry", "kill registry"] if world.redis else []) + \
             (["kill node"] if len(world.bed.ports) > 1 else [])
+        self.kinds = [kind for kind in self.kinds if not world.args.only or kind in world.args.only] or self.kinds
 
     def begin(self):
         kind, name = self.rng.choice(self.kinds), self.rng.choice(NAMES)
@@ -201,7 +202,7 @@ class Orders:
                 when = self.movers.executed[(ident, self.sent[probe[1]][1])][0][0]
                 self.taken.append((when - probe[3], probe[3], when, ident))
                 del self.probes[ident]
-            elif probe[1] in done:
+            elif probe[1] in done and time.monotonic() > self.sent[probe[1]][2] + 0.1:
                 probe[1] = self.one(ident)
 
 
@@ -263,12 +264,26 @@ def judge_orders(world, movers, faults, orders):
     return twice, odd, named
 
 
+def timeline(start, faults, observer, orders):
+    """Each fault, and what ends commands had in each second."""
+    for kind, name, begin, over in faults.told:
+        print(f"  {begin - start:6.1f} to {(over or 0) - start:6.1f} s: {kind} {name}")
+    seconds = collections.defaultdict(collections.Counter)
+    for id in orders.sent:
+        for when, r in observer.replies.get(id, {}).values():
+            if r["status"] in ENDS:
+                seconds[int(when - start)][r["status"] + (" " + r["reason"] if r["status"] == "rejected" else "")] += 1
+    for second in sorted(seconds):
+        print(f"  {second:4} s: {dict(seconds[second])}")
+
+
 def cluster(args, directory, beds):
     rng = random.Random(args.seed)
     world = World(args, directory, beds)
     movers = Movers(args.units, {name: bridge.port for name, bridge in world.bridges.items()}, args.interval, random.Random(args.seed + 1))
     faults, orders = Faults(world, rng), Orders(world, movers, rng)
     movers.turn(2 + args.units / 200)
+    start = time.monotonic()
     gone = play(args, world, movers, faults, orders, rng)
     wrong = wrong_statuses(world, movers)
     end = time.monotonic() + HOLD + COMMAND_TIMEOUT + 2 * args.lease + 5
@@ -298,6 +313,8 @@ def cluster(args, directory, beds):
     for name, rows in (("missing", sorted(missing)), ("executed more than once", twice), ("odd ends", odd), ("no end, killed", named), ("wrong status", wrong)):
         for row in rows[:args.show]:
             print(f"  {name}: {row}")
+    if args.timeline:
+        timeline(start, faults, observer, orders)
     movers.close()
     world.close()
     return len(missing) + len(twice) + len(odd) + len(wrong) if not args.without else len(missing)
