@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("selenium")
 
 from browser import chromium, open_page  # noqa: E402, F401
-from conftest import Unit, v1, wait_for  # noqa: E402
+from conftest import Unit, free_port, v1, wait_for  # noqa: E402
 from pagesite import IDENT, ROOT, built, frame_is_shown, make_site, site  # noqa: E402, F401
 
 # ruff: noqa: F811
@@ -109,20 +109,59 @@ def test_the_broker_goes_and_comes(site, open_page):
     unit.close()
 
 
-def test_the_broker_drops_what_it_should_keep(make_site, open_page):
-    """It has room for 10 messages: of 50 units most are not told, and the page says how many, and which setting does it."""
-    site = make_site(broker="max_queued_messages 10\nmax_inflight_messages 10\n")
-    page = open_page()
+def tell_of_units(site, count):
+    """What is retained of so many units, as a bridge would have it; one that has no units of its own."""
     stranger = site.stranger()
-    for n in range(400):  # what is retained, as a bridge would have it; one that has no units of its own
+    for n in range(count):
         last = stranger.say(f"trackers/{9170500000 + n}/status", {"state": "online", "since": 1.0, "instance": "test"}, retain=True)
     stranger.say("trackers/bridge/big/status", b"online", retain=True)
-    stranger.say("trackers/bridge/big/stats", {"uptime": 5, "units.online": 400}, retain=True)
+    stranger.say("trackers/bridge/big/stats", {"uptime": 5, "units.online": count}, retain=True)
     stranger.close(last)
+
+
+def test_the_broker_drops_what_it_should_keep(make_site, open_page):
+    """By the broker's own WebSocket, with room for 10 messages: of 400 units most are not told, and the page says how many, and which
+    setting does it."""
+    port = free_port()
+    site = make_site({"web": {"mqtt": f"ws://127.0.0.1:{port}"}},
+                     broker=f"max_queued_messages 10\nmax_inflight_messages 10\nlistener {port} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n")
+    page = open_page()
+    tell_of_units(site, 400)
     page.open(site.url, "viewer")
     page.wait_text("max_queued_messages", '[data-banner="missing"]')
     known = page.script("return __page.store.units.size")
     assert 0 < known < 400 and str(400 - known) in page.text('[data-banner="missing"]')
+
+
+def test_all_units_come_where_the_broker_queues_little(make_site, open_page):
+    """By the bridge's way, all of 400 units are told by a broker with room for 10 messages."""
+    site = make_site(broker="max_queued_messages 10\nmax_inflight_messages 10\n")
+    page = open_page()
+    tell_of_units(site, 400)
+    page.open(site.url, "viewer")
+    page.ready()
+    wait_for(lambda: page.text('[data-only="offline"] b') == "" and page.text(".chips .chip b") == "400", "all units, none off line")
+
+
+def test_reports_are_not_acknowledged(site, open_page):
+    """A busy fleet's reports cost the browser no frame of its own; who comes and goes does: it must not get lost behind them."""
+    page = open_page()
+    unit = Unit(site.bridge.port)
+    unit.send(v1(IDENT, "100000"))
+    page.open(site.url + f"#unit={IDENT}", "viewer")
+    page.ready()
+    page.wait_text("position.speed", ".unit")
+    newest = "return __page.store.units.get(arguments[0]).known.timestamp"
+    first = page.script(newest, IDENT)
+    page.frames_sent()
+    for n in range(30):
+        unit.send(v1(IDENT, f"1001{n:02d}"))
+        unit.receive()
+    wait_for(lambda: page.script(newest, IDENT) == first + 89, "the last report")
+    acknowledged = page.frames_sent()  # a ping may be among them
+    unit.close()
+    page.wait_text("off line", f'[data-name="{IDENT}"]')
+    assert acknowledged < 5 and page.frames_sent() > 0
 
 
 @pytest.mark.parametrize("options", [{"publish": {"format": "msgpack"}}, {"publish": {"prefix": "a/b"}}])
