@@ -218,6 +218,45 @@ def test_an_alarm_stays_until_it_is_seen(site, open_page):
     unit.close()
 
 
+def raise_alarm(page, unit, minute):
+    """A new one that the page has heard of."""
+    before = page.script("return __page.store.alarms.length")
+    unit.send(v1(IDENT, f"10{minute:02d}00", status="FFFFFBFD") + v1(IDENT, f"10{minute:02d}30"))
+    wait_for(lambda: page.script("return __page.store.alarms.length") > before, "the alarm in the page")
+
+
+def test_an_alarm_is_heard_where_that_is_wanted(site, open_page):
+    """Not before; and the browser remembers it."""
+    count = """globalThis.__tones = 0; const start = OscillatorNode.prototype.start;
+        OscillatorNode.prototype.start = function (...a) { globalThis.__tones++; return start.apply(this, a); }"""
+    tones = "return globalThis.__tones"
+    page = open_page()
+    unit = Unit(site.bridge.port)
+    unit.send(v1(IDENT, "100000"))
+    page.open(site.url, "viewer")
+    page.ready()
+    page.script("localStorage.removeItem('alarm.sound')")
+    page.script(count)
+    page.click('[data-view="alarms"]')
+    assert not page.find('input[name="sound"]').is_selected()
+    raise_alarm(page, unit, 1)
+    assert page.script(tones) == 0
+    page.click('input[name="sound"]')
+    wait_for(lambda: page.script(tones) == 2, "both tones of the example")
+    page.driver.refresh()
+    page.ready()
+    page.click('[data-view="alarms"]')
+    page.script(count)
+    assert page.find('input[name="sound"]').is_selected()
+    raise_alarm(page, unit, 2)
+    wait_for(lambda: page.script(tones) == 2, "the sound of the alarm")
+    page.click('input[name="sound"]')
+    raise_alarm(page, unit, 3)
+    assert page.script(tones) == 2 and page.script("return localStorage.getItem('alarm.sound')") is None
+    unit.close()
+    page.no_faults()
+
+
 def test_strangers_and_what_they_look_like(site, open_page):
     page = open_page()
     page.open(site.url, "viewer")
