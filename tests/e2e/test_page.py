@@ -50,6 +50,49 @@ def test_fifty_units_in_table_and_map(site, open_page):
     page.no_faults()
 
 
+def at(ident, latitude, longitude, time):
+    """A frame from there: degrees and minutes, as the unit writes them."""
+    return f"*HQ,{ident},V1,{time},A,{latitude},N,{longitude},E,021.60,090,131216,FFFFFBFF#"
+
+
+def test_all_units_are_in_view_until_somebody_moves_the_map(site, open_page):
+    """Near to one another they are seen to move, and who drives away stays in view; but the map is left where a person has put it."""
+    page = open_page()
+    first, second = "9170503801", "9170503802"
+    unit, other = Unit(site.bridge.port), Unit(site.bridge.port)
+    where = "const p = __page.map.where(__page.store.units.get(arguments[0])); return p && p.x"
+    here = "const b = document.querySelector('.map').getBoundingClientRect(), x = __page.map.where(__page.store.units.get(arguments[0])).x; return x >= b.left && x <= b.right"
+
+    def send(u, ident, longitude, time):
+        u.send(at(ident, "5005.0000", longitude, time))
+
+    def placed(ident, degrees):
+        wait_for(lambda: page.script("return __page.store.units.get(arguments[0])?.known['position.longitude'] ?? 0", ident) > degrees - 1e-4,
+                 f"{ident} at {degrees}")
+
+    send(unit, first, "01425.0000", "100000")
+    page.open(site.url, "viewer")
+    page.ready()
+    wait_for(lambda: page.shown() == 1, "the first one")
+    send(other, second, "01425.8390", "100000")  # a kilometre to the east
+    wait_for(lambda: page.shown() == 2, "both")
+    assert page.script(where, second) - page.script(where, first) > 50
+    send(other, second, "01655.0000", "100100")  # far away
+    placed(second, 16.9166)
+    wait_for(lambda: page.shown() == 2 and page.script(here, second), "both, also now")
+    page.click(".leaflet-control-zoom-in")
+    send(other, second, "05655.0000", "100200")
+    placed(second, 56.9166)
+    drawn = page.script("return __page.map.counts.drawn")
+    wait_for(lambda: page.script("return __page.map.counts.drawn") > drawn + 1, "the map drawn since")
+    assert not page.script(here, second)  # the map is as the person has left it
+    page.click(".fit")
+    wait_for(lambda: page.shown() == 2 and page.script(here, second), "both, as was asked for")
+    unit.close()
+    other.close()
+    page.no_faults()
+
+
 def test_a_unit_appears_and_is_told_of(site, open_page):
     page = open_page()
     page.open(site.url, "viewer")
