@@ -32,6 +32,7 @@ static void on_left(void *ctx, const struct redisReply *reply, int64_t number, c
 /* Units may have gone elsewhere without this instance being told: it asks for each, and tells nothing until then. */
 static void look_again(struct cluster *c)
 {
+	c->unsure_ms = c->unsure ? c->unsure_ms : cluster_now(c).steady_ms;
 	c->unsure = true;
 	c->marked = false;
 	claims_make_up(c);
@@ -72,6 +73,7 @@ static void on_renewed(void *ctx, const struct redisReply *reply, int64_t number
 		join(c);
 	else if (over)
 		look_again(c);
+	notes_use_tables(c, registry_number(reply, 4));
 	if (over)
 		inbox_rewind(c);
 	router_use(c, registry_number(reply, 2) != 0 && !c->stopping);
@@ -171,7 +173,8 @@ static void on_gone(void *ctx, const struct redisReply *reply, int64_t number, c
 static void leave(struct cluster *c)
 {
 	const struct span argv[] = {span_text(c->me), span_text(c->run)};
-	if (!c->stopping || c->leaving || !c->joined || !asks_nothing(c) || c->tickets != NULL)
+	if (!c->stopping || c->leaving || !c->joined || !asks_nothing(c) || c->tickets != NULL ||
+		c->notes != NULL)
 		return;
 	c->leaving = cluster_call(c, SCRIPT_LEAVE, 2, argv, on_gone, 0, "");
 }
@@ -179,8 +182,10 @@ static void leave(struct cluster *c)
 static void tell_away(struct cluster *c)
 {
 	bool away = !c->joined && cluster_now(c).steady_ms - c->away_since_ms > CLUSTER_AWAY_MS;
-	if (away && !c->away_told)
+	if (away && !c->away_told) {
+		notes_settle_alone(c);
 		gate_release(c); /* what is told without a registry */
+	}
 	c->away_told = away;
 }
 
@@ -190,6 +195,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	struct cluster *c = timer->data;
 	claims_tick(c);
+	notes_tick(c);
+	answers_tick(c);
 	carry_tick(c);
 	if (c->joined)
 		tickets_ask(c);
@@ -264,10 +271,12 @@ struct cluster *cluster_open(const struct cluster_parts *parts)
 	know_run(c);
 	random_hex(c->boot, 8);
 	claims_open(c);
+	bool ok = notes_open(c);
 	tickets_open(c);
+	answers_open(c);
 	gate_open(c);
 	c->registry = registry_open(parts->loop, &options, &ops);
-	if (c->registry != NULL && router_open(c) && inbox_open(c))
+	if (ok && c->registry != NULL && router_open(c) && inbox_open(c))
 		return c;
 	cluster_free(c);
 	return NULL;
@@ -313,7 +322,7 @@ bool cluster_begin(struct cluster *c, char *why, size_t size)
 void cluster_use_mqtt(struct cluster *c, struct mqtt *mqtt)
 {
 	c->mqtt = mqtt;
-	mqtt_use_gate(mqtt, gate_message, c);
+	mqtt_use_gate(mqtt, gate_message, notes_pause, c);
 }
 
 bool cluster_is_usurped(const struct cluster *c)
@@ -351,5 +360,6 @@ void cluster_free(struct cluster *c)
 	carry_free(c);
 	tickets_free(c);
 	claims_free(c);
+	notes_free(c);
 	free(c);
 }

@@ -10,6 +10,9 @@
 
 #include "bridge/broker/mqtt.h"
 #include "bridge/commands/downlink.h"
+#include "bridge/outputs/homeassistant.h"
+#include "bridge/outputs/records.h"
+#include "bridge/outputs/state.h"
 #include "bridge/outputs/status.h"
 #include "bridge/units/session.h"
 
@@ -23,6 +26,9 @@ struct cluster_parts {
 	struct outbox *outbox;
 	struct publish *publish;
 	struct status *status;
+	struct records *records;
+	struct state *state;                 /* NULL: not wanted */
+	struct homeassistant *homeassistant; /* the same */
 	struct downlink *downlink;
 };
 

@@ -8,10 +8,13 @@
  *   instances         instances of which something is left
  *   router            instance and run of the one that takes commands; ends with its lease
  *   epoch             since when the registry has data: shortly after it, claims may still be missing
- *   unit:<ident>      inst, claim (only grows), since (its connection), online
+ *   unit:<ident>      inst, claim (only grows), since (its connection), online, prev (the one before inst);
+ *                     note, newest: what is known of it
+ *   tables            the tables of keys that notes refer to
  *   units:<instance>  idents that it holds
  *   gone:<instance>   idents of dead instances, which this one, the router, is to tell as off line
- *   inbox:<instance>  stream: cmd <id>; moved <ident> claim <number> to <instance>
+ *   inbox:<instance>  stream: cmd <id>; moved <ident> claim <number> to <instance>; note <ident> newest <ms> bytes <note>;
+ *                     answer <ident> and what the unit says
  *   cmd:<id>          a command until its end: what was published, owner, state (inbox, taken, held)
  *   open:<instance>   ids of commands of which it is the owner
  *   hold:<ident>      ids of commands that wait for the unit; held: all of them by their expiry
@@ -38,6 +41,10 @@ enum script {
 	SCRIPT_SWEEP,
 	SCRIPT_TOLD,
 	SCRIPT_LEFT,
+	SCRIPT_NOTE,
+	SCRIPT_TABLES,
+	SCRIPT_DATES,
+	SCRIPT_ANSWER,
 	/* must stay last */
 	SCRIPT_COUNT
 };

@@ -60,6 +60,15 @@ void downlink_finished(struct downlink *downlink, uint64_t number, bool counts);
 enum downlink_hold { DOWNLINK_HELD = 0, DOWNLINK_ELSEWHERE, DOWNLINK_CROWDED, DOWNLINK_SAME_ID };
 void downlink_held(struct downlink *downlink, uint64_t number, enum downlink_hold hold, struct moment now);
 
+/* The unit has gone to another bridge, and may answer through that one what it was sent: this ends as answered or timeout. */
+void downlink_answers_elsewhere(struct downlink *downlink, const char *ident);
+/* A unit has answered what no request here waits for: `answer` is told, and gives it to the bridge that sent
+ * the command, which calls downlink_answered. */
+typedef void downlink_answer(void *ctx, struct session *session, const struct command_reply *reply);
+void downlink_use_answers(struct downlink *downlink, downlink_answer *answer, void *ctx);
+void downlink_answered(
+	struct downlink *downlink, struct span ident, const struct command_reply *reply, struct moment now);
+
 /* Ends a request that no unit of this bridge was sent. `reason`: a sentence for the user. */
 enum downlink_why { DOWNLINK_REFUSED = 0, DOWNLINK_GONE, DOWNLINK_EXPIRED };
 void downlink_end(struct downlink *downlink, const struct route_message *message, const char *ticket,

@@ -99,6 +99,19 @@ void downlink_end(struct downlink *d, const struct route_message *r, const char 
 	downlink_ends_with(d, w, statuses[why], reason, now);
 }
 
+void downlink_answers_elsewhere(struct downlink *d, const char *ident)
+{
+	struct waiting *w;
+	DL_FOREACH(waiting_for(&d->waiting, ident), w)
+		w->elsewhere |= w->stage == STAGE_SENT;
+}
+
+void downlink_use_answers(struct downlink *d, downlink_answer *answer, void *ctx)
+{
+	d->answer = answer;
+	d->answer_ctx = ctx;
+}
+
 bool downlink_has(const struct downlink *d, const char *ticket)
 {
 	const struct waiting *w, *next;

@@ -37,6 +37,8 @@ struct downlink {
 	struct moment restored_at; /* during downlink_restore */
 	struct log_limit no_ident;
 	struct downlink_registry registry;
+	downlink_answer *answer; /* NULL: this bridge is alone */
+	void *answer_ctx;
 	const struct downlink_cluster *cluster; /* NULL: this bridge is alone */
 };
 

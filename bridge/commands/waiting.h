@@ -33,8 +33,9 @@ struct waiting {
 	int64_t sent_ms;  /* steady time */
 	int64_t until_ms; /* its stage ends then, unless something happens before; steady time */
 	int64_t timeout_ms;
-	bool kept;     /* it stands in the store, and outlives the process */
-	bool restored; /* it was sent, or may have been, by the run of the bridge before this one */
+	bool elsewhere; /* its unit may answer through another bridge of the cluster */
+	bool kept;      /* it stands in the store, and outlives the process */
+	bool restored;  /* it was sent, or may have been, by the run of the bridge before this one */
 	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name in topics */
 	struct request request;
 	struct command_token token;
