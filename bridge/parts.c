@@ -367,7 +367,7 @@ int64_t parts_turn(struct bridge *b)
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
 	if (b->cluster != NULL)
-		cluster_turn(b->cluster);
+		cluster_turn(b->cluster, stored);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 

@@ -17,16 +17,12 @@ static const char run_key[] = "run";
 static void on_left(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
 {
 	struct cluster *c = ctx;
-	struct route_message m;
-	char ident[CODEC_IDENT_MAX + 1], id[TICKET_MAX + 1];
 	(void)number;
 	(void)subject;
-	c->left = reply != NULL;
-	for (size_t i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-		if (cluster_read_kept(reply->element[i], &m, ident, id) && !downlink_has(c->parts.downlink, id))
-			downlink_end(c->parts.downlink, &m, id, DOWNLINK_GONE,
-				"the bridge was started anew; whether the unit got the command is not known",
-				cluster_now(c));
+	if (reply != NULL)
+		ends_left(c, reply,
+			"the bridge was started anew; whether the unit got the command is not known", c->left);
+	c->left |= reply != NULL;
 }
 
 /* Units may have gone elsewhere without this instance being told: it asks for each, and tells nothing until then. */
@@ -44,8 +40,7 @@ static void join(struct cluster *c)
 	c->joined = true;
 	inbox_rewind(c);
 	tickets_ask(c);
-	if (!c->left)
-		cluster_call(c, SCRIPT_LEFT, 1, argv, on_left, 0, "");
+	cluster_call(c, SCRIPT_LEFT, 1, argv, on_left, 0, "");
 	look_again(c);
 }
 
@@ -174,7 +169,7 @@ static void leave(struct cluster *c)
 {
 	const struct span argv[] = {span_text(c->me), span_text(c->run)};
 	if (!c->stopping || c->leaving || !c->joined || !asks_nothing(c) || c->tickets != NULL ||
-		c->notes != NULL)
+		c->told != NULL || c->notes != NULL)
 		return;
 	c->leaving = cluster_call(c, SCRIPT_LEAVE, 2, argv, on_gone, 0, "");
 }
@@ -206,8 +201,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	leave(c);
 }
 
-void cluster_turn(struct cluster *c)
+void cluster_turn(struct cluster *c, bool stored)
 {
+	ends_turn(c, stored);
 	router_turn(c);
 }
 
@@ -226,6 +222,7 @@ static void random_hex(char *out, size_t bytes)
 static void read_run(void *ctx, struct span key, struct span value)
 {
 	struct cluster *c = ctx;
+	ends_read_mark(c, key);
 	if (span_is(key, run_key) && value.len == sizeof(c->run) - 1)
 		span_copy(value, c->run, sizeof(c->run));
 }
@@ -361,5 +358,6 @@ void cluster_free(struct cluster *c)
 	tickets_free(c);
 	claims_free(c);
 	notes_free(c);
+	ends_free(c);
 	free(c);
 }

@@ -6,6 +6,7 @@
  *   cluster          the lease of this instance, and what follows when it begins or ends
  *   cluster_router   takes commands from the broker, ends what gone instances had
  *   cluster_inbox    what others tell this instance
+ *   cluster_ends     ends of commands until they are safe, and of those that others left
  *   cluster_carry    commands on their way to the bridge that has the unit
  *   cluster_tickets  the ends of commands
  *   cluster_answers  answers that units give through another bridge
@@ -74,6 +75,7 @@ struct ticket {
 	char own_id[201];
 	int64_t hold_ms; /* -1: an end */
 	bool asked;
+	int64_t asked_ms; /* steady time */
 	UT_hash_handle hh;
 };
 
@@ -86,6 +88,20 @@ struct carried {
 	bool from_broker;  /* its acknowledgement waits */
 	bool asked, maybe; /* maybe: a call was not answered, so the registry may have it */
 	char *bytes;       /* what the message points to */
+	UT_hash_handle hh;
+};
+
+/* An end that was given to the outbox, and that the registry still keeps. */
+struct told {
+	char id[TICKET_MAX + 1];
+	uint64_t first, last; /* its messages; last 0: none */
+	bool asked;
+	UT_hash_handle hh;
+};
+
+/* An earlier run stored the end of a command. */
+struct mark {
+	char key[32];
 	UT_hash_handle hh;
 };
 
@@ -144,6 +160,8 @@ struct cluster {
 	bool tables_asked;
 	struct ticket *tickets;
 	struct carried *carried;
+	struct told *told;
+	struct mark *marks;
 	char (*drops)[TICKET_MAX + 1]; /* answered without the registry, which may have them */
 	size_t drops_count;
 	struct router router;
@@ -255,6 +273,23 @@ bool carry_message(struct cluster *c, const struct route_message *message, const
 void carry_drop(struct cluster *c);
 void carry_tick(struct cluster *c);
 void carry_free(struct cluster *c);
+
+/* Is it on its way? */
+bool carry_has(const struct cluster *c, const char *id);
+
+/* --- cluster_ends.c --- */
+
+#define OUTCOME_MOST (64 << 10)
+/* At the start: what is kept beside the outbox. */
+void ends_read_mark(struct cluster *c, struct span key);
+/* The end of this command was given to the outbox, from message `first` on. */
+void ends_told(struct cluster *c, const char *id, uint64_t first);
+/* Once in a turn of the loop. `stored`: the outbox has stored all. */
+void ends_turn(struct cluster *c, bool stored);
+/* Ends commands that an instance had which is gone, or an earlier run of this one: `gone` is the reason where nothing better is known. `again`: it is
+ * this very run, whose connection to the registry broke. */
+void ends_left(struct cluster *c, const struct redisReply *list, const char *gone, bool again);
+void ends_free(struct cluster *c);
 
 /* --- cluster_inbox.c --- */
 

@@ -30,6 +30,10 @@
 	" c[10] = id\n"                                                                                        \
 	" c[11] = text(now)\n"                                                                                 \
 	" return c\n"                                                                                          \
+	"end\n"                                                                                                \
+	"local function left(id)\n"                                                                            \
+	" local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'fate', 'end', 'endto', 'endwith')\n"      \
+	" return {kept(id), c[1] or '', c[2] or '', c[3] or '', c[4] or '', c[5] or ''}\n"                     \
 	"end\n"
 
 static const char *const scripts[] = {
@@ -155,7 +159,7 @@ static const char *const scripts[] = {
 			       "local key = P .. 'cmd:' .. ARGV[2]\n"
 			       "local c = redis.call('HMGET', key, 'state', 'owner')\n"
 			       "if c[1] ~= 'inbox' or c[2] ~= ARGV[1] then return {} end\n"
-			       "redis.call('HSET', key, 'state', 'taken')\n"
+			       "redis.call('HSET', key, 'state', 'taken', 'fate', '')\n"
 			       "return kept(ARGV[2])\n",
 	/* The unit of a command that inst has taken is not on line there: ARGV inst, id. Returns sent and the instance, nobody, or gone. */
 	[SCRIPT_PASS] = COMMON
@@ -193,19 +197,27 @@ static const char *const scripts[] = {
 		       "redis.call('ZADD', P .. 'held', over, id)\n"
 		       "redis.call('SREM', P .. 'open:' .. inst, id)\n"
 		       "return {'held'}\n",
-	/* An end of a command: ARGV inst, id. Returns 1: it counts; 0: another one does. */
+	/* An end of a command: ARGV inst, id, the reply, its response topic and correlation data. Returns 1: it counts, and is kept until SCRIPT_CONFIRM; 0: another
+	 * one does. */
 	[SCRIPT_FINISH] = COMMON
-	"local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[2], 'state', 'owner')\n"
-	"redis.call('SREM', P .. 'open:' .. ARGV[1], ARGV[2])\n"
+	"local key = P .. 'cmd:' .. ARGV[2]\n"
+	"local c = redis.call('HMGET', key, 'state', 'owner')\n"
 	"if not c[1] then\n"
 	" local done = redis.call('GET', P .. 'done:' .. ARGV[2])\n"
 	" if not done then redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600) end\n"
 	" return (not done or done == 'by ' .. ARGV[1]) and 1 or 0\n"
 	"end\n"
-	"if c[1] ~= 'taken' or c[2] ~= ARGV[1] then return 0 end\n"
-	"redis.call('DEL', P .. 'cmd:' .. ARGV[2])\n"
-	"redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600)\n"
+	"if (c[1] ~= 'taken' and c[1] ~= 'ending') or c[2] ~= ARGV[1] then return 0 end\n"
+	"redis.call('HSET', key, 'state', 'ending', 'end', ARGV[3], 'endto', ARGV[4], 'endwith', ARGV[5])\n"
+	"redis.call('SADD', P .. 'open:' .. ARGV[1], ARGV[2])\n"
 	"return 1\n",
+	/* The end is safe: ARGV inst, id. */
+	[SCRIPT_CONFIRM] = COMMON "local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[2], 'state', 'owner')\n"
+				  "redis.call('SREM', P .. 'open:' .. ARGV[1], ARGV[2])\n"
+				  "if c[1] ~= 'ending' or c[2] ~= ARGV[1] then return 0 end\n"
+				  "redis.call('DEL', P .. 'cmd:' .. ARGV[2])\n"
+				  "redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600)\n"
+				  "return 1\n",
 	/* A command was answered without the registry, which may have it: ARGV id. */
 	[SCRIPT_DROP] = COMMON "local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[1], 'owner', 'ident')\n"
 			       "redis.call('SET', P .. 'done:' .. ARGV[1], 'dropped', 'EX', 3600)\n"
@@ -215,7 +227,7 @@ static const char *const scripts[] = {
 			       "redis.call('ZREM', P .. 'held', ARGV[1])\n"
 			       "redis.call('DEL', P .. 'cmd:' .. ARGV[1])\n"
 			       "return 1\n",
-	/* The router ends what was held for too long: ARGV inst, run. Returns a list of commands. */
+	/* The router ends what was held for too long: ARGV inst, run. Returns a list of commands, as left() says. */
 	[SCRIPT_EXPIRE] = COMMON
 	"if redis.call('GET', P .. 'router') ~= ARGV[1] .. '|' .. ARGV[2] then return {} end\n"
 	"local out = {}\n"
@@ -224,14 +236,14 @@ static const char *const scripts[] = {
 	" redis.call('ZREM', P .. 'held', id)\n"
 	" if c[2] then redis.call('LREM', P .. 'hold:' .. c[2], 0, id) end\n"
 	" if c[1] == 'held' then\n"
-	"  redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken', 'owner', ARGV[1])\n"
+	"  redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken', 'owner', ARGV[1], 'fate', 'expired')\n"
 	"  redis.call('SADD', P .. 'open:' .. ARGV[1], id)\n"
-	"  out[#out + 1] = kept(id)\n"
+	"  out[#out + 1] = left(id)\n"
 	" end\n"
 	"end\n"
 	"return out\n",
-	/* The router ends what instances had whose lease is over: ARGV inst, run. Returns nothing, or the instance, a list of commands that it had taken, a
-	 * list of commands that nobody holds, a list of units that are off line now, each followed by its claim. */
+	/* The router ends what instances had whose lease is over: ARGV inst, run. Returns nothing, or the instance, a list of commands that it had taken, as
+	 * left() says, a list of commands that nobody holds, a list of units that are off line now, each followed by its claim. */
 	[SCRIPT_BURY] = COMMON
 	"local inst = ARGV[1]\n"
 	"if redis.call('GET', P .. 'router') ~= inst .. '|' .. ARGV[2] then return {} end\n"
@@ -239,17 +251,23 @@ static const char *const scripts[] = {
 	" if dead ~= inst and redis.call('EXISTS', P .. 'alive:' .. dead) == 0 then\n"
 	"  local ended, absent, units = {}, {}, {}\n"
 	"  for _, id in ipairs(redis.call('SRANDMEMBER', P .. 'open:' .. dead, 100)) do\n"
-	"   local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner', 'ident')\n"
+	"   local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner', 'ident', 'fate')\n"
 	"   redis.call('SREM', P .. 'open:' .. dead, id)\n"
 	"   if c[2] == dead then\n"
 	"    local to = c[1] == 'inbox' and holder_of(c[3])\n"
 	"    if to then\n"
 	"     give(id, to)\n"
 	"    else\n"
-	"     redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken', 'owner', inst)\n"
+	"     redis.call('HSET', P .. 'cmd:' .. id, 'owner', inst)\n"
 	"     redis.call('SADD', P .. 'open:' .. inst, id)\n"
-	"     local list = c[1] == 'inbox' and absent or ended\n"
-	"     list[#list + 1] = kept(id)\n"
+	"     if c[1] == 'inbox' then\n"
+	"      redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken')\n"
+	"      absent[#absent + 1] = kept(id)\n"
+	"     else\n"
+	"      if c[1] ~= 'ending' and c[4] ~= 'expired' then redis.call('HSET', P .. 'cmd:' .. id, 'fate', "
+	"'gone') end\n"
+	"      ended[#ended + 1] = left(id)\n"
+	"     end\n"
 	"    end\n"
 	"   end\n"
 	"  end\n"
@@ -301,15 +319,17 @@ static const char *const scripts[] = {
 		       "return 1\n",
 	/* inst has told that the unit is off line: ARGV inst, ident. */
 	[SCRIPT_TOLD] = COMMON "return redis.call('SREM', P .. 'gone:' .. ARGV[1], ARGV[2])\n",
-	/* What an earlier run of inst left: ARGV inst. Returns a list of commands that it had taken. */
-	[SCRIPT_LEFT] = COMMON "local out = {}\n"
-			       "for _, id in ipairs(redis.call('SMEMBERS', P .. 'open:' .. ARGV[1])) do\n"
-			       " local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
-			       " if c[1] == 'taken' and c[2] == ARGV[1] then out[#out + 1] = kept(id) end\n"
-			       " if not c[1] then redis.call('SREM', P .. 'open:' .. ARGV[1], id) end\n"
-			       " if #out >= 1000 then break end\n"
-			       "end\n"
-			       "return out\n",
+	/* What an earlier run of inst left: ARGV inst. Returns a list of commands that it had taken, as left() says. */
+	[SCRIPT_LEFT] =
+		COMMON "local out = {}\n"
+		       "for _, id in ipairs(redis.call('SMEMBERS', P .. 'open:' .. ARGV[1])) do\n"
+		       " local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
+		       " if (c[1] == 'taken' or c[1] == 'ending') and c[2] == ARGV[1] then out[#out + 1] = "
+		       "left(id) end\n"
+		       " if not c[1] then redis.call('SREM', P .. 'open:' .. ARGV[1], id) end\n"
+		       " if #out >= 1000 then break end\n"
+		       "end\n"
+		       "return out\n",
 	/* What is known of a unit: ARGV ident, inst, claim, newest date, note. Another instance that has it by now gets it into its inbox. */
 	[SCRIPT_NOTE] = COMMON
 	"local key = P .. 'unit:' .. ARGV[1]\n"

@@ -59,10 +59,10 @@ static void wait_until(struct downlink *d, struct waiting *w, enum request_stage
 
 /* --- telling --- */
 
-void downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now)
+struct outcome_subject downlink_subject(const struct waiting *w, struct outcome o, struct moment now)
 {
 	bool named = w->request.name[0] != '\0';
-	const struct outcome_subject subject = {
+	return (struct outcome_subject){
 		.ident = w->ident,
 		.topic = w->topic,
 		.id = w->request.id,
@@ -75,13 +75,17 @@ void downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o
 		.answered_ms = o.reply != NULL && o.reply->receipt ? w->receipt_ms : now.steady_ms,
 		.fresh = w->stage == STAGE_NEW,
 	};
-	outcome_tell(&d->outcomes, &subject, o, now);
 }
 
-void downlink_tell_end(struct downlink *d, struct waiting *w, const struct outcome *o, struct moment now)
+bool downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now)
 {
-	if (o != NULL)
-		downlink_tell(d, w, *o, now);
+	const struct outcome_subject subject = downlink_subject(w, o, now);
+	return outcome_tell(&d->outcomes, &subject, o, now);
+}
+
+bool downlink_tell_end(struct downlink *d, struct waiting *w, const struct outcome *o, struct moment now)
+{
+	bool told = o == NULL || downlink_tell(d, w, *o, now);
 	if (w->kept)
 		forget_request(d, w);
 	if (w->stage == STAGE_SENT)
@@ -89,6 +93,7 @@ void downlink_tell_end(struct downlink *d, struct waiting *w, const struct outco
 	if (w->addressee != NULL)
 		waiting_leave(&d->waiting, w);
 	waiting_free(w);
+	return told;
 }
 
 /* Its end is stored in one transaction with its being forgotten: so a request has one end, whenever the process is killed. */
