@@ -18,7 +18,7 @@ from movers import Movers
 NAMES = "abc"
 ABSENT = [f"91707{n:05d}" for n in range(20)]  # units that never come
 COMMAND_TIMEOUT, HOLD = 5, 20
-FAULT_EVERY, SETTLE = 10, 15
+FAULT_EVERY, SETTLE, CALM = 10, 15, 15
 
 
 def client(client_id, account):
@@ -239,6 +239,20 @@ def play(args, world, movers, faults, orders, rng):
     return gone
 
 
+def calm(world, movers, orders, rng):
+    """Units move while nothing is at fault."""
+    end = time.monotonic() + CALM
+    while time.monotonic() < end:
+        movers.turn(0.25)
+        orders.look()
+        unit = rng.choice(list(movers.units.values()))
+        if unit.line and unit.ident not in movers.away:
+            movers.move(unit, half_open=rng.random() < 0.7)
+            orders.probe(unit)
+    movers.turn(1)
+    orders.look()
+
+
 def newest(told, by_session):
     """The status that came last, or the one with the highest session: a broker that delivers again what was acknowledged delivers what is old."""
     records = [record for _, record in told] or [{}]
@@ -292,6 +306,7 @@ def cluster(args, directory, beds):
     start = time.monotonic()
     gone = play(args, world, movers, faults, orders, rng)
     wrong, arrived = (wrong_statuses(world, movers, by_session) for by_session in (not args.without, False))
+    calm(world, movers, orders, rng)
     end = time.monotonic() + HOLD + COMMAND_TIMEOUT + 2 * args.lease + 5
     observer = world.observer
     while time.monotonic() < end and (movers.acknowledged.keys() - observer.records.keys() or not orders.sent.keys() <= observer.done.keys()):
