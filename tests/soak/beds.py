@@ -29,7 +29,7 @@ def ports(n):
 
 
 class Mosquitto:
-    account, options = None, {}
+    account, options, ordered = None, {}, True
 
     def __init__(self, directory, nodes):
         directory.mkdir()
@@ -42,7 +42,7 @@ class Mosquitto:
 
 class Bed:
     """`nodes` processes, each leading a group of its own, for they start helpers."""
-    account, options = None, {}
+    account, options, ordered = None, {}, True
 
     def __init__(self, directory, nodes):
         self.directory, self.processes = pathlib.Path(directory), [None] * nodes
@@ -77,6 +77,7 @@ class Bed:
 
 
 class Nats(Bed):
+    ordered = False  # when a node dies, it delivers again what was acknowledged
     program = "nats-server"
 
     def start(self, n):
@@ -137,7 +138,7 @@ class Rabbitmq(Erlang):
 
     def ctl(self, n, *words):
         subprocess.run([self.bin / "rabbitmqctl", "-q", *words], env={**os.environ, **self.settings(n)}, check=True, timeout=90,
-                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
     def join(self):
         for n in range(1, len(self.ports)):
@@ -166,7 +167,7 @@ modules:
     access_publish: {{"#": [allow: all]}}
     access_subscribe: {{"#": [allow: all]}}
 """)
-        (beams,) = pathlib.Path("/usr/lib").glob("*/ejabberd-*/ebin")
+        beams = max(pathlib.Path("/usr/lib").glob("*/ejabberd-*/ebin"))
         self.launch(n, ["erl", "-noinput", "-sname", f"ej{n}@localhost", "-pa", beams, *self.kernel.split(), "-kernel", "inet_dist_listen_min",
                         str(port), "inet_dist_listen_max", str(port), "-mnesia", "dir", f'"{d}/mnesia"', "-s", "ejabberd"],
                     {**self.environment, "EJABBERD_CONFIG_PATH": f"{d}/ejabberd.yml", "EJABBERD_LOG_PATH": f"{d}/ejabberd.log",

@@ -18,7 +18,7 @@ from movers import Movers
 NAMES = "abc"
 ABSENT = [f"91707{n:05d}" for n in range(20)]  # units that never come
 COMMAND_TIMEOUT, HOLD = 5, 20
-FAULT_EVERY, SETTLE = 10, 15
+FAULT_EVERY, SETTLE, CALM = 10, 15, 15
 
 
 def client(client_id, account):
@@ -55,7 +55,7 @@ class Observer:
                 self.repeated += 1
             self.records.setdefault(key, name)
         elif kind == "status":
-            self.status[message.topic.split("/")[1]] = record
+            self.status.setdefault(message.topic.split("/")[1], []).append((now, record))
         elif message.payload not in self.replies[record.get("id")]:  # the same message twice is one
             self.replies[record.get("id")][message.payload] = (now, record)
             if record["status"] in ENDS:
@@ -239,10 +239,30 @@ def play(args, world, movers, faults, orders, rng):
     return gone
 
 
-def wrong_statuses(world, movers):
+def calm(world, movers, orders, rng):
+    """Units move while nothing is at fault."""
+    end = time.monotonic() + CALM
+    while time.monotonic() < end:
+        movers.turn(0.25)
+        orders.look()
+        unit = rng.choice(list(movers.units.values()))
+        if unit.line and unit.ident not in movers.away:
+            movers.move(unit, half_open=rng.random() < 0.7)
+            orders.probe(unit)
+    movers.turn(1)
+    orders.look()
+
+
+def newest(told, by_session):
+    """The status that came last, or the one with the highest session: a broker that delivers again what was acknowledged delivers what is old."""
+    records = [record for _, record in told] or [{}]
+    return max(records, key=lambda r: (r.get("session", 0), r.get("since", 0))) if by_session else records[-1]
+
+
+def wrong_statuses(world, movers, by_session=False):
     wrong = []
     for ident, unit in movers.units.items():
-        told = world.observer.status.get(ident, {})
+        told = newest(world.observer.status.get(ident, []), by_session)
         true = ("offline", None) if ident in movers.away else ("online", unit.at)
         if told.get("state") != true[0] or (true[1] and told.get("instance") != true[1]):
             wrong.append((ident, true, {k: told.get(k) for k in ("state", "instance", "reason", "session")}))
@@ -285,13 +305,15 @@ def cluster(args, directory, beds):
     movers.turn(2 + args.units / 200)
     start = time.monotonic()
     gone = play(args, world, movers, faults, orders, rng)
-    wrong = wrong_statuses(world, movers)
+    wrong, arrived = (wrong_statuses(world, movers, by_session) for by_session in (not args.without, False))
+    calm(world, movers, orders, rng)
     end = time.monotonic() + HOLD + COMMAND_TIMEOUT + 2 * args.lease + 5
     observer = world.observer
-    while time.monotonic() < end and (movers.acknowledged - observer.records.keys() or not orders.sent.keys() <= observer.done.keys()):
+    while time.monotonic() < end and (movers.acknowledged.keys() - observer.records.keys() or not orders.sent.keys() <= observer.done.keys()):
         movers.turn(0.2)
     movers.turn(2)
-    missing = movers.acknowledged - observer.records.keys()
+    still_wrong = wrong_statuses(world, movers, not args.without)
+    missing = movers.acknowledged.keys() - observer.records.keys()
     twice, odd, named = judge_orders(world, movers, faults, orders)
     margin = args.lease + 3
     quiet = [t for t, begin, when, _ in orders.taken if faults.quiet(begin, when, margin)]
@@ -305,16 +327,19 @@ def cluster(args, directory, beds):
            ("commands", len(orders.sent)), ("ends", ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))),
            ("executed more than once", len(twice)), ("written into dead connections", movers.into_left),
            ("ends other than exactly one", len(odd)), ("no end, its instance was killed in the act", len(named)),
-           (f"statuses wrong {SETTLE} s after the last fault", len(wrong)), ("units that were to be off line by then", len(gone)),
+           (f"statuses wrong {SETTLE} s after the last fault", len(wrong)), ("  wrong at the very end", len(still_wrong)), ("  wrong by the status that came last, not by its session", len(arrived)),
+           ("units that were to be off line by then", len(gone)),
            ("moved units told to obey", len(orders.taken)),
            ("until a moved unit took a command, longest, s", f"{max([t for t, *_ in orders.taken], default=0):.2f}"),
            (f"  with no fault meanwhile nor {margin} s before, median, longest, s (of {len(quiet)})",
             f"{percentile(quiet, .5):.3f}, {max(quiet, default=0):.2f}")])
-    for name, rows in (("missing", sorted(missing)), ("executed more than once", twice), ("odd ends", odd), ("no end, killed", named), ("wrong status", wrong)):
+    for name, rows in (("missing", sorted((round(movers.acknowledged[key][0] - start, 1), movers.acknowledged[key][1], *key) for key in missing)), ("executed more than once", twice), ("odd ends", odd), ("no end, killed", named), ("wrong status", wrong)):
         for row in rows[:args.show]:
             print(f"  {name}: {row}")
+    for ident, *_ in wrong[:args.show]:
+        print(f"  statuses of {ident}:", *(f"{when - start:.1f} s {r['state']} {r['instance']} {r['session']}" for when, r in observer.status.get(ident, [])[-6:]))
     if args.timeline:
         timeline(start, faults, observer, orders)
     movers.close()
     world.close()
-    return len(missing) + len(twice) + len(odd) + len(wrong) if not args.without else len(missing)
+    return len(missing) + len(twice) + len(odd) + len(wrong) + (len(arrived) if world.bed.ordered else 0) if not args.without else len(missing)

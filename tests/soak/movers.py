@@ -45,7 +45,7 @@ class Movers:
         for n in range(count):
             ident = f"91706{n:05d}"
             self.units[ident] = Mover(ident, int(now) - 4 * 3600)
-        self.acknowledged = set()
+        self.acknowledged = {}  # (ident, timestamp): when, by whom
         self.executed = collections.defaultdict(list)  # (ident, what): when
         self.left, self.into_left, self.moves, self.reconnects = collections.deque(), 0, 0, 0
         self.away = set()  # units that are to stay away
@@ -138,7 +138,7 @@ class Movers:
             key, _ = line.owed.popleft()
             line.heard = line.heard or time.monotonic()
             if unit.unacknowledged.pop(key, None) is not None:
-                self.acknowledged.add((unit.ident, key))
+                self.acknowledged[unit.ident, key] = (time.monotonic(), line.at)
         elif words[0] == "S71":
             self.executed[(unit.ident, words[1])].append((time.monotonic(), line.at))
             if int(words[2]) % 20:
