@@ -244,12 +244,9 @@ def test_an_alarm_stays_until_it_is_seen(site, open_page):
     unit.send(v1(IDENT))
     page.open(site.url, "viewer")
     page.wait_text("on line", f'[data-name="{IDENT}"]')
-
-    def raised():
-        unit.send(v1(IDENT, status="FFFFFBFD") + v1(IDENT, "123507"))  # it is over with the next report
-        return page.text('[data-view="alarms"] .count')
-
-    wait_for(raised, "an alarm that the page hears")
+    page.ready()
+    unit.send(v1(IDENT, "123507", status="FFFFFBFD") + v1(IDENT, "123508"))  # it is over with the next report
+    wait_for(lambda: page.text('[data-view="alarms"] .count'), "an alarm that the page hears")
     wait_for(lambda: page.all(f'[data-name="{IDENT}"] .dot.alarm'), "the colour in the table")
     assert "(" in page.script("return document.title")
     page.click('[data-view="alarms"]')
