@@ -99,6 +99,29 @@ static inline int byte_bcd(uint8_t c)
 	return (c >> 4) * 10 + (c & 15);
 }
 
+/* 8 bytes as a number, the first in its lowest byte. Where there are fewer, bytes of `fill` stand behind them: all its bytes are the same. */
+static inline uint64_t bytes_word(const uint8_t *ptr, size_t len, uint64_t fill)
+{
+	uint64_t v = fill;
+	if (len >= sizeof(v))
+		memcpy(&v, ptr, sizeof(v));
+	else
+		memcpy(&v, ptr, len);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	return v;
+}
+
+/* Writes the 8 bytes of such a number. */
+static inline void bytes_word_put(uint8_t *at, uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	memcpy(at, &v, sizeof(v));
+}
+
 /* Has each byte two decimal digits? Eight bytes at a time: a half byte over 9, plus 6, carries into the half byte above. */
 static inline bool span_is_bcd(struct span s)
 {
@@ -299,37 +322,53 @@ static inline int64_t power10(unsigned n)
 	return powers[n];
 }
 
-/* Writes the number in front of `end`, with zeros up to at least `digits` digits, and returns where it starts. Two digits at a time. */
-static inline uint8_t *decimal_before(uint8_t *end, uint64_t v, unsigned digits)
+/* Of a number below 10^8 the eight decimal digits, one in each byte, the first in the lowest. Halves of four digits are made of it, pairs of
+ * these, single digits of those, all at once: q + (v - q * n << bits) puts quotient and rest beside each other. 5243 / 2^19 stands for
+ * 1 / 100, and 103 / 2^10 for 1 / 10. */
+static inline uint64_t decimal_split(uint32_t v)
 {
-	static const char pairs[201] =
-		"0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
-		"4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
-		"828384858687888990919293949596979899";
-	uint8_t *at = end;
-	while (v >= 100) {
-		at -= 2;
-		memcpy(at, pairs + 2 * (v % 100), 2);
-		v /= 100;
-	}
-	if (v >= 10) {
-		at -= 2;
-		memcpy(at, pairs + 2 * v, 2);
+	uint64_t q = v / 10000;
+	uint64_t halves = ((uint64_t)v << 32) - q * ((UINT64_C(10000) << 32) - 1);
+	q = halves * 5243 >> 19 & 0x7f0000007f;
+	uint64_t pairs = (halves << 16) - q * ((100 << 16) - 1);
+	q = pairs * 103 >> 10 & 0x000f000f000f000f;
+	return (pairs << 8) - q * ((10 << 8) - 1);
+}
+#define DECIMAL_ZEROS UINT64_C(0x3030303030303030) /* eight times '0' */
+
+#define DECIMAL_ROOM 20
+/* Writes the number and returns its end. DECIMAL_ROOM bytes must be writable; those behind the end change, too. */
+static inline uint8_t *decimal_put(uint8_t *at, uint64_t v)
+{
+	const uint32_t eight = 100000000;
+	uint32_t behind[2]; /* eight digits each, the last ones first */
+	size_t n = 0;
+	for (; v >= eight; v /= eight)
+		behind[n++] = (uint32_t)(v % eight);
+	if (v < 100) {
+		*at = (uint8_t)('0' + v / 10);
+		at += v >= 10;
+		*at++ = (uint8_t)('0' + v % 10);
 	} else {
-		*--at = (uint8_t)('0' + v);
+		uint64_t digits = decimal_split((uint32_t)v);
+		unsigned zeros = (unsigned)__builtin_ctzll(digits) / 8;
+		bytes_word_put(at, (digits | DECIMAL_ZEROS) >> 8 * zeros);
+		at += 8 - zeros;
 	}
-	while ((size_t)(end - at) < digits)
-		*--at = '0';
+	for (; n > 0; at += 8)
+		bytes_word_put(at, decimal_split(behind[--n]) | DECIMAL_ZEROS);
 	return at;
 }
 
 /* A decimal number, with zeros in front up to `digits` digits, 20 at the most. */
 static inline void writer_decimal(struct writer *w, uint64_t v, unsigned digits)
 {
-	uint8_t buf[20];
-	uint8_t *end = buf + sizeof(buf),
-		*at = decimal_before(end, v, digits < sizeof(buf) ? digits : sizeof(buf));
-	writer_bytes(w, at, (size_t)(end - at));
+	uint8_t buf[20 + DECIMAL_ROOM];
+	uint8_t *from = buf + 20, *end = decimal_put(from, v);
+	memset(buf, '0', 20);
+	if (end - from < (ptrdiff_t)digits)
+		from = end - (digits < 20 ? digits : 20);
+	writer_bytes(w, from, (size_t)(end - from));
 }
 
 /* Each byte as two upper-case hex digits; all of them or none. */

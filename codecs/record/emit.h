@@ -13,6 +13,8 @@
 #include "codecs/record/bytes.h"
 
 struct emitter;
+struct telemetry;
+struct telemetry_keys;
 
 struct emit_format {
 	const char *name;         /* as in the option `format` */
@@ -25,7 +27,12 @@ struct emit_format {
 	void (*fixed)(struct emitter *, int64_t number, unsigned decimals);
 	void (*text)(struct emitter *, struct span);
 	void (*key)(struct emitter *, struct span);
+	/* The fields `shown` of a record, each as a pair: see walk.h. */
+	void (*fields)(struct emitter *, const struct telemetry *, const struct telemetry_keys *,
+		const uint64_t *shown);
 };
+
+#define EMIT_DECIMALS_MAX 8
 
 struct emitter {
 	const struct emit_format *format;
@@ -68,7 +75,7 @@ static inline void emit_boolean(struct emitter *e, bool v)
 	e->format->boolean(e, v);
 }
 
-/* `number` / 10^decimals, exactly. decimals: 0 to 9. */
+/* `number` / 10^decimals, exactly. decimals: 0 to EMIT_DECIMALS_MAX. */
 static inline void emit_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
 	e->format->fixed(e, number, decimals);

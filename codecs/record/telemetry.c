@@ -45,22 +45,6 @@ void telemetry_reset(struct telemetry *t)
 	t->scratch_len = 0;
 }
 
-void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number)
-{
-	const struct param *p = &telemetry_params[field];
-	if (number < p->min || number > p->max) {
-		params_add(t->rejected, field);
-		return;
-	}
-	params_add(t->present, field);
-	if (p->type < PARAM_BOOLEAN) {
-		t->value[field].number = number;
-		return;
-	}
-	uint64_t bit = UINT64_C(1) << (field % 64);
-	t->truth[field / 64] = (t->truth[field / 64] & ~bit) | (number != 0 ? bit : 0);
-}
-
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags)
 {
 	for (size_t w = 0; w < TM_WORDS; w++) {
@@ -253,27 +237,32 @@ void telemetry_keys_make(
 	struct telemetry_keys *keys, const struct emit_format *format, enum telemetry_custom custom)
 {
 	struct writer w = writer_of(keys->text, sizeof(keys->text) - WRITER_SHORT);
-	struct emitter e = emitter_of(format, &w);
+	struct writer yes = writer_of(keys->yes, sizeof(keys->yes));
+	struct emitter e = emitter_of(format, &w), value = emitter_of(format, &yes);
 	memset(keys->booleans, 0, sizeof(keys->booleans));
 	memset(keys->customs, 0, sizeof(keys->customs));
+	emit_boolean(&value, true);
+	keys->yes_len = yes.len;
 	emit_map(&e, 1);
 	emit_key(&e, "");
-	size_t before = w.len;
 	emit_boolean(&e, false);
-	keys->false_len = w.len - before;
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++) {
-		keys->at[field] = (uint16_t)w.len;
-		if (is_custom(telemetry_params[field].key))
+		const struct param *p = &telemetry_params[field];
+		struct telemetry_ready *ready = &keys->ready[field];
+		bool boolean = p->type >= PARAM_BOOLEAN;
+		ready->at = (uint16_t)w.len;
+		ready->value = boolean ? READY_BOOLEAN : p->type == PARAM_TEXT ? READY_TEXT : p->decimals;
+		if (is_custom(p->key))
 			params_add(keys->customs, field);
-		emit_key(&e, telemetry_params[field].key);
-		if (telemetry_params[field].type >= PARAM_BOOLEAN) {
-			params_add(keys->booleans, (enum telemetry_field)field);
+		emit_key(&e, p->key);
+		ready->len = (uint8_t)(w.len - ready->at);
+		e.after_key = boolean; /* the value of any other is written by emit_fields */
+		if (boolean) {
+			params_add(keys->booleans, field);
 			emit_boolean(&e, false);
-		} else {
-			e.after_key = false; /* its value is written by emit_field */
 		}
 	}
-	keys->at[TM_FIELD_COUNT] = (uint16_t)w.len;
+	keys->ready[TM_FIELD_COUNT].at = (uint16_t)w.len;
 	keys->format = format;
 	keys->custom = custom;
 }
@@ -302,49 +291,20 @@ static bool shows_item(const struct telemetry_keys *k, const struct telemetry_it
 	return k->custom == CUSTOM_ACTIVE && (item->form != ITEM_NUMBER || item_number(item) != 0);
 }
 
-/* The pairs of the fields from `from` to before `to`. */
-static struct span ready_pairs(const struct telemetry_keys *k, size_t from, size_t to)
+void telemetry_emit_pairs(const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k,
+	size_t field, size_t booleans)
 {
-	return span_of(k->text + k->at[from], (size_t)k->at[to] - k->at[from]);
-}
-
-/* A field that is no false boolean. */
-static void emit_field(
-	const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t field)
-{
-	const struct param *p = &telemetry_params[field];
-	struct span key = ready_pairs(k, field, field + 1);
-	if (p->type >= PARAM_BOOLEAN) {
-		key.len -= k->false_len;
-		emit_again(e, key, true);
-		emit_boolean(e, true);
+	const struct telemetry_ready *r = &k->ready[field];
+	size_t len = booleans > 0 ? (size_t)(r[booleans].at - r->at) : r->len;
+	emit_again(e, span_of(k->text + r->at, len), booleans == 0);
+	if (booleans > 0)
 		return;
-	}
-	emit_again(e, key, true);
-	if (p->type == PARAM_TEXT)
+	if (r->value == READY_BOOLEAN)
+		emit_boolean(e, true);
+	else if (r->value == READY_TEXT)
 		emit_text(e, t->value[field].text);
 	else
-		emit_fixed(e, t->value[field].number, p->decimals);
-}
-
-/* The fields `left` of one word of the sets, in the order of the table. */
-static void emit_word(
-	const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t w, uint64_t left)
-{
-	uint64_t off = left & k->booleans[w] & ~t->truth[w];
-	while (left != 0) {
-		unsigned b = (unsigned)__builtin_ctzll(left);
-		size_t field = w * 64 + b;
-		if (off >> b & 1) {
-			uint64_t others = ~(off >> b); /* its lowest bit: the first that is no false boolean */
-			unsigned n = others != 0 ? (unsigned)__builtin_ctzll(others) : 64;
-			emit_again(e, ready_pairs(k, field, field + n), false);
-			left = b + n < 64 ? left >> (b + n) << (b + n) : 0;
-		} else {
-			emit_field(t, e, k, field);
-			left &= left - 1;
-		}
-	}
+		emit_fixed(e, t->value[field].number, r->value);
 }
 
 void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out)
@@ -360,8 +320,7 @@ void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
 	emit_map(&e, pairs);
-	for (size_t w = 0; w < TM_WORDS; w++)
-		emit_word(t, &e, keys, w, shown[w]);
+	keys->format->fields(&e, t, keys, shown);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(&e, i + 1, &t->cells[i]);
 	for (unsigned i = 0; i < t->item_count; i++)

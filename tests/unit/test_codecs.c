@@ -5,6 +5,7 @@
 #include "codecs/record/calendar.h"
 #include "codecs/h02/h02_number.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -258,7 +259,7 @@ static void test_tables(void **state)
 	for (size_t i = 0; i < TM_FIELD_COUNT; i++) {
 		const struct param *p = &telemetry_params[i];
 		assert_non_null(p->key);
-		assert_true(p->min <= p->max && p->decimals <= 9 && *p->help != '\0');
+		assert_true(p->min <= p->max && p->decimals <= EMIT_DECIMALS_MAX && *p->help != '\0');
 		for (size_t k = 0; k < i; k++)
 			assert_string_not_equal(p->key, telemetry_params[k].key);
 	}
@@ -278,13 +279,49 @@ static void test_numbers_are_exact(void **state)
 		const char *json;
 	} rows[] = {{0, 0, "0"}, {0, 7, "0"}, {-5, 1, "-0.5"}, {1234567890, 7, "123.456789"}, {100, 2, "1"},
 		{INT64_MAX, 0, "9223372036854775807"}, {INT64_MIN, 0, "-9223372036854775808"},
-		{1, 9, "0.000000001"}};
+		{1, 8, "0.00000001"}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char buf[64];
 		struct writer w = writer_of(buf, sizeof(buf));
 		struct emitter e = emitter_of(&emit_json, &w);
 		emit_fixed(&e, rows[i].number, rows[i].decimals);
 		assert_true(span_is(writer_span(&w), rows[i].json));
+	}
+}
+
+/* Numbers of each length, with each number of decimals. */
+static void test_numbers_are_those_of_printf(void **state)
+{
+	(void)state;
+	uint64_t random = 1;
+	for (size_t i = 0; i < 200000; i++) {
+		char buf[64], want[64];
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		unsigned shift = (unsigned)(random >> 58);
+		uint64_t v = (random ^ random << 32) >> shift;
+		if (i % 4 == 0 && shift < 20) /* the ends of a length */
+			for (v = 1; shift > 0; shift--)
+				v *= 10;
+		v -= i % 8 == 4 && v > 0;
+		struct writer w = writer_of(buf, sizeof(buf));
+		unsigned zeros = (unsigned)(i % 21);
+		writer_decimal(&w, v, zeros);
+		snprintf(want, sizeof(want), "%0*" PRIu64, (int)zeros, v);
+		assert_true(span_is(writer_span(&w), want));
+		unsigned decimals = (unsigned)(i % (EMIT_DECIMALS_MAX + 1));
+		int64_t number = (int64_t)(v >> 1) * (i % 2 == 0 ? 1 : -1), scale = power10(decimals);
+		w.len = 0;
+		struct emitter e = emitter_of(&emit_json, &w);
+		emit_fixed(&e, number, decimals);
+		int len = snprintf(
+			want, sizeof(want), "%s%" PRId64, number < 0 ? "-" : "", (int64_t)(v >> 1) / scale);
+		if ((int64_t)(v >> 1) % scale != 0) {
+			len += snprintf(want + len, sizeof(want) - (size_t)len, ".%0*" PRId64, (int)decimals,
+				(int64_t)(v >> 1) % scale);
+			while (want[len - 1] == '0')
+				want[--len] = '\0';
+		}
+		assert_true(span_is(writer_span(&w), want));
 	}
 }
 
@@ -472,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_calendar),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_numbers_are_exact),
+		cmocka_unit_test(test_numbers_are_those_of_printf),
 		cmocka_unit_test(test_scaled_numbers_are_exact),
 		cmocka_unit_test(test_a_record_of_any_memory),
 		cmocka_unit_test(test_flags_of_every_word),
