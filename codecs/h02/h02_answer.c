@@ -20,10 +20,12 @@ void h02_put_head(struct writer *w, const struct codec_unit *unit)
 void h02_put_clock(struct writer *w, int64_t now_ms, bool date)
 {
 	struct calendar c = calendar_of(now_ms / 1000);
-	int number = (c.hour * 100 + c.minute) * 100 + c.second;
-	if (date)
-		writer_decimal(w, (uint64_t)((c.year * 100 + c.month) * 100 + c.day), 8);
-	writer_decimal(w, (uint64_t)number, 6);
+	uint32_t day = (uint32_t)((c.year * 100 + c.month) * 100 + c.day);
+	uint32_t time = (uint32_t)((c.hour * 100 + c.minute) * 100 + c.second);
+	uint8_t digits[14]; /* the time has eight as well, of which the date covers the first two */
+	bytes_word_put(digits + 6, decimal_split(time) | DECIMAL_ZEROS);
+	bytes_word_put(digits, decimal_split(day) | DECIMAL_ZEROS);
+	writer_bytes(w, date ? digits : digits + 8, date ? 14 : 6);
 }
 
 /* The form to answer in: the one of the frame's type, or the one that the options prefer to it. */

@@ -3,7 +3,6 @@
 #include "codecs/h02/h02_number.h"
 
 #define DIGITS_MAX 9
-#define WHOLE_MAX 999999999
 
 bool h02_whole(struct span s, bool negative, int64_t *out)
 {
@@ -36,28 +35,37 @@ bool h02_hex(struct span s, int64_t *out)
 	return true;
 }
 
+/* The digits from `at` on, behind those in `v`; where they end. */
+static size_t take_digits(struct span s, size_t at, uint64_t *v)
+{
+	for (; at < s.len && byte_is_digit(s.ptr[at]); at++)
+		*v = *v * 10 + (uint64_t)(s.ptr[at] - '0');
+	return at;
+}
+
 bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 {
 	*out = (struct h02_decimal){0};
 	if (empty && h02_is_empty(s))
 		return true;
-	int64_t v = 0;
-	size_t i = 0, point, scale = 0;
-	for (; i < s.len && byte_is_digit(s.ptr[i]); i++) {
-		v = v * 10 + (s.ptr[i] - '0');
-		if (v > WHOLE_MAX)
-			return false;
+	uint64_t v = 0;
+	size_t zeros = 0;
+	while (zeros < s.len && s.ptr[zeros] == '0')
+		zeros++;
+	size_t point = take_digits(s, zeros, &v), end = point;
+	if (point - zeros > DIGITS_MAX)
+		return false;
+	if (point < s.len && s.ptr[point] == '.') {
+		struct span most = s;
+		if (most.len > point + 1 + DIGITS_MAX)
+			most.len = point + 1 + DIGITS_MAX;
+		end = take_digits(most, point + 1, &v);
+		out->scale = (unsigned)(end - point - 1);
+		while (end < s.len && byte_is_digit(s.ptr[end]))
+			end++;
 	}
-	point = i;
-	if (i < s.len && s.ptr[i] == '.') {
-		for (i++; i < s.len && byte_is_digit(s.ptr[i]); i++)
-			if (scale < DIGITS_MAX) {
-				v = v * 10 + (s.ptr[i] - '0');
-				scale++;
-			}
-	}
-	*out = (struct h02_decimal){v, (unsigned)scale};
-	return i == s.len && (point > 0 || scale > 0);
+	out->digits = (int64_t)v;
+	return end == s.len && (point > 0 || out->scale > 0);
 }
 
 int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned decimals)
@@ -70,16 +78,23 @@ int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned deci
 	return d.digits / down * up + (d.digits % down * up + down / 2) / down;
 }
 
-/* From degrees and minutes, each as a text. */
-static bool from_parts(struct span degrees, struct span minutes, int64_t *out)
+/* In 1e-7 degrees. */
+static int64_t from_minutes(int64_t degrees, struct h02_decimal minutes)
+{
+	if (degrees > 180 || minutes.digits >= 60 * power10(minutes.scale))
+		return INT64_MAX;
+	return degrees * 10000000 + h02_scaled(minutes, 1, 60, 7);
+}
+
+/* Each of the two as a text. `scale`: of minutes that have no point. */
+static bool from_parts(struct span degrees, struct span minutes, unsigned scale, int64_t *out)
 {
 	struct h02_decimal d, m;
 	if (!h02_decimal(degrees, true, &d) || !h02_decimal(minutes, false, &m))
 		return false;
-	if (d.digits > 180 || m.digits >= 60 * power10(m.scale))
-		*out = INT64_MAX;
-	else
-		*out = d.digits * 10000000 + h02_scaled(m, 1, 60, 7);
+	if (m.scale == 0)
+		m.scale = scale;
+	*out = from_minutes(d.digits, m);
 	return true;
 }
 
@@ -87,6 +102,12 @@ bool h02_coordinate(struct span s, int64_t *out)
 {
 	if (s.len > 1 && s.ptr[0] == '-')
 		s = span_after(s, 1);
+	struct h02_decimal d;
+	if (h02_decimal(s, false, &d) && d.scale > 0) { /* as nearly all units write it: read at once */
+		int64_t degree = 100 * power10(d.scale);
+		*out = from_minutes(d.digits / degree, (struct h02_decimal){d.digits % degree, d.scale});
+		return true;
+	}
 	size_t dash = s.len, point = s.len;
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.ptr[i] == '-' && dash == s.len)
@@ -95,19 +116,12 @@ bool h02_coordinate(struct span s, int64_t *out)
 			point = i;
 	}
 	if (dash < s.len)
-		return from_parts(span_of(s.ptr, dash), span_after(s, dash + 1), out);
+		return from_parts(span_of(s.ptr, dash), span_after(s, dash + 1), 0, out);
 	if (point < s.len) {
 		size_t degrees = point > 2 ? point - 2 : 0;
-		return from_parts(span_of(s.ptr, degrees), span_after(s, degrees), out);
+		return from_parts(span_of(s.ptr, degrees), span_after(s, degrees), 0, out);
 	}
 	/* no point: the last six digits are minutes in 1/10000 */
 	size_t degrees = s.len > 6 ? s.len - 6 : 0;
-	struct h02_decimal d, m;
-	if (!h02_decimal(span_of(s.ptr, degrees), true, &d) || !h02_decimal(span_after(s, degrees), false, &m))
-		return false;
-	if (d.digits > 180 || m.digits >= 600000)
-		*out = INT64_MAX;
-	else
-		*out = d.digits * 10000000 + h02_scaled(m, 1, 600000, 7);
-	return true;
+	return from_parts(span_of(s.ptr, degrees), span_after(s, degrees), 4, out);
 }

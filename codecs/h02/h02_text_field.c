@@ -5,19 +5,43 @@
 
 #include "codecs/h02/h02_number.h"
 
+#define EACH UINT64_C(0x0101010101010101) /* times a byte: this byte, eight times */
+
+/* The highest bit of each byte that is a comma. */
+static uint64_t commas(uint64_t bytes)
+{
+	uint64_t other = bytes ^ EACH * ','; /* a comma is 0 here */
+	return ~(((other & EACH * 0x7f) + EACH * 0x7f) | other | EACH * 0x7f);
+}
+
+/* The highest bit of a byte when one of the bytes, not always this one, is a blank or another one below. */
+static uint64_t blanks(uint64_t bytes)
+{
+	return (bytes - EACH * (' ' + 1)) & ~bytes & EACH * 0x80;
+}
+
 void h02_split(struct h02_text *x, struct span body)
 {
-	const uint8_t *from = body.ptr, *end = body.ptr + body.len, *comma;
-	x->body = body;
-	x->count = 0;
-	do {
-		comma = memchr(from, ',', (size_t)(end - from));
-		x->start[x->count] = (size_t)(from - body.ptr);
-		x->field[x->count++] =
-			span_trim(span_of(from, (size_t)((comma ? comma : end) - from)), byte_is_blank);
-		if (comma != NULL)
+	size_t from = 0, count = 0;
+	uint64_t blank = 0;
+	if (body.len >= H02_FIELDS_MAX) /* no frame is so long */
+		body.len = H02_FIELDS_MAX - 1;
+	for (size_t at = 0; at < body.len; at += 8) {
+		uint64_t bytes = bytes_word(body.ptr + at, body.len - at, EACH * '0');
+		blank |= blanks(bytes);
+		for (uint64_t left = commas(bytes); left != 0; left &= left - 1) {
+			size_t comma = at + (unsigned)__builtin_ctzll(left) / 8;
+			x->start[count] = from;
+			x->field[count++] = span_of(body.ptr + from, comma - from);
 			from = comma + 1;
-	} while (comma != NULL && x->count < H02_FIELDS_MAX);
+		}
+	}
+	x->start[count] = from;
+	x->field[count++] = span_of(body.ptr + from, body.len - from);
+	for (size_t i = 0; blank != 0 && i < count; i++)
+		x->field[i] = span_trim(x->field[i], byte_is_blank);
+	x->body = body;
+	x->count = count;
 }
 
 struct span h02_raw(const struct h02_text *x, size_t i)

@@ -23,20 +23,20 @@ static inline int64_t calendar_days(int year, int month, int day)
 	return era * 146097 + doe - 719468;
 }
 
-/* From 1970 on. */
+/* From 1970 on, for the next 10,000,000 years. */
 static inline struct calendar calendar_of(int64_t unix_s)
 {
-	int64_t days = unix_s / 86400, rest = unix_s % 86400;
-	int64_t z = days + 719468;
-	int64_t era = z / 146097;
-	int64_t doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-	int month = (int)(mp < 10 ? mp + 3 : mp - 9);
+	uint32_t days = (uint32_t)((uint64_t)unix_s / 86400), rest = (uint32_t)((uint64_t)unix_s % 86400);
+	uint32_t z = days + 719468;
+	uint32_t era = z / 146097;
+	uint32_t doe = z - era * 146097;
+	uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	uint32_t mp = (5 * doy + 2) / 153;
+	uint32_t month = mp < 10 ? mp + 3 : mp - 9;
 	return (struct calendar){
-		.year = (int)(yoe + era * 400) + (month <= 2),
-		.month = month,
+		.year = (int)(yoe + era * 400 + (month <= 2)),
+		.month = (int)month,
 		.day = (int)(doy - (153 * mp + 2) / 5 + 1),
 		.hour = (int)(rest / 3600),
 		.minute = (int)(rest / 60 % 60),
