@@ -64,7 +64,7 @@ static inline uint8_t *json_number(uint8_t *at, int64_t number, unsigned decimal
 		return at;
 	uint64_t digits = decimal_split((uint32_t)(fraction * (uint64_t)power10(8 - decimals)));
 	*at++ = '.';
-	bytes_word_put(at, digits | DECIMAL_ZEROS);
+	bytes_word_put(at, digits | EIGHT('0'));
 	return at + 8 - __builtin_clzll(digits) / 8; /* without the zeros at its end */
 }
 
@@ -106,6 +106,13 @@ static bool is_plain(uint8_t c)
 	return (uint8_t)(c - 0x20) < 0x5f && c != '"' && c != '\\';
 }
 
+/* The same for eight bytes. Without the bytes from 0x80 on, a highest bit is set only where one is to be found, or behind that place. */
+static bool are_plain(uint64_t v)
+{
+	uint64_t quote = (v ^ EIGHT('"')) - EIGHT(1), backslash = (v ^ EIGHT('\\')) - EIGHT(1);
+	return ((v | (v - EIGHT(' ')) | (v + EIGHT(1)) | quote | backslash) & EIGHT(0x80)) == 0;
+}
+
 static void put_text(struct writer *w, struct span text)
 {
 	writer_u8(w, '"');
@@ -135,16 +142,27 @@ static void json_text(struct emitter *e, struct span text)
 	put_text(e->out, text);
 }
 
+static uint8_t *json_odd_word(uint8_t *at, struct span text)
+{
+	struct writer w = writer_of(at, WALK_VALUE_ROOM);
+	put_text(&w, text);
+	return at + w.len;
+}
+
 static inline uint8_t *json_word(uint8_t *at, struct span text)
 {
+	size_t i = 0;
 	at[0] = '"';
-	for (size_t i = 0; i < text.len; i++) {
-		if (!is_plain(text.ptr[i])) {
-			struct writer w = writer_of(at, WALK_VALUE_ROOM);
-			put_text(&w, text);
-			return at + w.len;
-		}
+	for (; i + 8 <= text.len; i += 8) {
+		uint64_t v = bytes_word(text.ptr + i, 8, 0);
+		bytes_word_put(at + 1 + i, v);
+		if (!are_plain(v))
+			return json_odd_word(at, text);
+	}
+	for (; i < text.len; i++) {
 		at[1 + i] = text.ptr[i];
+		if (!is_plain(text.ptr[i]))
+			return json_odd_word(at, text);
 	}
 	at[1 + text.len] = '"';
 	return at + text.len + 2;

@@ -119,16 +119,23 @@ static void pack_text(struct emitter *e, struct span text)
 
 static inline uint8_t *pack_word(uint8_t *at, struct span text)
 {
-	if (!is_ascii(text)) {
-		struct writer w = writer_of(at, WALK_VALUE_ROOM);
-		pack_mixed(&w, text);
-		return at + w.len;
-	}
+	uint8_t *begin = at;
+	uint64_t any = 0;
+	size_t i = 0;
 	msgpack_packer pk = {&at, write_at};
 	msgpack_pack_str(&pk, text.len);
-	for (size_t i = 0; i < text.len; i++)
-		at[i] = text.ptr[i];
-	return at + text.len;
+	for (; i + 8 <= text.len; i += 8) {
+		uint64_t v = bytes_word(text.ptr + i, 8, 0);
+		bytes_word_put(at + i, v);
+		any |= v;
+	}
+	for (; i < text.len; i++)
+		any |= at[i] = text.ptr[i];
+	if ((any & EIGHT(0x80)) == 0)
+		return at + text.len;
+	struct writer w = writer_of(begin, WALK_VALUE_ROOM);
+	pack_mixed(&w, text);
+	return begin + w.len;
 }
 
 static void pack_fields(

@@ -23,8 +23,8 @@ void h02_put_clock(struct writer *w, int64_t now_ms, bool date)
 	uint32_t day = (uint32_t)((c.year * 100 + c.month) * 100 + c.day);
 	uint32_t time = (uint32_t)((c.hour * 100 + c.minute) * 100 + c.second);
 	uint8_t digits[14]; /* the time has eight as well, of which the date covers the first two */
-	bytes_word_put(digits + 6, decimal_split(time) | DECIMAL_ZEROS);
-	bytes_word_put(digits, decimal_split(day) | DECIMAL_ZEROS);
+	bytes_word_put(digits + 6, decimal_split(time) | EIGHT('0'));
+	bytes_word_put(digits, decimal_split(day) | EIGHT('0'));
 	writer_bytes(w, date ? digits : digits + 8, date ? 14 : 6);
 }
 

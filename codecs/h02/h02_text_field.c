@@ -5,19 +5,17 @@
 
 #include "codecs/h02/h02_number.h"
 
-#define EACH UINT64_C(0x0101010101010101) /* times a byte: this byte, eight times */
-
 /* The highest bit of each byte that is a comma. */
 static uint64_t commas(uint64_t bytes)
 {
-	uint64_t other = bytes ^ EACH * ','; /* a comma is 0 here */
-	return ~(((other & EACH * 0x7f) + EACH * 0x7f) | other | EACH * 0x7f);
+	uint64_t other = bytes ^ EIGHT(','); /* a comma is 0 here */
+	return ~(((other & EIGHT(0x7f)) + EIGHT(0x7f)) | other | EIGHT(0x7f));
 }
 
 /* The highest bit of a byte when one of the bytes, not always this one, is a blank or another one below. */
 static uint64_t blanks(uint64_t bytes)
 {
-	return (bytes - EACH * (' ' + 1)) & ~bytes & EACH * 0x80;
+	return (bytes - EIGHT(' ' + 1)) & ~bytes & EIGHT(0x80);
 }
 
 void h02_split(struct h02_text *x, struct span body)
@@ -27,7 +25,7 @@ void h02_split(struct h02_text *x, struct span body)
 	if (body.len >= H02_FIELDS_MAX) /* no frame is so long */
 		body.len = H02_FIELDS_MAX - 1;
 	for (size_t at = 0; at < body.len; at += 8) {
-		uint64_t bytes = bytes_word(body.ptr + at, body.len - at, EACH * '0');
+		uint64_t bytes = bytes_word(body.ptr + at, body.len - at, EIGHT('0'));
 		blank |= blanks(bytes);
 		for (uint64_t left = commas(bytes); left != 0; left &= left - 1) {
 			size_t comma = at + (unsigned)__builtin_ctzll(left) / 8;
@@ -87,32 +85,38 @@ void h02_join(struct h02_text *x, enum telemetry_field field, size_t from, size_
 			field);
 }
 
-static int two(struct span s, size_t at)
+/* Six digits as three numbers, the first in the lowest two bytes; false: they are no digits. */
+static bool take_pairs(struct span s, uint64_t *pairs)
 {
-	return (s.ptr[at] - '0') * 10 + (s.ptr[at + 1] - '0');
+	if (s.len != 6)
+		return false;
+	uint64_t text = bytes_word(s.ptr, 6, EIGHT('0')), v = text - EIGHT('0');
+	*pairs = (v * 10 + (v >> 8)) & 0x00ff00ff00ff00ff;
+	return ((v | (text + EIGHT(0x7f - '9')) | text) & EIGHT(0x80)) == 0;
 }
 
 bool h02_put_clock_fields(struct h02_text *x, struct span time, struct span date)
 {
-	if ((time.len > 0 && !span_is_digits(time, 6, 6)) || (date.len > 0 && !span_is_digits(date, 6, 6)))
+	uint64_t t = 0, d = 0;
+	if ((time.len > 0 && !take_pairs(time, &t)) || (date.len > 0 && !take_pairs(date, &d)))
 		return false;
 	mark(x->t, time, TM_TIMESTAMP);
 	mark(x->t, date, TM_TIMESTAMP);
 	if (time.len == 0 || date.len == 0)
 		return true;
-	struct calendar c = {
-		2000 + two(date, 4), two(date, 2), two(date, 0), two(time, 0), two(time, 2), two(time, 4)};
+	struct calendar c = {2000 + (int)(d >> 32 & 0xff), d >> 16 & 0xff, d & 0xff, t & 0xff, t >> 16 & 0xff,
+		t >> 32 & 0xff};
 	h02_set_time(x->t, &c);
 	return true;
 }
 
 bool h02_put_status(struct h02_text *x, struct span s)
 {
-	int64_t word;
-	if (s.len != 8 || !h02_hex(s, &word))
+	uint32_t word;
+	if (s.len != 8 || !hex_number(bytes_word(s.ptr, 8, 0), &word))
 		return false;
 	bool low_battery_bits = span_is(x->type, "V6") || span_is(x->type, "V8");
-	h02_set_status(x->t, s, (uint32_t)word, low_battery_bits);
+	h02_set_status(x->t, s, word, low_battery_bits);
 	return true;
 }
 

@@ -99,6 +99,9 @@ static inline int byte_bcd(uint8_t c)
 	return (c >> 4) * 10 + (c & 15);
 }
 
+/* Eight times the byte: what is done to such a number is done to eight bytes at once. */
+#define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
 /* 8 bytes as a number, the first in its lowest byte. Where there are fewer, bytes of `fill` stand behind them: all its bytes are the same. */
 static inline uint64_t bytes_word(const uint8_t *ptr, size_t len, uint64_t fill)
 {
@@ -125,10 +128,9 @@ static inline void bytes_word_put(uint8_t *at, uint64_t v)
 /* Has each byte two decimal digits? Eight bytes at a time: a half byte over 9, plus 6, carries into the half byte above. */
 static inline bool span_is_bcd(struct span s)
 {
-	const uint64_t low = 0x0f0f0f0f0f0f0f0f, six = 0x0606060606060606;
+	const uint64_t low = EIGHT(15), six = EIGHT(6);
 	for (size_t i = 0; i < s.len; i += 8) {
-		uint64_t v = 0;
-		memcpy(&v, s.ptr + i, s.len - i < 8 ? s.len - i : 8);
+		uint64_t v = bytes_word(s.ptr + i, s.len - i, 0);
 		if ((((v & low) + six) | ((v >> 4 & low) + six)) & ~low)
 			return false;
 	}
@@ -334,7 +336,6 @@ static inline uint64_t decimal_split(uint32_t v)
 	q = pairs * 103 >> 10 & 0x000f000f000f000f;
 	return (pairs << 8) - q * ((10 << 8) - 1);
 }
-#define DECIMAL_ZEROS UINT64_C(0x3030303030303030) /* eight times '0' */
 
 #define DECIMAL_ROOM 20
 /* Writes the number and returns its end. DECIMAL_ROOM bytes must be writable; those behind the end change, too. */
@@ -352,11 +353,11 @@ static inline uint8_t *decimal_put(uint8_t *at, uint64_t v)
 	} else {
 		uint64_t digits = decimal_split((uint32_t)v);
 		unsigned zeros = (unsigned)__builtin_ctzll(digits) / 8;
-		bytes_word_put(at, (digits | DECIMAL_ZEROS) >> 8 * zeros);
+		bytes_word_put(at, (digits | EIGHT('0')) >> 8 * zeros);
 		at += 8 - zeros;
 	}
 	for (; n > 0; at += 8)
-		bytes_word_put(at, decimal_split(behind[--n]) | DECIMAL_ZEROS);
+		bytes_word_put(at, decimal_split(behind[--n]) | EIGHT('0'));
 	return at;
 }
 
@@ -387,11 +388,32 @@ static inline void writer_hex(struct writer *w, struct span s)
 	w->len += 2 * s.len;
 }
 
+/* A number as eight upper-case hex digits, one in each byte, the first in the lowest. */
+static inline uint64_t hex_text(uint32_t v)
+{
+	uint64_t x = v >> 16 | (uint64_t)(v & 0xffff) << 32;
+	x = (x >> 8 & 0x000000ff000000ff) | (x & 0x000000ff000000ff) << 16;
+	x = (x >> 4 & 0x000f000f000f000f) | (x & 0x000f000f000f000f) << 8;
+	uint64_t letters = (x + EIGHT(6)) >> 4 & EIGHT(1);
+	return x + EIGHT('0') + letters * ('A' - '9' - 1);
+}
+
+/* The way back; false: they are no hex digits, of either case. */
+static inline bool hex_number(uint64_t text, uint32_t *v)
+{
+	uint64_t x = (text & EIGHT(0xf)) + (text >> 6 & EIGHT(1)) * 9;
+	x = (x << 4 | x >> 8) & 0x00ff00ff00ff00ff;
+	x = (x << 8 | x >> 16) & 0x0000ffff0000ffff;
+	*v = (uint32_t)(x << 16 | x >> 32);
+	return hex_text(*v) == (text & ~(text >> 1 & EIGHT(0x20)));
+}
+
 /* A number as exactly `digits` upper-case hex digits: 2, 4, 6 or 8. */
 static inline void writer_hex_number(struct writer *w, uint32_t v, unsigned digits)
 {
-	const uint8_t raw[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
-	writer_hex(w, span_of(raw + 4 - digits / 2, digits / 2));
+	uint8_t text[8];
+	bytes_word_put(text, hex_text(v) >> 8 * (8 - digits));
+	writer_bytes(w, text, digits);
 }
 
 /* The same behind "0x", as ids of messages, items and parameters are shown. */

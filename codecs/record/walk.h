@@ -22,23 +22,17 @@ static inline unsigned walk_ones(uint64_t bits)
 	return ~bits != 0 ? (unsigned)__builtin_ctzll(~bits) : 64;
 }
 
-/* Writes a field, or so many booleans that are false, behind another pair, where there is WALK_PAIR_ROOM at `at`. Returns the end; NULL: it
- * is too long for that. */
-static inline uint8_t *walk_pairs(const struct telemetry *t, const struct telemetry_keys *k, size_t field,
-	size_t booleans, uint8_t *at, walk_number *number, walk_word *word)
+/* Writes a field that is no false boolean behind another pair, where there is WALK_PAIR_ROOM. Returns the end; NULL: the text is too long
+ * for that. */
+static inline uint8_t *walk_pair(const struct telemetry *t, const struct telemetry_keys *k, size_t field,
+	uint8_t *at, walk_number *number, walk_word *word)
 {
-	const struct telemetry_ready *r = &k->ready[field];
-	const uint8_t *from = k->text + r->at;
-	size_t len = booleans > 0 ? (size_t)(r[booleans].at - r->at) : r->len;
-	if (len > WRITER_SHORT)
-		return NULL;
-	memcpy(at, from, WRITER_SHORT); /* a constant size: a few instructions, no call */
-	at += len;
-	if (booleans > 0)
-		return at;
-	if (r->value <= EMIT_DECIMALS_MAX)
-		return number(at, t->value[field].number, r->value);
-	if (r->value == READY_TEXT) {
+	struct telemetry_ready r = k->ready[field];
+	memcpy(at, k->text + r.at, WRITER_SHORT); /* a constant size: a few instructions, no call */
+	at += r.len;
+	if (r.value <= EMIT_DECIMALS_MAX)
+		return number(at, t->value[field].number, r.value);
+	if (r.value == READY_TEXT) {
 		struct span text = t->value[field].text;
 		return text.len <= WALK_WORD_MAX ? word(at, text) : NULL;
 	}
@@ -46,8 +40,8 @@ static inline uint8_t *walk_pairs(const struct telemetry *t, const struct teleme
 	return at + k->yes_len;
 }
 
-/* The fields of the set, in the order of the table. Pairs that are long, or for which there may be no room, go the slow way. The first
- * one has no separator in front of it: that is written over the end of what opens the map, which is put back at last. */
+/* The fields of the set, in the order of the table. A long text, and pairs for which there may be no room, go the slow way. The first pair
+ * has no separator in front of it: that is written over the end of what opens the map, which is put back at last. */
 static inline void walk_fields(struct emitter *e, const struct telemetry *t, const struct telemetry_keys *k,
 	const uint64_t *shown, walk_number *number, walk_word *word)
 {
@@ -55,27 +49,35 @@ static inline void walk_fields(struct emitter *e, const struct telemetry *t, con
 	if (out->full || !params_any(shown))
 		return;
 	uint8_t *opening = out->ptr + out->len - 1, opener = *opening;
-	uint8_t *at = opening + 1 - k->format->separator, *limit = out->ptr + out->cap;
+	uint8_t *at = opening + 1 - k->format->separator;
+	const uint8_t *end = out->ptr + out->cap;
+	const uint8_t *last = out->cap > WALK_PAIR_ROOM ? end - WALK_PAIR_ROOM : opening;
 	e->not_first |= 1u << e->depth;
 	for (size_t w = 0; w < TM_WORDS; w++) {
 		uint64_t left = shown[w], off = left & k->booleans[w] & ~t->truth[w];
 		while (left != 0) {
 			unsigned b = (unsigned)__builtin_ctzll(left), booleans = 0;
+			size_t field = w * 64 + b;
+			uint8_t *behind = NULL;
 			left &= left - 1;
 			if (off >> b & 1) {
+				const struct telemetry_ready *r = &k->ready[field];
 				booleans = walk_ones(off >> b);
 				left &= ~off | (off + (UINT64_C(1) << b));
+				size_t len = (size_t)(r[booleans].at - r->at);
+				if (len <= (size_t)(end - at))
+					behind = (uint8_t *)memcpy(at, k->text + r->at, len) + len;
+			} else if (at < last) {
+				behind = walk_pair(t, k, field, at, number, word);
 			}
-			uint8_t *end = NULL;
-			if (limit - at >= WALK_PAIR_ROOM)
-				end = walk_pairs(t, k, w * 64 + b, booleans, at, number, word);
-			if (end == NULL) {
+			if (behind == NULL) {
 				out->len = (size_t)(at - out->ptr);
-				telemetry_emit_pairs(t, e, k, w * 64 + b, booleans);
-				end = out->ptr + out->len;
-				limit = out->full ? end : limit;
+				telemetry_emit_pairs(t, e, k, field, booleans);
+				behind = out->ptr + out->len;
+				if (out->full)
+					end = last = behind;
 			}
-			at = end;
+			at = behind;
 		}
 	}
 	out->len = (size_t)(at - out->ptr);
