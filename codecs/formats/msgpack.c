@@ -57,7 +57,7 @@ static void pack_boolean(struct emitter *e, bool v)
 static inline uint8_t *pack_number(uint8_t *at, int64_t number, unsigned decimals)
 {
 	msgpack_packer pk = {&at, write_at};
-	int64_t scale = power10(decimals);
+	int64_t scale = decimals > 0 ? power10(decimals) : 1;
 	if (decimals == 0)
 		msgpack_pack_int64(&pk, number);
 	else if (number % scale == 0)
@@ -147,6 +147,7 @@ static void pack_fields(
 const struct emit_format emit_msgpack = {
 	.name = "msgpack",
 	.content_type = "application/msgpack",
+	.counts = true,
 	.map = pack_map,
 	.array = pack_array,
 	.end = pack_end,

@@ -7,12 +7,9 @@
 void h02_put_head(struct writer *w, const struct codec_unit *unit)
 {
 	const uint8_t *vendor = &unit->priv[H02_VENDOR];
-	writer_u8(w, '*');
-	if (vendor[0] != 0)
-		writer_bytes(w, vendor, 2);
-	else
-		writer_text(w, "HQ");
-	writer_u8(w, ',');
+	bool known = vendor[0] != 0;
+	const uint8_t head[4] = {'*', known ? vendor[0] : 'H', known ? vendor[1] : 'Q', ','};
+	writer_bytes(w, head, sizeof(head));
 	writer_text(w, unit->ident);
 	writer_u8(w, ',');
 }

@@ -152,9 +152,9 @@ enum codec_status h02_frame(struct codec_link *link, struct span in, struct fram
 	for (out->skip = 0; out->skip < in.len; out->skip++) {
 		struct span head = span_after(in, out->skip);
 		enum codec_status text = h02_text_start(head);
-		enum h02_start binary = h02_binary_start(head);
 		if (text == CODEC_OK)
 			return text_frame(link, head, &out->len);
+		enum h02_start binary = h02_binary_start(head);
 		enum codec_status doubt = CODEC_OK;
 		if (binary == H02_START_WEAK)
 			doubt = h02_binary_doubt(link, head);

@@ -12,10 +12,11 @@ bool h02_whole(struct span s, bool negative, int64_t *out)
 	if (s.len == 0 || s.len > 10)
 		return false;
 	int64_t v = 0;
-	for (size_t i = 0; i < s.len; i++) {
-		if (!byte_is_digit(s.ptr[i]))
+	for (const uint8_t *c = s.ptr, *end = c + s.len; c < end; c++) {
+		unsigned digit = (unsigned)*c - '0';
+		if (digit > 9)
 			return false;
-		v = v * 10 + (s.ptr[i] - '0');
+		v = v * 10 + digit;
 	}
 	*out = minus ? -v : v;
 	return true;
@@ -35,12 +36,16 @@ bool h02_hex(struct span s, int64_t *out)
 	return true;
 }
 
-/* The digits from `at` on, behind those in `v`; where they end. */
-static size_t take_digits(struct span s, size_t at, uint64_t *v)
+/* The digits from `c` on, behind those in `v`; where they end. */
+static const uint8_t *take_digits(const uint8_t *c, const uint8_t *end, uint64_t *v)
 {
-	for (; at < s.len && byte_is_digit(s.ptr[at]); at++)
-		*v = *v * 10 + (uint64_t)(s.ptr[at] - '0');
-	return at;
+	for (; c < end; c++) {
+		unsigned digit = (unsigned)*c - '0';
+		if (digit > 9)
+			break;
+		*v = *v * 10 + digit;
+	}
+	return c;
 }
 
 bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
@@ -49,23 +54,22 @@ bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 	if (empty && h02_is_empty(s))
 		return true;
 	uint64_t v = 0;
-	size_t zeros = 0;
-	while (zeros < s.len && s.ptr[zeros] == '0')
-		zeros++;
-	size_t point = take_digits(s, zeros, &v), end = point;
-	if (point - zeros > DIGITS_MAX)
+	const uint8_t *first = s.ptr, *end = s.ptr + s.len;
+	while (first < end && *first == '0')
+		first++;
+	const uint8_t *c = take_digits(first, end, &v);
+	bool any = c > s.ptr;
+	if (c - first > DIGITS_MAX)
 		return false;
-	if (point < s.len && s.ptr[point] == '.') {
-		struct span most = s;
-		if (most.len > point + 1 + DIGITS_MAX)
-			most.len = point + 1 + DIGITS_MAX;
-		end = take_digits(most, point + 1, &v);
-		out->scale = (unsigned)(end - point - 1);
-		while (end < s.len && byte_is_digit(s.ptr[end]))
-			end++;
+	if (c < end && *c == '.') {
+		const uint8_t *point = c++;
+		c = take_digits(c, end - c > DIGITS_MAX ? c + DIGITS_MAX : end, &v);
+		out->scale = (unsigned)(c - point - 1);
+		while (c < end && byte_is_digit(*c))
+			c++;
 	}
 	out->digits = (int64_t)v;
-	return end == s.len && (point > 0 || out->scale > 0);
+	return c == end && (any || out->scale > 0);
 }
 
 int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned decimals)

@@ -20,7 +20,8 @@ static uint64_t blanks(uint64_t bytes)
 
 void h02_split(struct h02_text *x, struct span body)
 {
-	size_t from = 0, count = 0;
+	const uint8_t *from = body.ptr;
+	struct span *field = x->field;
 	uint64_t blank = 0;
 	if (body.len >= H02_FIELDS_MAX) /* no frame is so long */
 		body.len = H02_FIELDS_MAX - 1;
@@ -28,23 +29,26 @@ void h02_split(struct h02_text *x, struct span body)
 		uint64_t bytes = bytes_word(body.ptr + at, body.len - at, EIGHT('0'));
 		blank |= blanks(bytes);
 		for (uint64_t left = commas(bytes); left != 0; left &= left - 1) {
-			size_t comma = at + (unsigned)__builtin_ctzll(left) / 8;
-			x->start[count] = from;
-			x->field[count++] = span_of(body.ptr + from, comma - from);
+			const uint8_t *comma = body.ptr + at + (unsigned)__builtin_ctzll(left) / 8;
+			*field++ = span_of(from, (size_t)(comma - from));
 			from = comma + 1;
 		}
 	}
-	x->start[count] = from;
-	x->field[count++] = span_of(body.ptr + from, body.len - from);
-	for (size_t i = 0; blank != 0 && i < count; i++)
-		x->field[i] = span_trim(x->field[i], byte_is_blank);
+	*field++ = span_of(from, (size_t)(body.ptr + body.len - from));
 	x->body = body;
-	x->count = count;
+	x->count = (size_t)(field - x->field);
+	for (size_t i = 0; blank != 0 && i < x->count; i++)
+		x->field[i] = span_trim(x->field[i], byte_is_blank);
 }
 
 struct span h02_raw(const struct h02_text *x, size_t i)
 {
-	return i < x->count ? span_after(x->body, x->start[i]) : span_of(NULL, 0);
+	if (i >= x->count)
+		return span_of(NULL, 0);
+	const uint8_t *from = x->field[i].ptr, *end = x->body.ptr + x->body.len;
+	while (from > x->body.ptr && from[-1] != ',') /* blanks */
+		from--;
+	return from < end ? span_of(from, (size_t)(end - from)) : span_of(NULL, 0);
 }
 
 /* HHMMSS that a clock can show? */

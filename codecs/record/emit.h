@@ -20,6 +20,7 @@ struct emit_format {
 	const char *name;         /* as in the option `format` */
 	const char *content_type; /* MIME type */
 	uint8_t separator;        /* bytes between two pairs of a map: 1 for a comma, or 0 */
+	bool counts;              /* how many pairs a map has stands in front of them; else `pairs` may be 0 */
 	void (*map)(struct emitter *, unsigned pairs);
 	void (*array)(struct emitter *, unsigned items);
 	void (*end)(struct emitter *);

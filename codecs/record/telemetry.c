@@ -92,19 +92,6 @@ void telemetry_reject(struct telemetry *t, enum telemetry_field field)
 	params_add(t->rejected, field);
 }
 
-bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
-{
-	return params_have(t->present, field);
-}
-
-int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
-{
-	if (!telemetry_has(t, field))
-		return 0;
-	return telemetry_params[field].type < PARAM_BOOLEAN ? t->value[field].number
-							    : params_have(t->truth, field);
-}
-
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell)
 {
 	if (t->cell_count < TM_CELLS_MAX)
@@ -307,19 +294,24 @@ void telemetry_emit_pairs(const struct telemetry *t, struct emitter *e, const st
 		emit_fixed(e, t->value[field].number, r->value);
 }
 
+static unsigned pairs_of(
+	const struct telemetry *t, const struct telemetry_keys *keys, const uint64_t shown[TM_WORDS])
+{
+	unsigned pairs = bit_count(shown);
+	for (unsigned i = 0; i < t->item_count; i++)
+		pairs += shows_item(keys, &t->items[i]) ? 1 : 0;
+	for (unsigned i = 0; i < t->cell_count; i++)
+		pairs += cell_pairs(&t->cells[i]);
+	return pairs + (params_any(t->rejected) ? 1 : 0) + (params_any(t->alarms) ? 1 : 0);
+}
+
 void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out)
 {
 	struct emitter e = emitter_of(keys->format, out);
 	uint64_t shown[TM_WORDS];
 	for (size_t w = 0; w < TM_WORDS; w++)
 		shown[w] = shown_of(t, keys, w);
-	unsigned pairs = bit_count(shown);
-	for (unsigned i = 0; i < t->item_count; i++)
-		pairs += shows_item(keys, &t->items[i]) ? 1 : 0;
-	pairs += (params_any(t->rejected) ? 1u : 0u) + (params_any(t->alarms) ? 1u : 0u);
-	for (unsigned i = 0; i < t->cell_count; i++)
-		pairs += cell_pairs(&t->cells[i]);
-	emit_map(&e, pairs);
+	emit_map(&e, keys->format->counts ? pairs_of(t, keys, shown) : 0);
 	keys->format->fields(&e, t, keys, shown);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(&e, i + 1, &t->cells[i]);

@@ -176,9 +176,17 @@ void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, cons
 
 /* Marks as rejected a value that was not even set. */
 void telemetry_reject(struct telemetry *t, enum telemetry_field field);
-bool telemetry_has(const struct telemetry *t, enum telemetry_field field);
+static inline bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
+{
+	return params_have(t->present, field);
+}
 /* The value of a number or boolean; 0 when it is absent. */
-int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field);
+static inline int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
+{
+	if (!telemetry_has(t, field))
+		return 0;
+	return telemetry_ranges[field].boolean ? params_have(t->truth, field) : t->value[field].number;
+}
 
 /* Adds a neighbour cell. More than TM_CELLS_MAX are ignored: no frame can hold them. */
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell);
