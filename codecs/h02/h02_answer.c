@@ -22,7 +22,10 @@ void h02_put_clock(struct writer *w, int64_t now_ms, bool date)
 	uint8_t digits[14]; /* the time has eight as well, of which the date covers the first two */
 	bytes_word_put(digits + 6, decimal_split(time) | EIGHT('0'));
 	bytes_word_put(digits, decimal_split(day) | EIGHT('0'));
-	writer_bytes(w, date ? digits : digits + 8, date ? 14 : 6);
+	if (date)
+		writer_bytes(w, digits, 14);
+	else
+		writer_bytes(w, digits + 8, 6);
 }
 
 /* The form to answer in: the one of the frame's type, or the one that the options prefer to it. */

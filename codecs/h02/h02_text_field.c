@@ -12,10 +12,10 @@ static uint64_t commas(uint64_t bytes)
 	return ~(((other & EIGHT(0x7f)) + EIGHT(0x7f)) | other | EIGHT(0x7f));
 }
 
-/* The highest bit of a byte when one of the bytes, not always this one, is a blank or another one below. */
+/* Has the highest bit of a byte, not always its own, when one of the bytes is a blank or another one below. */
 static uint64_t blanks(uint64_t bytes)
 {
-	return (bytes - EIGHT(' ' + 1)) & ~bytes & EIGHT(0x80);
+	return (bytes - EIGHT(' ' + 1)) & ~bytes;
 }
 
 void h02_split(struct h02_text *x, struct span body)
@@ -37,7 +37,7 @@ void h02_split(struct h02_text *x, struct span body)
 	*field++ = span_of(from, (size_t)(body.ptr + body.len - from));
 	x->body = body;
 	x->count = (size_t)(field - x->field);
-	for (size_t i = 0; blank != 0 && i < x->count; i++)
+	for (size_t i = 0; (blank & EIGHT(0x80)) && i < x->count; i++)
 		x->field[i] = span_trim(x->field[i], byte_is_blank);
 }
 

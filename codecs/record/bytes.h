@@ -148,7 +148,14 @@ static inline bool span_all(struct span s, bool (*test)(uint8_t))
 /* `min` to `max` decimal digits and nothing else? */
 static inline bool span_is_digits(struct span s, size_t min, size_t max)
 {
-	return s.len >= min && s.len <= max && span_all(s, byte_is_digit);
+	if (s.len < min || s.len > max)
+		return false;
+	for (; s.len >= 8; s = span_of(s.ptr + 8, s.len - 8)) {
+		uint64_t v = bytes_word(s.ptr, 8, 0);
+		if ((v | (v - EIGHT('0')) | (v + EIGHT(0x7f - '9'))) & EIGHT(0x80))
+			return false;
+	}
+	return span_all(s, byte_is_digit);
 }
 
 /* Without the bytes at both ends that pass the test. */
@@ -198,10 +205,14 @@ static inline struct span reader_last(const struct reader *r, size_t n)
 /* The next 1 to 4 bytes as a number. */
 static inline uint32_t reader_uint(struct reader *r, size_t bytes)
 {
-	struct span s = reader_take(r, bytes);
+	if (r->bad || bytes > r->in.len - r->pos) {
+		r->bad = true;
+		return 0;
+	}
 	uint32_t v = 0;
-	for (size_t i = 0; i < s.len; i++)
-		v = v << 8 | s.ptr[i];
+	for (size_t i = 0; i < bytes; i++)
+		v = v << 8 | r->in.ptr[r->pos + i];
+	r->pos += bytes;
 	return v;
 }
 

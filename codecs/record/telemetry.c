@@ -58,34 +58,12 @@ void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct teleme
 	}
 }
 
-void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
+#ifdef T2M_MARKS
+void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text)
 {
-	const struct param *p = &telemetry_params[field];
-	if (text.len == 0)
-		return;
 	mark(t, text, field);
-	if ((int64_t)text.len < p->min || (int64_t)text.len > p->max) {
-		params_add(t->rejected, field);
-		return;
-	}
-	t->value[field].text = text;
-	params_add(t->present, field);
 }
-
-struct writer telemetry_scratch(struct telemetry *t)
-{
-	return writer_of(t->scratch + t->scratch_len, sizeof(t->scratch) - t->scratch_len);
-}
-
-void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w)
-{
-	if (w->full) {
-		params_add(t->rejected, field);
-		return;
-	}
-	t->scratch_len += w->len;
-	telemetry_set_text(t, field, writer_span(w));
-}
+#endif
 
 void telemetry_reject(struct telemetry *t, enum telemetry_field field)
 {
@@ -141,8 +119,6 @@ bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
 
 static void emit_keys(struct emitter *e, const char *name, const uint64_t *map)
 {
-	if (!params_any(map))
-		return;
 	emit_key(e, name);
 	emit_array(e, bit_count(map));
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++)
@@ -318,7 +294,9 @@ void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys
 	for (unsigned i = 0; i < t->item_count; i++)
 		if (shows_item(keys, &t->items[i]))
 			emit_item(&e, &t->items[i]);
-	emit_keys(&e, "rejected", t->rejected);
-	emit_keys(&e, "alarms", t->alarms);
+	if (params_any(t->rejected))
+		emit_keys(&e, "rejected", t->rejected);
+	if (params_any(t->alarms))
+		emit_keys(&e, "alarms", t->alarms);
 	emit_end(&e);
 }

@@ -166,13 +166,49 @@ struct telemetry_flags {
 /* Sets all booleans of the table: true where the word has a 1. Where a 0 means true, give ~word. */
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags);
 
+#ifdef T2M_MARKS
+/* mark() of mark.h. */
+void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text);
+#else
+static inline void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text)
+{
+	(void)t;
+	(void)field;
+	(void)text;
+}
+#endif
+
 /* Sets a text. An empty one is absent; one whose length is out of the range of its row is rejected. The bytes are not copied. */
-void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text);
+static inline void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
+{
+	const struct telemetry_range *r = &telemetry_ranges[field];
+	if (text.len == 0)
+		return;
+	telemetry_mark_text(t, field, text);
+	if ((int64_t)text.len < r->min || (int64_t)text.len > r->max) {
+		params_add(t->rejected, field);
+		return;
+	}
+	t->value[field].text = text;
+	params_add(t->present, field);
+}
 
 /* For a text that does not stand in the frame as it is: write it into telemetry_scratch, then set it with telemetry_set_scratch,
  * before scratch is asked for again. The bytes stay in the record until it is reset. One that did not fit is rejected. */
-struct writer telemetry_scratch(struct telemetry *t);
-void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w);
+static inline struct writer telemetry_scratch(struct telemetry *t)
+{
+	return writer_of(t->scratch + t->scratch_len, sizeof(t->scratch) - t->scratch_len);
+}
+static inline void telemetry_set_scratch(
+	struct telemetry *t, enum telemetry_field field, const struct writer *w)
+{
+	if (w->full) {
+		params_add(t->rejected, field);
+		return;
+	}
+	t->scratch_len += w->len;
+	telemetry_set_text(t, field, writer_span(w));
+}
 
 /* Marks as rejected a value that was not even set. */
 void telemetry_reject(struct telemetry *t, enum telemetry_field field);

@@ -59,11 +59,12 @@ static inline void walk_fields(struct emitter *e, const struct telemetry *t, con
 			unsigned b = (unsigned)__builtin_ctzll(left), booleans = 0;
 			size_t field = w * 64 + b;
 			uint8_t *behind = NULL;
-			left &= left - 1;
-			if (off >> b & 1) {
+			uint64_t bit = left & -left;
+			left ^= bit;
+			if (off & bit) {
 				const struct telemetry_ready *r = &k->ready[field];
 				booleans = walk_ones(off >> b);
-				left &= ~off | (off + (UINT64_C(1) << b));
+				left &= ~off | (off + bit);
 				size_t len = (size_t)(r[booleans].at - r->at);
 				if (len <= (size_t)(end - at))
 					behind = (uint8_t *)memcpy(at, k->text + r->at, len) + len;
