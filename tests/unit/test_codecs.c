@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const struct span nothing;
 static const char BINARY_45[] =
@@ -242,6 +243,10 @@ static void test_calendar(void **state)
 		struct calendar c = calendar_of(day * 86400 + 86399);
 		assert_true(calendar_unix(&c, &back));
 		assert_int_equal(back, day * 86400 + 86399);
+		struct tm tm;
+		gmtime_r(&back, &tm);
+		assert_true(c.year == tm.tm_year + 1900 && c.month == tm.tm_mon + 1 && c.day == tm.tm_mday &&
+			    c.hour == tm.tm_hour && c.minute == tm.tm_min && c.second == tm.tm_sec);
 	}
 	static const struct calendar bad[] = {{2023, 2, 29, 0, 0, 0}, {2024, 4, 31, 0, 0, 0},
 		{2024, 0, 1, 0, 0, 0}, {2024, 13, 1, 0, 0, 0}, {2024, 1, 0, 0, 0, 0}, {2024, 1, 1, 24, 0, 0},
