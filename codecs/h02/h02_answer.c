@@ -7,12 +7,9 @@
 void h02_put_head(struct writer *w, const struct codec_unit *unit)
 {
 	const uint8_t *vendor = &unit->priv[H02_VENDOR];
-	writer_u8(w, '*');
-	if (vendor[0] != 0)
-		writer_bytes(w, vendor, 2);
-	else
-		writer_text(w, "HQ");
-	writer_u8(w, ',');
+	bool known = vendor[0] != 0;
+	const uint8_t head[4] = {'*', known ? vendor[0] : 'H', known ? vendor[1] : 'Q', ','};
+	writer_bytes(w, head, sizeof(head));
 	writer_text(w, unit->ident);
 	writer_u8(w, ',');
 }
@@ -20,10 +17,15 @@ void h02_put_head(struct writer *w, const struct codec_unit *unit)
 void h02_put_clock(struct writer *w, int64_t now_ms, bool date)
 {
 	struct calendar c = calendar_of(now_ms / 1000);
-	int number = (c.hour * 100 + c.minute) * 100 + c.second;
+	uint32_t day = (uint32_t)((c.year * 100 + c.month) * 100 + c.day);
+	uint32_t time = (uint32_t)((c.hour * 100 + c.minute) * 100 + c.second);
+	uint8_t digits[14]; /* the time has eight as well, of which the date covers the first two */
+	bytes_word_put(digits + 6, decimal_split(time) | EIGHT('0'));
+	bytes_word_put(digits, decimal_split(day) | EIGHT('0'));
 	if (date)
-		writer_decimal(w, (uint64_t)((c.year * 100 + c.month) * 100 + c.day), 8);
-	writer_decimal(w, (uint64_t)number, 6);
+		writer_bytes(w, digits, 14);
+	else
+		writer_bytes(w, digits + 8, 6);
 }
 
 /* The form to answer in: the one of the frame's type, or the one that the options prefer to it. */

@@ -10,19 +10,24 @@
 #include "codecs/h02/h02_private.h"
 #include "codecs/record/mark.h"
 
-/* `field`: the parameter that these digits give. */
+/* `nibbles`, at most 10, that are decimal digits, as a number. `field`: the parameter that they give. false: one is no digit. */
 static bool bcd_number(struct telemetry *t, enum telemetry_field field, struct span in, size_t first_nibble,
 	size_t nibbles, int64_t *out)
 {
-	*out = 0;
-	for (size_t i = first_nibble; i < first_nibble + nibbles; i++) {
-		uint8_t c = in.ptr[i / 2];
-		uint8_t n = i % 2 == 0 ? c >> 4 : c & 15;
-		if (n > 9)
-			return false;
-		*out = *out * 10 + n;
-	}
-	mark(t, span_part(in, first_nibble / 2, (first_nibble + nibbles + 1) / 2 - first_nibble / 2), field);
+	size_t from = first_nibble / 2, to = (first_nibble + nibbles + 1) / 2;
+	uint64_t v = 0;
+	for (size_t i = from; i < to; i++)
+		v = v << 8 | in.ptr[i];
+	if ((first_nibble + nibbles) % 2 == 1)
+		v >>= 4;
+	v &= (UINT64_C(1) << 4 * nibbles) - 1;
+	if ((((v & EIGHT(15)) + EIGHT(6)) | ((v >> 4 & EIGHT(15)) + EIGHT(6))) & ~EIGHT(15))
+		return false;
+	v = (v & EIGHT(15)) + (v >> 4 & EIGHT(15)) * 10;
+	v = (v & 0x00ff00ff00ff00ff) + (v >> 8 & 0x00ff00ff00ff00ff) * 100;
+	v = (v & 0x0000ffff0000ffff) + (v >> 16 & 0x0000ffff0000ffff) * 10000;
+	*out = (int64_t)((v & UINT32_MAX) + (v >> 32) * 100000000);
+	mark(t, span_part(in, from, to - from), field);
 	return true;
 }
 
@@ -213,13 +218,11 @@ enum codec_status h02_binary_decode(
 		return CODEC_TRUNCATED;
 	if (!odometer) {
 		uint8_t ident[16];
-		for (size_t i = 0; i < digits; i++) {
-			uint8_t c = frame.ptr[1 + i / 2];
-			uint8_t n = i % 2 == 0 ? c >> 4 : c & 15;
-			if (n > 9)
-				return CODEC_BAD_ID;
-			ident[i] = (uint8_t)('0' + n);
-		}
+		if (!wide && !span_is_bcd(span_of(frame.ptr + 1, 5)))
+			return CODEC_BAD_ID;
+		struct reader r = reader_of(span_of(frame.ptr + 1, 8));
+		bytes_word_put(ident, hex_text(reader_u32(&r)));
+		bytes_word_put(ident + 8, hex_text(reader_u32(&r)));
 		link->unit = sink->identify(sink->ctx, span_of(ident, digits));
 		if (link->unit == NULL)
 			return CODEC_REFUSED;

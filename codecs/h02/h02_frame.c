@@ -7,7 +7,7 @@
  * starts, or where the unit falls silent at a known length. Everything else between frames is noise. */
 #include "codecs/h02/h02_private.h"
 
-static const uint8_t lengths[] = {32, 42, 45, 46, 47, 48, 51, 54}; /* of binary frames */
+static const uint8_t lengths[] = {32, 42, 45, 46, 47, 48, 51, 54}; /* of binary frames, in order */
 
 /* --- text --- */
 
@@ -90,9 +90,9 @@ static size_t best_length(const struct codec_link *link, struct span in, enum be
 	bool has_short_id = h02_short_id(in), has_long_id = h02_long_id(in);
 	size_t found = 0;
 	*best = BEHIND_OTHER;
-	for (size_t i = 0; i < sizeof(lengths); i++) {
+	for (size_t i = 0; i < sizeof(lengths) && lengths[i] <= in.len; i++) {
 		size_t len = lengths[i];
-		if (len > in.len || !length_allowed(has_short_id, has_long_id, len))
+		if (!length_allowed(has_short_id, has_long_id, len))
 			continue;
 		enum behind behind = look_behind(span_after(in, len));
 		bool known = len == link->priv[H02_KNOWN_LENGTH];
@@ -152,9 +152,9 @@ enum codec_status h02_frame(struct codec_link *link, struct span in, struct fram
 	for (out->skip = 0; out->skip < in.len; out->skip++) {
 		struct span head = span_after(in, out->skip);
 		enum codec_status text = h02_text_start(head);
-		enum h02_start binary = h02_binary_start(head);
 		if (text == CODEC_OK)
 			return text_frame(link, head, &out->len);
+		enum h02_start binary = h02_binary_start(head);
 		enum codec_status doubt = CODEC_OK;
 		if (binary == H02_START_WEAK)
 			doubt = h02_binary_doubt(link, head);

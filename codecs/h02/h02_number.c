@@ -3,7 +3,6 @@
 #include "codecs/h02/h02_number.h"
 
 #define DIGITS_MAX 9
-#define WHOLE_MAX 999999999
 
 bool h02_whole(struct span s, bool negative, int64_t *out)
 {
@@ -13,10 +12,11 @@ bool h02_whole(struct span s, bool negative, int64_t *out)
 	if (s.len == 0 || s.len > 10)
 		return false;
 	int64_t v = 0;
-	for (size_t i = 0; i < s.len; i++) {
-		if (!byte_is_digit(s.ptr[i]))
+	for (const uint8_t *c = s.ptr, *end = c + s.len; c < end; c++) {
+		unsigned digit = (unsigned)*c - '0';
+		if (digit > 9)
 			return false;
-		v = v * 10 + (s.ptr[i] - '0');
+		v = v * 10 + digit;
 	}
 	*out = minus ? -v : v;
 	return true;
@@ -36,28 +36,40 @@ bool h02_hex(struct span s, int64_t *out)
 	return true;
 }
 
+/* The digits from `c` on, behind those in `v`; where they end. */
+static const uint8_t *take_digits(const uint8_t *c, const uint8_t *end, uint64_t *v)
+{
+	for (; c < end; c++) {
+		unsigned digit = (unsigned)*c - '0';
+		if (digit > 9)
+			break;
+		*v = *v * 10 + digit;
+	}
+	return c;
+}
+
 bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 {
 	*out = (struct h02_decimal){0};
 	if (empty && h02_is_empty(s))
 		return true;
-	int64_t v = 0;
-	size_t i = 0, point, scale = 0;
-	for (; i < s.len && byte_is_digit(s.ptr[i]); i++) {
-		v = v * 10 + (s.ptr[i] - '0');
-		if (v > WHOLE_MAX)
-			return false;
+	uint64_t v = 0;
+	const uint8_t *first = s.ptr, *end = s.ptr + s.len;
+	while (first < end && *first == '0')
+		first++;
+	const uint8_t *c = take_digits(first, end, &v);
+	bool any = c > s.ptr;
+	if (c - first > DIGITS_MAX)
+		return false;
+	if (c < end && *c == '.') {
+		const uint8_t *point = c++;
+		c = take_digits(c, end - c > DIGITS_MAX ? c + DIGITS_MAX : end, &v);
+		out->scale = (unsigned)(c - point - 1);
+		while (c < end && byte_is_digit(*c))
+			c++;
 	}
-	point = i;
-	if (i < s.len && s.ptr[i] == '.') {
-		for (i++; i < s.len && byte_is_digit(s.ptr[i]); i++)
-			if (scale < DIGITS_MAX) {
-				v = v * 10 + (s.ptr[i] - '0');
-				scale++;
-			}
-	}
-	*out = (struct h02_decimal){v, (unsigned)scale};
-	return i == s.len && (point > 0 || scale > 0);
+	out->digits = (int64_t)v;
+	return c == end && (any || out->scale > 0);
 }
 
 int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned decimals)
@@ -70,16 +82,23 @@ int64_t h02_scaled(struct h02_decimal d, int64_t mul, int64_t div, unsigned deci
 	return d.digits / down * up + (d.digits % down * up + down / 2) / down;
 }
 
-/* From degrees and minutes, each as a text. */
-static bool from_parts(struct span degrees, struct span minutes, int64_t *out)
+/* In 1e-7 degrees. */
+static int64_t from_minutes(int64_t degrees, struct h02_decimal minutes)
+{
+	if (degrees > 180 || minutes.digits >= 60 * power10(minutes.scale))
+		return INT64_MAX;
+	return degrees * 10000000 + h02_scaled(minutes, 1, 60, 7);
+}
+
+/* Each of the two as a text. `scale`: of minutes that have no point. */
+static bool from_parts(struct span degrees, struct span minutes, unsigned scale, int64_t *out)
 {
 	struct h02_decimal d, m;
 	if (!h02_decimal(degrees, true, &d) || !h02_decimal(minutes, false, &m))
 		return false;
-	if (d.digits > 180 || m.digits >= 60 * power10(m.scale))
-		*out = INT64_MAX;
-	else
-		*out = d.digits * 10000000 + h02_scaled(m, 1, 60, 7);
+	if (m.scale == 0)
+		m.scale = scale;
+	*out = from_minutes(d.digits, m);
 	return true;
 }
 
@@ -87,6 +106,12 @@ bool h02_coordinate(struct span s, int64_t *out)
 {
 	if (s.len > 1 && s.ptr[0] == '-')
 		s = span_after(s, 1);
+	struct h02_decimal d;
+	if (h02_decimal(s, false, &d) && d.scale > 0) { /* as nearly all units write it: read at once */
+		int64_t degree = 100 * power10(d.scale);
+		*out = from_minutes(d.digits / degree, (struct h02_decimal){d.digits % degree, d.scale});
+		return true;
+	}
 	size_t dash = s.len, point = s.len;
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.ptr[i] == '-' && dash == s.len)
@@ -95,19 +120,12 @@ bool h02_coordinate(struct span s, int64_t *out)
 			point = i;
 	}
 	if (dash < s.len)
-		return from_parts(span_of(s.ptr, dash), span_after(s, dash + 1), out);
+		return from_parts(span_of(s.ptr, dash), span_after(s, dash + 1), 0, out);
 	if (point < s.len) {
 		size_t degrees = point > 2 ? point - 2 : 0;
-		return from_parts(span_of(s.ptr, degrees), span_after(s, degrees), out);
+		return from_parts(span_of(s.ptr, degrees), span_after(s, degrees), 0, out);
 	}
 	/* no point: the last six digits are minutes in 1/10000 */
 	size_t degrees = s.len > 6 ? s.len - 6 : 0;
-	struct h02_decimal d, m;
-	if (!h02_decimal(span_of(s.ptr, degrees), true, &d) || !h02_decimal(span_after(s, degrees), false, &m))
-		return false;
-	if (d.digits > 180 || m.digits >= 600000)
-		*out = INT64_MAX;
-	else
-		*out = d.digits * 10000000 + h02_scaled(m, 1, 600000, 7);
-	return true;
+	return from_parts(span_of(s.ptr, degrees), span_after(s, degrees), 4, out);
 }

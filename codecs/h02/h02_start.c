@@ -43,28 +43,28 @@ static bool all_zero(struct span in, size_t from, size_t n)
 	return true;
 }
 
-static bool plausible_time(struct span in, size_t at)
+/* Time and date, which must be BCD: numbers of BCD are in the order of their bytes. */
+static bool plausible_time(const uint8_t *at)
 {
-	return all_bcd(in, at, 3) && byte_bcd(in.ptr[at]) < 24 && byte_bcd(in.ptr[at + 1]) < 60 &&
-	       byte_bcd(in.ptr[at + 2]) < 60;
+	return at[0] < 0x24 && at[1] < 0x60 && at[2] < 0x60;
+}
+
+static bool plausible_date(const uint8_t *at)
+{
+	return at[0] >= 1 && at[0] <= 0x31 && at[1] >= 1 && at[1] <= 0x12;
 }
 
 static bool plausible_clock(struct span in, size_t at)
 {
-	int day = byte_bcd(in.ptr[at + 3]), month = byte_bcd(in.ptr[at + 4]);
-	return plausible_time(in, at) && all_bcd(in, at + 3, 3) && day >= 1 && day <= 31 && month >= 1 &&
-	       month <= 12;
+	return all_bcd(in, at, 6) && plausible_time(in.ptr + at) && plausible_date(in.ptr + at + 3);
 }
 
 /* A unit that never had a fix sends a date of zeros. */
-static bool zero_clock(struct span in)
-{
-	return plausible_time(in, 6) && all_zero(in, 9, 3) && !all_zero(in, 1, 5);
-}
-
 static bool short_head(struct span in)
 {
-	return in.len >= 12 && all_bcd(in, 1, 5) && (plausible_clock(in, 6) || zero_clock(in));
+	if (in.len < 12 || !all_bcd(in, 1, 11) || !plausible_time(in.ptr + 6))
+		return false;
+	return plausible_date(in.ptr + 9) || (all_zero(in, 9, 3) && !all_zero(in, 1, 5));
 }
 
 /* `$` is 0x24, so a stray one in front of a frame looks like the start of a frame whose id begins with 24. It is noise when a plausible

@@ -147,7 +147,7 @@ static enum codec_status identify(
 {
 	struct span id = h02_field(x, 0);
 	if (id.len > 0) {
-		if (id.len > CODEC_IDENT_MAX || !span_all(id, byte_is_digit))
+		if (!span_is_digits(id, 1, CODEC_IDENT_MAX))
 			return CODEC_BAD_ID;
 		mark(x->t, id, TM_IDENT);
 		link->unit = sink->identify(sink->ctx, id);

@@ -5,24 +5,50 @@
 
 #include "codecs/h02/h02_number.h"
 
+/* The highest bit of each byte that is a comma. */
+static uint64_t commas(uint64_t bytes)
+{
+	uint64_t other = bytes ^ EIGHT(','); /* a comma is 0 here */
+	return ~(((other & EIGHT(0x7f)) + EIGHT(0x7f)) | other | EIGHT(0x7f));
+}
+
+/* Has the highest bit of a byte, not always its own, when one of the bytes is a blank or another one below. */
+static uint64_t blanks(uint64_t bytes)
+{
+	return (bytes - EIGHT(' ' + 1)) & ~bytes;
+}
+
 void h02_split(struct h02_text *x, struct span body)
 {
-	const uint8_t *from = body.ptr, *end = body.ptr + body.len, *comma;
-	x->body = body;
-	x->count = 0;
-	do {
-		comma = memchr(from, ',', (size_t)(end - from));
-		x->start[x->count] = (size_t)(from - body.ptr);
-		x->field[x->count++] =
-			span_trim(span_of(from, (size_t)((comma ? comma : end) - from)), byte_is_blank);
-		if (comma != NULL)
+	const uint8_t *from = body.ptr;
+	struct span *field = x->field;
+	uint64_t blank = 0;
+	if (body.len >= H02_FIELDS_MAX) /* no frame is so long */
+		body.len = H02_FIELDS_MAX - 1;
+	for (size_t at = 0; at < body.len; at += 8) {
+		uint64_t bytes = bytes_word(body.ptr + at, body.len - at, EIGHT('0'));
+		blank |= blanks(bytes);
+		for (uint64_t left = commas(bytes); left != 0; left &= left - 1) {
+			const uint8_t *comma = body.ptr + at + (unsigned)__builtin_ctzll(left) / 8;
+			*field++ = span_of(from, (size_t)(comma - from));
 			from = comma + 1;
-	} while (comma != NULL && x->count < H02_FIELDS_MAX);
+		}
+	}
+	*field++ = span_of(from, (size_t)(body.ptr + body.len - from));
+	x->body = body;
+	x->count = (size_t)(field - x->field);
+	for (size_t i = 0; (blank & EIGHT(0x80)) && i < x->count; i++)
+		x->field[i] = span_trim(x->field[i], byte_is_blank);
 }
 
 struct span h02_raw(const struct h02_text *x, size_t i)
 {
-	return i < x->count ? span_after(x->body, x->start[i]) : span_of(NULL, 0);
+	if (i >= x->count)
+		return span_of(NULL, 0);
+	const uint8_t *from = x->field[i].ptr, *end = x->body.ptr + x->body.len;
+	while (from > x->body.ptr && from[-1] != ',') /* blanks */
+		from--;
+	return from < end ? span_of(from, (size_t)(end - from)) : span_of(NULL, 0);
 }
 
 /* HHMMSS that a clock can show? */
@@ -63,32 +89,38 @@ void h02_join(struct h02_text *x, enum telemetry_field field, size_t from, size_
 			field);
 }
 
-static int two(struct span s, size_t at)
+/* Six digits as three numbers, the first in the lowest two bytes; false: they are no digits. */
+static bool take_pairs(struct span s, uint64_t *pairs)
 {
-	return (s.ptr[at] - '0') * 10 + (s.ptr[at + 1] - '0');
+	if (s.len != 6)
+		return false;
+	uint64_t text = bytes_word(s.ptr, 6, EIGHT('0')), v = text - EIGHT('0');
+	*pairs = (v * 10 + (v >> 8)) & 0x00ff00ff00ff00ff;
+	return ((v | (text + EIGHT(0x7f - '9')) | text) & EIGHT(0x80)) == 0;
 }
 
 bool h02_put_clock_fields(struct h02_text *x, struct span time, struct span date)
 {
-	if ((time.len > 0 && !span_is_digits(time, 6, 6)) || (date.len > 0 && !span_is_digits(date, 6, 6)))
+	uint64_t t = 0, d = 0;
+	if ((time.len > 0 && !take_pairs(time, &t)) || (date.len > 0 && !take_pairs(date, &d)))
 		return false;
 	mark(x->t, time, TM_TIMESTAMP);
 	mark(x->t, date, TM_TIMESTAMP);
 	if (time.len == 0 || date.len == 0)
 		return true;
-	struct calendar c = {
-		2000 + two(date, 4), two(date, 2), two(date, 0), two(time, 0), two(time, 2), two(time, 4)};
+	struct calendar c = {2000 + (int)(d >> 32 & 0xff), d >> 16 & 0xff, d & 0xff, t & 0xff, t >> 16 & 0xff,
+		t >> 32 & 0xff};
 	h02_set_time(x->t, &c);
 	return true;
 }
 
 bool h02_put_status(struct h02_text *x, struct span s)
 {
-	int64_t word;
-	if (s.len != 8 || !h02_hex(s, &word))
+	uint32_t word;
+	if (s.len != 8 || !hex_number(bytes_word(s.ptr, 8, 0), &word))
 		return false;
 	bool low_battery_bits = span_is(x->type, "V6") || span_is(x->type, "V8");
-	h02_set_status(x->t, s, (uint32_t)word, low_battery_bits);
+	h02_set_status(x->t, s, word, low_battery_bits);
 	return true;
 }
 

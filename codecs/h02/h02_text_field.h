@@ -20,7 +20,6 @@ struct h02_text {
 	struct span body;
 	size_t count;
 	struct span field[H02_FIELDS_MAX];
-	size_t start[H02_FIELDS_MAX]; /* of the field in the body, blanks included */
 };
 
 /* Splits what stands between `*XX,` and `#`. At most H02_FIELDS_MAX fields. */

@@ -20,13 +20,11 @@ static bool has_point(struct span s)
 
 /* --- cells --- */
 
-/* Sets the cell: all four fields decimal; or lac and cellid swapped, with a hexadecimal cellid; or all four hexadecimal. After the last
- * form nothing else in the tail is known: false. */
+/* Sets the cell of the four fields from `at` on: all of them decimal; or lac and cellid swapped, with a hexadecimal cellid; or all of them
+ * hexadecimal. After the last form nothing else in the tail is known: false. */
 static bool tail_cell(struct h02_text *x, size_t at)
 {
-	struct span f[4];
-	for (size_t i = 0; i < 4; i++)
-		f[i] = h02_field(x, at + i);
+	const struct span *f = &x->field[at];
 	int64_t mcc, mnc, lac, cellid;
 	bool network = h02_whole(f[0], false, &mcc) && h02_whole(f[1], false, &mnc) && h02_is_mcc(mcc);
 	if (network)

@@ -191,11 +191,13 @@ bool jt808_ident(const struct jt808_message *m, struct writer *out)
 		put_imei(phone, out);
 		return true;
 	}
-	for (size_t i = 0; i < 2 * phone.len; i++) {
-		uint8_t digit = i % 2 == 0 ? phone.ptr[i / 2] >> 4 : phone.ptr[i / 2] & 15;
-		if (digit != 0 || out->len > 0 || i == 2 * phone.len - 1)
-			writer_u8(out, (uint8_t)('0' + digit));
-	}
+	uint8_t digits[20];
+	struct writer w = writer_of(digits, sizeof(digits));
+	size_t zeros = 0;
+	writer_hex(&w, phone);
+	while (zeros + 1 < w.len && digits[zeros] == '0')
+		zeros++;
+	writer_bytes(out, digits + zeros, w.len - zeros);
 	return true;
 }
 
@@ -218,12 +220,16 @@ uint16_t jt808_frame_write(struct codec_unit *unit, uint16_t id, struct span bod
 	if (w.full)
 		out->full = true;
 	writer_u8(out, DELIMITER);
+	size_t from = 0;
 	for (size_t i = 0; i < w.len; i++) {
-		bool escape = raw[i] == DELIMITER || raw[i] == ESCAPE;
-		if (escape)
-			writer_u8(out, ESCAPE);
-		writer_u8(out, escape ? (raw[i] == ESCAPE ? 1 : 2) : raw[i]);
+		if (raw[i] != DELIMITER && raw[i] != ESCAPE)
+			continue;
+		writer_bytes(out, raw + from, i - from);
+		writer_u8(out, ESCAPE);
+		writer_u8(out, raw[i] == ESCAPE ? 1 : 2);
+		from = i + 1;
 	}
+	writer_bytes(out, raw + from, w.len - from);
 	writer_u8(out, DELIMITER);
 	return serial;
 }

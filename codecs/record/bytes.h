@@ -99,13 +99,38 @@ static inline int byte_bcd(uint8_t c)
 	return (c >> 4) * 10 + (c & 15);
 }
 
+/* Eight times the byte: what is done to such a number is done to eight bytes at once. */
+#define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* 8 bytes as a number, the first in its lowest byte. Where there are fewer, bytes of `fill` stand behind them: all its bytes are the same. */
+static inline uint64_t bytes_word(const uint8_t *ptr, size_t len, uint64_t fill)
+{
+	uint64_t v = fill;
+	if (len >= sizeof(v))
+		memcpy(&v, ptr, sizeof(v));
+	else
+		memcpy(&v, ptr, len);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	return v;
+}
+
+/* Writes the 8 bytes of such a number. */
+static inline void bytes_word_put(uint8_t *at, uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	memcpy(at, &v, sizeof(v));
+}
+
 /* Has each byte two decimal digits? Eight bytes at a time: a half byte over 9, plus 6, carries into the half byte above. */
 static inline bool span_is_bcd(struct span s)
 {
-	const uint64_t low = 0x0f0f0f0f0f0f0f0f, six = 0x0606060606060606;
+	const uint64_t low = EIGHT(15), six = EIGHT(6);
 	for (size_t i = 0; i < s.len; i += 8) {
-		uint64_t v = 0;
-		memcpy(&v, s.ptr + i, s.len - i < 8 ? s.len - i : 8);
+		uint64_t v = bytes_word(s.ptr + i, s.len - i, 0);
 		if ((((v & low) + six) | ((v >> 4 & low) + six)) & ~low)
 			return false;
 	}
@@ -123,7 +148,14 @@ static inline bool span_all(struct span s, bool (*test)(uint8_t))
 /* `min` to `max` decimal digits and nothing else? */
 static inline bool span_is_digits(struct span s, size_t min, size_t max)
 {
-	return s.len >= min && s.len <= max && span_all(s, byte_is_digit);
+	if (s.len < min || s.len > max)
+		return false;
+	for (; s.len >= 8; s = span_of(s.ptr + 8, s.len - 8)) {
+		uint64_t v = bytes_word(s.ptr, 8, 0);
+		if ((v | (v - EIGHT('0')) | (v + EIGHT(0x7f - '9'))) & EIGHT(0x80))
+			return false;
+	}
+	return span_all(s, byte_is_digit);
 }
 
 /* Without the bytes at both ends that pass the test. */
@@ -173,10 +205,14 @@ static inline struct span reader_last(const struct reader *r, size_t n)
 /* The next 1 to 4 bytes as a number. */
 static inline uint32_t reader_uint(struct reader *r, size_t bytes)
 {
-	struct span s = reader_take(r, bytes);
+	if (r->bad || bytes > r->in.len - r->pos) {
+		r->bad = true;
+		return 0;
+	}
 	uint32_t v = 0;
-	for (size_t i = 0; i < s.len; i++)
-		v = v << 8 | s.ptr[i];
+	for (size_t i = 0; i < bytes; i++)
+		v = v << 8 | r->in.ptr[r->pos + i];
+	r->pos += bytes;
 	return v;
 }
 
@@ -299,37 +335,52 @@ static inline int64_t power10(unsigned n)
 	return powers[n];
 }
 
-/* Writes the number in front of `end`, with zeros up to at least `digits` digits, and returns where it starts. Two digits at a time. */
-static inline uint8_t *decimal_before(uint8_t *end, uint64_t v, unsigned digits)
+/* Of a number below 10^8 the eight decimal digits, one in each byte, the first in the lowest. Halves of four digits are made of it, pairs of
+ * these, single digits of those, all at once: q + (v - q * n << bits) puts quotient and rest beside each other. 5243 / 2^19 stands for
+ * 1 / 100, and 103 / 2^10 for 1 / 10. */
+static inline uint64_t decimal_split(uint32_t v)
 {
-	static const char pairs[201] =
-		"0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
-		"4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
-		"828384858687888990919293949596979899";
-	uint8_t *at = end;
-	while (v >= 100) {
-		at -= 2;
-		memcpy(at, pairs + 2 * (v % 100), 2);
-		v /= 100;
-	}
-	if (v >= 10) {
-		at -= 2;
-		memcpy(at, pairs + 2 * v, 2);
+	uint64_t q = v / 10000;
+	uint64_t halves = ((uint64_t)v << 32) - q * ((UINT64_C(10000) << 32) - 1);
+	q = halves * 5243 >> 19 & 0x7f0000007f;
+	uint64_t pairs = (halves << 16) - q * ((100 << 16) - 1);
+	q = pairs * 103 >> 10 & 0x000f000f000f000f;
+	return (pairs << 8) - q * ((10 << 8) - 1);
+}
+
+#define DECIMAL_ROOM 20
+/* Writes the number and returns its end. DECIMAL_ROOM bytes must be writable; those behind the end change, too. */
+static inline uint8_t *decimal_put(uint8_t *at, uint64_t v)
+{
+	const uint32_t eight = 100000000;
+	uint32_t behind[2]; /* eight digits each, the last ones first */
+	size_t n = 0;
+	for (; v >= eight; v /= eight)
+		behind[n++] = (uint32_t)(v % eight);
+	if (v < 100) {
+		*at = (uint8_t)('0' + v / 10);
+		at += v >= 10;
+		*at++ = (uint8_t)('0' + v % 10);
 	} else {
-		*--at = (uint8_t)('0' + v);
+		uint64_t digits = decimal_split((uint32_t)v);
+		unsigned zeros = (unsigned)__builtin_ctzll(digits) / 8;
+		bytes_word_put(at, (digits | EIGHT('0')) >> 8 * zeros);
+		at += 8 - zeros;
 	}
-	while ((size_t)(end - at) < digits)
-		*--at = '0';
+	for (; n > 0; at += 8)
+		bytes_word_put(at, decimal_split(behind[--n]) | EIGHT('0'));
 	return at;
 }
 
 /* A decimal number, with zeros in front up to `digits` digits, 20 at the most. */
 static inline void writer_decimal(struct writer *w, uint64_t v, unsigned digits)
 {
-	uint8_t buf[20];
-	uint8_t *end = buf + sizeof(buf),
-		*at = decimal_before(end, v, digits < sizeof(buf) ? digits : sizeof(buf));
-	writer_bytes(w, at, (size_t)(end - at));
+	uint8_t buf[20 + DECIMAL_ROOM];
+	uint8_t *from = buf + 20, *end = decimal_put(from, v);
+	memset(buf, '0', 20);
+	if (end - from < (ptrdiff_t)digits)
+		from = end - (digits < 20 ? digits : 20);
+	writer_bytes(w, from, (size_t)(end - from));
 }
 
 /* Each byte as two upper-case hex digits; all of them or none. */
@@ -348,11 +399,32 @@ static inline void writer_hex(struct writer *w, struct span s)
 	w->len += 2 * s.len;
 }
 
+/* A number as eight upper-case hex digits, one in each byte, the first in the lowest. */
+static inline uint64_t hex_text(uint32_t v)
+{
+	uint64_t x = v >> 16 | (uint64_t)(v & 0xffff) << 32;
+	x = (x >> 8 & 0x000000ff000000ff) | (x & 0x000000ff000000ff) << 16;
+	x = (x >> 4 & 0x000f000f000f000f) | (x & 0x000f000f000f000f) << 8;
+	uint64_t letters = (x + EIGHT(6)) >> 4 & EIGHT(1);
+	return x + EIGHT('0') + letters * ('A' - '9' - 1);
+}
+
+/* The way back; false: they are no hex digits, of either case. */
+static inline bool hex_number(uint64_t text, uint32_t *v)
+{
+	uint64_t x = (text & EIGHT(0xf)) + (text >> 6 & EIGHT(1)) * 9;
+	x = (x << 4 | x >> 8) & 0x00ff00ff00ff00ff;
+	x = (x << 8 | x >> 16) & 0x0000ffff0000ffff;
+	*v = (uint32_t)(x << 16 | x >> 32);
+	return hex_text(*v) == (text & ~(text >> 1 & EIGHT(0x20)));
+}
+
 /* A number as exactly `digits` upper-case hex digits: 2, 4, 6 or 8. */
 static inline void writer_hex_number(struct writer *w, uint32_t v, unsigned digits)
 {
-	const uint8_t raw[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
-	writer_hex(w, span_of(raw + 4 - digits / 2, digits / 2));
+	uint8_t text[8];
+	bytes_word_put(text, hex_text(v) >> 8 * (8 - digits));
+	writer_bytes(w, text, digits);
 }
 
 /* The same behind "0x", as ids of messages, items and parameters are shown. */

@@ -12,32 +12,21 @@ struct calendar {
 	int year, month, day, hour, minute, second; /* the year with its century, month and day from 1 */
 };
 
-/* Days from 1970-01-01 to this date. */
-static inline int64_t calendar_days(int year, int month, int day)
-{
-	int64_t y = month <= 2 ? year - 1 : year;
-	int64_t era = y / 400;
-	int64_t yoe = y - era * 400;
-	int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-	return era * 146097 + doe - 719468;
-}
-
-/* From 1970 on. */
+/* From 1970 on, for the next 10,000,000 years. Cassio Neri and Lorenz Schneider, "Euclidean affine functions and their application to
+ * calendar algorithms": the years begin in March; 2939745 / 2^32 stands for 4 / 1461 and 2141 / 2^16 for 5 / 153. */
 static inline struct calendar calendar_of(int64_t unix_s)
 {
-	int64_t days = unix_s / 86400, rest = unix_s % 86400;
-	int64_t z = days + 719468;
-	int64_t era = z / 146097;
-	int64_t doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-	int month = (int)(mp < 10 ? mp + 3 : mp - 9);
+	uint32_t days = (uint32_t)((uint64_t)unix_s / 86400), rest = (uint32_t)((uint64_t)unix_s % 86400);
+	uint32_t quarters = 4 * (days + 719468) + 3; /* of days, from the year 0 on */
+	uint32_t century = quarters / 146097;
+	uint64_t years = UINT64_C(2939745) * (quarters % 146097 | 3);
+	uint32_t day = (uint32_t)years / 2939745 / 4; /* of the year, from 0 */
+	uint32_t month = 2141 * day + 197913;
+	bool next = day >= 306; /* January and February are of the next year */
 	return (struct calendar){
-		.year = (int)(yoe + era * 400) + (month <= 2),
-		.month = month,
-		.day = (int)(doy - (153 * mp + 2) / 5 + 1),
+		.year = (int)(100 * century + (uint32_t)(years >> 32) + next),
+		.month = (int)((month >> 16) - (next ? 12 : 0)),
+		.day = (int)((month & 0xffff) / 2141 + 1),
 		.hour = (int)(rest / 3600),
 		.minute = (int)(rest / 60 % 60),
 		.second = (int)(rest % 60),
@@ -55,8 +44,10 @@ static inline bool calendar_unix(const struct calendar *c, int64_t *unix_s)
 	bool leap = c->year % 4 == 0; /* 2000 was one; other centuries are out of range */
 	if (c->day > last[c->month - 1] || (c->month == 2 && c->day == 29 && !leap))
 		return false;
-	int64_t days = calendar_days(c->year, c->month, c->day);
-	*unix_s = days * 86400 + c->hour * 3600 + c->minute * 60 + c->second;
+	/* the years begin in March, and every fourth is a leap year */
+	int late = c->month <= 2, year = c->year - 1996 - late, month = c->month + 12 * late - 3;
+	int days = 9556 + 365 * year + year / 4 + (153 * month + 2) / 5 + c->day - 1;
+	*unix_s = (int64_t)days * 86400 + c->hour * 3600 + c->minute * 60 + c->second;
 	return true;
 }
 

@@ -13,11 +13,14 @@
 #include "codecs/record/bytes.h"
 
 struct emitter;
+struct telemetry;
+struct telemetry_keys;
 
 struct emit_format {
 	const char *name;         /* as in the option `format` */
 	const char *content_type; /* MIME type */
 	uint8_t separator;        /* bytes between two pairs of a map: 1 for a comma, or 0 */
+	bool counts;              /* how many pairs a map has stands in front of them; else `pairs` may be 0 */
 	void (*map)(struct emitter *, unsigned pairs);
 	void (*array)(struct emitter *, unsigned items);
 	void (*end)(struct emitter *);
@@ -25,7 +28,12 @@ struct emit_format {
 	void (*fixed)(struct emitter *, int64_t number, unsigned decimals);
 	void (*text)(struct emitter *, struct span);
 	void (*key)(struct emitter *, struct span);
+	/* The fields `shown` of a record, each as a pair: see walk.h. */
+	void (*fields)(struct emitter *, const struct telemetry *, const struct telemetry_keys *,
+		const uint64_t *shown);
 };
+
+#define EMIT_DECIMALS_MAX 8
 
 struct emitter {
 	const struct emit_format *format;
@@ -68,7 +76,7 @@ static inline void emit_boolean(struct emitter *e, bool v)
 	e->format->boolean(e, v);
 }
 
-/* `number` / 10^decimals, exactly. decimals: 0 to 9. */
+/* `number` / 10^decimals, exactly. decimals: 0 to EMIT_DECIMALS_MAX. */
 static inline void emit_fixed(struct emitter *e, int64_t number, unsigned decimals)
 {
 	e->format->fixed(e, number, decimals);

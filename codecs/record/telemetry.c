@@ -45,22 +45,6 @@ void telemetry_reset(struct telemetry *t)
 	t->scratch_len = 0;
 }
 
-void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number)
-{
-	const struct param *p = &telemetry_params[field];
-	if (number < p->min || number > p->max) {
-		params_add(t->rejected, field);
-		return;
-	}
-	params_add(t->present, field);
-	if (p->type < PARAM_BOOLEAN) {
-		t->value[field].number = number;
-		return;
-	}
-	uint64_t bit = UINT64_C(1) << (field % 64);
-	t->truth[field / 64] = (t->truth[field / 64] & ~bit) | (number != 0 ? bit : 0);
-}
-
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags)
 {
 	for (size_t w = 0; w < TM_WORDS; w++) {
@@ -74,51 +58,16 @@ void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct teleme
 	}
 }
 
-void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
+#ifdef T2M_MARKS
+void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text)
 {
-	const struct param *p = &telemetry_params[field];
-	if (text.len == 0)
-		return;
 	mark(t, text, field);
-	if ((int64_t)text.len < p->min || (int64_t)text.len > p->max) {
-		params_add(t->rejected, field);
-		return;
-	}
-	t->value[field].text = text;
-	params_add(t->present, field);
 }
-
-struct writer telemetry_scratch(struct telemetry *t)
-{
-	return writer_of(t->scratch + t->scratch_len, sizeof(t->scratch) - t->scratch_len);
-}
-
-void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w)
-{
-	if (w->full) {
-		params_add(t->rejected, field);
-		return;
-	}
-	t->scratch_len += w->len;
-	telemetry_set_text(t, field, writer_span(w));
-}
+#endif
 
 void telemetry_reject(struct telemetry *t, enum telemetry_field field)
 {
 	params_add(t->rejected, field);
-}
-
-bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
-{
-	return params_have(t->present, field);
-}
-
-int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
-{
-	if (!telemetry_has(t, field))
-		return 0;
-	return telemetry_params[field].type < PARAM_BOOLEAN ? t->value[field].number
-							    : params_have(t->truth, field);
 }
 
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell)
@@ -170,8 +119,6 @@ bool telemetry_raise(struct telemetry *t, uint64_t before[TM_WORDS])
 
 static void emit_keys(struct emitter *e, const char *name, const uint64_t *map)
 {
-	if (!params_any(map))
-		return;
 	emit_key(e, name);
 	emit_array(e, bit_count(map));
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++)
@@ -253,27 +200,32 @@ void telemetry_keys_make(
 	struct telemetry_keys *keys, const struct emit_format *format, enum telemetry_custom custom)
 {
 	struct writer w = writer_of(keys->text, sizeof(keys->text) - WRITER_SHORT);
-	struct emitter e = emitter_of(format, &w);
+	struct writer yes = writer_of(keys->yes, sizeof(keys->yes));
+	struct emitter e = emitter_of(format, &w), value = emitter_of(format, &yes);
 	memset(keys->booleans, 0, sizeof(keys->booleans));
 	memset(keys->customs, 0, sizeof(keys->customs));
+	emit_boolean(&value, true);
+	keys->yes_len = yes.len;
 	emit_map(&e, 1);
 	emit_key(&e, "");
-	size_t before = w.len;
 	emit_boolean(&e, false);
-	keys->false_len = w.len - before;
 	for (size_t field = 0; field < TM_FIELD_COUNT; field++) {
-		keys->at[field] = (uint16_t)w.len;
-		if (is_custom(telemetry_params[field].key))
+		const struct param *p = &telemetry_params[field];
+		struct telemetry_ready *ready = &keys->ready[field];
+		bool boolean = p->type >= PARAM_BOOLEAN;
+		ready->at = (uint16_t)w.len;
+		ready->value = boolean ? READY_BOOLEAN : p->type == PARAM_TEXT ? READY_TEXT : p->decimals;
+		if (is_custom(p->key))
 			params_add(keys->customs, field);
-		emit_key(&e, telemetry_params[field].key);
-		if (telemetry_params[field].type >= PARAM_BOOLEAN) {
-			params_add(keys->booleans, (enum telemetry_field)field);
+		emit_key(&e, p->key);
+		ready->len = (uint8_t)(w.len - ready->at);
+		e.after_key = boolean; /* the value of any other is written by emit_fields */
+		if (boolean) {
+			params_add(keys->booleans, field);
 			emit_boolean(&e, false);
-		} else {
-			e.after_key = false; /* its value is written by emit_field */
 		}
 	}
-	keys->at[TM_FIELD_COUNT] = (uint16_t)w.len;
+	keys->ready[TM_FIELD_COUNT].at = (uint16_t)w.len;
 	keys->format = format;
 	keys->custom = custom;
 }
@@ -302,49 +254,31 @@ static bool shows_item(const struct telemetry_keys *k, const struct telemetry_it
 	return k->custom == CUSTOM_ACTIVE && (item->form != ITEM_NUMBER || item_number(item) != 0);
 }
 
-/* The pairs of the fields from `from` to before `to`. */
-static struct span ready_pairs(const struct telemetry_keys *k, size_t from, size_t to)
+void telemetry_emit_pairs(const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k,
+	size_t field, size_t booleans)
 {
-	return span_of(k->text + k->at[from], (size_t)k->at[to] - k->at[from]);
-}
-
-/* A field that is no false boolean. */
-static void emit_field(
-	const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t field)
-{
-	const struct param *p = &telemetry_params[field];
-	struct span key = ready_pairs(k, field, field + 1);
-	if (p->type >= PARAM_BOOLEAN) {
-		key.len -= k->false_len;
-		emit_again(e, key, true);
-		emit_boolean(e, true);
+	const struct telemetry_ready *r = &k->ready[field];
+	size_t len = booleans > 0 ? (size_t)(r[booleans].at - r->at) : r->len;
+	emit_again(e, span_of(k->text + r->at, len), booleans == 0);
+	if (booleans > 0)
 		return;
-	}
-	emit_again(e, key, true);
-	if (p->type == PARAM_TEXT)
+	if (r->value == READY_BOOLEAN)
+		emit_boolean(e, true);
+	else if (r->value == READY_TEXT)
 		emit_text(e, t->value[field].text);
 	else
-		emit_fixed(e, t->value[field].number, p->decimals);
+		emit_fixed(e, t->value[field].number, r->value);
 }
 
-/* The fields `left` of one word of the sets, in the order of the table. */
-static void emit_word(
-	const struct telemetry *t, struct emitter *e, const struct telemetry_keys *k, size_t w, uint64_t left)
+static unsigned pairs_of(
+	const struct telemetry *t, const struct telemetry_keys *keys, const uint64_t shown[TM_WORDS])
 {
-	uint64_t off = left & k->booleans[w] & ~t->truth[w];
-	while (left != 0) {
-		unsigned b = (unsigned)__builtin_ctzll(left);
-		size_t field = w * 64 + b;
-		if (off >> b & 1) {
-			uint64_t others = ~(off >> b); /* its lowest bit: the first that is no false boolean */
-			unsigned n = others != 0 ? (unsigned)__builtin_ctzll(others) : 64;
-			emit_again(e, ready_pairs(k, field, field + n), false);
-			left = b + n < 64 ? left >> (b + n) << (b + n) : 0;
-		} else {
-			emit_field(t, e, k, field);
-			left &= left - 1;
-		}
-	}
+	unsigned pairs = bit_count(shown);
+	for (unsigned i = 0; i < t->item_count; i++)
+		pairs += shows_item(keys, &t->items[i]) ? 1 : 0;
+	for (unsigned i = 0; i < t->cell_count; i++)
+		pairs += cell_pairs(&t->cells[i]);
+	return pairs + (params_any(t->rejected) ? 1 : 0) + (params_any(t->alarms) ? 1 : 0);
 }
 
 void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out)
@@ -353,21 +287,16 @@ void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys
 	uint64_t shown[TM_WORDS];
 	for (size_t w = 0; w < TM_WORDS; w++)
 		shown[w] = shown_of(t, keys, w);
-	unsigned pairs = bit_count(shown);
-	for (unsigned i = 0; i < t->item_count; i++)
-		pairs += shows_item(keys, &t->items[i]) ? 1 : 0;
-	pairs += (params_any(t->rejected) ? 1u : 0u) + (params_any(t->alarms) ? 1u : 0u);
-	for (unsigned i = 0; i < t->cell_count; i++)
-		pairs += cell_pairs(&t->cells[i]);
-	emit_map(&e, pairs);
-	for (size_t w = 0; w < TM_WORDS; w++)
-		emit_word(t, &e, keys, w, shown[w]);
+	emit_map(&e, keys->format->counts ? pairs_of(t, keys, shown) : 0);
+	keys->format->fields(&e, t, keys, shown);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(&e, i + 1, &t->cells[i]);
 	for (unsigned i = 0; i < t->item_count; i++)
 		if (shows_item(keys, &t->items[i]))
 			emit_item(&e, &t->items[i]);
-	emit_keys(&e, "rejected", t->rejected);
-	emit_keys(&e, "alarms", t->alarms);
+	if (params_any(t->rejected))
+		emit_keys(&e, "rejected", t->rejected);
+	if (params_any(t->alarms))
+		emit_keys(&e, "alarms", t->alarms);
 	emit_end(&e);
 }

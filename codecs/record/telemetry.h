@@ -105,8 +105,33 @@ struct telemetry {
 /* Makes an empty record of any memory: needed before the first record and between two. With T2M_MARKS, `marker` must be set before. */
 void telemetry_reset(struct telemetry *t);
 
+/* What telemetry_set and telemetry_set_text need of the rows: here, so that a call which names its parameter costs no look into a table. */
+struct telemetry_range {
+	int64_t min, max;
+	bool boolean;
+};
+static const struct telemetry_range telemetry_ranges[TM_FIELD_COUNT] = {
+#define FIELD(name, key, type, decimals, min, max, ...) [TM_##name] = {min, max, PARAM_##type >= PARAM_BOOLEAN},
+#include "codecs/record/telemetry_fields.h"
+#undef FIELD
+};
+
 /* Sets a number or boolean (0 is false). Out of the range of its row: not set, but marked as rejected. */
-void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number);
+static inline void telemetry_set(struct telemetry *t, enum telemetry_field field, int64_t number)
+{
+	const struct telemetry_range *r = &telemetry_ranges[field];
+	if (number < r->min || number > r->max) {
+		params_add(t->rejected, field);
+		return;
+	}
+	params_add(t->present, field);
+	if (!r->boolean) {
+		t->value[field].number = number;
+		return;
+	}
+	uint64_t bit = UINT64_C(1) << field % 64;
+	t->truth[field / 64] = (t->truth[field / 64] & ~bit) | (number != 0 ? bit : 0);
+}
 
 /* Which boolean each bit of a status word is. Const tables of these are written as
  *	#define BITS(X) X(0, TM_SOS_ALARM) X(1, TM_OVERSPEEDING_EVENT)
@@ -141,19 +166,63 @@ struct telemetry_flags {
 /* Sets all booleans of the table: true where the word has a 1. Where a 0 means true, give ~word. */
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags);
 
+#ifdef T2M_MARKS
+/* mark() of mark.h. */
+void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text);
+#else
+static inline void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text)
+{
+	(void)t;
+	(void)field;
+	(void)text;
+}
+#endif
+
 /* Sets a text. An empty one is absent; one whose length is out of the range of its row is rejected. The bytes are not copied. */
-void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text);
+static inline void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
+{
+	const struct telemetry_range *r = &telemetry_ranges[field];
+	if (text.len == 0)
+		return;
+	telemetry_mark_text(t, field, text);
+	if ((int64_t)text.len < r->min || (int64_t)text.len > r->max) {
+		params_add(t->rejected, field);
+		return;
+	}
+	t->value[field].text = text;
+	params_add(t->present, field);
+}
 
 /* For a text that does not stand in the frame as it is: write it into telemetry_scratch, then set it with telemetry_set_scratch,
  * before scratch is asked for again. The bytes stay in the record until it is reset. One that did not fit is rejected. */
-struct writer telemetry_scratch(struct telemetry *t);
-void telemetry_set_scratch(struct telemetry *t, enum telemetry_field field, const struct writer *w);
+static inline struct writer telemetry_scratch(struct telemetry *t)
+{
+	return writer_of(t->scratch + t->scratch_len, sizeof(t->scratch) - t->scratch_len);
+}
+static inline void telemetry_set_scratch(
+	struct telemetry *t, enum telemetry_field field, const struct writer *w)
+{
+	if (w->full) {
+		params_add(t->rejected, field);
+		return;
+	}
+	t->scratch_len += w->len;
+	telemetry_set_text(t, field, writer_span(w));
+}
 
 /* Marks as rejected a value that was not even set. */
 void telemetry_reject(struct telemetry *t, enum telemetry_field field);
-bool telemetry_has(const struct telemetry *t, enum telemetry_field field);
+static inline bool telemetry_has(const struct telemetry *t, enum telemetry_field field)
+{
+	return params_have(t->present, field);
+}
 /* The value of a number or boolean; 0 when it is absent. */
-int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field);
+static inline int64_t telemetry_number(const struct telemetry *t, enum telemetry_field field)
+{
+	if (!telemetry_has(t, field))
+		return 0;
+	return telemetry_ranges[field].boolean ? params_have(t->truth, field) : t->value[field].number;
+}
 
 /* Adds a neighbour cell. More than TM_CELLS_MAX are ignored: no frame can hold them. */
 void telemetry_add_cell(struct telemetry *t, struct telemetry_cell cell);
@@ -182,13 +251,20 @@ enum {
 #include "codecs/record/telemetry_fields.h"
 #undef FIELD
 };
+struct telemetry_ready {
+	uint16_t at;   /* where the key begins in `text` */
+	uint8_t len;   /* of the key */
+	uint8_t value; /* a number with so many decimals, or one of these: */
+};
+enum { READY_TEXT = EMIT_DECIMALS_MAX + 1, READY_BOOLEAN };
 struct telemetry_keys {
 	const struct emit_format *format;
 	enum telemetry_custom custom;
-	uint64_t customs[TM_WORDS];      /* the parameters under `custom.` */
-	size_t false_len;                /* bytes of the value `false` */
-	uint64_t booleans[TM_WORDS];     /* the parameters that are booleans or alarms */
-	uint16_t at[TM_FIELD_COUNT + 1]; /* where each key begins in `text` */
+	uint64_t customs[TM_WORDS];  /* the parameters under `custom.` */
+	uint64_t booleans[TM_WORDS]; /* the parameters that are booleans or alarms */
+	uint8_t yes[8];              /* the value `true` */
+	size_t yes_len;
+	struct telemetry_ready ready[TM_FIELD_COUNT + 1];
 	uint8_t text[TM_KEYS_BYTES];
 };
 
@@ -198,5 +274,9 @@ void telemetry_keys_make(
 
 /* Writes the record as one document of the format of `keys`. No room for it: `out` is full. */
 void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out);
+
+/* What walk.h leaves to others: writes this field, or so many booleans that are false, wherever there is room. */
+void telemetry_emit_pairs(const struct telemetry *t, struct emitter *e, const struct telemetry_keys *keys,
+	size_t field, size_t booleans);
 
 #endif

@@ -3,10 +3,10 @@
 #include "harness.h"
 
 #include "codecs/record/calendar.h"
-#include "codecs/h02/h02_number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const struct span nothing;
 static const char BINARY_45[] =
@@ -243,6 +243,10 @@ static void test_calendar(void **state)
 		struct calendar c = calendar_of(day * 86400 + 86399);
 		assert_true(calendar_unix(&c, &back));
 		assert_int_equal(back, day * 86400 + 86399);
+		struct tm tm;
+		gmtime_r(&back, &tm);
+		assert_true(c.year == tm.tm_year + 1900 && c.month == tm.tm_mon + 1 && c.day == tm.tm_mday &&
+			    c.hour == tm.tm_hour && c.minute == tm.tm_min && c.second == tm.tm_sec);
 	}
 	static const struct calendar bad[] = {{2023, 2, 29, 0, 0, 0}, {2024, 4, 31, 0, 0, 0},
 		{2024, 0, 1, 0, 0, 0}, {2024, 13, 1, 0, 0, 0}, {2024, 1, 0, 0, 0, 0}, {2024, 1, 1, 24, 0, 0},
@@ -258,7 +262,7 @@ static void test_tables(void **state)
 	for (size_t i = 0; i < TM_FIELD_COUNT; i++) {
 		const struct param *p = &telemetry_params[i];
 		assert_non_null(p->key);
-		assert_true(p->min <= p->max && p->decimals <= 9 && *p->help != '\0');
+		assert_true(p->min <= p->max && p->decimals <= EMIT_DECIMALS_MAX && *p->help != '\0');
 		for (size_t k = 0; k < i; k++)
 			assert_string_not_equal(p->key, telemetry_params[k].key);
 	}
@@ -267,54 +271,6 @@ static void test_tables(void **state)
 	for (const struct codec *const *c = codecs; *c != NULL; c++)
 		assert_ptr_equal(codec_find(span_text((*c)->name)), *c);
 	assert_null(codec_find(span_text("nothing")));
-}
-
-static void test_numbers_are_exact(void **state)
-{
-	(void)state;
-	static const struct {
-		int64_t number;
-		unsigned decimals;
-		const char *json;
-	} rows[] = {{0, 0, "0"}, {0, 7, "0"}, {-5, 1, "-0.5"}, {1234567890, 7, "123.456789"}, {100, 2, "1"},
-		{INT64_MAX, 0, "9223372036854775807"}, {INT64_MIN, 0, "-9223372036854775808"},
-		{1, 9, "0.000000001"}};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char buf[64];
-		struct writer w = writer_of(buf, sizeof(buf));
-		struct emitter e = emitter_of(&emit_json, &w);
-		emit_fixed(&e, rows[i].number, rows[i].decimals);
-		assert_true(span_is(writer_span(&w), rows[i].json));
-	}
-}
-
-/* Also where a product of 64 bits is too small. */
-static void test_scaled_numbers_are_exact(void **state)
-{
-	(void)state;
-	static const struct {
-		struct h02_decimal d;
-		int64_t mul, div;
-		unsigned decimals;
-		int64_t want;
-	} rows[] = {
-		{{1, 0}, 1, 1, 0, 1},
-		{{15, 1}, 1, 1, 0, 2},
-		{{25, 1}, 1, 1, 0, 3},
-		{{5, 1}, 1852, 1000, 3, 926},
-		{{999999999, 0}, 1852, 1000, 3, 1851999998148},
-		{{999999999999999999, 9}, 1852, 1000, 3, 1852000000000},
-		{{999999999999999999, 9}, 1852, 3600 * 1000, 3, 514444444},
-		{{123456789123456789, 9}, 1852, 3600 * 1000, 3, 63511659},
-		{{59999999999, 9}, 1, 60, 7, 10000000},
-		{{59123456789, 9}, 1, 60, 7, 9853909},
-		{{599999, 0}, 1, 600000, 7, 9999983},
-		{{999999999999999999, 9}, 1, 1, 7, 9999999999999999LL + 1},
-		{{999999999999999999, 9}, 1, 10, 3, 100000000000},
-	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(
-			h02_scaled(rows[i].d, rows[i].mul, rows[i].div, rows[i].decimals), rows[i].want);
 }
 
 /* telemetry_reset makes an empty record of any memory: nothing is present, and no boolean is left that could raise an alarm later. */
@@ -471,8 +427,6 @@ int main(void)
 		cmocka_unit_test(test_a_damaged_start),
 		cmocka_unit_test(test_calendar),
 		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_numbers_are_exact),
-		cmocka_unit_test(test_scaled_numbers_are_exact),
 		cmocka_unit_test(test_a_record_of_any_memory),
 		cmocka_unit_test(test_flags_of_every_word),
 		cmocka_unit_test(test_a_binary_frame_is_answered_r12),

@@ -114,9 +114,44 @@ static void test_lists_stay(void **state)
 	cJSON_Delete(json);
 }
 
+/* A record fills its room to the last byte, or does not fit: whatever room there is, nothing behind it changes. */
+static void check_rooms(const struct emit_format *format)
+{
+	static uint8_t whole[65536], cut[65536];
+	size_t len = write(format, CUSTOM_ALL).len;
+	memcpy(whole, out, len);
+	for (size_t room = 0; room <= len + 300; room++) {
+		struct writer w = writer_of(cut, room);
+		memset(cut, 0xee, len + 600);
+		telemetry_emit(&record, &keys, &w);
+		assert_int_equal(w.full, room < len);
+		assert_true(w.len <= room);
+		assert_memory_equal(cut, whole, w.len);
+		for (size_t i = room; i < room + 300; i++)
+			assert_int_equal(cut[i], 0xee);
+	}
+}
+
+static void test_any_room(void **state)
+{
+	(void)state;
+	fill(true);
+	check_rooms(&emit_json);
+	check_rooms(&emit_msgpack);
+	telemetry_reset(&record);
+	telemetry_set_text(&record, TM_PEER,
+		span_text("\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\"\\\xff\x80"
+			  "\x7f"));
+	telemetry_set(&record, TM_LATITUDE, -899999999);
+	telemetry_set(&record, TM_CHARGING, true);
+	check_rooms(&emit_json);
+	check_rooms(&emit_msgpack);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_any_room),
 		cmocka_unit_test(test_what_is_let_through),
 		cmocka_unit_test(test_lists_stay),
 	};
