@@ -78,17 +78,28 @@ static void write_headers(struct web *w)
 
 /* --- what the page has to know --- */
 
+/* Where units connect, for the texts that set up a tracker. 0: nowhere. */
+static unsigned unit_port(const struct config *c)
+{
+	const struct endpoints *all[] = {&c->listen.tcp, &c->listen.udp, &c->listen.tls};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i]->count > 0)
+			return address_port(&all[i]->item[0]);
+	return 0;
+}
+
 static void emit_settings(const struct web *w, struct writer *out)
 {
 	const struct config *c = w->config;
 	struct emitter e = emitter_of(&emit_json, out);
-	emit_map(&e, 9);
+	emit_map(&e, 10);
 	emit_pair_text(&e, "version", span_text(T2M_VERSION));
 	emit_pair_text(&e, "prefix", span_text(c->publish.prefix));
 	emit_pair_text(&e, "instance", span_text(c->publish.instance));
 	emit_pair_text(&e, "mqtt", span_text(c->web.mqtt));
 	emit_pair_text(&e, "tiles", span_text(c->web.tiles));
 	emit_pair_text(&e, "tiles.attribution", span_text(c->web.tiles_attribution));
+	emit_pair_integer(&e, "unit.port", unit_port(c));
 	emit_key(&e, "anonymous");
 	emit_boolean(&e, c->web.anonymous);
 	w->more.tables(&e);

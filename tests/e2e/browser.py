@@ -16,12 +16,13 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
          "--force-color-profile=srgb", "--hide-scrollbars"]
 
 
-def start_browser(directory, requests=True):
+def start_browser(directory, requests=True, any_certificate=False):
     """`requests`: what goes over the network is kept for Page.requests() and Page.frames_sent(); that costs more than a page does."""
     options = webdriver.ChromeOptions()
     for flag in [*FLAGS, f"--user-data-dir={directory}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", **({"performance": "ALL"} if requests else {})})
+    options.accept_insecure_certs = any_certificate
     binary = shutil.which("chromium")
     if binary:
         options.binary_location = binary

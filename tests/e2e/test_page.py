@@ -320,7 +320,7 @@ def test_a_tracker_is_added(site, open_page):
     page.enter('input[name="apn"]', "iot.example")
     page.enter('input[name="password"]', "4321")
     page.wait_text("8034321 iot.example", ".sms")
-    page.wait_text("8044321 tracker.example.org 8888", ".sms")
+    page.wait_text(f"8044321 tracker.example.org {site.bridge.port}", ".sms")  # where this bridge listens for units
     assert not page.all(".lamp.green")
     unit = Unit(site.bridge.port)
     wait_for(lambda: [unit.send(v1(IDENT)), page.all(".lamp.green")][1], "the green light")

@@ -2,7 +2,9 @@
 """scripts/run: it ends whole, however it is ended; the demo touches nobody else's broker; what is wrong is said before anything
 starts. The processes are found by a mark in their environment, which every descendant inherits."""
 
+import itertools
 import json
+import math
 import os
 import pathlib
 import pty
@@ -156,6 +158,19 @@ def test_the_demo_shows_a_record_in_full_a_command_to_try_and_sums(run):
     assert text.count("This is what a program gets") == text.count("Try a command") == 1
     sent = re.search(r"sent +(\d+) reports of 3 units\n +acknowledged +(\d+) .*\n +received +(\d+) .*\n +lost +0\n", text)
     assert sent and int(sent[1]) >= int(sent[2]) == int(sent[3]) >= 1, text[-1000:]
+
+
+def test_the_demos_units_are_apart(run):
+    """A map shows each of them, and no number in place of three."""
+    demo = run("--demo", "--no-install", "--port", free_port())
+    for ident in ("9170000001", "9170000002", "860009170000003"):
+        demo.until(f"{ident}{POSITION}")
+    demo.ctrl_c()
+    assert demo.wait() == 0, demo.text[-1000:]
+    places = {ident: (float(lat), float(lon)) for ident, lat, lon in re.findall(r"(\d{10,15})  position  (-?[\d.]+) (-?[\d.]+) ", demo.text)}
+    assert len(places) == 3
+    for a, b in itertools.combinations(places.values(), 2):
+        assert math.hypot(a[0] - b[0], a[1] - b[1]) > 0.01, places
 
 
 def test_a_report_that_does_not_arrive_is_told_as_lost(tmp_path):

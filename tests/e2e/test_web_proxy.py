@@ -40,6 +40,15 @@ def start_nginx(directory, text, cert, key):
     return subprocess.Popen(["/usr/sbin/nginx", "-c", path, "-e", f"{directory}/start.log"], stderr=subprocess.DEVNULL)
 
 
+def sample(proxy, public, bridge):
+    """The sample with a test's ports."""
+    text = (ROOT / "etc" / SAMPLES[proxy]).read_text()
+    text, n = re.subn(r"(bind :|listen )443", rf"\g<1>{public}", text)
+    text, m = re.subn(r"127\.0\.0\.1:8880(?=[/\n])", f"127.0.0.1:{bridge}", text)
+    assert n == 1 and m >= 1
+    return text
+
+
 @pytest.fixture(params=SAMPLES)
 def site(request, tmp_path, web):  # noqa: F811
     root = tmp_path / "page"
@@ -52,11 +61,8 @@ def site(request, tmp_path, web):  # noqa: F811
     bridge = web({"web": {"listen": f"127.0.0.1:{listen}", "root": root, "frame_ancestors": "https://ha.example:8123"},
                   "metrics": {"listen": f"127.0.0.1:{listen}"}})
     bridge.web, bridge.public = listen, free_port()
-    text = (ROOT / "etc" / SAMPLES[request.param]).read_text()
-    text, n = re.subn(r"(bind :|listen )443", rf"\g<1>{bridge.public}", text)
-    text, m = re.subn(r"127\.0\.0\.1:8880(?=[/\n])", f"127.0.0.1:{listen}", text)
-    assert n == 1 and m >= 1
-    process = {"haproxy": start_haproxy, "nginx": start_nginx}[request.param](tmp_path, text, cert, key)
+    process = {"haproxy": start_haproxy, "nginx": start_nginx}[request.param](
+        tmp_path, sample(request.param, bridge.public, listen), cert, key)
     try:
         listens(bridge.public)
         bridge.context = ssl.create_default_context(cafile=str(ca.pem))

@@ -124,7 +124,7 @@ function App({ settings }) {
     <main>
       ${list && !(narrow && view === "map") ? html`<${Guard} of="list"><${Table} store=${store} counts=${counts} compact=${narrow || view === "map"} selected=${selected} select=${select} now=${now} add=${() => choose("add")} /></>` : ""}
       <${Map} store=${store} settings=${settings} selected=${selected} select=${select} following=${following} narrow=${narrow} version=${store.version} />
-      <${Guard} of=${view}>${view === "alarms" ? html`<${Alarms} store=${store} select=${show} />` : view === "bridges" ? html`<${Bridges} store=${store} />` : view === "strangers" ? html`<${Strangers} store=${store} />` : view === "add" ? html`<${Add} store=${store} known=${s.known} select=${show} />` : ""}</>
+      <${Guard} of=${view}>${view === "alarms" ? html`<${Alarms} store=${store} select=${show} />` : view === "bridges" ? html`<${Bridges} store=${store} />` : view === "strangers" ? html`<${Strangers} store=${store} />` : view === "add" ? html`<${Add} store=${store} settings=${settings} known=${s.known} select=${show} />` : ""}</>
       ${unit ? html`<${Guard} of=${unit.name}><${Unit} key=${unit.name} store=${store} unit=${unit} now=${now} session=${s} close=${close} centre=${() => { choose("map"); map.centre(unit, covered(narrow)); }} following=${following} follow=${() => { choose("map"); setFollowing(!following); map.centre(unit, covered(narrow)); }} /></>` : ""}
       ${!s.ready && !store.units.size ? html`<p class="loading" role="status"><span class="spinner"></span>${t("loading")}</p>` : ""}
     </main></div>`;

@@ -6,7 +6,7 @@ import { canSound, isBlocked, wantSound, wantsSound } from "./sound.js";
 import { rate } from "./store.js";
 import { Dot, label } from "./table.js";
 import { ago, duration, moment, num, short, t } from "./text.js";
-import { number } from "./values.js";
+import { number, words } from "./values.js";
 
 const ACTIVE_MOST = 200; // units with an alarm that lasts
 
@@ -82,8 +82,8 @@ function Sms({ what, text }) {
   return html`<li><span><code>${text}</code><small>${t("sms." + what)}</small></span><button aria-label=${t("copy") + " " + text} onClick=${() => copy(text, () => setCopied(true))}><${Icon} name="copy" />${t(copied ? "copied" : "copy")}</button></li>`;
 }
 
-export function Add({ store, known, select }) {
-  const [f, setF] = useState({ server: location.hostname, port: "8888", apn: "internet", interval: "20", password: "0000", ident: "" });
+export function Add({ store, settings, known, select }) {
+  const [f, setF] = useState({ server: location.hostname, port: words(settings["unit.port"] || 8888), apn: "internet", interval: "20", password: "0000", ident: "" });
   const field = (id, type, more) => html`<label>${t("add." + id)}<input name=${id} type=${type} value=${f[id]} autocomplete="off" onInput=${(e) => setF({ ...f, [id]: e.target.value.trim() })} ...${more ?? {}} /></label>`;
   const came = f.ident ? store.live.has(f.ident) && f.ident : [...store.live].find((name) => !known.has(name)), local = /^(localhost|127\.|\[?::1|10\.|192\.168\.)/.test(f.server);
   return html`<${View} title=${t("add")}>
