@@ -238,8 +238,8 @@ static bool open_outputs(struct bridge *b)
 		return false;
 	if (*c->owntracks.topic && (b->owntracks = owntracks_open(c, b->publish)) == NULL)
 		return false;
-	const struct cluster_parts cluster = {
-		b->loop, c, b->sessions, b->outbox, b->publish, b->status, b->downlink};
+	const struct cluster_parts cluster = {b->loop, c, b->sessions, b->outbox, b->publish, b->status,
+		b->records, b->state, b->homeassistant, b->downlink};
 	if (*c->cluster.registry && (b->cluster = cluster_open(&cluster)) == NULL)
 		return false;
 	if (!listen_to_units(b))
@@ -361,12 +361,13 @@ int64_t parts_turn(struct bridge *b)
 		if (b->listeners != NULL)
 			listeners_resume(b->listeners);
 	}
+	records_turn(b->records, now);
 	int64_t states_ms = tell_states(b, false, now);
 	notebook_turn(publish_notebook(b->publish), false, now);
 	bool stored = outbox_sync(b->outbox);
 	conns_flush(b->conns, stored);
 	if (b->cluster != NULL)
-		cluster_turn(b->cluster);
+		cluster_turn(b->cluster, stored);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 

@@ -299,9 +299,10 @@ void mqtt_stop(struct mqtt *m)
 	drop_client(m);
 }
 
-void mqtt_use_gate(struct mqtt *m, mqtt_gate *gate, void *ctx)
+void mqtt_use_gate(struct mqtt *m, mqtt_gate *gate, mqtt_pause *pause, void *ctx)
 {
 	m->gate = gate;
+	m->pause = pause;
 	m->gate_ctx = ctx;
 }
 

@@ -54,7 +54,9 @@ bool mqtt_unroute(struct mqtt *mqtt, const char *filter);
 /* Asked before each message of the outbox is published: may it be published as it is, unretained, or not at all? */
 enum mqtt_pass { MQTT_PASS_RETAINED = 0, MQTT_PASS_PLAIN, MQTT_PASS_NEVER };
 typedef enum mqtt_pass mqtt_gate(void *ctx, const struct outbox_message *message);
-void mqtt_use_gate(struct mqtt *mqtt, mqtt_gate *gate, void *ctx);
+/* Asked before messages are published: true: not in this turn of the loop. */
+typedef bool mqtt_pause(void *ctx);
+void mqtt_use_gate(struct mqtt *mqtt, mqtt_gate *gate, mqtt_pause *pause, void *ctx);
 
 /* Publishes as many messages of the outbox as fit into the window. Once per turn of the loop. */
 void mqtt_kick(struct mqtt *mqtt);

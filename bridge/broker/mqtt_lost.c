@@ -221,10 +221,10 @@ static void ask(void *arg)
 static void answered(void *arg)
 {
 	struct asked *a = arg;
-	struct mqtt *m = a->mqtt;
+	struct asked was = *a;
+	struct mqtt *m = was.mqtt;
 	struct place *p = &m->places[m->loss.at];
-	void (*next)(struct mqtt * m) = a->next;
-	p->port = a->tls ? PORT_SPEAKS_TLS : PORT_SPEAKS_NO_TLS;
+	p->port = was.tls ? PORT_SPEAKS_TLS : PORT_SPEAKS_NO_TLS;
 	p->port_until = ev_now(m->loop) + ASK_AGAIN;
 	m->asked = NULL;
 	free(a);
@@ -234,7 +234,7 @@ static void answered(void *arg)
 			m->loss.text, sizeof(m->loss.text), "%s; %s", port_of_tls()->what, port_of_tls()->cure);
 	}
 	tell(m);
-	next(m);
+	was.next(m);
 }
 
 void lost_tell(struct mqtt *m, void (*next)(struct mqtt *m))

@@ -160,7 +160,8 @@ struct mqtt {
 	double wait; /* seconds until the next try */
 	bool hurry;  /* the next try is made in another way: it need not wait */
 	ev_tstamp away_since, connected_at, subscribed_at; /* subscribed_at 0: not all is answered */
-	mqtt_gate *gate;                                   /* NULL: all pass */
+	mqtt_pause *pause;
+	mqtt_gate *gate; /* NULL: all pass */
 	void *gate_ctx;
 	bool mute; /* the connection is closed without a word */
 	bool connected, broken, stopping, silent, answered_connect;

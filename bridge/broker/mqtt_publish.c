@@ -264,6 +264,7 @@ static bool publish(struct mqtt *m, const struct outbox_message *msg, int *retur
 	enum mqtt_pass pass = m->gate != NULL && msg->retain ? m->gate(m->gate_ctx, msg) : MQTT_PASS_RETAINED;
 	if (pass == MQTT_PASS_NEVER) {
 		suspects_answered(&m->suspects, seqnum, true);
+		m->alone = 0;
 		outbox_taken(m->outbox, seqnum, order);
 		return true;
 	}
@@ -330,6 +331,8 @@ int mqtt_publish_waiting(struct mqtt *m, bool settled)
 	struct outbox_message msg;
 	bool good = true;
 	int rc = MOSQ_ERR_SUCCESS;
+	if (m->pause != NULL && m->pause(m->gate_ctx))
+		return rc;
 	while (good && can_publish(m, settled)) {
 		window_update(&m->window, m->inflight);
 		if (m->window.full || !outbox_next(m->outbox, &msg))

@@ -17,21 +17,18 @@ static const char run_key[] = "run";
 static void on_left(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
 {
 	struct cluster *c = ctx;
-	struct route_message m;
-	char ident[CODEC_IDENT_MAX + 1], id[TICKET_MAX + 1];
 	(void)number;
 	(void)subject;
-	c->left = reply != NULL;
-	for (size_t i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-		if (cluster_read_kept(reply->element[i], &m, ident, id) && !downlink_has(c->parts.downlink, id))
-			downlink_end(c->parts.downlink, &m, id, DOWNLINK_GONE,
-				"the bridge was started anew; whether the unit got the command is not known",
-				cluster_now(c));
+	if (reply != NULL)
+		ends_left(c, reply,
+			"the bridge was started anew; whether the unit got the command is not known", c->left);
+	c->left |= reply != NULL;
 }
 
 /* Units may have gone elsewhere without this instance being told: it asks for each, and tells nothing until then. */
 static void look_again(struct cluster *c)
 {
+	c->unsure_ms = c->unsure ? c->unsure_ms : cluster_now(c).steady_ms;
 	c->unsure = true;
 	c->marked = false;
 	claims_make_up(c);
@@ -43,8 +40,7 @@ static void join(struct cluster *c)
 	c->joined = true;
 	inbox_rewind(c);
 	tickets_ask(c);
-	if (!c->left)
-		cluster_call(c, SCRIPT_LEFT, 1, argv, on_left, 0, "");
+	cluster_call(c, SCRIPT_LEFT, 1, argv, on_left, 0, "");
 	look_again(c);
 }
 
@@ -72,6 +68,7 @@ static void on_renewed(void *ctx, const struct redisReply *reply, int64_t number
 		join(c);
 	else if (over)
 		look_again(c);
+	notes_use_tables(c, registry_number(reply, 4));
 	if (over)
 		inbox_rewind(c);
 	router_use(c, registry_number(reply, 2) != 0 && !c->stopping);
@@ -171,7 +168,8 @@ static void on_gone(void *ctx, const struct redisReply *reply, int64_t number, c
 static void leave(struct cluster *c)
 {
 	const struct span argv[] = {span_text(c->me), span_text(c->run)};
-	if (!c->stopping || c->leaving || !c->joined || !asks_nothing(c) || c->tickets != NULL)
+	if (!c->stopping || c->leaving || !c->joined || !asks_nothing(c) || c->tickets != NULL ||
+		c->told != NULL || c->notes != NULL)
 		return;
 	c->leaving = cluster_call(c, SCRIPT_LEAVE, 2, argv, on_gone, 0, "");
 }
@@ -179,8 +177,10 @@ static void leave(struct cluster *c)
 static void tell_away(struct cluster *c)
 {
 	bool away = !c->joined && cluster_now(c).steady_ms - c->away_since_ms > CLUSTER_AWAY_MS;
-	if (away && !c->away_told)
+	if (away && !c->away_told) {
+		notes_settle_alone(c);
 		gate_release(c); /* what is told without a registry */
+	}
 	c->away_told = away;
 }
 
@@ -190,6 +190,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	struct cluster *c = timer->data;
 	claims_tick(c);
+	notes_tick(c);
+	answers_tick(c);
 	carry_tick(c);
 	if (c->joined)
 		tickets_ask(c);
@@ -199,8 +201,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	leave(c);
 }
 
-void cluster_turn(struct cluster *c)
+void cluster_turn(struct cluster *c, bool stored)
 {
+	ends_turn(c, stored);
 	router_turn(c);
 }
 
@@ -219,6 +222,7 @@ static void random_hex(char *out, size_t bytes)
 static void read_run(void *ctx, struct span key, struct span value)
 {
 	struct cluster *c = ctx;
+	ends_read_mark(c, key);
 	if (span_is(key, run_key) && value.len == sizeof(c->run) - 1)
 		span_copy(value, c->run, sizeof(c->run));
 }
@@ -264,10 +268,12 @@ struct cluster *cluster_open(const struct cluster_parts *parts)
 	know_run(c);
 	random_hex(c->boot, 8);
 	claims_open(c);
+	bool ok = notes_open(c);
 	tickets_open(c);
+	answers_open(c);
 	gate_open(c);
 	c->registry = registry_open(parts->loop, &options, &ops);
-	if (c->registry != NULL && router_open(c) && inbox_open(c))
+	if (ok && c->registry != NULL && router_open(c) && inbox_open(c))
 		return c;
 	cluster_free(c);
 	return NULL;
@@ -313,7 +319,7 @@ bool cluster_begin(struct cluster *c, char *why, size_t size)
 void cluster_use_mqtt(struct cluster *c, struct mqtt *mqtt)
 {
 	c->mqtt = mqtt;
-	mqtt_use_gate(mqtt, gate_message, c);
+	mqtt_use_gate(mqtt, gate_message, notes_pause, c);
 }
 
 bool cluster_is_usurped(const struct cluster *c)
@@ -351,5 +357,7 @@ void cluster_free(struct cluster *c)
 	carry_free(c);
 	tickets_free(c);
 	claims_free(c);
+	notes_free(c);
+	ends_free(c);
 	free(c);
 }

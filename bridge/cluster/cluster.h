@@ -10,6 +10,9 @@
 
 #include "bridge/broker/mqtt.h"
 #include "bridge/commands/downlink.h"
+#include "bridge/outputs/homeassistant.h"
+#include "bridge/outputs/records.h"
+#include "bridge/outputs/state.h"
 #include "bridge/outputs/status.h"
 #include "bridge/units/session.h"
 
@@ -23,6 +26,9 @@ struct cluster_parts {
 	struct outbox *outbox;
 	struct publish *publish;
 	struct status *status;
+	struct records *records;
+	struct state *state;                 /* NULL: not wanted */
+	struct homeassistant *homeassistant; /* the same */
 	struct downlink *downlink;
 };
 
@@ -42,8 +48,8 @@ bool cluster_begin(struct cluster *cluster, char *why, size_t size);
 void cluster_use_mqtt(struct cluster *cluster, struct mqtt *mqtt);
 void cluster_free(struct cluster *cluster);
 
-/* Once per turn of the loop, after the outbox has stored. */
-void cluster_turn(struct cluster *cluster);
+/* Once per turn of the loop, after outbox_sync, which has said whether all is `stored`. */
+void cluster_turn(struct cluster *cluster, bool stored);
 /* Another process has taken the instance's name: this one is to end. */
 bool cluster_is_usurped(const struct cluster *cluster);
 /* The bridge stops; cluster_is_idle says when the registry has been told. */

@@ -30,6 +30,13 @@ static struct carried *find(struct cluster *c, const char *id)
 	return m;
 }
 
+bool carry_has(const struct cluster *c, const char *id)
+{
+	struct carried *m = NULL;
+	HASH_FIND_STR(c->carried, id, m);
+	return m != NULL;
+}
+
 static void on_routed(void *ctx, const struct redisReply *reply, int64_t number, const char *id)
 {
 	struct cluster *c = ctx;

@@ -55,8 +55,15 @@ static const char *moved_to(struct cluster *c, struct span to)
 static void lose(struct cluster *c, struct session *session, struct span to)
 {
 	struct unit_claim *u = claim_of(c, session);
+	if (u->state != CLAIM_MINE)
+		notes_learn(c, session, u->lost, span_of(NULL, 0), 0);
+	notes_settle(c, session);
+	notes_send(c, session);
 	u->state = CLAIM_LOST;
 	u->session = 0;
+	u->lost = true;
+	if (session_has_datagrams(session)) /* its answer may come there */
+		downlink_answers_elsewhere(c->parts.downlink, session->unit.ident);
 	session->elsewhere = true;
 	session_depart(c->parts.sessions, session, moved_to(c, to), cluster_now(c));
 }
@@ -71,10 +78,14 @@ static struct session *session_asked(struct cluster *c, const char *ident, int64
 static void on_claim(void *ctx, const struct redisReply *reply, int64_t number, const char *ident)
 {
 	struct cluster *c = ctx;
-	struct session *session = reply != NULL ? session_asked(c, ident, number) : NULL;
+	struct session *session = session_asked(c, ident, number);
 	if (session == NULL || session->conn == NULL)
 		return;
 	struct unit_claim *u = claim_of(c, session);
+	if (reply == NULL) {
+		notes_asked(c, u);
+		return;
+	}
 	if (span_is(registry_text(reply, 0), "lost")) {
 		lose(c, session, registry_text(reply, 2));
 		return;
@@ -86,9 +97,21 @@ static void on_claim(void *ctx, const struct redisReply *reply, int64_t number, 
 		return;
 	}
 	session->elsewhere = false;
+	bool elsewhere = registry_text(reply, 2).len > 0;
+	notes_learn(c, session, (u->lost || elsewhere) && !u->late, registry_text(reply, 4),
+		registry_number(reply, 3));
+	if (registry_number(reply, 6) != 0 && !u->late)
+		notes_wait(c, session);
+	else
+		notes_settle(c, session);
+	if (elsewhere)
+		u->came_ms = cluster_now(c).steady_ms;
+	u->lost = false;
+	u->knows = true;
+	if (registry_number(reply, 5) == 0)
+		notes_write(c, session);
 	gate_tell(c, session);
-	if (registry_text(reply, 2).len >
-		0) /* what the bridge before had on its way to the broker may arrive after this one's */
+	if (elsewhere) /* what the bridge before had on its way to the broker may arrive after this one's */
 		claims_add(c, ident, cluster_now(c).steady_ms + c->parts.config->cluster.lease / 3, true);
 }
 
@@ -117,10 +140,11 @@ static bool claim(struct cluster *c, struct session *session)
 	int64_t now_ms = cluster_now(c).steady_ms;
 	const struct span argv[] = {span_text(session->unit.ident), span_text(c->me),
 		cluster_number(now_ms - u->since_ms, age), cluster_number(u->number, number),
-		span_text(session->trusted ? "1" : "0")};
-	if (!cluster_call(c, SCRIPT_CLAIM, 5, argv, on_claim, (int64_t)u->session, session->unit.ident))
+		span_text(session->trusted ? "1" : "0"), span_text(u->knows && !u->lost ? "0" : "1")};
+	if (!cluster_call(c, SCRIPT_CLAIM, 6, argv, on_claim, (int64_t)u->session, session->unit.ident))
 		return false;
 	u->asked_ms = now_ms;
+	notes_ask(c, u);
 	u->told_trusted = session->trusted;
 	return true;
 }
@@ -155,7 +179,14 @@ static void comes(struct cluster *c, struct session *session, struct moment now)
 	u->state = CLAIM_ASKED;
 	u->number = 0;
 	u->since_ms = now.steady_ms;
+	u->unsettled = true;
+	u->late = false;
+	u->notes = 0;
 	session->elsewhere = false;
+	if (gate_is_away(c, now.steady_ms)) {
+		notes_learn(c, session, u->lost, span_of(NULL, 0), 0);
+		notes_settle(c, session);
+	}
 	if (due_ms > now.steady_ms || !c->joined || registry_pending(c->registry) > CALLS_MOST ||
 		!claim(c, session))
 		claims_add(c, session->unit.ident, due_ms, false);
@@ -166,6 +197,8 @@ static void goes(struct cluster *c, struct session *session, struct moment now)
 	struct unit_claim *u = claim_of(c, session);
 	if (u->state == CLAIM_LOST || u->state == CLAIM_RELEASING || u->state == CLAIM_RELEASED)
 		return;
+	if (u->state == CLAIM_MINE)
+		notes_write(c, session);
 	u->state = CLAIM_RELEASING;
 	u->session = 0;
 	if (!c->joined || !release(c, session))

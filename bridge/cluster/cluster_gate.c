@@ -4,9 +4,15 @@
  * Not: ask the registry. */
 #include "bridge/cluster/cluster_private.h"
 
-static bool is_away(const struct cluster *c, int64_t now_ms)
+bool gate_is_away(const struct cluster *c, int64_t now_ms)
 {
 	return !c->joined && now_ms - c->away_since_ms > CLUSTER_AWAY_MS;
+}
+
+/* May it have gone elsewhere without this bridge being told? Not if it has come since. */
+static bool is_unsure(const struct cluster *c, const struct unit_claim *u)
+{
+	return c->unsure && !(u->state == CLAIM_ASKED && u->since_ms >= c->unsure_ms);
 }
 
 static bool begin(void *ctx, struct session *session)
@@ -17,10 +23,10 @@ static bool begin(void *ctx, struct session *session)
 	switch ((enum claim_state)u->state) {
 	case CLAIM_MINE:
 	case CLAIM_RELEASED:
-		may = !c->unsure;
+		may = !is_unsure(c, u);
 		break;
 	case CLAIM_ASKED: /* without a registry the newest connection is the best that is known */
-		may = is_away(c, cluster_now(c).steady_ms) && !c->unsure;
+		may = gate_is_away(c, cluster_now(c).steady_ms) && !is_unsure(c, u);
 		break;
 	case CLAIM_NONE:
 	case CLAIM_RELEASING:
@@ -74,15 +80,19 @@ enum mqtt_pass gate_message(void *ctx, const struct outbox_message *m)
 {
 	struct cluster *c = ctx;
 	struct span name, leaf;
-	if (!split(c, m->topic, &name, &leaf))
+	if (!m->retain || !split(c, m->topic, &name, &leaf))
 		return MQTT_PASS_RETAINED;
 	struct session *session = session_known(c->parts.sessions, session_ident(c->parts.sessions, name));
 	bool position = span_is(leaf, "position") && m->payload.len > 0;
 	if (session == NULL || (!position && !span_is(leaf, "status") && !span_is(leaf, "state")))
 		return MQTT_PASS_RETAINED;
 	struct unit_claim *u = claim_of(c, session);
+	bool older = position && m->retain_if_newest &&
+		     m->memory_value < publish_newest_ms(c->parts.publish, session);
+	if (position && (u->unsettled || older))
+		return MQTT_PASS_PLAIN;
 	bool unknown = u->state == CLAIM_NONE || (u->state == CLAIM_RELEASING && session->elsewhere);
-	if (u->state != CLAIM_LOST && !c->unsure && !unknown)
+	if (u->state != CLAIM_LOST && !is_unsure(c, u) && !unknown)
 		return MQTT_PASS_RETAINED;
 	if (position)
 		return MQTT_PASS_PLAIN;

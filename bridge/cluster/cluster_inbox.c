@@ -47,6 +47,10 @@ static void on_entry(struct cluster *c, const struct redisReply *entry)
 	}
 	if (span_is(kind, "moved"))
 		claims_moved(c, what, registry_number(words, 3), registry_text(words, 5));
+	if (span_is(kind, "answer"))
+		answers_read(c, words);
+	if (span_is(kind, "note"))
+		notes_late(c, what, registry_number(words, 3), registry_text(words, 5));
 	forget_entry(c, number);
 }
 

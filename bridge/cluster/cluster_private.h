@@ -6,9 +6,12 @@
  *   cluster          the lease of this instance, and what follows when it begins or ends
  *   cluster_router   takes commands from the broker, ends what gone instances had
  *   cluster_inbox    what others tell this instance
+ *   cluster_ends     ends of commands until they are safe, and of those that others left
  *   cluster_carry    commands on their way to the bridge that has the unit
  *   cluster_tickets  the ends of commands
+ *   cluster_answers  answers that units give through another bridge
  *   cluster_claims   who has a unit
+ *   cluster_notes    what is known of a unit moves with it
  *   cluster_gate     what may be told of a unit, and given to the broker
  *   cluster_call     one call of a script */
 #ifndef T2M_CLUSTER_PRIVATE_H
@@ -23,6 +26,9 @@
 
 #define CLUSTER_AWAY_MS 3000 /* a registry that is not reached for so long counts as away */
 #define TOLD_MOST 200
+#define CLUSTER_NOTE_MOST (32 << 10)
+#define TABLES_MOST 32
+#define DATES_MOST 65536
 #define CLUSTER_KEPT 11 /* elements of what a script says of a command: see kept() in scripts.c */
 
 /* What a bridge knows of a unit's claim; in each session. */
@@ -43,6 +49,15 @@ struct unit_claim {
 	uint64_t session; /* that the claim is for; 0: off line */
 	uint8_t state;
 	bool told_trusted, untold; /* untold: its status was held back */
+	bool unsettled;            /* what another bridge knows of it is still to come */
+	bool fresh;                /* and was asked for just now */
+	bool late;                 /* the last note of the bridge before has come already */
+	uint8_t notes;             /* so many were written since it came; few are counted */
+	bool dated;                /* its newest date is to be written */
+	bool lost;                 /* what is known here is from before another bridge had it */
+	bool knows;                /* the registry need not say what it knows */
+	int64_t came_ms;           /* from another bridge; steady time, 0: never */
+	int64_t noted_ms;          /* its note was written; steady time, 0: never */
 };
 
 /* A unit of which the registry is to be asked, or its status told once more, at a time. */
@@ -60,6 +75,7 @@ struct ticket {
 	char own_id[201];
 	int64_t hold_ms; /* -1: an end */
 	bool asked;
+	int64_t asked_ms; /* steady time */
 	UT_hash_handle hh;
 };
 
@@ -72,6 +88,20 @@ struct carried {
 	bool from_broker;  /* its acknowledgement waits */
 	bool asked, maybe; /* maybe: a call was not answered, so the registry may have it */
 	char *bytes;       /* what the message points to */
+	UT_hash_handle hh;
+};
+
+/* An end that was given to the outbox, and that the registry still keeps. */
+struct told {
+	char id[TICKET_MAX + 1];
+	uint64_t first, last; /* its messages; last 0: none */
+	bool asked;
+	UT_hash_handle hh;
+};
+
+/* An earlier run stored the end of a command. */
+struct mark {
+	char key[32];
 	UT_hash_handle hh;
 };
 
@@ -92,6 +122,11 @@ struct router {
 	double told_at; /* seconds of the connection to the broker */
 };
 
+struct reason_text {
+	struct reason_text *next;
+	char text[];
+};
+
 struct inbox {
 	struct registry *registry;
 	char last[64]; /* id of the entry that was read last */
@@ -110,21 +145,33 @@ struct cluster {
 	bool swept;                                /* units of an earlier run are dealt with */
 	bool marked;                               /* the answer that ends `unsure` is on its way */
 	bool unsure;                               /* it may have missed that units went elsewhere */
+	int64_t unsure_ms;                         /* since then; steady time */
 	int64_t away_since_ms, woken_ms, began_ms; /* steady time */
 	bool away_told;
 	size_t place;
 	struct unit_listener listener;
 	struct todo *todo;
+	struct todo *notes;                 /* units whose notes are to be written */
+	uint8_t note[CLUSTER_NOTE_MOST];    /* the one at hand */
+	struct todo *late;                  /* units of which a note is to come, until then */
+	char (*dates)[CODEC_IDENT_MAX + 1]; /* units whose newest dates are to be written */
+	size_t dated;
+	int64_t dates_ms;     /* when they were; steady time */
+	unsigned alarm_notes; /* in this tick */
+	unsigned answers;     /* the same */
+	unsigned fresh;       /* units that are `fresh` */
+	int64_t fresh_ms;     /* since then there are some; steady time */
+	int64_t tables;       /* so many the registry had */
+	bool tables_asked;
 	struct ticket *tickets;
 	struct carried *carried;
+	struct told *told;
+	struct mark *marks;
 	char (*drops)[TICKET_MAX + 1]; /* answered without the registry, which may have them */
 	size_t drops_count;
 	struct router router;
 	struct inbox inbox;
-	struct reason_text {
-		struct reason_text *next;
-		char text[];
-	} * reasons;
+	struct reason_text *reasons;
 	struct mqtt *mqtt;
 	ev_timer tick, renew;
 	ev_check wake;
@@ -154,6 +201,13 @@ void tickets_open(struct cluster *c);
 void tickets_ask(struct cluster *c);
 void tickets_free(struct cluster *c);
 
+/* --- cluster_answers.c --- */
+
+void answers_open(struct cluster *c);
+/* What another bridge has put into the inbox. */
+void answers_read(struct cluster *c, const struct redisReply *words);
+void answers_tick(struct cluster *c);
+
 /* --- cluster_claims.c --- */
 
 void claims_open(struct cluster *c);
@@ -166,9 +220,37 @@ void claims_moved(struct cluster *c, struct span ident, int64_t claim, struct sp
 void claims_free(struct cluster *c);
 void claims_add(struct cluster *c, const char *ident, int64_t due_ms, bool again);
 
+/* --- cluster_notes.c --- */
+
+bool notes_open(struct cluster *c);
+/* What is known of the unit goes into the registry, soon. */
+void notes_write(struct cluster *c, struct session *session);
+void notes_tick(struct cluster *c);
+/* The registry is asked for the unit's claim; and has answered, or will not. */
+void notes_ask(struct cluster *c, struct unit_claim *u);
+void notes_asked(struct cluster *c, struct unit_claim *u);
+/* Is an answer due at once? Then what was put is published behind it. A mqtt_pause. */
+bool notes_pause(void *cluster);
+/* What another bridge knows of the unit: `note`; empty: nothing. `stale`: what is known here counts for nothing beside it. */
+void notes_learn(struct cluster *c, struct session *session, bool stale, struct span note, int64_t newest_ms);
+/* Nothing more is to come; or one more note, for which it waits. */
+void notes_settle(struct cluster *c, struct session *session);
+void notes_wait(struct cluster *c, struct session *session);
+/* Another bridge has the unit: a last note goes after it. */
+void notes_send(struct cluster *c, struct session *session);
+/* Without an answer: for all. */
+void notes_settle_alone(struct cluster *c);
+/* The bridge before has sent a note after the unit. */
+void notes_late(struct cluster *c, struct span ident, int64_t newest_ms, struct span note);
+/* So many tables the registry has. */
+void notes_use_tables(struct cluster *c, int64_t count);
+void notes_free(struct cluster *c);
+
 /* --- cluster_gate.c --- */
 
 void gate_open(struct cluster *c);
+/* Has the registry been away for so long that nobody waits for it? */
+bool gate_is_away(const struct cluster *c, int64_t now_ms);
 /* What was held back is told now. */
 void gate_release(struct cluster *c);
 /* The status of a unit may have changed, or may be told now. */
@@ -193,6 +275,23 @@ bool carry_message(struct cluster *c, const struct route_message *message, const
 void carry_drop(struct cluster *c);
 void carry_tick(struct cluster *c);
 void carry_free(struct cluster *c);
+
+/* Is it on its way? */
+bool carry_has(const struct cluster *c, const char *id);
+
+/* --- cluster_ends.c --- */
+
+#define OUTCOME_MOST (64 << 10)
+/* At the start: what is kept beside the outbox. */
+void ends_read_mark(struct cluster *c, struct span key);
+/* The end of this command was given to the outbox, from message `first` on. */
+void ends_told(struct cluster *c, const char *id, uint64_t first);
+/* Once in a turn of the loop. `stored`: the outbox has stored all. */
+void ends_turn(struct cluster *c, bool stored);
+/* Ends commands that an instance had which is gone, or an earlier run of this one: `gone` is the reason where nothing better is known. `again`: it is
+ * this very run, whose connection to the registry broke. */
+void ends_left(struct cluster *c, const struct redisReply *list, const char *gone, bool again);
+void ends_free(struct cluster *c);
 
 /* --- cluster_inbox.c --- */
 

@@ -40,16 +40,6 @@ static void on_message(void *ctx, const struct route_message *r, struct moment n
 
 /* --- what gone bridges had --- */
 
-static void end_each(
-	struct cluster *c, const struct redisReply *list, enum downlink_why why, const char *reason)
-{
-	struct route_message m;
-	char ident[CODEC_IDENT_MAX + 1], id[TICKET_MAX + 1];
-	for (size_t i = 0; list != NULL && i < list->elements; i++)
-		if (cluster_read_kept(list->element[i], &m, ident, id))
-			downlink_end(c->parts.downlink, &m, id, why, reason, cluster_now(c));
-}
-
 static void take_each(struct cluster *c, const struct redisReply *list)
 {
 	struct route_message m;
@@ -64,7 +54,7 @@ static void on_expired(void *ctx, const struct redisReply *reply, int64_t number
 	(void)number;
 	(void)subject;
 	if (reply != NULL && reply->type == REDIS_REPLY_ARRAY)
-		end_each(ctx, reply, DOWNLINK_EXPIRED, "the unit did not come in time");
+		ends_left(ctx, reply, "the unit did not come in time", false);
 }
 
 static void tell_bridge_gone(struct cluster *c, const char *instance)
@@ -88,7 +78,7 @@ static void on_buried(void *ctx, const struct redisReply *reply, int64_t number,
 	span_copy(name, instance, sizeof(instance));
 	snprintf(reason, sizeof(reason), "instance %s is gone; whether the unit got the command is not known",
 		instance);
-	end_each(c, registry_item(reply, 1), DOWNLINK_GONE, reason);
+	ends_left(c, registry_item(reply, 1), reason, false);
 	take_each(c, registry_item(reply, 2));
 	if (strcmp(c->router.buried, instance) == 0)
 		return;

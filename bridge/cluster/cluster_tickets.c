@@ -20,6 +20,8 @@ static void forget(struct cluster *c, struct ticket *t)
 	free(t);
 }
 
+static void ask(struct cluster *c, struct ticket *t);
+
 static void on_finished(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
 {
 	struct cluster *c = ctx;
@@ -29,9 +31,17 @@ static void on_finished(void *ctx, const struct redisReply *reply, int64_t numbe
 	t->asked = false;
 	if (reply == NULL)
 		return; /* once more, later */
+	if (cluster_now(c).steady_ms - t->asked_ms > c->parts.config->cluster.lease / 2) {
+		ask(c, t); /* this process stood still: another one may have told the end meanwhile */
+		return;
+	}
+	char id[TICKET_MAX + 1];
 	bool counts = reply->type != REDIS_REPLY_INTEGER || reply->integer != 0;
+	uint64_t first = outbox_next_seqnum(c->parts.outbox);
+	snprintf(id, sizeof(id), "%s", t->id);
 	forget(c, t);
-	downlink_finished(c->parts.downlink, (uint64_t)number, counts);
+	if (downlink_finished(c->parts.downlink, (uint64_t)number, counts) && counts)
+		ends_told(c, id, first);
 }
 
 static void on_held(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
@@ -62,8 +72,12 @@ static void ask(struct cluster *c, struct ticket *t)
 		return;
 	const struct span argv[] = {span_text(c->me), span_text(t->id), cluster_number(t->hold_ms, ms),
 		cluster_number(c->parts.config->commands.max_held_per_unit, most), span_text(t->own_id)};
+	struct downlink_ending end = {.reply = span_of(NULL, 0)};
+	downlink_ending(c->parts.downlink, t->number, &end);
+	const struct span finish[] = {argv[0], argv[1], end.reply, end.response_topic, end.correlation};
+	t->asked_ms = cluster_now(c).steady_ms;
 	t->asked = t->hold_ms < 0
-			   ? cluster_call(c, SCRIPT_FINISH, 2, argv, on_finished, (int64_t)t->number, t->id)
+			   ? cluster_call(c, SCRIPT_FINISH, 5, finish, on_finished, (int64_t)t->number, t->id)
 			   : cluster_call(c, SCRIPT_HOLD, 5, argv, on_held, (int64_t)t->number, t->id);
 }
 

@@ -30,11 +30,15 @@
 	" c[10] = id\n"                                                                                        \
 	" c[11] = text(now)\n"                                                                                 \
 	" return c\n"                                                                                          \
+	"end\n"                                                                                                \
+	"local function left(id)\n"                                                                            \
+	" local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'fate', 'end', 'endto', 'endwith')\n"      \
+	" return {kept(id), c[1] or '', c[2] or '', c[3] or '', c[4] or '', c[5] or ''}\n"                     \
 	"end\n"
 
 static const char *const scripts[] = {
 	/* The lease of an instance, and of the router: ARGV inst, run, lease in ms, may it be the router (0, 1).
-	 * Returns other, or ok, was the lease over (0, 1), is it the router (0, 1), are claims complete (0, 1). */
+	 * Returns other, or ok, was the lease over (0, 1), is it the router (0, 1), are claims complete (0, 1), how many tables there are. */
 	[SCRIPT_RENEW] =
 		COMMON "local inst, run, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])\n"
 		       "local alive = redis.call('GET', P .. 'alive:' .. inst)\n"
@@ -52,54 +56,62 @@ static const char *const scripts[] = {
 		       " redis.call('DEL', P .. 'router')\n"
 		       "end\n"
 		       "local age = now - tonumber(redis.call('GET', P .. 'epoch'))\n"
-		       "return {'ok', alive and 0 or 1, mine, age > lease and 1 or 0}\n",
+		       "return {'ok', alive and 0 or 1, mine, age > lease and 1 or 0, redis.call('HLEN', P .. "
+		       "'tables')}\n",
 	/* An instance stops: ARGV inst, run. */
 	[SCRIPT_LEAVE] = COMMON "if redis.call('GET', P .. 'router') == ARGV[1] .. '|' .. ARGV[2] then "
 				"redis.call('DEL', P .. 'router') end\n"
 				"if redis.call('GET', P .. 'alive:' .. ARGV[1]) == ARGV[2] then "
 				"redis.call('DEL', P .. 'alive:' .. ARGV[1]) end\n"
 				"return {'ok'}\n",
-	/* A unit speaks: ARGV ident, inst, ms since its connection began, the claim that inst has (0: none), is it trusted (0, 1).
-	 * Returns mine, claim, the instance before (empty: none, or this one); or lost, claim, the instance that has it. */
-	[SCRIPT_CLAIM] =
-		COMMON "local ident, inst, since, known = ARGV[1], ARGV[2], now - tonumber(ARGV[3]), ARGV[4]\n"
-		       "local key = P .. 'unit:' .. ident\n"
-		       "local u = redis.call('HMGET', key, 'inst', 'claim', 'since', 'online')\n"
-		       "local holder, claim = u[1], tonumber(u[2] or '0')\n"
-		       "if holder == inst and known ~= '0' and u[2] == known then\n"
-		       " redis.call('HSET', key, 'online', '1', 'trusted', ARGV[5]) keep(key, ARGV[5], "
-		       "31536000000, 86400000)\n"
-		       " redis.call('SADD', P .. 'units:' .. inst, ident)\n"
-		       " return {'mine', known, ''}\n"
-		       "end\n"
-		       "local fresh = known == '0' and tonumber(ARGV[3]) < 1500 if not fresh and holder and "
-		       "holder ~= inst and u[4] == '1' and tonumber(u[3]) > since and\n"
-		       " redis.call('EXISTS', P .. 'alive:' .. holder) == 1 then\n"
-		       " return {'lost', u[2], holder}\n"
-		       "end\n"
-		       "claim = text(math.max(now, claim + 1))\n"
-		       "redis.call('HSET', key, 'inst', inst, 'claim', claim, 'since', text(since), 'online', "
-		       "'1', 'trusted', ARGV[5]) keep(key, ARGV[5], 31536000000, 86400000)\n"
-		       "redis.call('SADD', P .. 'units:' .. inst, ident)\n"
-		       "local before = ''\n"
-		       "if holder and holder ~= inst then\n"
-		       " before = holder\n"
-		       " redis.call('SREM', P .. 'units:' .. holder, ident)\n"
-		       " if redis.call('EXISTS', P .. 'alive:' .. holder) == 1 then\n"
-		       "  redis.call('XADD', P .. 'inbox:' .. holder, 'MAXLEN', '~', 200000, '*', 'moved', "
-		       "ident, 'claim', claim, 'to', inst)\n"
-		       " end\n"
-		       "end\n"
-		       "local hold = P .. 'hold:' .. ident\n"
-		       "for _, id in ipairs(redis.call('LRANGE', hold, 0, -1)) do\n"
-		       " local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'until')\n"
-		       " if c[1] == 'held' and tonumber(c[2]) > now then\n"
-		       "  redis.call('LREM', hold, 0, id)\n"
-		       "  redis.call('ZREM', P .. 'held', id)\n"
-		       "  give(id, inst)\n"
-		       " end\n"
-		       "end\n"
-		       "return {'mine', claim, before}\n",
+	/* A unit speaks: ARGV ident, inst, ms since its connection began, the claim that inst has (0: none), is it trusted (0, 1), is its note wanted in any
+	 * case (0, 1). Returns mine, claim, the instance before (empty: none, or this one), the newest date, the note, is there one (0, 1), does the
+	 * instance before send one after it (0, 1); or lost, claim, the instance that has it. */
+	[SCRIPT_CLAIM] = COMMON
+	"local ident, inst, since, known = ARGV[1], ARGV[2], now - tonumber(ARGV[3]), ARGV[4]\n"
+	"local key = P .. 'unit:' .. ident\n"
+	"local u = redis.call('HMGET', key, 'inst', 'claim', 'since', 'online')\n"
+	"local holder, claim = u[1], tonumber(u[2] or '0') or 0\n"
+	"if holder == inst and known ~= '0' and u[2] == known then\n"
+	" redis.call('HSET', key, 'online', '1', 'trusted', ARGV[5]) keep(key, ARGV[5], "
+	"31536000000, 86400000)\n"
+	" redis.call('SADD', P .. 'units:' .. inst, ident)\n"
+	" return {'mine', known, '', '0', '', redis.call('HEXISTS', key, 'note')}\n"
+	"end\n"
+	"local fresh = known == '0' and tonumber(ARGV[3]) < 1500 if not fresh and holder and "
+	"holder ~= inst and u[4] == '1' and (tonumber(u[3] or '0') or 0) > since and\n"
+	" redis.call('EXISTS', P .. 'alive:' .. holder) == 1 then\n"
+	" return {'lost', u[2], holder}\n"
+	"end\n"
+	"claim = text(math.max(now, claim + 1))\n"
+	"redis.call('HSET', key, 'inst', inst, 'claim', claim, 'since', text(since), 'online', "
+	"'1', 'trusted', ARGV[5]) keep(key, ARGV[5], 31536000000, 86400000)\n"
+	"redis.call('SADD', P .. 'units:' .. inst, ident)\n"
+	"local before, late = '', 0\n"
+	"if holder and holder ~= inst then\n"
+	" before = holder\n"
+	" redis.call('HSET', key, 'prev', holder)\n"
+	" redis.call('SREM', P .. 'units:' .. holder, ident)\n"
+	" if redis.call('EXISTS', P .. 'alive:' .. holder) == 1 then\n"
+	"  late = u[4] == '1' and 1 or 0\n"
+	"  redis.call('XADD', P .. 'inbox:' .. holder, 'MAXLEN', '~', 200000, '*', 'moved', "
+	"ident, 'claim', claim, 'to', inst)\n"
+	" end\n"
+	"end\n"
+	"local hold = P .. 'hold:' .. ident\n"
+	"for _, id in ipairs(redis.call('LRANGE', hold, 0, -1)) do\n"
+	" local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'until')\n"
+	" if c[1] == 'held' and (tonumber(c[2] or '0') or 0) > now then\n"
+	"  redis.call('LREM', hold, 0, id)\n"
+	"  redis.call('ZREM', P .. 'held', id)\n"
+	"  give(id, inst)\n"
+	" end\n"
+	"end\n"
+	"local note = {}\n"
+	"if before ~= '' or ARGV[6] == '1' then note = redis.call('HMGET', key, 'newest', 'note') "
+	"end\n"
+	"return {'mine', claim, before, note[1] or '0', note[2] or '', redis.call('HEXISTS', key, "
+	"'note'), late}\n",
 	/* A unit is off line: ARGV ident, inst, claim (0: whichever inst has). Returns 1: it was
 	 * still inst's; 0. */
 	[SCRIPT_RELEASE] = COMMON
@@ -147,14 +159,14 @@ static const char *const scripts[] = {
 			       "local key = P .. 'cmd:' .. ARGV[2]\n"
 			       "local c = redis.call('HMGET', key, 'state', 'owner')\n"
 			       "if c[1] ~= 'inbox' or c[2] ~= ARGV[1] then return {} end\n"
-			       "redis.call('HSET', key, 'state', 'taken')\n"
+			       "redis.call('HSET', key, 'state', 'taken', 'fate', '')\n"
 			       "return kept(ARGV[2])\n",
 	/* The unit of a command that inst has taken is not on line there: ARGV inst, id. Returns sent and the instance, nobody, or gone. */
 	[SCRIPT_PASS] = COMMON
 	"local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[2], 'state', 'owner', 'ident', 'hops')\n"
 	"if c[1] ~= 'taken' or c[2] ~= ARGV[1] then return {'gone'} end\n"
 	"local to = holder_of(c[3])\n"
-	"if not to or to == ARGV[1] or tonumber(c[4] or '0') >= 8 then return {'nobody'} end\n"
+	"if not to or to == ARGV[1] or (tonumber(c[4] or '0') or 0) >= 8 then return {'nobody'} end\n"
 	"redis.call('HINCRBY', P .. 'cmd:' .. ARGV[2], 'hops', 1)\n"
 	"redis.call('SREM', P .. 'open:' .. ARGV[1], ARGV[2])\n"
 	"give(ARGV[2], to)\n"
@@ -185,19 +197,27 @@ static const char *const scripts[] = {
 		       "redis.call('ZADD', P .. 'held', over, id)\n"
 		       "redis.call('SREM', P .. 'open:' .. inst, id)\n"
 		       "return {'held'}\n",
-	/* An end of a command: ARGV inst, id. Returns 1: it counts; 0: another one does. */
+	/* An end of a command: ARGV inst, id, the reply, its response topic and correlation data. Returns 1: it counts, and is kept until SCRIPT_CONFIRM; 0: another
+	 * one does. */
 	[SCRIPT_FINISH] = COMMON
-	"local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[2], 'state', 'owner')\n"
-	"redis.call('SREM', P .. 'open:' .. ARGV[1], ARGV[2])\n"
+	"local key = P .. 'cmd:' .. ARGV[2]\n"
+	"local c = redis.call('HMGET', key, 'state', 'owner')\n"
 	"if not c[1] then\n"
 	" local done = redis.call('GET', P .. 'done:' .. ARGV[2])\n"
 	" if not done then redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600) end\n"
 	" return (not done or done == 'by ' .. ARGV[1]) and 1 or 0\n"
 	"end\n"
-	"if c[1] ~= 'taken' or c[2] ~= ARGV[1] then return 0 end\n"
-	"redis.call('DEL', P .. 'cmd:' .. ARGV[2])\n"
-	"redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600)\n"
+	"if (c[1] ~= 'taken' and c[1] ~= 'ending') or c[2] ~= ARGV[1] then return 0 end\n"
+	"redis.call('HSET', key, 'state', 'ending', 'end', ARGV[3], 'endto', ARGV[4], 'endwith', ARGV[5])\n"
+	"redis.call('SADD', P .. 'open:' .. ARGV[1], ARGV[2])\n"
 	"return 1\n",
+	/* The end is safe: ARGV inst, id. */
+	[SCRIPT_CONFIRM] = COMMON "local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[2], 'state', 'owner')\n"
+				  "redis.call('SREM', P .. 'open:' .. ARGV[1], ARGV[2])\n"
+				  "if c[1] ~= 'ending' or c[2] ~= ARGV[1] then return 0 end\n"
+				  "redis.call('DEL', P .. 'cmd:' .. ARGV[2])\n"
+				  "redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600)\n"
+				  "return 1\n",
 	/* A command was answered without the registry, which may have it: ARGV id. */
 	[SCRIPT_DROP] = COMMON "local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[1], 'owner', 'ident')\n"
 			       "redis.call('SET', P .. 'done:' .. ARGV[1], 'dropped', 'EX', 3600)\n"
@@ -207,7 +227,7 @@ static const char *const scripts[] = {
 			       "redis.call('ZREM', P .. 'held', ARGV[1])\n"
 			       "redis.call('DEL', P .. 'cmd:' .. ARGV[1])\n"
 			       "return 1\n",
-	/* The router ends what was held for too long: ARGV inst, run. Returns a list of commands. */
+	/* The router ends what was held for too long: ARGV inst, run. Returns a list of commands, as left() says. */
 	[SCRIPT_EXPIRE] = COMMON
 	"if redis.call('GET', P .. 'router') ~= ARGV[1] .. '|' .. ARGV[2] then return {} end\n"
 	"local out = {}\n"
@@ -216,14 +236,14 @@ static const char *const scripts[] = {
 	" redis.call('ZREM', P .. 'held', id)\n"
 	" if c[2] then redis.call('LREM', P .. 'hold:' .. c[2], 0, id) end\n"
 	" if c[1] == 'held' then\n"
-	"  redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken', 'owner', ARGV[1])\n"
+	"  redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken', 'owner', ARGV[1], 'fate', 'expired')\n"
 	"  redis.call('SADD', P .. 'open:' .. ARGV[1], id)\n"
-	"  out[#out + 1] = kept(id)\n"
+	"  out[#out + 1] = left(id)\n"
 	" end\n"
 	"end\n"
 	"return out\n",
-	/* The router ends what instances had whose lease is over: ARGV inst, run. Returns nothing, or the instance, a list of commands that it had taken, a
-	 * list of commands that nobody holds, a list of units that are off line now, each followed by its claim. */
+	/* The router ends what instances had whose lease is over: ARGV inst, run. Returns nothing, or the instance, a list of commands that it had taken, as
+	 * left() says, a list of commands that nobody holds, a list of units that are off line now, each followed by its claim. */
 	[SCRIPT_BURY] = COMMON
 	"local inst = ARGV[1]\n"
 	"if redis.call('GET', P .. 'router') ~= inst .. '|' .. ARGV[2] then return {} end\n"
@@ -231,17 +251,23 @@ static const char *const scripts[] = {
 	" if dead ~= inst and redis.call('EXISTS', P .. 'alive:' .. dead) == 0 then\n"
 	"  local ended, absent, units = {}, {}, {}\n"
 	"  for _, id in ipairs(redis.call('SRANDMEMBER', P .. 'open:' .. dead, 100)) do\n"
-	"   local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner', 'ident')\n"
+	"   local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner', 'ident', 'fate')\n"
 	"   redis.call('SREM', P .. 'open:' .. dead, id)\n"
 	"   if c[2] == dead then\n"
 	"    local to = c[1] == 'inbox' and holder_of(c[3])\n"
 	"    if to then\n"
 	"     give(id, to)\n"
 	"    else\n"
-	"     redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken', 'owner', inst)\n"
+	"     redis.call('HSET', P .. 'cmd:' .. id, 'owner', inst)\n"
 	"     redis.call('SADD', P .. 'open:' .. inst, id)\n"
-	"     local list = c[1] == 'inbox' and absent or ended\n"
-	"     list[#list + 1] = kept(id)\n"
+	"     if c[1] == 'inbox' then\n"
+	"      redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken')\n"
+	"      absent[#absent + 1] = kept(id)\n"
+	"     else\n"
+	"      if c[1] ~= 'ending' and c[4] ~= 'expired' then redis.call('HSET', P .. 'cmd:' .. id, 'fate', "
+	"'gone') end\n"
+	"      ended[#ended + 1] = left(id)\n"
+	"     end\n"
 	"    end\n"
 	"   end\n"
 	"  end\n"
@@ -293,15 +319,51 @@ static const char *const scripts[] = {
 		       "return 1\n",
 	/* inst has told that the unit is off line: ARGV inst, ident. */
 	[SCRIPT_TOLD] = COMMON "return redis.call('SREM', P .. 'gone:' .. ARGV[1], ARGV[2])\n",
-	/* What an earlier run of inst left: ARGV inst. Returns a list of commands that it had taken. */
-	[SCRIPT_LEFT] = COMMON "local out = {}\n"
-			       "for _, id in ipairs(redis.call('SMEMBERS', P .. 'open:' .. ARGV[1])) do\n"
-			       " local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
-			       " if c[1] == 'taken' and c[2] == ARGV[1] then out[#out + 1] = kept(id) end\n"
-			       " if not c[1] then redis.call('SREM', P .. 'open:' .. ARGV[1], id) end\n"
-			       " if #out >= 1000 then break end\n"
-			       "end\n"
-			       "return out\n",
+	/* What an earlier run of inst left: ARGV inst. Returns a list of commands that it had taken, as left() says. */
+	[SCRIPT_LEFT] =
+		COMMON "local out = {}\n"
+		       "for _, id in ipairs(redis.call('SMEMBERS', P .. 'open:' .. ARGV[1])) do\n"
+		       " local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
+		       " if (c[1] == 'taken' or c[1] == 'ending') and c[2] == ARGV[1] then out[#out + 1] = "
+		       "left(id) end\n"
+		       " if not c[1] then redis.call('SREM', P .. 'open:' .. ARGV[1], id) end\n"
+		       " if #out >= 1000 then break end\n"
+		       "end\n"
+		       "return out\n",
+	/* What is known of a unit: ARGV ident, inst, claim, newest date, note. Another instance that has it by now gets it into its inbox. */
+	[SCRIPT_NOTE] = COMMON
+	"local key = P .. 'unit:' .. ARGV[1]\n"
+	"local u = redis.call('HMGET', key, 'inst', 'claim', 'online', 'newest')\n"
+	"if not u[1] then return 0 end\n"
+	"if u[1] ~= ARGV[2] and u[3] == '1' and redis.call('EXISTS', P .. 'alive:' .. u[1]) == 1 then\n"
+	" redis.call('XADD', P .. 'inbox:' .. u[1], 'MAXLEN', '~', 200000, '*', 'note', ARGV[1], 'newest', "
+	"ARGV[4], "
+	"'bytes', ARGV[5])\n"
+	" return 2\n"
+	"end\n"
+	"if u[1] ~= ARGV[2] and (tonumber(u[4] or '0') or 0) > tonumber(ARGV[4]) then return 0 end\n"
+	"redis.call('HSET', key, 'newest', ARGV[4], 'note', ARGV[5])\n"
+	"return 1\n",
+	/* Newest dates: ARGV inst, idents and dates in turns, each with a blank behind it. */
+	[SCRIPT_DATES] = COMMON "for ident, ms in ARGV[2]:gmatch('(%w+) (%d+) ') do\n"
+				" if redis.call('HGET', P .. 'unit:' .. ident, 'inst') == ARGV[1] then\n"
+				"  redis.call('HSET', P .. 'unit:' .. ident, 'newest', ms)\n"
+				" end\n"
+				"end\n"
+				"return 1\n",
+	/* A unit has answered what inst has not sent: ARGV inst, ident, then names and values of the answer, for the one that has the unit, or had it. */
+	[SCRIPT_ANSWER] = COMMON
+	"local u = redis.call('HMGET', P .. 'unit:' .. ARGV[2], 'inst', 'prev')\n"
+	"local to = u[1] ~= ARGV[1] and u[1] or u[2]\n"
+	"if not to or redis.call('EXISTS', P .. 'open:' .. to, P .. 'alive:' .. to) < 2 then return 0 end\n"
+	"redis.call('XADD', P .. 'inbox:' .. to, 'MAXLEN', '~', 200000, '*', 'answer', ARGV[2], unpack(ARGV, "
+	"3))\n"
+	"return 1\n",
+	/* The table that notes of an instance refer to: ARGV key, table. Returns all tables. */
+	[SCRIPT_TABLES] =
+		COMMON "if redis.call('HLEN', P .. 'tables') >= 32 then redis.call('DEL', P .. 'tables') end\n"
+		       "redis.call('HSETNX', P .. 'tables', ARGV[1], ARGV[2])\n"
+		       "return redis.call('HVALS', P .. 'tables')\n",
 };
 
 const char *script_text(enum script script)

@@ -59,10 +59,10 @@ static void wait_until(struct downlink *d, struct waiting *w, enum request_stage
 
 /* --- telling --- */
 
-void downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now)
+struct outcome_subject downlink_subject(const struct waiting *w, struct outcome o, struct moment now)
 {
 	bool named = w->request.name[0] != '\0';
-	const struct outcome_subject subject = {
+	return (struct outcome_subject){
 		.ident = w->ident,
 		.topic = w->topic,
 		.id = w->request.id,
@@ -75,13 +75,17 @@ void downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o
 		.answered_ms = o.reply != NULL && o.reply->receipt ? w->receipt_ms : now.steady_ms,
 		.fresh = w->stage == STAGE_NEW,
 	};
-	outcome_tell(&d->outcomes, &subject, o, now);
 }
 
-void downlink_tell_end(struct downlink *d, struct waiting *w, const struct outcome *o, struct moment now)
+bool downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now)
 {
-	if (o != NULL)
-		downlink_tell(d, w, *o, now);
+	const struct outcome_subject subject = downlink_subject(w, o, now);
+	return outcome_tell(&d->outcomes, &subject, o, now);
+}
+
+bool downlink_tell_end(struct downlink *d, struct waiting *w, const struct outcome *o, struct moment now)
+{
+	bool told = o == NULL || downlink_tell(d, w, *o, now);
 	if (w->kept)
 		forget_request(d, w);
 	if (w->stage == STAGE_SENT)
@@ -89,6 +93,7 @@ void downlink_tell_end(struct downlink *d, struct waiting *w, const struct outco
 	if (w->addressee != NULL)
 		waiting_leave(&d->waiting, w);
 	waiting_free(w);
+	return told;
 }
 
 /* Its end is stored in one transaction with its being forgotten: so a request has one end, whenever the process is killed. */
@@ -307,7 +312,8 @@ static void on_ready(void *ctx, struct session *session, struct moment now)
 	DL_FOREACH_SAFE(waiting_for(&d->waiting, session->unit.ident), w, next) {
 		if (w->stage == STAGE_HELD && w->until_ms > now.steady_ms)
 			send_now(d, w, session, now);
-		else if (w->stage == STAGE_SENT && !w->restored) /* on the connection before this one */
+		else if (w->stage == STAGE_SENT && !w->restored &&
+			 !w->elsewhere) /* on the connection before this one */
 			downlink_ends_with(d, w, OUTCOME_OFFLINE,
 				"the unit came back on a new connection before it answered", now);
 	}
@@ -320,7 +326,7 @@ static void on_offline(void *ctx, struct session *session, const char *reason, s
 	char why[200];
 	snprintf(why, sizeof(why), "sent, but the unit went off line before it answered: %s", reason);
 	DL_FOREACH_SAFE(waiting_for(&d->waiting, session->unit.ident), w, next)
-		if (w->stage == STAGE_SENT && !w->restored && !(d->stopping && w->kept))
+		if (w->stage == STAGE_SENT && !w->restored && !w->elsewhere && !(d->stopping && w->kept))
 			downlink_ends_with(d, w, OUTCOME_OFFLINE, why, now);
 }
 
@@ -338,12 +344,13 @@ static void note_receipt(
 	keep_request(d, w, now); /* without room, what was kept before stays */
 }
 
-static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
+/* False: no request here waits for it. */
+static bool answered(
+	struct downlink *d, const char *ident, const struct command_reply *reply, struct moment now)
 {
-	struct downlink *d = ctx;
 	struct waiting *w, *best = NULL;
 	int sure = 0;
-	DL_FOREACH(waiting_for(&d->waiting, session->unit.ident), w) {
+	DL_FOREACH(waiting_for(&d->waiting, ident), w) {
 		if (w->stage != STAGE_SENT)
 			continue;
 		int match = command_matches(&w->token, &reply->token);
@@ -352,12 +359,28 @@ static void on_reply(void *ctx, struct session *session, const struct command_re
 			best = w;
 		}
 	}
-	if (best == NULL || (sure < 2 && ended_has(&d->ended, session->unit.ident, &reply->token)))
-		return;
+	if (best == NULL || (sure < 2 && ended_has(&d->ended, ident, &reply->token)))
+		return false;
 	if (reply->receipt)
 		note_receipt(d, best, reply, now);
 	else
 		ends(d, best, (struct outcome){.status = OUTCOME_ANSWERED, .reply = reply}, now);
+	return true;
+}
+
+static void on_reply(void *ctx, struct session *session, const struct command_reply *reply, struct moment now)
+{
+	struct downlink *d = ctx;
+	if (!answered(d, session->unit.ident, reply, now) && d->answer != NULL)
+		d->answer(d->answer_ctx, session, reply);
+}
+
+void downlink_answered(
+	struct downlink *d, struct span ident, const struct command_reply *reply, struct moment now)
+{
+	char name[CODEC_IDENT_MAX + 1];
+	span_copy(ident, name, sizeof(name));
+	answered(d, name, reply, now);
 }
 
 static void overdue(struct downlink *d, struct waiting *w, struct moment now)

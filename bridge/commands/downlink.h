@@ -47,7 +47,8 @@ void downlink_take(
 
 struct downlink_registry {
 	void *ctx;
-	/* Does an end that this bridge gives the request count? downlink_finished is called later, not before this returns. */
+	/* Does an end that this bridge gives the request count? downlink_finished is called later, not before this returns. What the end is: see
+	 * downlink_ending. */
 	void (*finish)(void *ctx, uint64_t number, const char *ticket);
 	/* The request is to be held for so long, for whichever bridge its unit comes to. `id`: of the request, "" when it has none. downlink_held is
 	 * called later. */
@@ -55,10 +56,28 @@ struct downlink_registry {
 };
 /* `registry` is copied. Before the first request. */
 void downlink_use_registry(struct downlink *downlink, const struct downlink_registry *registry);
-/* False: another bridge has ended it, and nothing is told. */
-void downlink_finished(struct downlink *downlink, uint64_t number, bool counts);
+/* The end of a request that waits for downlink_finished; its spans are valid until the next call. False: none does under this number. */
+struct downlink_ending {
+	struct span reply; /* JSON */
+	struct span response_topic, correlation;
+};
+bool downlink_ending(const struct downlink *downlink, uint64_t number, struct downlink_ending *out);
+/* `counts` false: another bridge has ended it, and nothing is told. False: its end is not told, for want of room. */
+bool downlink_finished(struct downlink *downlink, uint64_t number, bool counts);
+/* Publishes an end that another bridge, or an earlier run, has noted and not published. False: no room. */
+bool downlink_tell_for(
+	struct downlink *downlink, const char *ident, const struct downlink_ending *end, struct moment now);
 enum downlink_hold { DOWNLINK_HELD = 0, DOWNLINK_ELSEWHERE, DOWNLINK_CROWDED, DOWNLINK_SAME_ID };
 void downlink_held(struct downlink *downlink, uint64_t number, enum downlink_hold hold, struct moment now);
+
+/* The unit has gone to another bridge, and may answer through that one what it was sent: this ends as answered or timeout. */
+void downlink_answers_elsewhere(struct downlink *downlink, const char *ident);
+/* A unit has answered what no request here waits for: `answer` is told, and gives it to the bridge that sent
+ * the command, which calls downlink_answered. */
+typedef void downlink_answer(void *ctx, struct session *session, const struct command_reply *reply);
+void downlink_use_answers(struct downlink *downlink, downlink_answer *answer, void *ctx);
+void downlink_answered(
+	struct downlink *downlink, struct span ident, const struct command_reply *reply, struct moment now);
 
 /* Ends a request that no unit of this bridge was sent. `reason`: a sentence for the user. */
 enum downlink_why { DOWNLINK_REFUSED = 0, DOWNLINK_GONE, DOWNLINK_EXPIRED };

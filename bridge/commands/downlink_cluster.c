@@ -16,7 +16,13 @@ static bool joined(struct downlink *d, struct waiting *w)
 
 static void settle(struct downlink *d, struct waiting *w, const struct outcome *o, struct moment now)
 {
-	if (!joined(d, w) || !settling_note(w, o, now)) {
+	uint8_t text[OUTCOME_WRITTEN_MOST];
+	struct writer out = writer_of(text, sizeof(text));
+	struct outcome end = *o;
+	const struct outcome_subject subject = downlink_subject(w, end, now);
+	if (outcome_write(&d->outcomes, &subject, end, now, &out))
+		end.written = writer_span(&out);
+	if (!joined(d, w) || !settling_note(w, &end, now)) {
 		log_error("no memory for the end of a command for unit %s", w->ident);
 		downlink_tell_end(d, w, NULL, now);
 		return;
@@ -45,11 +51,26 @@ static struct waiting *settling(struct downlink *d, uint64_t number)
 	return w;
 }
 
-void downlink_finished(struct downlink *d, uint64_t number, bool counts)
+bool downlink_ending(const struct downlink *d, uint64_t number, struct downlink_ending *out)
+{
+	const struct waiting *w = waiting_numbered(&d->waiting, number);
+	if (w == NULL || w->stage != STAGE_SETTLING)
+		return false;
+	*out = (struct downlink_ending){w->settling->outcome.written, w->response_topic, w->correlation};
+	return true;
+}
+
+bool downlink_finished(struct downlink *d, uint64_t number, bool counts)
 {
 	struct waiting *w = settling(d, number);
-	if (w != NULL)
-		downlink_tell_end(d, w, counts ? &w->settling->outcome : NULL, w->settling->at);
+	return w == NULL || downlink_tell_end(d, w, counts ? &w->settling->outcome : NULL, w->settling->at);
+}
+
+bool downlink_tell_for(
+	struct downlink *d, const char *ident, const struct downlink_ending *end, struct moment now)
+{
+	return publish_reply(d->outcomes.publish, ident, session_topic_of(d->sessions, ident), end->reply,
+		end->response_topic, end->correlation, now.unix_ms);
 }
 
 void downlink_held(struct downlink *d, uint64_t number, enum downlink_hold hold, struct moment now)
@@ -99,13 +120,22 @@ void downlink_end(struct downlink *d, const struct route_message *r, const char 
 	downlink_ends_with(d, w, statuses[why], reason, now);
 }
 
+void downlink_answers_elsewhere(struct downlink *d, const char *ident)
+{
+	struct waiting *w;
+	DL_FOREACH(waiting_for(&d->waiting, ident), w)
+		w->elsewhere |= w->stage == STAGE_SENT;
+}
+
+void downlink_use_answers(struct downlink *d, downlink_answer *answer, void *ctx)
+{
+	d->answer = answer;
+	d->answer_ctx = ctx;
+}
+
 bool downlink_has(const struct downlink *d, const char *ticket)
 {
-	const struct waiting *w, *next;
-	HASH_ITER(hh, d->waiting.all, w, next)
-		if (strcmp(w->ticket, ticket) == 0)
-			return true;
-	return false;
+	return waiting_ticket(&d->waiting, ticket) != NULL;
 }
 
 void downlink_take_back(struct downlink *d, const char *reason, struct moment now)
@@ -123,5 +153,6 @@ void downlink_use_registry(struct downlink *d, const struct downlink_registry *r
 {
 	static const struct downlink_cluster cluster = {settle, hold_elsewhere};
 	d->registry = *registry;
+	d->outcomes.instance = d->config->publish.instance;
 	d->cluster = &cluster;
 }

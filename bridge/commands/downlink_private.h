@@ -37,17 +37,21 @@ struct downlink {
 	struct moment restored_at; /* during downlink_restore */
 	struct log_limit no_ident;
 	struct downlink_registry registry;
+	downlink_answer *answer; /* NULL: this bridge is alone */
+	void *answer_ctx;
 	const struct downlink_cluster *cluster; /* NULL: this bridge is alone */
 };
 
 /* --- downlink.c --- */
 
-/* The request has ended: tells its outcome (NULL: another bridge has told one) and frees it. */
-void downlink_tell_end(struct downlink *d, struct waiting *w, const struct outcome *outcome, struct moment now);
+/* The request has ended: tells its outcome (NULL: another bridge has told one) and frees it. False: it is not told, for want of room. */
+bool downlink_tell_end(struct downlink *d, struct waiting *w, const struct outcome *outcome, struct moment now);
 /* The request ends so, unless the unit has sent a receipt: then that is its answer. */
 void downlink_ends_with(struct downlink *d, struct waiting *w, enum outcome_status status, const char *reason,
 	struct moment now);
 /* What became of the request meanwhile. */
-void downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now);
+bool downlink_tell(struct downlink *d, const struct waiting *w, struct outcome o, struct moment now);
+/* What outcome_write and outcome_tell want to know of the request. */
+struct outcome_subject downlink_subject(const struct waiting *w, struct outcome o, struct moment now);
 
 #endif

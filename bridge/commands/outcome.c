@@ -47,16 +47,26 @@ static unsigned one_if(bool there)
 	return there ? 1 : 0;
 }
 
-static bool outcome_publish(
-	struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
+/* A message that comes twice has the same number. In a cluster a reply is written before it is published, perhaps by another bridge: its number is
+ * that of no other reply of this bridge. */
+static uint64_t next_seqnum(struct outcomes *all)
 {
-	uint8_t buf[24 * 1024];
-	struct writer out = writer_of(buf, sizeof(buf));
-	struct emitter e = emitter_of(&emit_json, &out);
+	uint64_t next = publish_next_seqnum(all->publish);
+	if (all->instance == NULL)
+		return next;
+	all->seqnum = next > all->seqnum ? next : all->seqnum + 1;
+	return all->seqnum;
+}
+
+bool outcome_write(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now,
+	struct writer *out)
+{
+	struct emitter e = emitter_of(&emit_json, out);
 	bool id = *s->id != '\0', name = *s->name != '\0', frame = s->frame.len > 0;
 	bool reply = o.reply != NULL, result = reply && o.reply->result.len > 0;
-	emit_map(&e, 4 + one_if(id) + one_if(name) + one_if(frame) + one_if(o.reason != NULL) +
-			     2 * one_if(reply) + one_if(result));
+	bool instance = all->instance != NULL;
+	emit_map(&e, 4 + one_if(instance) + one_if(id) + one_if(name) + one_if(frame) +
+			     one_if(o.reason != NULL) + 2 * one_if(reply) + one_if(result));
 	emit_pair_text(&e, "ident", span_text(s->ident));
 	if (id)
 		emit_pair_text(&e, "id", span_text(s->id));
@@ -77,13 +87,26 @@ static bool outcome_publish(
 	}
 	emit_key(&e, "server.timestamp");
 	emit_fixed(&e, now.unix_ms, 3);
-	emit_key(&e, "server.seqnum"); /* a message that comes twice has the same number */
-	emit_integer(&e, (int64_t)publish_next_seqnum(all->publish));
+	emit_key(&e, "server.seqnum");
+	emit_integer(&e, (int64_t)next_seqnum(all));
+	if (instance)
+		emit_pair_text(&e, "server.instance", span_text(all->instance));
 	emit_end(&e);
+	return !out->full;
+}
+
+static bool outcome_publish(
+	struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
+{
+	uint8_t buf[OUTCOME_WRITTEN_MOST];
+	struct writer out = writer_of(buf, sizeof(buf));
 	bool end = o.status > OUTCOME_SENT;
 	struct span none = span_of(NULL, 0);
-	return !out.full && publish_reply(all->publish, s->ident, s->topic, writer_span(&out),
-				    end ? s->response_topic : none, end ? s->correlation : none, now.unix_ms);
+	if (o.written.len == 0 && !outcome_write(all, s, o, now, &out))
+		return false;
+	return publish_reply(all->publish, s->ident, s->topic,
+		o.written.len > 0 ? o.written : writer_span(&out), end ? s->response_topic : none,
+		end ? s->correlation : none, now.unix_ms);
 }
 
 /* What a command is called in the log: engine.stop, S20, RELAY. A word that looks different may be a password, so it is not
@@ -132,7 +155,7 @@ static bool count_fresh(struct outcomes *all, const struct outcome_subject *s, s
 	return all->flood++ < FLOOD_MOST;
 }
 
-void outcome_tell(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
+bool outcome_tell(struct outcomes *all, const struct outcome_subject *s, struct outcome o, struct moment now)
 {
 	if (outcome_table[o.status].counter != STAT_COUNT)
 		stats_add(all->stats, outcome_table[o.status].counter, 1);
@@ -144,10 +167,13 @@ void outcome_tell(struct outcomes *all, const struct outcome_subject *s, struct 
 				"more than %d commands in %d s were rejected or had no unit: the others get no "
 				"reply (counter commands.untold)",
 				FLOOD_MOST, FLOOD_MS / 1000);
-	} else if (!outcome_publish(all, s, o, now) &&
-		   log_limit_take(&all->lost, LINES_A_MINUTE, now.steady_ms)) {
-		log_error("the reply to a command for unit %s is lost: no room in the outbox", s->ident);
+		return true;
 	}
+	if (outcome_publish(all, s, o, now))
+		return true;
+	if (log_limit_take(&all->lost, LINES_A_MINUTE, now.steady_ms))
+		log_error("the reply to a command for unit %s is lost: no room in the outbox", s->ident);
+	return false;
 }
 
 void outcome_tick(struct outcomes *all, struct moment now)

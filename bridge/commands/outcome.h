@@ -31,6 +31,7 @@ struct outcome {
 	const char *reason;                /* NULL: none is needed; used during outcome_tell only */
 	bool quotes;                       /* the reason quotes the request: it is not logged */
 	const struct command_reply *reply; /* with OUTCOME_ANSWERED; used during outcome_tell only */
+	struct span written;               /* by outcome_write; empty: it is not written yet */
 };
 
 /* The command of which it is told; used during outcome_tell only. */
@@ -43,10 +44,12 @@ struct outcome_subject {
 	bool fresh;                   /* nothing was told of this command before */
 };
 
-/* All zero but for the first two, which are kept and must live longer. */
+/* All zero but for the first three, which are kept and must live longer. */
 struct outcomes {
 	struct publish *publish;
 	struct stats *stats;
+	const char *instance; /* which the replies name; NULL: this bridge is alone */
+	uint64_t seqnum;      /* of the reply that was written last, where there is an instance */
 	struct log_limit lines[OUTCOME_COUNT], lost, untold;
 	int64_t flood_since_ms; /* the seconds at hand began then; steady time */
 	unsigned flood;         /* requests in them for which no unit was online, or that were rejected */
@@ -54,8 +57,12 @@ struct outcomes {
 
 /* May one more request that no unit takes now get a reply? False: too many came at a time. */
 bool outcome_room(const struct outcomes *outcomes, struct moment now);
-/* Publishes, counts and logs what became of a command. A reply for which the outbox has no room is lost, and that is logged. */
-void outcome_tell(struct outcomes *outcomes, const struct outcome_subject *subject, struct outcome outcome,
+/* The reply, as outcome_tell publishes it. False: it is too long. */
+bool outcome_write(struct outcomes *outcomes, const struct outcome_subject *subject, struct outcome outcome,
+	struct moment now, struct writer *out);
+#define OUTCOME_WRITTEN_MOST (24 << 10)
+/* Publishes, counts and logs what became of a command. A reply for which the outbox has no room is lost, and that is logged: false. */
+bool outcome_tell(struct outcomes *outcomes, const struct outcome_subject *subject, struct outcome outcome,
 	struct moment now);
 /* At least once a minute: writes the lines that say how many were left out of the log. */
 void outcome_tick(struct outcomes *outcomes, struct moment now);

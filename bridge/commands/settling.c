@@ -17,7 +17,7 @@ bool settling_note(struct waiting *w, const struct outcome *o, struct moment now
 {
 	size_t reason = o->reason != NULL ? strlen(o->reason) + 1 : 0;
 	size_t reply = o->reply != NULL ? o->reply->frame.len + o->reply->result.len : 0;
-	struct settling *s = malloc(sizeof(*s) + reason + reply);
+	struct settling *s = malloc(sizeof(*s) + reason + reply + o->written.len);
 	if (s == NULL)
 		return false;
 	*s = (struct settling){.outcome = *o, .before = w->stage, .at = now};
@@ -30,6 +30,7 @@ bool settling_note(struct waiting *w, const struct outcome *o, struct moment now
 		s->reply.result = copy(&to, o->reply->result);
 		s->outcome.reply = &s->reply;
 	}
+	s->outcome.written = copy(&to, o->written);
 	free(w->settling);
 	w->settling = s;
 	w->stage = STAGE_SETTLING;

@@ -74,6 +74,14 @@ struct waiting *waiting_numbered(const struct waiting_list *list, uint64_t numbe
 	return w;
 }
 
+struct waiting *waiting_ticket(const struct waiting_list *list, const char *ticket)
+{
+	struct waiting *w = NULL;
+	if (ticket[0] != '\0')
+		HASH_FIND(by_ticket, list->tickets, ticket, (unsigned)strlen(ticket), w);
+	return w;
+}
+
 bool waiting_join(struct waiting_list *list, struct waiting *w)
 {
 	struct addressee *a = NULL;
@@ -91,6 +99,8 @@ bool waiting_join(struct waiting_list *list, struct waiting *w)
 	a->count++;
 	DL_APPEND(a->waiting, w);
 	HASH_ADD(hh, list->all, number, sizeof(w->number), w);
+	if (w->ticket[0] != '\0')
+		HASH_ADD(by_ticket, list->tickets, ticket, (unsigned)strlen(w->ticket), w);
 	return true;
 }
 
@@ -100,6 +110,8 @@ void waiting_leave(struct waiting_list *list, struct waiting *w)
 	w->addressee = NULL;
 	DL_DELETE(a->waiting, w);
 	HASH_DEL(list->all, w);
+	if (w->ticket[0] != '\0')
+		HASH_DELETE(by_ticket, list->tickets, w);
 	list->bytes -= w->bytes;
 	if (--a->count > 0)
 		return;

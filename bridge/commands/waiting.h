@@ -27,14 +27,16 @@ struct addressee {
 struct waiting {
 	struct addressee *addressee; /* NULL: the request does not wait */
 	struct waiting *prev, *next;
-	UT_hash_handle hh; /* by number */
+	UT_hash_handle hh;        /* by number */
+	UT_hash_handle by_ticket; /* of those that have one */
 	enum request_stage stage;
 	uint64_t number;
 	int64_t sent_ms;  /* steady time */
 	int64_t until_ms; /* its stage ends then, unless something happens before; steady time */
 	int64_t timeout_ms;
-	bool kept;     /* it stands in the store, and outlives the process */
-	bool restored; /* it was sent, or may have been, by the run of the bridge before this one */
+	bool elsewhere; /* its unit may answer through another bridge of the cluster */
+	bool kept;      /* it stands in the store, and outlives the process */
+	bool restored;  /* it was sent, or may have been, by the run of the bridge before this one */
 	char ident[CODEC_IDENT_MAX + 1], topic[61]; /* topic: the unit's name in topics */
 	struct request request;
 	struct command_token token;
@@ -51,6 +53,7 @@ struct waiting {
 struct waiting_list {
 	struct waiting *all;          /* hash by number, in the order of arrival */
 	struct addressee *addressees; /* hash by ident */
+	struct waiting *tickets;      /* hash by ticket */
 	uint64_t number;
 	size_t bytes; /* memory of all requests that wait; about */
 };
@@ -65,6 +68,8 @@ bool waiting_own(struct waiting *w, struct span *to, struct span from);
 bool waiting_join(struct waiting_list *list, struct waiting *w);
 void waiting_leave(struct waiting_list *list, struct waiting *w);
 struct waiting *waiting_numbered(const struct waiting_list *list, uint64_t number);
+/* NULL: none waits with this ticket. */
+struct waiting *waiting_ticket(const struct waiting_list *list, const char *ticket);
 /* NULL: none wait for this unit. */
 const struct addressee *waiting_addressee(const struct waiting_list *list, const char *ident);
 /* The first that waits for this unit; NULL: none. */

@@ -75,8 +75,9 @@ static void complain(struct decoder *d, enum codec_status status, size_t at, str
 	char text[4 * (SHOWN_BYTES + 1)];
 	struct writer w = writer_of(text, sizeof(text));
 	show_text(&w, span_part(bytes, 0, bytes.len < SHOWN_BYTES ? bytes.len : SHOWN_BYTES));
-	fprintf(err, "%s: %s at byte %zu: %.*s%s\n", d->place, codec_status_names[status], d->offset + at,
-		(int)w.len, text, bytes.len > SHOWN_BYTES ? "..." : "");
+	fprintf(err, "%s: %s at byte %zu: %.*s%s%s\n", d->place, codec_status_names[status], d->offset + at,
+		(int)w.len, text, bytes.len > SHOWN_BYTES ? "..." : "",
+		status == CODEC_NO_IDENT ? "; --ident IDENT names the unit of such frames" : "");
 }
 
 /* --- what codecs tell --- */
@@ -150,12 +151,16 @@ static void on_send(void *ctx, struct span frame)
 	(void)frame;
 }
 
-/* What the codec's own readers say of bytes that are no whole frame: they are given to them all the same, and nothing comes of it. */
+/* What the codec's own readers say of bytes that are no whole frame, or whose unit nobody knows: they are given to them all the same, and
+ * nothing comes of it. */
 static void look_at(struct decoder *d, struct span bytes)
 {
 	struct codec_stream copy = *d->stream, *stream = d->stream;
+	struct codec_unit nobody = {.ident = ""};
 	if (bytes.len == 0)
 		return;
+	if (copy.link.unit == NULL)
+		copy.link.unit = use_options(d, &nobody);
 	d->looking = true;
 	d->stream = &copy;
 	telemetry_reset(&d->scratch);
@@ -172,7 +177,7 @@ static void on_frame(void *ctx, enum codec_status status, struct span frame)
 	bool framed = status < CODEC_OVERSIZE || status > CODEC_TRUNCATED;
 	if (d->explain != NULL) {
 		FILE *out = d->options.out;
-		if (!framed)
+		if (!framed || status == CODEC_NO_IDENT)
 			look_at(d, frame);
 		fprintf(out, "%s: %s, %zu bytes: %s\n", d->place, codec->name, frame.len,
 			codec_status_names[status]);

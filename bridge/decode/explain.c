@@ -269,7 +269,8 @@ static size_t put_ranges(struct explain *e, FILE *out, const struct codec *codec
 			continue;
 		size_t at = r != NULL ? r->at - base : all.len;
 		struct span gap = span_part(all, covered, at > covered ? at - covered : 0);
-		bool wrong = status != CODEC_OK && status != CODEC_FRAGMENT && status != CODEC_UNSUPPORTED;
+		bool wrong = status != CODEC_OK && status != CODEC_FRAGMENT && status != CODEC_UNSUPPORTED &&
+			     status != CODEC_NO_IDENT;
 		if (gap.len > 0 && !is_separator(codec, gap))
 			put_line(out, covered, gap, text, wrong ? "not understood" : "unknown", "");
 		if (r == NULL)

@@ -36,6 +36,12 @@ bool alarms_raise(struct alarms *a, struct telemetry *t, int64_t date_ms)
 	return params_any(t->alarms);
 }
 
+void alarms_join(struct alarms *a, const struct alarms *theirs, bool theirs_wins)
+{
+	if (theirs->newest_ms > a->newest_ms || (theirs_wins && theirs->newest_ms == a->newest_ms))
+		*a = *theirs;
+}
+
 bool alarms_are_same(const struct alarms *a, const struct alarms *b)
 {
 	for (size_t w = 0; w < TM_WORDS; w++)

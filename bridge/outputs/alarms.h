@@ -20,6 +20,9 @@ struct alarms {
 
 /* Sets record->alarms to those that are new. True: there are some. */
 bool alarms_raise(struct alarms *alarms, struct telemetry *record, int64_t date_ms);
+/* What another bridge of the cluster knows of the unit, which had it before. `theirs_wins`: of equal dates, theirs is newer. */
+void alarms_join(struct alarms *alarms, const struct alarms *theirs, bool theirs_wins);
+
 /* Do both have the same alarms? Then there is nothing to keep. */
 bool alarms_are_same(const struct alarms *a, const struct alarms *b);
 

@@ -123,7 +123,7 @@ static bool tell(void *ctx, struct session *s, struct moment now)
 	bool retain = h->config->homeassistant.retain;
 	if (!is_meant(h, s))
 		return remove_unit(h, s, now);
-	if (u->seen == 0)
+	if (u->seen == 0 || publish_is_asking(h->publish, s))
 		return true;
 	if (u->retained && !retain && !remove_unit(h, s, now)) /* else the broker would keep the old one */
 		return false;
@@ -198,6 +198,16 @@ static void recall(void *ctx, struct session *session, struct span part)
 		session_tell_later(h->sessions, session, &h->listener);
 }
 
+/* Another bridge has told of the unit before: what its records have had is told here, too. */
+static void join(void *ctx, struct session *session, struct span part, struct moment now)
+{
+	struct homeassistant *h = ctx;
+	if (!homeassistant_unit_join(of(h, session), part) || !session->trusted)
+		return;
+	notebook_change(publish_notebook(h->publish), session, false, now);
+	session_tell_later(h->sessions, session, &h->listener);
+}
+
 /* --- */
 
 struct homeassistant *homeassistant_open(
@@ -219,6 +229,7 @@ struct homeassistant *homeassistant_open(
 		.letter = LETTER,
 		.save = save,
 		.recall = recall,
+		.join = join,
 	};
 	return h;
 }

@@ -210,14 +210,19 @@ static void put_device(const struct document *d)
 }
 
 /* What a unit has said stays while it sleeps; only what is sent to it needs it on line. */
+/* One bridge of several may go while another one has the unit: there the unit's own status alone counts, which is told also when its bridge is gone. */
 static void put_availability(const struct document *d, bool of_unit)
 {
 	struct topic bridge = topic_bridge(d->config->publish.prefix, d->config->publish.instance, "status");
+	bool alone = *d->config->cluster.registry == '\0';
+	of_unit |= !alone;
 	emit_key(d->e, "availability");
-	emit_array(d->e, of_unit ? 2 : 1);
-	emit_map(d->e, 1);
-	emit_pair_text(d->e, "topic", span_of(bridge.text, bridge.len));
-	emit_end(d->e);
+	emit_array(d->e, (alone ? 1u : 0u) + (of_unit ? 1u : 0u));
+	if (alone) {
+		emit_map(d->e, 1);
+		emit_pair_text(d->e, "topic", span_of(bridge.text, bridge.len));
+		emit_end(d->e);
+	}
 	if (of_unit) {
 		emit_map(d->e, 2);
 		pair_topic(d, "topic", "status");
@@ -377,4 +382,21 @@ void homeassistant_unit_recall(struct homeassistant_unit *unit, struct span save
 	bool ok = recall_text(&in, u.maker, sizeof(u.maker)) && recall_text(&in, u.model, sizeof(u.model));
 	if (ok && !in.bad && u.seen != 0)
 		*unit = u;
+}
+
+bool homeassistant_unit_join(struct homeassistant_unit *unit, struct span saved)
+{
+	struct homeassistant_unit theirs = {0}, before = *unit;
+	homeassistant_unit_recall(&theirs, saved);
+	unit->seen |= theirs.seen;
+	unit->told |= theirs.told;
+	unit->retained |= theirs.retained;
+	if (unit->offers == 0)
+		unit->offers = theirs.offers;
+	if (*unit->maker == '\0')
+		memcpy(unit->maker, theirs.maker, sizeof(unit->maker));
+	if (*unit->model == '\0')
+		memcpy(unit->model, theirs.model, sizeof(unit->model));
+	return unit->seen != before.seen || unit->told != before.told || unit->offers != before.offers ||
+	       strcmp(unit->maker, before.maker) != 0 || strcmp(unit->model, before.model) != 0;
 }

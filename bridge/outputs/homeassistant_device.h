@@ -33,5 +33,7 @@ void homeassistant_document(const struct config *config, const struct session *s
 /* What is to be kept of a unit over restarts; and what was kept. Bytes of another form are passed over. */
 void homeassistant_unit_save(const struct homeassistant_unit *unit, struct writer *out);
 void homeassistant_unit_recall(struct homeassistant_unit *unit, struct span saved);
+/* What another bridge kept is added. True: that was news. */
+bool homeassistant_unit_join(struct homeassistant_unit *unit, struct span saved);
 
 #endif

@@ -18,6 +18,8 @@ struct publish {
 	enum content content; /* of records */
 	struct telemetry_keys keys;
 	struct log_limit lost;
+	publish_asks *asks; /* NULL: this bridge is alone */
+	void *asks_ctx;
 	uint64_t epoch;       /* of the accounts by address: a new one while little waits */
 	uint8_t last_key[16]; /* of the address that put something in last */
 	bool counting;        /* there was one */
@@ -152,6 +154,27 @@ bool publish_reply(struct publish *p, const char *ident, const char *name, struc
 	m.topic = response_topic;
 	m.correlation = correlation;
 	return outbox_put(p->outbox, &m) != 0 && ok;
+}
+
+void publish_use_cluster(struct publish *p, publish_asks *asks, void *ctx)
+{
+	p->asks = asks;
+	p->asks_ctx = ctx;
+}
+
+bool publish_is_asking(const struct publish *p, const struct session *session)
+{
+	return p->asks != NULL && p->asks(p->asks_ctx, session);
+}
+
+bool publish_keep(struct publish *p, struct span key, struct span value)
+{
+	return outbox_keep(p->outbox, KEEP_COMMANDS, key, value);
+}
+
+void publish_kept(struct publish *p, void (*each)(void *ctx, struct span key, struct span value), void *ctx)
+{
+	outbox_kept(p->outbox, KEEP_COMMANDS, each, ctx);
 }
 
 /* --- what is retained of a unit --- */

@@ -41,6 +41,17 @@ struct writer publish_record(
 bool publish_put(struct publish *publish, struct outbox_message *message, const struct writer *payload,
 	const struct conn *from, struct moment now);
 
+/* In a cluster: who knows whether more of a unit is to come from another bridge. `asks` is kept. Before the first unit. */
+typedef bool publish_asks(void *ctx, const struct session *session);
+void publish_use_cluster(struct publish *publish, publish_asks *asks, void *ctx);
+/* Is it still to come? Then what sums up the unit waits until its listener is told to tell, or a while. */
+bool publish_is_asking(const struct publish *publish, const struct session *session);
+
+/* What is kept beside the outbox and belongs to no unit's note: see outbox_keep and outbox_kept. */
+bool publish_keep(struct publish *publish, struct span key, struct span value);
+void publish_kept(
+	struct publish *publish, void (*each)(void *ctx, struct span key, struct span value), void *ctx);
+
 /* Time of the unit's newest dated position, Unix time; 0: none is known. It lasts as long as something is retained of the unit. */
 int64_t publish_newest_ms(const struct publish *publish, struct session *session);
 void publish_note_newest(struct publish *publish, struct session *session, int64_t newest_ms);

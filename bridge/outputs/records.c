@@ -3,11 +3,14 @@
 #include "bridge/outputs/records.h"
 
 #include "bridge/outputs/alarms.h"
+#include "bridge/outputs/asked.h"
 #include "bridge/outputs/dated.h"
 #include "bridge/outputs/doubts.h"
+#include "bridge/base/note.h"
 
 #include <stdlib.h>
 
+#define ALARMS_LETTER 'a' /* of their part of a note */
 #define DAY_MS (24 * 3600 * 1000LL)
 #define FUTURE_MS DAY_MS /* a date further ahead than this is none */
 #define GPS_WEEKS_MS                                                                                           \
@@ -22,6 +25,10 @@ struct records {
 	struct sessions *sessions;
 	size_t place;  /* in each session: struct alarms, what is known of the unit */
 	size_t doubts; /* struct doubts */
+	size_t waits;  /* in a cluster: struct asked_unit *, NULL: no alarm waits */
+	struct asked asked;
+	records_changed *changed; /* NULL: this bridge is alone */
+	void *changed_ctx;
 	struct unit_listener listener, alarm_listener;
 	char peer[CONN_PEER_MAX]; /* of the record at hand, which points to it */
 };
@@ -112,20 +119,80 @@ static bool on_record(
 	return true;
 }
 
+/* --- alarms of a unit that another bridge of the cluster may have raised --- */
+
+static struct asked_unit **waits(const struct records *r, struct session *session)
+{
+	return session_memory(session, r->waits);
+}
+
+static bool ask(struct records *r, struct session *session, const struct conn *conn, struct telemetry *t,
+	struct moment now)
+{
+	struct asked_unit **place = waits(r, session);
+	if (*place == NULL && (*place = calloc(1, sizeof(**place))) == NULL)
+		return false;
+	if (!asked_record(&r->asked, *place, session, conn, t, now))
+		return false;
+	stats_add(r->stats, STAT_RECORDS, 1);
+	return true;
+}
+
+void records_learn(struct records *r, struct session *session, bool stale, struct span note)
+{
+	struct alarms *known = session_memory(session, r->place), theirs;
+	struct reader in = reader_of(note_part(note, ALARMS_LETTER));
+	if (stale)
+		*known = (struct alarms){0};
+	alarms_recall(&theirs, &in);
+	alarms_join(known, &theirs, true);
+}
+
+bool records_answer(struct records *r, struct session *session, struct moment now)
+{
+	struct alarms *known = session_memory(session, r->place), before = *known;
+	struct asked_unit **place = waits(r, session);
+	if (*place != NULL)
+		asked_answer(&r->asked, *place, known, now);
+	free(*place);
+	*place = NULL;
+	bool changed = !alarms_are_same(known, &before);
+	if (changed)
+		notebook_change(publish_notebook(r->publish), session, true, now);
+	return changed;
+}
+
+void records_turn(struct records *r, struct moment now)
+{
+	asked_turn(&r->asked, now);
+}
+
+void records_use_cluster(struct records *r, records_changed *changed, void *ctx)
+{
+	r->changed = changed;
+	r->changed_ctx = ctx;
+	r->waits = sessions_reserve(r->sessions, sizeof(struct asked_unit *));
+}
+
 /* The alarms of this record that are new. They count as raised once the record that raises them is stored. */
 static bool on_alarm(
 	void *ctx, struct session *session, const struct conn *conn, struct telemetry *t, struct moment now)
 {
 	struct records *r = ctx;
 	struct alarms *known = session_memory(session, r->place), alarms = *known;
+	if (r->changed != NULL && publish_is_asking(r->publish, session))
+		return ask(r, session, conn, t, now);
 	if (alarms_raise(&alarms, t, date_of(t, now.unix_ms))) {
 		if (!put(r, session, conn, t, "alarm", NULL, now))
 			return false;
 		stats_add(r->stats, STAT_ALARMS, 1);
 	}
-	if (!alarms_are_same(known, &alarms))
-		notebook_change(publish_notebook(r->publish), session, true, now);
+	bool changed = !alarms_are_same(known, &alarms);
 	*known = alarms;
+	if (changed)
+		notebook_change(publish_notebook(r->publish), session, true, now);
+	if (changed && r->changed != NULL)
+		r->changed(r->changed_ctx, session);
 	stats_add(r->stats, STAT_RECORDS, 1);
 	return true;
 }
@@ -145,6 +212,17 @@ static void recall_alarms(void *ctx, struct session *session, struct span part)
 	int64_t newest_ms = publish_newest_ms(r->publish, session);
 	if (known->newest_ms < newest_ms)
 		known->newest_ms = newest_ms;
+}
+
+/* It knows of the unit what came later than what this bridge knows. */
+static void join_alarms(void *ctx, struct session *session, struct span part, struct moment now)
+{
+	struct records *r = ctx;
+	struct alarms *known = session_memory(session, r->place), theirs;
+	struct reader in = reader_of(part);
+	(void)now;
+	alarms_recall(&theirs, &in);
+	alarms_join(known, &theirs, false);
 }
 
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)
@@ -222,13 +300,20 @@ struct records *records_open(
 		.remembered = on_remembered,
 		.forgotten = on_forgotten,
 		.cleared = on_cleared};
-	r->alarm_listener = (struct unit_listener){
-		.ctx = r, .record = on_alarm, .letter = 'a', .save = save_alarms, .recall = recall_alarms};
+	r->alarm_listener = (struct unit_listener){.ctx = r,
+		.record = on_alarm,
+		.letter = ALARMS_LETTER,
+		.save = save_alarms,
+		.recall = recall_alarms,
+		.join = join_alarms};
+	r->asked = (struct asked){.config = config, .publish = publish, .stats = stats};
+	asked_restore(&r->asked);
 	return r;
 }
 
 void records_free(struct records *r)
 {
+	asked_free(&r->asked);
 	free(r);
 }
 

@@ -33,7 +33,7 @@ struct state {
 	size_t place; /* in each session: struct unit_state */
 	struct unit_listener listener, place_listener;
 	struct known_table table;
-	struct old_table *old_tables; /* until all units have been recalled */
+	struct old_table *old_tables; /* until all units have been recalled, or of other bridges */
 	bool table_kept;              /* this program's own */
 	struct queue queue;
 	bool gate;
@@ -119,7 +119,7 @@ static void put_in_time(struct state *st, struct session *session, struct moment
 	struct unit_state *u = of(st, session);
 	if (!session->trusted || u->known == NULL) /* it has not said anything yet */
 		return;
-	u->changed = u->waits || !st->gate || !put(st, session, now);
+	u->changed = u->waits || !st->gate || publish_is_asking(st->publish, session) || !put(st, session, now);
 	wait(st, session, now);
 }
 
@@ -137,12 +137,15 @@ int64_t state_turn(struct state *st, bool last, struct moment now)
 		bool changed = u != NULL && u->changed;
 		if (!last && q->due_ms > now.steady_ms)
 			return q->due_ms - now.steady_ms;
-		if (changed && (!st->gate || !put(st, session, now)))
+		changed = changed && !session->elsewhere;
+		bool later = changed && publish_is_asking(st->publish, session);
+		if (changed && !later && (!st->gate || !put(st, session, now)))
 			return -1; /* no room: another turn tries again */
 		queue_drop_first(&st->queue);
 		if (u == NULL)
 			continue;
-		u->waits = u->changed = false;
+		u->waits = false;
+		u->changed = later;
 		if (changed && !last)
 			wait(st, session, now);
 	}
@@ -242,7 +245,6 @@ void state_tell_places(struct state *st)
 /* --- kept --- */
 
 #define TABLE_NAME "#table-"
-#define TABLE_BYTES_MOST (64 << 10)
 
 static void save(void *ctx, struct session *session, struct writer *out)
 {
@@ -275,6 +277,46 @@ static void recall(void *ctx, struct session *session, struct span part)
 		keep(of(st, session), writer_span(&w));
 }
 
+/* One group at a time, for each needs the room of all. */
+static void join(void *ctx, struct session *session, struct span part, struct moment now)
+{
+	struct state *st = ctx;
+	struct unit_state *u = of(st, session), here = *u;
+	uint8_t ours[KNOWN_BYTES_MOST];
+	struct span mine = span_of(ours, here.known_len);
+	if (here.known_len > sizeof(ours) || !session->trusted)
+		return;
+	if (here.known_len > 0)
+		memcpy(ours, here.known, here.known_len);
+	recall(ctx, session, part);
+	for (size_t at = 0; at < mine.len;) {
+		struct writer w = writer_of(st->work, sizeof(st->work));
+		keep(u, known_join(known_of(u), &st->table, mine, &at, &st->all, &w));
+	}
+	if (u->known_len == mine.len && memcmp(u->known, ours, mine.len) == 0)
+		return;
+	notebook_change(publish_notebook(st->publish), session, false, now);
+	put_in_time(st, session, now);
+}
+
+uint32_t state_table(const struct state *st, struct writer *text)
+{
+	known_table_save(text);
+	return st->table.key;
+}
+
+bool state_learn_table(struct state *st, struct span text)
+{
+	struct old_table *o = calloc(1, sizeof(*o));
+	if (o == NULL || !known_table_load(&o->table, text) || find_table(st, o->table.key) != NULL) {
+		free(o);
+		return false;
+	}
+	o->next = st->old_tables;
+	st->old_tables = o;
+	return true;
+}
+
 void state_recall_table(struct state *st, struct span name, struct span value)
 {
 	struct old_table *o;
@@ -290,16 +332,21 @@ void state_recall_table(struct state *st, struct span name, struct span value)
 	st->old_tables = o;
 }
 
-void state_recalled(struct state *st)
+static void forget_tables(struct state *st)
 {
-	char name[32];
-	uint8_t text[TABLE_BYTES_MOST];
-	struct writer w = writer_of(text, sizeof(text));
 	while (st->old_tables != NULL) {
 		struct old_table *o = st->old_tables;
 		st->old_tables = o->next;
 		free(o);
 	}
+}
+
+void state_recalled(struct state *st)
+{
+	char name[32];
+	uint8_t text[STATE_TABLE_MOST];
+	struct writer w = writer_of(text, sizeof(text));
+	forget_tables(st);
 	snprintf(name, sizeof(name), TABLE_NAME "%08x", (unsigned)st->table.key);
 	known_table_save(&w);
 	if (!st->table_kept)
@@ -334,6 +381,7 @@ struct state *state_open(const struct config *config, struct publish *publish, s
 		.letter = LETTER,
 		.save = save,
 		.recall = recall,
+		.join = join,
 		.forgotten = on_forgotten,
 		.cleared = on_cleared,
 	};
@@ -349,6 +397,7 @@ static void free_known(void *ctx, struct session *session)
 void state_free(struct state *st)
 {
 	sessions_each(st->sessions, free_known, st);
+	forget_tables(st);
 	queue_free(&st->queue);
 	free(st);
 }

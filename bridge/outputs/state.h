@@ -31,6 +31,14 @@ void state_tell_places(struct state *state);
 void state_recall_table(struct state *state, struct span name, struct span value);
 void state_recalled(struct state *state);
 
+/* --- in a cluster --- */
+
+/* What is joined of another bridge names keys by that bridge's table. This one's, written to `text`; its key. */
+#define STATE_TABLE_MOST (64 << 10)
+uint32_t state_table(const struct state *state, struct writer *text);
+/* Another bridge's. False: it is known already, or is none. */
+bool state_learn_table(struct state *state, struct span text);
+
 /* Does the broker take messages, soon? At first it does not. */
 void state_gate(struct state *state, bool open);
 /* Publishes what is due. `last`: all that has changed, for there will be no later time. In how many milliseconds it is to be called

@@ -141,6 +141,14 @@ void events_recall(const struct events *e, struct session *session, struct span 
 		l->recall(l->ctx, session, note_part(kept, l->letter));
 }
 
+void events_join(const struct events *e, struct session *session, struct span kept, struct moment now)
+{
+	const struct unit_listener *l;
+	EACH(l, e, EVENT_NOTE)
+		if (l->join != NULL && note_part(kept, l->letter).len > 0)
+			l->join(l->ctx, session, note_part(kept, l->letter), now);
+}
+
 void events_remembered(const struct events *e, struct session *session, int64_t value)
 {
 	const struct unit_listener *l;

@@ -67,6 +67,9 @@ struct unit_listener {
 	char letter; /* 0: none; 's' is the sessions' own */
 	void (*save)(void *ctx, struct session *session, struct writer *out);
 	void (*recall)(void *ctx, struct session *session, struct span part);
+	/* What another bridge of the cluster wrote so, which had the unit: it is joined with what is known here. NULL: nothing of it is taken over. Nothing
+	 * is told but what has changed by it. */
+	void (*join)(void *ctx, struct session *session, struct span part, struct moment now);
 
 	/* At the start: a unit that was remembered when the process ended, and the number that was remembered with it. */
 	void (*remembered)(void *ctx, struct session *session, int64_t value);
@@ -130,6 +133,7 @@ void events_unknown(const struct events *events, const struct conn *conn, const 
 /* All parts of the unit's note, and back. */
 void events_save(const struct events *events, struct session *session, struct writer *out);
 void events_recall(const struct events *events, struct session *session, struct span kept);
+void events_join(const struct events *events, struct session *session, struct span kept, struct moment now);
 void events_remembered(const struct events *events, struct session *session, int64_t value);
 bool events_forgotten(const struct events *events, struct session *session, struct moment now);
 bool events_cleared(const struct events *events, const char *ident, const char *name, struct moment now);

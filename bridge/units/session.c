@@ -256,6 +256,11 @@ void session_depart(struct sessions *s, struct session *session, const char *rea
 	now_offline(s, session, reason, peer);
 }
 
+bool session_has_datagrams(const struct session *session)
+{
+	return session->conn != NULL && conn_is_udp(session->conn);
+}
+
 /* --- time passes --- */
 
 static void tell_untold(struct sessions *s, struct moment now)

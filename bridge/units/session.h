@@ -52,6 +52,9 @@ static inline bool session_is_online(const struct session *session)
 	return session->conn != NULL || session->awaited;
 }
 
+/* Is it on line over UDP? */
+bool session_has_datagrams(const struct session *session);
+
 struct sessions;
 
 /* All may change meanwhile. `memory_most`: so many units can be remembered over restarts. */
@@ -76,6 +79,8 @@ void sessions_save(struct sessions *sessions, struct session *session, struct wr
 /* And back, after all that sessions_remember is told: before the first input. A unit that is not known yet is remembered by it. One that
  * was on line when the process ended is awaited. False: it is no such note. */
 bool sessions_recall(struct sessions *sessions, struct span ident, struct span note);
+/* What another bridge of the cluster wrote of this unit is joined with what is known here. False: it is no such note. */
+bool sessions_join(struct sessions *sessions, struct session *session, struct span note, struct moment now);
 /* What a note says of the unit itself, for people. Its spans point into the note. False: it is no such note. */
 struct unit_note {
 	bool online;

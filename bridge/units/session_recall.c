@@ -112,6 +112,14 @@ bool sessions_recall(struct sessions *s, struct span ident, struct span note)
 	return true;
 }
 
+bool sessions_join(struct sessions *s, struct session *session, struct span note, struct moment now)
+{
+	if (!note_is_one(note))
+		return false;
+	events_join(&s->events, session, note, now);
+	return true;
+}
+
 void sessions_expect(struct sessions *s, struct moment now)
 {
 	struct session *session, *next;

@@ -6,7 +6,7 @@
  * Who may see and who may command is the broker's matter: a viewer logs in with a user of the broker. The bridge's own name, password and
  * certificate are never used. The first packet must be a CONNECT, with a user name unless [web] anonymous = yes. A page of another origin
  * is refused, and who calls himself as the bridge does: the broker would end the bridge's own connection. Nothing is read from one side
- * while the other side does not take what was read.
+ * while the other side does not take what was read. The broker's stream is gathered for some 30 ms; answers are not.
  *
  * Who has not logged in has ten seconds for it, and gives way when others come: so strangers keep no viewer out. */
 #ifndef T2M_TUNNEL_H

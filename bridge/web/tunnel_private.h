@@ -47,12 +47,15 @@ struct viewer {
 	bool admitted;                     /* its first packet was a CONNECT that is allowed */
 	bool welcome;                      /* and the broker has let it in */
 	bool leaving;                      /* it ends in this turn of the loop, for another one */
+	bool said;                         /* the broker has said something since its socket was last empty */
+	bool gathering;                    /* what the broker says waits for `again` */
+	double asked;                      /* when the browser last said something */
 	uint8_t answer[FIRST_ANSWER_MOST]; /* of the broker, until it is welcome */
 	uint8_t answer_len;
 	ev_io web_io, broker_io;
 	ev_timer
 		deadline; /* the first packet and the connection must come in time; later, what waits for the browser must go */
-	ev_timer again;                    /* more is there to be moved, after the others' turn */
+	ev_timer again; /* more is there to be moved, after the others' turn, or was gathered */
 	struct waiting_bytes in, up, down; /* from the browser: frames; to the broker; to the browser: frames */
 	uint8_t in_bytes[VIEWER_IN], up_bytes[VIEWER_UP], down_bytes[VIEWER_DOWN];
 };

@@ -18,6 +18,8 @@
 #define REFUSED_A_MINUTE 20 /* lines in the log */
 #define STALL_SECONDS 60.   /* a browser that takes nothing for so long is gone */
 #define ROUNDS 8            /* reads in one turn of the loop */
+#define GATHER_SECONDS .03  /* what a broker says meanwhile goes in one frame: a browser pays for each frame */
+#define ASKED_SECONDS 1. /* for so long, what comes may be the answer to what was asked, and is not gathered */
 #define REASON_MOST 100
 
 static void watch(struct viewer *v);
@@ -250,6 +252,8 @@ static bool write_broker(struct viewer *v)
 	v->up.len -= (size_t)n;
 	if (v->up.len == 0)
 		v->up.from = 0;
+	v->asked = ev_now(v->tunnel->loop);
+	v->gathering = false;
 	return true;
 }
 
@@ -268,22 +272,34 @@ static bool frame_down(struct viewer *v, struct span bytes)
 	return true;
 }
 
+/* All that the broker has said is on its way. What it says next waits in its socket for a moment, so that the stream of a busy fleet is
+ * some frames a second; what comes after a silence, or is an answer, does not wait. */
+static void gather(struct viewer *v)
+{
+	v->gathering = v->said && ev_now(v->tunnel->loop) - v->asked > ASKED_SECONDS;
+	v->said = false;
+	if (v->gathering)
+		start(v->tunnel->loop, &v->again, GATHER_SECONDS);
+}
+
 /* False: the viewer has ended. */
 static bool read_broker(struct viewer *v, bool *more)
 {
 	uint8_t bytes[VIEWER_CHUNK];
 	*more = false;
-	if (!v->connected || !v->admitted || v->down.len > 0)
+	if (!v->connected || !v->admitted || v->down.len > 0 || v->gathering)
 		return true;
 	ssize_t n = v->tls != NULL ? tls_read(v->tls, bytes, sizeof(bytes))
 				   : recv(v->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		gather(v);
 		return true;
+	}
 	if (n <= 0) {
 		viewer_end(v, WEBSOCKET_LATER, "the broker has closed the connection");
 		return false;
 	}
-	*more = true;
+	*more = v->said = true;
 	if (!v->welcome)
 		see_answer(v, span_of(bytes, (size_t)n));
 	if (frame_down(v, span_of(bytes, (size_t)n)))
@@ -342,7 +358,7 @@ static void watch_one(struct ev_loop *loop, ev_io *io, int fd, int events)
 static void watch(struct viewer *v)
 {
 	struct ev_loop *loop = v->tunnel->loop;
-	bool read = v->connected && v->admitted && v->down.len == 0;
+	bool read = v->connected && v->admitted && v->down.len == 0 && !v->gathering;
 	bool write =
 		!v->connected || (v->admitted && v->up.len > 0) || (v->tls != NULL && tls_wants_write(v->tls));
 	watch_one(loop, &v->web_io, http_stream_fd(v->stream),
@@ -388,9 +404,11 @@ static void on_broker(struct ev_loop *loop, ev_io *io, int events)
 
 static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 {
+	struct viewer *v = timer->data;
 	(void)loop;
 	(void)events;
-	move(timer->data);
+	v->gathering = false;
+	move(v);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)

@@ -401,6 +401,35 @@ struct span known_merge(struct span known, const struct known_table *own, const 
 	return writer_span(out);
 }
 
+/* A group that is known elsewhere counts as a record with its date; its place has the time that stands with it. */
+static struct merge merge_of_group(
+	const struct telemetry *t, const struct group *g, const struct known_table *table)
+{
+	struct merge m = merge_of(t, g->date_ms, table);
+	memcpy(m.own.present, t->present, sizeof(t->present));
+	m.fix_ms = telemetry_number(t, TM_POSITION_TIMESTAMP);
+	return m;
+}
+
+struct span known_join(struct span known, const struct known_table *own, struct span more, size_t *at,
+	struct telemetry *work, struct writer *out)
+{
+	size_t len = 0;
+	struct reader r = reader_of(span_after(more, *at));
+	struct group g;
+	telemetry_reset(work);
+	take_group(&r, &g, own, work);
+	*at = r.bad ? more.len : *at + r.pos;
+	for (int small = 0; small <= 1 && len == 0 && !r.bad; small++) {
+		struct merge m = merge_of_group(work, &g, own);
+		out->len = 0;
+		out->full = false;
+		len = write_merged(&m, known, small, out);
+	}
+	out->len = len;
+	return writer_span(out);
+}
+
 /* --- all of it --- */
 
 void known_record(struct span known, const struct known_table *own, struct telemetry *out)

@@ -41,6 +41,10 @@ bool known_table_load(struct known_table *table, struct span saved);
 #define KNOWN_WORK_BYTES (4 * KNOWN_BYTES_MOST)
 struct span known_merge(struct span known, const struct known_table *own, const struct telemetry *record,
 	int64_t date_ms, struct writer *out);
+/* Joins what is known elsewhere, by the same table: one group of `more` from byte *at on, which then is behind it; until *at == more.len. Of equal
+ * dates, that of `more` is newer. `work`: a record to work with. The new bytes; empty: nothing changes. */
+struct span known_join(struct span known, const struct known_table *own, struct span more, size_t *at,
+	struct telemetry *work, struct writer *out);
 /* Makes `out` a record of all that is known. Its texts are valid as long as the bytes. */
 void known_record(struct span known, const struct known_table *own, struct telemetry *out);
 /* Makes `out` a record of what is known from the fix that gave the place: the very record, while it is the newest one. False: no place is

@@ -153,7 +153,7 @@ class Alone(Page):
     """In a browser of its own: all that Chromium uses is this page's."""
 
     def __init__(self, directory):
-        super().__init__(start_browser(directory))
+        super().__init__(start_browser(directory, requests=False))
         self.driver.set_script_timeout(PATIENCE)
 
     def close(self):
@@ -190,10 +190,11 @@ def retained_units(directory, root):
                 _, data, wire = site.retained(*filters, packed=True)
                 rows.append((f"  bytes of the {name}: plain, compressed, ratio", f"{plain / 1e6:.2f} MB, {wire / 1e6:.2f} MB, {data / wire:.0f}", ""))
         else:
-            wait_for(lambda p=page: p.all('[data-banner="missing"]'), "the banner", PATIENCE)
-            time.sleep(3)
-            rows += [("the broker's default of 1,000 queued messages: on the map", page.script("return globalThis.__page.store.units.size"), ""),
-                     ("  banner", page.text('[data-banner="missing"]'), "names max_queued_messages and the number")]
+            wait_for(lambda p=page: in_view(p) == UNITS or p.all('[data-banner="missing"]'), "all units, or the banner", PATIENCE)
+            time.sleep(10)
+            rows += [("the broker's default of 1,000 queued messages: on the map; with a status", " ".join(str(n) for n in page.script(
+                "const u = [...__page.store.units.values()]; return [u.filter((x) => x.x !== null).length, u.filter((x) => x.instance).length]")), f"{UNITS}"),
+                     ("  banner", page.text(".banners") or "none", "when some are missing: names max_queued_messages and the number")]
         page.close()
         site.close()
     return rows

@@ -16,11 +16,12 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
          "--force-color-profile=srgb", "--hide-scrollbars"]
 
 
-def start_browser(directory):
+def start_browser(directory, requests=True):
+    """`requests`: what goes over the network is kept for Page.requests() and Page.frames_sent(); that costs more than a page does."""
     options = webdriver.ChromeOptions()
     for flag in [*FLAGS, f"--user-data-dir={directory}"]:
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", **({"performance": "ALL"} if requests else {})})
     binary = shutil.which("chromium")
     if binary:
         options.binary_location = binary
@@ -35,7 +36,8 @@ class Page:
 
     def __init__(self, driver, size=(1280, 800), dark=False, touch=False, ratio=1):
         self.driver, self.said, self.before = driver, [], driver.current_window_handle
-        driver.get_log("browser"), driver.get_log("performance")  # what came before is not this page's
+        for kind in driver.log_types:
+            driver.get_log(kind)  # what came before is not this page's
         driver.switch_to.new_window("tab")
         self.cdp("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=2 if touch else ratio, mobile=touch)
         self.cdp("Emulation.setTouchEmulationEnabled", enabled=touch)
@@ -128,6 +130,10 @@ class Page:
             if message["method"] == "Network.webSocketCreated":
                 out.append(message["params"]["url"])
         return out
+
+    def frames_sent(self):
+        """How many frames the page has sent to the broker, since it was last asked."""
+        return sum(json.loads(e["message"])["message"]["method"] == "Network.webSocketFrameSent" for e in self.driver.get_log("performance"))
 
     def close(self):
         self.driver.close()

@@ -17,6 +17,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from ports import free_port  # noqa: F401  (tests take it from here)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("T2M_BUILD", ROOT / "build"))
@@ -37,19 +38,6 @@ def pytest_collection_modifyitems(items):
     """Beside one another run files, not tests: those of a file share what it made."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group("one tree" if item.path.stem in ONE_TREE else item.path.stem))
-
-
-def free_port():
-    """A port that is free for TCP and UDP, on IPv4 and IPv6."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def wait_for(condition, what, patience=PATIENCE):

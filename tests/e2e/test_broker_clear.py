@@ -41,10 +41,10 @@ def broker_with(tmp_path):
         broker.stop()
 
 
-def told(bridge, *parts):
-    """One warning has all parts."""
+def told(bridge, *parts, level="warning"):
+    """One line of this level has all parts."""
     def found():
-        return any("warning: broker " in line and all(p in line for p in parts) for line in bridge.log().splitlines())
+        return any(f"{level}: broker " in line and all(p in line for p in parts) for line in bridge.log().splitlines())
     wait_for(found, f"a line with {parts}")
 
 
@@ -99,7 +99,9 @@ def test_two_with_the_same_id(broker_with, bridge_to, version):
     broker = broker_with()
     two = [bridge_to(broker.port, version=version) for _ in range(2)]
     for bridge in two:
-        told(bridge, "another client ", " the same client id", "a second bridge? set [publish] instance")
+        wait_for(lambda: "another client " in bridge.log(), "a line")
+        known = "another client uses" in bridge.log()
+        told(bridge, "another client ", "tracker2mqtt-test", "a second bridge? set [publish] instance", level="error" if known else "warning")
 
 
 def test_a_restarted_broker_is_no_second_bridge(broker_with, bridge_to):

@@ -433,6 +433,19 @@ def test_a_message_in_several_parts():
     assert "body of this part" in head and "unknown" not in blocks[0] + blocks[1]
 
 
+NAMELESS = ["787822221a030e0f091ac905472ec601c81ed12b150f00e60128a1001f4001000000015a160d0a",
+            next(row["hex"] for name, row in VECTORS if name == "h02-binary" and row["hex"].startswith("58") and row.get("ident"))]
+
+
+@pytest.mark.parametrize("hexa", NAMELESS)
+def test_a_frame_that_names_no_unit_is_explained_as_with_a_unit(hexa):
+    block, = shown(hexa + "\n")
+    named, = shown(hexa + "\n", "--ident", "9170503816")
+    assert block.splitlines()[1:-1] == named.splitlines()[1:] and block.endswith("none is known from a frame before")
+    result = run(hexa + "\n")
+    assert result.returncode == 1 and result.stdout == b"" and result.stderr.decode().endswith("; --ident IDENT names the unit of such frames\n")
+
+
 @pytest.mark.parametrize("size", range(5))
 def test_a_whole_frame_whose_content_is_wrong_is_explained(size):
     """Its texts stand in memory of the codec: they are read before the codec returns."""

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("selenium")
 
 from browser import chromium, open_page  # noqa: E402, F401
-from conftest import Unit, v1, wait_for  # noqa: E402
+from conftest import Unit, free_port, v1, wait_for  # noqa: E402
 from pagesite import IDENT, ROOT, built, frame_is_shown, make_site, site  # noqa: E402, F401
 
 # ruff: noqa: F811
@@ -47,6 +47,49 @@ def test_fifty_units_in_table_and_map(site, open_page):
         unit.close()
     page.enter(".find input", "")
     wait_for(lambda: page.text('[data-only="offline"] b') == "50", "fifty off line")
+    page.no_faults()
+
+
+def at(ident, latitude, longitude, time):
+    """A frame from there: degrees and minutes, as the unit writes them."""
+    return f"*HQ,{ident},V1,{time},A,{latitude},N,{longitude},E,021.60,090,131216,FFFFFBFF#"
+
+
+def test_all_units_are_in_view_until_somebody_moves_the_map(site, open_page):
+    """Near to one another they are seen to move, and who drives away stays in view; but the map is left where a person has put it."""
+    page = open_page()
+    first, second = "9170503801", "9170503802"
+    unit, other = Unit(site.bridge.port), Unit(site.bridge.port)
+    where = "const p = __page.map.where(__page.store.units.get(arguments[0])); return p && p.x"
+    here = "const b = document.querySelector('.map').getBoundingClientRect(), x = __page.map.where(__page.store.units.get(arguments[0])).x; return x >= b.left && x <= b.right"
+
+    def send(u, ident, longitude, time):
+        u.send(at(ident, "5005.0000", longitude, time))
+
+    def placed(ident, degrees):
+        wait_for(lambda: page.script("return __page.store.units.get(arguments[0])?.known['position.longitude'] ?? 0", ident) > degrees - 1e-4,
+                 f"{ident} at {degrees}")
+
+    send(unit, first, "01425.0000", "100000")
+    page.open(site.url, "viewer")
+    page.ready()
+    wait_for(lambda: page.shown() == 1, "the first one")
+    send(other, second, "01425.8390", "100000")  # a kilometre to the east
+    wait_for(lambda: page.shown() == 2, "both")
+    assert page.script(where, second) - page.script(where, first) > 50
+    send(other, second, "01655.0000", "100100")  # far away
+    placed(second, 16.9166)
+    wait_for(lambda: page.shown() == 2 and page.script(here, second), "both, also now")
+    page.click(".leaflet-control-zoom-in")
+    send(other, second, "05655.0000", "100200")
+    placed(second, 56.9166)
+    drawn = page.script("return __page.map.counts.drawn")
+    wait_for(lambda: page.script("return __page.map.counts.drawn") > drawn + 1, "the map drawn since")
+    assert not page.script(here, second)  # the map is as the person has left it
+    page.click(".fit")
+    wait_for(lambda: page.shown() == 2 and page.script(here, second), "both, as was asked for")
+    unit.close()
+    other.close()
     page.no_faults()
 
 
@@ -109,20 +152,59 @@ def test_the_broker_goes_and_comes(site, open_page):
     unit.close()
 
 
-def test_the_broker_drops_what_it_should_keep(make_site, open_page):
-    """It has room for 10 messages: of 50 units most are not told, and the page says how many, and which setting does it."""
-    site = make_site(broker="max_queued_messages 10\nmax_inflight_messages 10\n")
-    page = open_page()
+def tell_of_units(site, count):
+    """What is retained of so many units, as a bridge would have it; one that has no units of its own."""
     stranger = site.stranger()
-    for n in range(400):  # what is retained, as a bridge would have it; one that has no units of its own
+    for n in range(count):
         last = stranger.say(f"trackers/{9170500000 + n}/status", {"state": "online", "since": 1.0, "instance": "test"}, retain=True)
     stranger.say("trackers/bridge/big/status", b"online", retain=True)
-    stranger.say("trackers/bridge/big/stats", {"uptime": 5, "units.online": 400}, retain=True)
+    stranger.say("trackers/bridge/big/stats", {"uptime": 5, "units.online": count}, retain=True)
     stranger.close(last)
+
+
+def test_the_broker_drops_what_it_should_keep(make_site, open_page):
+    """By the broker's own WebSocket, with room for 10 messages: of 400 units most are not told, and the page says how many, and which
+    setting does it."""
+    port = free_port()
+    site = make_site({"web": {"mqtt": f"ws://127.0.0.1:{port}"}},
+                     broker=f"max_queued_messages 10\nmax_inflight_messages 10\nlistener {port} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n")
+    page = open_page()
+    tell_of_units(site, 400)
     page.open(site.url, "viewer")
     page.wait_text("max_queued_messages", '[data-banner="missing"]')
     known = page.script("return __page.store.units.size")
     assert 0 < known < 400 and str(400 - known) in page.text('[data-banner="missing"]')
+
+
+def test_all_units_come_where_the_broker_queues_little(make_site, open_page):
+    """By the bridge's way, all of 400 units are told by a broker with room for 10 messages."""
+    site = make_site(broker="max_queued_messages 10\nmax_inflight_messages 10\n")
+    page = open_page()
+    tell_of_units(site, 400)
+    page.open(site.url, "viewer")
+    page.ready()
+    wait_for(lambda: page.text('[data-only="offline"] b') == "" and page.text(".chips .chip b") == "400", "all units, none off line")
+
+
+def test_reports_are_not_acknowledged(site, open_page):
+    """A busy fleet's reports cost the browser no frame of its own; who comes and goes does: it must not get lost behind them."""
+    page = open_page()
+    unit = Unit(site.bridge.port)
+    unit.send(v1(IDENT, "100000"))
+    page.open(site.url + f"#unit={IDENT}", "viewer")
+    page.ready()
+    page.wait_text("position.speed", ".unit")
+    newest = "return __page.store.units.get(arguments[0]).known.timestamp"
+    first = page.script(newest, IDENT)
+    page.frames_sent()
+    for n in range(30):
+        unit.send(v1(IDENT, f"1001{n:02d}"))
+        unit.receive()
+    wait_for(lambda: page.script(newest, IDENT) == first + 89, "the last report")
+    acknowledged = page.frames_sent()  # a ping may be among them
+    unit.close()
+    page.wait_text("off line", f'[data-name="{IDENT}"]')
+    assert acknowledged < 5 and page.frames_sent() > 0
 
 
 @pytest.mark.parametrize("options", [{"publish": {"format": "msgpack"}}, {"publish": {"prefix": "a/b"}}])
@@ -177,6 +259,45 @@ def test_an_alarm_stays_until_it_is_seen(site, open_page):
     page.click('[data-view="map"]')
     wait_for(lambda: page.all(f'[data-name="{IDENT}"] .dot.moving'), "the colour of before")
     unit.close()
+
+
+def raise_alarm(page, unit, minute):
+    """A new one that the page has heard of."""
+    before = page.script("return __page.store.alarms.length")
+    unit.send(v1(IDENT, f"10{minute:02d}00", status="FFFFFBFD") + v1(IDENT, f"10{minute:02d}30"))
+    wait_for(lambda: page.script("return __page.store.alarms.length") > before, "the alarm in the page")
+
+
+def test_an_alarm_is_heard_where_that_is_wanted(site, open_page):
+    """Not before; and the browser remembers it."""
+    count = """globalThis.__tones = 0; const start = OscillatorNode.prototype.start;
+        OscillatorNode.prototype.start = function (...a) { globalThis.__tones++; return start.apply(this, a); }"""
+    tones = "return globalThis.__tones"
+    page = open_page()
+    unit = Unit(site.bridge.port)
+    unit.send(v1(IDENT, "100000"))
+    page.open(site.url, "viewer")
+    page.ready()
+    page.script("localStorage.removeItem('alarm.sound')")
+    page.script(count)
+    page.click('[data-view="alarms"]')
+    assert not page.find('input[name="sound"]').is_selected()
+    raise_alarm(page, unit, 1)
+    assert page.script(tones) == 0
+    page.click('input[name="sound"]')
+    wait_for(lambda: page.script(tones) == 2, "both tones of the example")
+    page.driver.refresh()
+    page.ready()
+    page.click('[data-view="alarms"]')
+    page.script(count)
+    assert page.find('input[name="sound"]').is_selected()
+    raise_alarm(page, unit, 2)
+    wait_for(lambda: page.script(tones) == 2, "the sound of the alarm")
+    page.click('input[name="sound"]')
+    raise_alarm(page, unit, 3)
+    assert page.script(tones) == 2 and page.script("return localStorage.getItem('alarm.sound')") is None
+    unit.close()
+    page.no_faults()
 
 
 def test_strangers_and_what_they_look_like(site, open_page):

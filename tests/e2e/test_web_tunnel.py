@@ -282,6 +282,24 @@ def test_everything_arrives(web, subscribe, packed, slow):
         assert b.wire < len(data) / 20
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_stream_is_gathered_into_few_frames(web, subscribe, packed):
+    """A browser pays for each frame: what a busy fleet says one by one comes together, each byte once and in order."""
+    bridge, sub, count = web(), subscribe("nothing"), 300
+    b = Browser(bridge.web, {"Sec-WebSocket-Extensions": "permessage-deflate"} if packed else {})
+    b.send(frame(connect_packet()) + frame(subscribe_packet("stream/+")))
+    threading.Event().wait(1.5)  # what comes at once may be an answer, and waits for nothing
+    for n in range(count):
+        sub.publish(f"stream/{n:04}", f"payload {n:04}", qos=0)
+        threading.Event().wait(0.003)
+    data, frames = b"", 0
+    while data.count(b"payload") < count:
+        data += b.receive()[1]
+        frames += 1
+    assert [data.index(f"payload {n:04}".encode()) for n in range(count)] == sorted(data.index(f"payload {n:04}".encode()) for n in range(count))
+    assert data.count(b"payload") == count and frames < count / 2
+
+
 def test_compressed_from_the_browser(web):
     b = Browser(web().web, {"Sec-WebSocket-Extensions": "permessage-deflate"})
     z = zlib.compressobj(9, zlib.DEFLATED, -15)

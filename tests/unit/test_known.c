@@ -398,9 +398,76 @@ static void test_the_record_of_the_place(void **state)
 	assert_false(telemetry_has(&all, TM_POSITION_TIMESTAMP));
 }
 
+/* What another bridge knows is joined: of each key the newest value, whoever has it, and of equal dates the one that is joined. */
+static void test_what_is_known_elsewhere(void **state)
+{
+	static struct known theirs;
+	static uint8_t work[KNOWN_WORK_BYTES];
+	(void)state;
+	begin_fix(NOON, 100000000, true);
+	telemetry_set(&t, TM_BATTERY_LEVEL, 70);
+	merge();
+	begin(NOON + 3 * MINUTE);
+	telemetry_set(&t, TM_SATELLITES, 7);
+	merge();
+	begin_fix(NOON + 5 * MINUTE, 300000000, false);
+	merge();
+	theirs = known;
+	known.len = 0;
+	begin_fix(NOON + MINUTE, 200000000, true);
+	telemetry_set_text(&t, TM_VENDOR_CODE, span_text("HQ"));
+	merge();
+	begin(NOON + 3 * MINUTE);
+	telemetry_set(&t, TM_SATELLITES, 8);
+	merge();
+	size_t groups = 0;
+	for (size_t at = 0; at < theirs.len; groups++) {
+		struct writer w = writer_of(work, sizeof(work));
+		struct span joined = known_join(bytes_of(&known), &own, bytes_of(&theirs), &at, &t, &w);
+		if (joined.len > 0)
+			memcpy(known.bytes, joined.ptr, known.len = joined.len);
+	}
+	assert_true(groups >= 3);
+	known_record(bytes_of(&known), &own, &all);
+	assert_int_equal(value(TM_BATTERY_LEVEL), 70);
+	assert_int_equal(value(TM_SATELLITES), 7);
+	text_is(TM_VENDOR_CODE, "HQ");
+	assert_int_equal(value(TM_LATITUDE), 200000000);
+	assert_int_equal(value(TM_POSITION_TIMESTAMP), NOON + MINUTE);
+	assert_int_equal(value(TM_TIMESTAMP), NOON + 5 * MINUTE);
+	assert_false(value(TM_POSITION_VALID));
+}
+
+/* Bytes that are cut, or changed, are passed over, and nothing is read beyond them. */
+static void test_what_is_joined_may_be_damaged(void **state)
+{
+	static struct known theirs;
+	static uint8_t work[KNOWN_WORK_BYTES];
+	(void)state;
+	begin_fix(NOON, 100000000, true);
+	telemetry_set_text(&t, TM_VENDOR_CODE, span_text("HQ"));
+	merge();
+	theirs = known;
+	for (size_t len = 0; len < theirs.len; len++)
+		for (unsigned flip = 0; flip < 256; flip += 51) {
+			struct known cut = {.len = len};
+			memcpy(cut.bytes, theirs.bytes, len);
+			if (len > 0)
+				cut.bytes[len - 1] ^= (uint8_t)flip;
+			for (size_t at = 0, before = SIZE_MAX; at < cut.len && at != before;) {
+				struct writer w = writer_of(work, sizeof(work));
+				before = at;
+				known_join(bytes_of(&known), &own, bytes_of(&cut), &at, &t, &w);
+				assert_true(at <= cut.len && at > before);
+			}
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_what_is_known_elsewhere, set_up, NULL),
+		cmocka_unit_test_setup_teardown(test_what_is_joined_may_be_damaged, set_up, NULL),
 		cmocka_unit_test_setup_teardown(test_an_older_record_fills_only_what_is_missing, set_up, NULL),
 		cmocka_unit_test_setup_teardown(test_the_order_of_arrival_is_of_no_account, set_up, NULL),
 		cmocka_unit_test_setup_teardown(test_of_equal_dates_the_later_call, set_up, NULL),

@@ -55,7 +55,7 @@ function Map({ store, settings, selected, select, following, narrow, version }) 
     return () => { watch.disconnect(); map.current.remove(); };
   }, [language()]);
   useEffect(() => {
-    if (!map.current.fitted() && store.units.size) map.current.fit();
+    map.current.keep();
     if (following && store.moved.has(selected)) map.current.follow(store.units.get(selected), covered(narrow));
     store.moved.clear();
     map.current.refresh();

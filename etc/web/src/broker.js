@@ -6,10 +6,13 @@ const text = new TextDecoder("utf-8");
 const LARGEST = 65536; // bytes; the bridge's own document is allowed more
 const LARGEST_INFO = 1048576;
 
-// One filter after the other: the broker's limit of queued messages counts for one of them at a time.
+// One filter after the other: the broker's limit of queued messages counts for one of them at a time. What comes often goes unacknowledged:
+// the next report says it anew, and a browser that is slow gets the rest in spite of it. `later`: without what is retained, which came
+// unacknowledged, for then the broker drops less of it.
 const filters = (p) => [
   [`${p}/bridge/+/status`, 1], [`${p}/bridge/+/info`, 1], [`${p}/bridge/+/stats`, 0], [`${p}/bridge/+/unknown`, 0],
-  [`${p}/+/status`, 1], [`${p}/+/state`, 1], [`${p}/+/position`, 1], [`${p}/+/telemetry`, 0], [`${p}/+/alarm`, 1], [`${p}/+/cmd/reply`, 1],
+  [`${p}/+/status`, 0], [`${p}/+/status`, 1, "later"], [`${p}/+/state`, 0], [`${p}/+/position`, 0], [`${p}/+/telemetry`, 0],
+  [`${p}/+/alarm`, 1], [`${p}/+/cmd/reply`, 1],
 ];
 
 // Text that is no JSON stays text; MessagePack that is broken is shown as the text that it is not.
@@ -40,7 +43,7 @@ export function connect(settings, user, password, events) {
   });
   const watched = new Map(); // units whose frames are wanted: by filter, also after a connection was lost
   let begun = false, ended = false;
-  const subscribeOne = ([filter, qos]) => new Promise((done) => client.subscribe(filter, { qos }, (e, granted) => {
+  const subscribeOne = ([filter, qos, later]) => new Promise((done) => client.subscribe(filter, { qos, rh: later ? 2 : 0 }, (e, granted) => {
     if (e || granted?.some((g) => g.qos >= 128)) events.noPermission(filter);
     done();
   }));

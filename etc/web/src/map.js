@@ -6,7 +6,7 @@ import { Marks } from "./marks.js";
 import { Places } from "./places.js";
 import { t } from "./text.js";
 
-const FIT_MOST = 10, FIT_MOST_TILES = 15; // the map that comes with the page is nearly blank below this
+const FIT_MOST = 13, FIT_MOST_TILES = 15; // a unit is seen to move; closer, the map that comes with the page is blank
 
 const load = async (name) => (await fetch(new URL(name, document.baseURI))).json();
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -56,13 +56,25 @@ export function createMap(element, settings, options) {
   const marks = new Marks("units", { ...options, bounds }).addTo(map);
   const shade = () => { for (const f of shades) f(); marks.later(); };
   dark.addEventListener("change", shade);
-  let fitted = false;
+  // Until somebody moves the map, all units are in view, also those that come later or drive away.
+  let shown = null, moved = false, own = false;
+  const ours = (f) => { own = true; f(); own = false; };
+  map.on("movestart zoomstart", () => { moved ||= !own; });
   const place = (u) => (u && u.x !== null ? [u.known["position.latitude"], u.known["position.longitude"]] : null);
+  const all = () => {
+    let west = 1, north = 1, east = 0, south = 0;
+    for (const { x, y } of options.units()) if (x !== null) [west, east, north, south] = [Math.min(west, x), Math.max(east, x), Math.min(north, y), Math.max(south, y)];
+    return west <= east ? bounds(west, north, east, south) : null;
+  };
   const fit = () => {
-    let bounds = null;
-    for (const u of options.units()) if (u.x !== null) bounds = bounds ? bounds.extend(place(u)) : L.latLngBounds(place(u), place(u));
-    if (bounds) map.fitBounds(bounds.pad(0.12), { maxZoom: settings.tiles ? FIT_MOST_TILES : FIT_MOST, animate: false });
-    fitted = bounds !== null;
+    const those = all();
+    if (those) ours(() => map.fitBounds(those.pad(0.12), { maxZoom: settings.tiles ? FIT_MOST_TILES : FIT_MOST, animate: false }));
+    shown = those;
+    moved = false;
+  };
+  const keep = () => {
+    const those = moved ? null : all();
+    if (those && !shown?.contains(those) && !(shown && map.getBounds().contains(those))) fit();
   };
   const middle = (at, zoom, covered) => map.setView(map.unproject(map.project(at, zoom).add([0, covered / 2]), zoom), zoom, { animate: false });
   addFit(map, fit);
@@ -70,7 +82,7 @@ export function createMap(element, settings, options) {
     counts: marks.counts,
     refresh: () => marks.later(),
     fit,
-    fitted: () => fitted,
+    keep,
     // `covered`: pixels at the lower edge that something else covers.
     centre: (u, covered) => { if (place(u)) middle(place(u), Math.max(map.getZoom(), settings.tiles ? 14 : FIT_MOST - 1), covered); },
     follow: (u, covered) => { if (place(u)) middle(place(u), map.getZoom(), covered); },
@@ -80,7 +92,7 @@ export function createMap(element, settings, options) {
       const box = element.getBoundingClientRect(), p = place(u) && map.latLngToContainerPoint(place(u));
       return p ? { x: box.left + p.x, y: box.top + p.y } : null;
     },
-    resize: () => map.invalidateSize({ pan: true, animate: false }),
+    resize: () => ours(() => map.invalidateSize({ pan: true, animate: false })),
     remove: () => { dark.removeEventListener("change", shade); map.remove(); },
   };
 }

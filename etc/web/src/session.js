@@ -1,6 +1,7 @@
 // session: the page's login at the broker, and what is known of the connection.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { connect, randomId } from "./broker.js";
+import { ring } from "./sound.js";
 import { createStore, missingUnits } from "./store.js";
 import { num, t } from "./text.js";
 
@@ -46,7 +47,11 @@ function start(s, settings, redraw) {
       refused: () => { s.connected = s.connecting = false; s.link = null; s.problem = t("login.wrong"); kept.remove("login"); redraw(); },
       noPermission: (filter) => { if (!s.denied.includes(filter)) s.denied.push(filter); redraw(); },
       tooLarge: () => { s.large++; },
-      message: (topic, payload, retained) => s.store.take(topic, payload, retained, Date.now()),
+      message: (topic, payload, retained) => {
+        const newest = s.store.alarms[0];
+        s.store.take(topic, payload, retained, Date.now());
+        if (s.store.alarms[0] !== newest) ring(); // also when nobody looks: a hidden page is hardly drawn
+      },
     });
     redraw();
   };

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
+import { canSound, isBlocked, wantSound, wantsSound } from "./sound.js";
 import { rate } from "./store.js";
 import { Dot, label } from "./table.js";
 import { ago, duration, moment, num, short, t } from "./text.js";
@@ -19,10 +20,17 @@ function Active({ store, select }) {
   return html`<h3>${t("alarm.active")}</h3><ul class="cards">${all.map((u) => html`<li key=${u.name} class="line"><${Dot} unit=${u} /><button class="link" onClick=${() => select(u.name)}>${label(u)}</button><span class="grow">${[...u.alarms].map((k) => short(k, 60)).join(", ")}</span><small>${u.heard ? ago(u.heard, Date.now()) : ""}</small></li>`)}</ul>`;
 }
 
+function Sound() {
+  const [on, setOn] = useState(wantsSound());
+  if (!canSound) return "";
+  return html`<label class="check"><input type="checkbox" name="sound" checked=${on} onChange=${(e) => { wantSound(e.target.checked); setOn(e.target.checked); }} />${t("sound")}</label>
+    ${on && isBlocked() ? html`<p class="note" role="status">${t("sound.blocked")}</p>` : ""}`;
+}
+
 export function Alarms({ store, select }) {
   const open = store.alarms.some((a) => !a.seen), name = (a) => { const u = store.units.get(a.name); return u ? label(u) : short(a.name, 60); };
   return html`<${View} title=${t("alarms")} more=${open ? html`<button class="primary" onClick=${() => store.seen(null)}>${t("all.seen")}</button>` : ""}>
-    <${Active} store=${store} select=${select} /><h3>${t("alarm.since")}</h3>
+    <${Sound} /><${Active} store=${store} select=${select} /><h3>${t("alarm.since")}</h3>
     ${store.alarms.length ? "" : html`<${Nothing} icon="alarms">${t("alarm.none")}</>`}
     <ul class="cards alarms">${store.alarms.map((a) => html`<li key=${a.id} class=${"line" + (a.seen ? "" : " alarm")}><small class="when">${moment(a.time)}</small><button class="link" onClick=${() => select(a.name)}>${name(a)}</button>
       <b class="grow">${a.keys.map((k) => short(k, 60)).join(", ")}</b>${a.seen ? html`<small>${t("seen")}</small>` : html`<button onClick=${() => store.seen(a)}>${t("see")}</button>`}</li>`)}</ul></>`;
