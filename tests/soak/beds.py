@@ -29,7 +29,7 @@ def ports(n):
 
 
 class Mosquitto:
-    account, options, ordered = None, {}, True
+    account, options, ordered, local = None, {}, True, False
 
     def __init__(self, directory, nodes):
         directory.mkdir()
@@ -43,6 +43,7 @@ class Mosquitto:
 class Bed:
     """`nodes` processes, each leading a group of its own, for they start helpers."""
     account, options, ordered = None, {}, True
+    local = False  # what is retained is kept on the publisher's node alone
 
     def __init__(self, directory, nodes):
         self.directory, self.processes = pathlib.Path(directory), [None] * nodes
@@ -86,7 +87,7 @@ class Nats(Bed):
         cluster = f"cluster {{ name: t2m, listen: 127.0.0.1:{route}, routes: [{routes}] }}\n" if len(self.ports) > 1 else ""
         conf = self.directory / f"nats{n}.conf"
         conf.write_text(f"server_name: n{n}\nlisten: 127.0.0.1:{own}\njetstream {{ store_dir: \"{self.directory}/js{n}\" }}\n"
-                        f"mqtt {{ listen: 127.0.0.1:{self.ports[n]}, stream_replicas: {len(self.ports)}, max_ack_pending: 1000 }}\n{cluster}")
+                        f"mqtt {{ listen: 127.0.0.1:{self.ports[n]}, stream_replicas: {len(self.ports)}, max_ack_pending: 1000, ack_wait: \"5s\" }}\n{cluster}")
         self.launch(n, [shutil.which(self.program) or self.program, "-c", conf], {"GOMAXPROCS": "2"})
 
     def join(self):
@@ -117,6 +118,7 @@ class Erlang(Bed):
 
 
 class Rabbitmq(Erlang):
+    local = True
     bin = pathlib.Path("/usr/lib/rabbitmq/bin")
     program = bin / "rabbitmq-server"
 
@@ -182,6 +184,18 @@ modules:
         for n in range(1, len(self.ports)):
             self.call(n, "ejabberd_cluster, join, ['ej0@localhost']")
         self.call(0, 'ejabberd_auth, try_register, [<<"t2m">>, <<"localhost">>, <<"t2m">>]')
+
+
+HOW = {"rabbitmq": "apt-get install rabbitmq-server", "ejabberd": "apt-get install ejabberd",
+       "nats": "go install github.com/nats-io/nats-server/v2@latest, and its directory in PATH"}
+
+
+def make_bed(name, directory, nodes):
+    """A broker of this kind; ends the program with what is to be installed when it is not there."""
+    kind = BEDS[name]
+    if name in HOW and shutil.which(str(kind.program), path=os.environ["PATH"] + ":/usr/sbin") is None:
+        sys.exit(f"scripts/soak: {name} is not installed: {HOW[name]}")
+    return kind(directory, 1 if name == "mosquitto" else nodes)
 
 
 BEDS = {"mosquitto": Mosquitto, "rabbitmq": Rabbitmq, "nats": Nats, "ejabberd": Ejabberd}

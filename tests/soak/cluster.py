@@ -9,6 +9,7 @@ import threading
 import time
 
 import paho.mqtt.client as paho
+from beds import make_bed
 from conftest import Bridge, wait_for
 from fleet import ENDS, Redis
 from gates import Gates
@@ -75,9 +76,9 @@ class Observer:
 class World:
     """Three bridges, each with its own way to the broker and to the registry."""
 
-    def __init__(self, args, directory, beds):
+    def __init__(self, args, directory):
         self.args, self.directory = args, directory
-        self.bed = beds[args.broker](directory / "broker", args.nodes)
+        self.bed = make_bed(args.broker, directory / "broker", args.nodes)
         (directory / "redis").mkdir()
         self.redis = Redis(directory / "redis", ("--appendonly", "yes")) if not args.without else None
         targets = [self.bed.ports[n % len(self.bed.ports):] + self.bed.ports[:n % len(self.bed.ports)] for n in range(len(NAMES))]
@@ -297,9 +298,9 @@ def timeline(start, faults, observer, orders):
         print(f"  {second:4} s: {dict(seconds[second])}")
 
 
-def cluster(args, directory, beds):
+def cluster(args, directory):
     rng = random.Random(args.seed)
-    world = World(args, directory, beds)
+    world = World(args, directory)
     movers = Movers(args.units, {name: bridge.port for name, bridge in world.bridges.items()}, args.interval, random.Random(args.seed + 1))
     faults, orders = Faults(world, rng), Orders(world, movers, rng)
     movers.turn(2 + args.units / 200)
