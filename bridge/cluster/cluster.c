@@ -87,6 +87,7 @@ static void renew(struct cluster *c)
 
 static void on_up(void *ctx)
 {
+	inbox_follow(ctx);
 	renew(ctx);
 }
 
@@ -192,6 +193,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	claims_tick(c);
 	notes_tick(c);
 	answers_tick(c);
+	inbox_tick(c);
 	carry_tick(c);
 	if (c->joined)
 		tickets_ask(c);
@@ -241,19 +243,52 @@ unsigned cluster_check(const struct config *config, FILE *errors)
 {
 	struct registry_address addresses[REGISTRY_ADDRESSES_MOST];
 	char why[300];
-	if (*config->cluster.registry == '\0' ||
-		registry_addresses(config->cluster.registry, addresses, why, sizeof(why)) > 0)
-		return 0;
-	log_fault(errors, "[cluster] registry: %s", why);
-	return 1;
+	const char *registry = config->cluster.registry, *sentinels = config->cluster.sentinels;
+	unsigned faults = 0, count = 1;
+	if (*registry != '\0' &&
+		(count = registry_addresses(registry, REGISTRY_PORT, addresses, why, sizeof(why))) == 0) {
+		log_fault(errors, "[cluster] registry: %s", why);
+		faults++;
+	}
+	if (*sentinels != '\0' &&
+		registry_addresses(sentinels, REGISTRY_SENTINEL_PORT, addresses, why, sizeof(why)) == 0) {
+		log_fault(errors, "[cluster] sentinels: %s", why);
+		faults++;
+	}
+	if (*sentinels != '\0' && (*registry == '\0' || count > 1)) {
+		log_fault(errors, "[cluster] registry: with sentinels it names one master, by its name there: "
+				  "redis://mymaster/0");
+		faults++;
+	}
+	return faults;
+}
+
+/* False: no memory. */
+static bool open_sentinel(struct cluster *c)
+{
+	const struct config *config = c->parts.config;
+	struct registry_address address[REGISTRY_ADDRESSES_MOST];
+	char why[300];
+	const struct registry_options options = {.addresses = config->cluster.sentinels,
+		.username = config->cluster.sentinel_username,
+		.password = config->cluster.sentinel_password,
+		.tls_ca_file = config->cluster.tls_ca_file,
+		.what = "sentinel",
+		.patience = PATIENCE,
+		.is_sentinel = true};
+	if (*config->cluster.sentinels == '\0')
+		return true;
+	if (registry_addresses(config->cluster.registry, REGISTRY_PORT, address, why, sizeof(why)) != 1)
+		return false;
+	snprintf(c->master, sizeof(c->master), "%s", address[0].host);
+	c->sentinel = sentinel_open(c->parts.loop, &options, c->master);
+	return c->sentinel != NULL;
 }
 
 struct cluster *cluster_open(const struct cluster_parts *parts)
 {
 	struct cluster *c = calloc(1, sizeof(*c));
 	const struct config *config = parts->config;
-	const struct registry_options options = {config->cluster.registry, config->cluster.username,
-		config->cluster.password, config->cluster.tls_ca_file, "claims", PATIENCE};
 	const struct registry_ops ops = {c, on_up, on_down};
 	if (c == NULL)
 		return NULL;
@@ -272,7 +307,9 @@ struct cluster *cluster_open(const struct cluster_parts *parts)
 	tickets_open(c);
 	answers_open(c);
 	gate_open(c);
-	c->registry = registry_open(parts->loop, &options, &ops);
+	ok = ok && open_sentinel(c);
+	const struct registry_options options = cluster_registry(c, "claims", PATIENCE);
+	c->registry = ok ? registry_open(parts->loop, &options, &ops) : NULL;
 	if (ok && c->registry != NULL && router_open(c) && inbox_open(c))
 		return c;
 	cluster_free(c);
@@ -297,6 +334,8 @@ bool cluster_begin(struct cluster *c, char *why, size_t size)
 	struct ev_loop *loop = c->parts.loop;
 	c->began_ms = clock_steady_ms();
 	c->away_since_ms = c->began_ms - CLUSTER_AWAY_MS;
+	if (c->sentinel != NULL)
+		sentinel_start(c->sentinel);
 	registry_start(c->registry);
 	ev_timer_init(&patience, on_patience, BEGIN_SECONDS, 0.);
 	ev_timer_start(loop, &patience);
@@ -354,6 +393,8 @@ void cluster_free(struct cluster *c)
 	inbox_free(c);
 	if (c->registry != NULL)
 		registry_free(c->registry);
+	if (c->sentinel != NULL)
+		sentinel_free(c->sentinel);
 	carry_free(c);
 	tickets_free(c);
 	claims_free(c);

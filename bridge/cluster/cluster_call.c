@@ -6,6 +6,20 @@
 
 #include <stdlib.h>
 
+struct registry_options cluster_registry(const struct cluster *c, const char *what, double patience)
+{
+	const struct config *config = c->parts.config;
+	struct registry_options o = {.addresses = config->cluster.registry,
+		.username = config->cluster.username,
+		.password = config->cluster.password,
+		.tls_ca_file = config->cluster.tls_ca_file,
+		.what = what,
+		.patience = patience};
+	if (c->sentinel != NULL)
+		o.finder = sentinel_finder(c->sentinel);
+	return o;
+}
+
 struct moment cluster_now(const struct cluster *c)
 {
 	return clock_moment(ev_now(c->parts.loop));
@@ -24,7 +38,7 @@ bool cluster_call(struct cluster *c, enum script script, unsigned argc, const st
 	char settle[24];
 	words[0] = span_text("EVAL");
 	words[1] = span_text(script_text(script));
-	words[2] = span_text("2");
+	words[2] = span_text("0");
 	words[3] = span_text(c->parts.config->cluster.name);
 	words[4] = cluster_number(c->parts.config->cluster.lease + 500, settle);
 	if (argc + 5 > REGISTRY_ARGUMENTS_MOST)

@@ -79,11 +79,23 @@ static void ask(struct cluster *c)
 		in->asked = registry_call(in->registry, 8, argv, on_read, c, 0, "");
 }
 
+void inbox_tick(struct cluster *c)
+{
+	ask(c); /* the registry may have answered with an error */
+}
+
 /* Entries that were read and not taken, because a connection broke, are read once more. */
 void inbox_rewind(struct cluster *c)
 {
 	snprintf(c->inbox.last, sizeof(c->inbox.last), "0");
 	ask(c);
+}
+
+void inbox_follow(struct cluster *c)
+{
+	const char *here = registry_server(c->inbox.registry);
+	if (*here != '\0' && strcmp(here, registry_server(c->registry)) != 0)
+		registry_leave(c->inbox.registry, "the claims are elsewhere");
 }
 
 static void on_up(void *ctx)
@@ -99,8 +111,7 @@ static void on_down(void *ctx)
 bool inbox_open(struct cluster *c)
 {
 	const struct config *config = c->parts.config;
-	const struct registry_options options = {config->cluster.registry, config->cluster.username,
-		config->cluster.password, config->cluster.tls_ca_file, "inbox", PATIENCE};
+	const struct registry_options options = cluster_registry(c, "inbox", PATIENCE);
 	const struct registry_ops ops = {c, on_up, on_down};
 	snprintf(c->inbox.key, sizeof(c->inbox.key), "%s:inbox:%s", config->cluster.name, c->me);
 	snprintf(c->inbox.last, sizeof(c->inbox.last), "0");

@@ -23,6 +23,7 @@
 #include "bridge/cluster/cluster.h"
 #include "bridge/cluster/registry.h"
 #include "bridge/cluster/scripts.h"
+#include "bridge/cluster/sentinel.h"
 
 #define CLUSTER_AWAY_MS 3000 /* a registry that is not reached for so long counts as away */
 #define TOLD_MOST 200
@@ -136,7 +137,9 @@ struct inbox {
 
 struct cluster {
 	struct cluster_parts parts;
-	const char *me; /* the instance */
+	const char *me;                    /* the instance */
+	struct sentinel *sentinel;         /* NULL: none is asked */
+	char master[REGISTRY_SERVER_MOST]; /* its name there */
 	struct registry *registry;
 	char run[33], boot[17];
 	uint64_t next_id;
@@ -183,6 +186,9 @@ static inline struct unit_claim *claim_of(const struct cluster *c, struct sessio
 }
 
 /* --- cluster_call.c --- */
+
+/* `what`: for the log. */
+struct registry_options cluster_registry(const struct cluster *c, const char *what, double patience);
 
 /* Runs a script. False: no connection; `answer` is not called. `answer` is told NULL when nobody knows whether it ran. */
 bool cluster_call(struct cluster *c, enum script script, unsigned argc, const struct span *argv,
@@ -297,6 +303,9 @@ void ends_free(struct cluster *c);
 
 bool inbox_open(struct cluster *c);
 void inbox_rewind(struct cluster *c);
+void inbox_tick(struct cluster *c);
+/* To the server where the claims are. */
+void inbox_follow(struct cluster *c);
 void inbox_free(struct cluster *c);
 
 #endif

@@ -7,6 +7,8 @@
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
 
+#include "bridge/base/clock.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,6 +22,7 @@
 #define LOOKUP_AGAIN 0.02
 #define LOOKUPS_MOST 100
 #define TICK 0.5
+#define FAILURES_A_MINUTE 6 /* lines in the log */
 
 struct pending {
 	registry_answer *answer; /* NULL: nobody wants to know */
@@ -48,6 +51,7 @@ struct registry {
 	size_t head, count, room;
 	struct backoff backoff;
 	char why[300];
+	struct log_limit failures;
 	ev_io io;
 	ev_timer retry, tick;
 };
@@ -137,6 +141,8 @@ static void lost(struct registry *r)
 	while (unanswered-- > 0)
 		answer_first(r, NULL);
 	r->at = (r->at + 1) % r->addresses;
+	if (r->options.finder.find != NULL)
+		r->options.finder.wrong(r->options.finder.ctx);
 	r->lookups = 0;
 	ev_timer_set(&r->retry, backoff_wait(&r->backoff, RETRY_MOST, RETRY_MOST), 0.);
 	ev_timer_start(r->loop, &r->retry);
@@ -146,17 +152,6 @@ static void lost(struct registry *r)
 
 /* --- answers --- */
 
-/* Errors after which another address is to be tried: this server is no master, or does not serve now. */
-static bool is_away(const char *error)
-{
-	static const char *const kinds[] = {"READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS",
-		"MISCONF", "CLUSTERDOWN", "NOREPLICAS"};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strncmp(error, kinds[i], strlen(kinds[i])) == 0)
-			return true;
-	return strstr(error, "READONLY") != NULL; /* of a script's call */
-}
-
 static void on_reply(struct registry *r, const struct redisReply *reply)
 {
 	bool failed = reply->type == REDIS_REPLY_ERROR, login = r->logins > 0;
@@ -165,11 +160,11 @@ static void on_reply(struct registry *r, const struct redisReply *reply)
 		give_up(r, "it answers what was not asked");
 		return;
 	}
-	if (failed && (login || is_away(reply->str))) {
+	if (failed && (login || registry_is_refusal(reply->str))) {
 		give_up(r, reply->str);
 		return; /* the call counts as not answered */
 	}
-	if (failed)
+	if (failed && log_limit_take(&r->failures, FAILURES_A_MINUTE, clock_steady_ms()))
 		log_warning("registry %s (%s): %s", r->address[r->at].server, r->options.what,
 			log_bytes(span_text(reply->str)).text);
 	answer_first(r, failed ? NULL : reply);
@@ -311,10 +306,10 @@ static void log_in(struct registry *r)
 	if (*o->username == '\0')
 		auth[1] = auth[2];
 	snprintf(db, sizeof(db), "%u", r->address[r->at].db);
-	const struct span choose[] = {span_text("SELECT"), span_text(db)};
+	const struct span choose[] = {span_text("SELECT"), span_text(db)}, ping = span_text("PING");
 	bool ok = *o->password == '\0' || call(r, *o->username ? 3 : 2, auth, &nobody);
 	r->logins = *o->password != '\0' ? 2 : 1;
-	if (!ok || !call(r, 2, choose, &nobody))
+	if (!ok || !(r->options.is_sentinel ? call(r, 1, &ping, &nobody) : call(r, 2, choose, &nobody)))
 		give_up(r, "no memory");
 }
 
@@ -355,11 +350,47 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	lost(r);
 }
 
+static bool use_tls(struct registry *r, const char *host)
+{
+	char why[TLS_WHY_MAX];
+	const struct tls_client_options options = {r->options.tls_ca_file, "", "", host};
+	if (r->tls != NULL)
+		tls_client_free(r->tls);
+	r->tls = tls_client_open(&options, why);
+	if (r->tls == NULL)
+		log_error("registry: %s", why);
+	return r->tls != NULL;
+}
+
+/* The server that the finder names. False: it names none yet. */
+static bool find_server(struct registry *r)
+{
+	char server[REGISTRY_SERVER_MOST], host[REGISTRY_SERVER_MOST];
+	struct registry_address *a = &r->address[0];
+	if (!r->options.finder.find(r->options.finder.ctx, server, host))
+		return false;
+	if (r->lookup[0] != NULL && strcmp(server, a->server) == 0)
+		return true;
+	if (r->lookup[0] != NULL)
+		lookup_free(r->lookup[0]);
+	memcpy(a->server, server, sizeof(server));
+	memcpy(a->host, host, sizeof(host));
+	r->lookup[0] = lookup_open(r->loop, server);
+	return r->lookup[0] != NULL && (!a->tls || use_tls(r, host));
+}
+
 static void connect_now(struct registry *r)
 {
 	union address to;
 	const struct registry_address *a = &r->address[r->at];
 	const int on = 1;
+	if (r->options.finder.find != NULL && !find_server(r)) {
+		if (!r->broken && ++r->lookups > LOOKUPS_MOST)
+			give_up(r, "no sentinel has named the master");
+		ev_timer_set(&r->retry, LOOKUP_AGAIN, 0.);
+		ev_timer_start(r->loop, &r->retry);
+		return;
+	}
 	if (!lookup_address(r->lookup[r->at], &to)) {
 		if (++r->lookups > LOOKUPS_MOST)
 			give_up(r, "its name is not known");
@@ -396,17 +427,14 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- */
 
-static bool open_tls(struct registry *r)
+static bool open_addresses(struct registry *r)
 {
-	char why[TLS_WHY_MAX];
-	for (unsigned i = 0; i < r->addresses && r->tls == NULL; i++) {
-		const struct tls_client_options options = {r->options.tls_ca_file, "", "", r->address[i].host};
-		if (r->address[i].tls && (r->tls = tls_client_open(&options, why)) == NULL) {
-			log_error("registry: %s", why);
-			return false;
-		}
+	bool ok = true;
+	for (unsigned i = 0; i < r->addresses && ok; i++) {
+		ok = !r->address[i].tls || r->tls != NULL || use_tls(r, r->address[i].host);
+		ok = ok && (r->lookup[i] = lookup_open(r->loop, r->address[i].server)) != NULL;
 	}
-	return true;
+	return ok;
 }
 
 struct registry *registry_open(
@@ -425,11 +453,9 @@ struct registry *registry_open(
 	ev_init(&r->tick, on_tick);
 	r->io.data = r->retry.data = r->tick.data = r;
 	char why[300];
-	r->addresses = registry_addresses(options->addresses, r->address, why, sizeof(why));
-	bool ok = r->addresses > 0 && open_tls(r);
-	for (unsigned i = 0; i < r->addresses && ok; i++)
-		ok = (r->lookup[i] = lookup_open(loop, r->address[i].server)) != NULL;
-	if (ok)
+	r->addresses = registry_addresses(options->addresses,
+		options->is_sentinel ? REGISTRY_SENTINEL_PORT : REGISTRY_PORT, r->address, why, sizeof(why));
+	if (r->addresses > 0 && (options->finder.find != NULL || open_addresses(r)))
 		return r;
 	registry_free(r);
 	return NULL;
@@ -455,12 +481,20 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
-bool registry_is_up(const struct registry *r)
-{
-	return r->up;
-}
-
 size_t registry_pending(const struct registry *r)
 {
 	return r->count;
+}
+
+const char *registry_server(const struct registry *r)
+{
+	return r->up ? r->address[r->at].server : "";
+}
+
+void registry_leave(struct registry *r, const char *why)
+{
+	if (r->fd < 0)
+		return;
+	give_up(r, why);
+	lost(r);
 }

@@ -18,22 +18,36 @@
 #define REGISTRY_PENDING_MOST 20000 /* calls without an answer */
 #define REGISTRY_ADDRESSES_MOST 8
 
+#define REGISTRY_SERVER_MOST 200
 /* One address of a registry: redis://host:port/number, or rediss:// with TLS. */
 struct registry_address {
-	char server[200]; /* host:port, IPv6 in brackets */
-	char host[190];   /* without port and brackets, for TLS */
+	char server[REGISTRY_SERVER_MOST]; /* host:port, IPv6 in brackets */
+	char host[REGISTRY_SERVER_MOST];   /* without port and brackets, for TLS */
 	unsigned db;
 	bool tls;
 };
-/* Reads addresses separated by commas. Their number; 0: `why` says what is wrong and what is allowed. */
-unsigned registry_addresses(
-	const char *text, struct registry_address out[REGISTRY_ADDRESSES_MOST], char *why, size_t size);
+/* Reads addresses separated by commas; `port`: where none is given. Their number; 0: `why` says what is wrong and what is allowed. */
+#define REGISTRY_PORT "6379"
+#define REGISTRY_SENTINEL_PORT "26379"
+unsigned registry_addresses(const char *text, const char *port,
+	struct registry_address out[REGISTRY_ADDRESSES_MOST], char *why, size_t size);
+
+/* Who knows which server is in use. Then the host and port of `addresses`, of which there is one, do not count. */
+struct registry_finder {
+	void *ctx;
+	/* host:port, and the host alone. False: not known yet; it is asked again. */
+	bool (*find)(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTRY_SERVER_MOST]);
+	/* The connection to that server failed. */
+	void (*wrong)(void *ctx);
+};
 
 struct registry_options {
 	const char *addresses;                         /* as registry_addresses reads them */
 	const char *username, *password, *tls_ca_file; /* "": none */
 	const char *what;                              /* for the log: what the connection is for */
 	double patience;                               /* seconds that an answer may take */
+	bool is_sentinel;              /* these are addresses of Sentinels, which have no databases */
+	struct registry_finder finder; /* find NULL: none */
 };
 
 struct registry_ops {
@@ -56,7 +70,10 @@ struct registry *registry_open(
 void registry_start(struct registry *registry);
 /* No call is answered any more. */
 void registry_free(struct registry *registry);
-bool registry_is_up(const struct registry *registry);
+/* host:port of the server that is connected; "": none is. */
+const char *registry_server(const struct registry *registry);
+/* Closes the connection, and tries again. Not from inside an answer. */
+void registry_leave(struct registry *registry, const char *why);
 /* Calls without an answer. */
 size_t registry_pending(const struct registry *registry);
 
@@ -65,6 +82,8 @@ size_t registry_pending(const struct registry *registry);
 bool registry_call(struct registry *registry, unsigned argc, const struct span *argv, registry_answer *answer,
 	void *ctx, int64_t number, const char *subject);
 
+/* Is it an error after which another address is to be tried: this server is no master, does not serve now, or refuses the login? */
+bool registry_is_refusal(const char *error);
 /* Element i of an answer that is a list; NULL: it has none. */
 const struct redisReply *registry_item(const struct redisReply *reply, size_t i);
 /* The text, or the number in decimal, of an element; empty: there is none. Valid as long as the reply. */

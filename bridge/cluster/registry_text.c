@@ -12,7 +12,7 @@ static const char allowed[] =
 	"allowed: redis://host:port/number, or rediss:// for TLS; several separated by commas";
 
 /* host, host:port, [address], [address]:port → with a port. */
-static bool read_server(struct registry_address *a, const char *text, size_t len)
+static bool read_server(struct registry_address *a, const char *port, const char *text, size_t len)
 {
 	const char *end = text + len, *bracket = len > 0 && text[0] == '[' ? memchr(text, ']', len) : NULL;
 	const char *from = bracket != NULL ? bracket : text;
@@ -22,11 +22,12 @@ static bool read_server(struct registry_address *a, const char *text, size_t len
 	if (host_end <= host || (size_t)(host_end - host) >= sizeof(a->host) || len > 180)
 		return false;
 	snprintf(a->host, sizeof(a->host), "%.*s", (int)(host_end - host), host);
-	snprintf(a->server, sizeof(a->server), "%.*s%s", (int)len, text, colon == NULL ? ":6379" : "");
+	snprintf(a->server, sizeof(a->server), "%.*s%s%s", (int)len, text, colon == NULL ? ":" : "",
+		colon == NULL ? port : "");
 	return lookup_allowed(a->server);
 }
 
-static const char *read_address(struct registry_address *a, const char *text, size_t len)
+static const char *read_address(struct registry_address *a, const char *port, const char *text, size_t len)
 {
 	static const char plain[] = "redis://", tls[] = "rediss://";
 	*a = (struct registry_address){.db = 0};
@@ -45,11 +46,11 @@ static const char *read_address(struct registry_address *a, const char *text, si
 			return "the database behind the / is no number";
 		a->db = a->db * 10 + (unsigned)(*c - '0');
 	}
-	return read_server(a, text, server) ? NULL : "it names no host, or no port from 1 to 65535";
+	return read_server(a, port, text, server) ? NULL : "it names no host, or no port from 1 to 65535";
 }
 
-unsigned registry_addresses(
-	const char *text, struct registry_address out[REGISTRY_ADDRESSES_MOST], char *why, size_t size)
+unsigned registry_addresses(const char *text, const char *port,
+	struct registry_address out[REGISTRY_ADDRESSES_MOST], char *why, size_t size)
 {
 	unsigned count = 0;
 	for (const char *at = text;; at++) {
@@ -59,7 +60,7 @@ unsigned registry_addresses(
 			end--;
 		const char *fault = count == REGISTRY_ADDRESSES_MOST
 					    ? "too many addresses"
-					    : read_address(&out[count], begin, (size_t)(end - begin));
+					    : read_address(&out[count], port, begin, (size_t)(end - begin));
 		if (fault != NULL) {
 			snprintf(why, size, "%s; %s", fault, allowed);
 			return 0;
@@ -90,4 +91,14 @@ int64_t registry_number(const struct redisReply *reply, size_t i)
 	if (item != NULL && item->type == REDIS_REPLY_INTEGER)
 		return item->integer;
 	return item != NULL && item->type == REDIS_REPLY_STRING ? strtoll(item->str, NULL, 10) : 0;
+}
+
+bool registry_is_refusal(const char *error)
+{
+	static const char *const kinds[] = {"READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS",
+		"MISCONF", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED"};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(error, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return strstr(error, "READONLY") != NULL; /* of a script's call */
 }

@@ -4,10 +4,10 @@
 
 /* What each script begins with. */
 #define COMMON                                                                                                 \
-	"local P = KEYS[1] .. ':'\n"                                                                           \
+	"local P = table.remove(ARGV, 1) .. ':'\n"                                                             \
 	"local clock = redis.call('TIME')\n"                                                                   \
 	"local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)\n"                      \
-	"local SETTLE = tonumber(KEYS[2])\n"                                                                   \
+	"local SETTLE = tonumber(table.remove(ARGV, 1))\n"                                                     \
 	"local function text(n) return string.format('%.0f', n) end\n"                                         \
 	"local function holder_of(ident)\n"                                                                    \
 	" local u = redis.call('HMGET', P .. 'unit:' .. ident, 'inst', 'online')\n"                            \

@@ -51,7 +51,8 @@ enum script {
 	SCRIPT_COUNT
 };
 
-/* The text for EVAL. KEYS: the name of the fleet, and for how many ms after the epoch claims may be missing. ARGV: see scripts.c. */
+/* The text for EVAL, without KEYS, so that a login may be limited to the fleet's keys. ARGV: the name of the fleet, for how many ms after the epoch claims
+ * may be missing, then what scripts.c says. */
 const char *script_text(enum script script);
 
 #endif

@@ -86,6 +86,7 @@ struct config {
 	} relay;
 	struct {
 		char *registry, *name, *username, *password, *tls_ca_file;
+		char *sentinels, *sentinel_username, *sentinel_password;
 		int64_t lease;
 	} cluster;
 	struct {

@@ -333,6 +333,16 @@ static const struct option_row cluster_rows[] = {
 		"User name at the registry; empty: none."},
 	{"password", OPTION_TEXT, OPTION_SECRET, AT(cluster.password), "", 0, 180, NULL,
 		"Password at the registry; empty: none."},
+	{"sentinels", OPTION_TEXT, 0, AT(cluster.sentinels), "", 0, 180, NULL,
+		"Addresses of Sentinels, such as redis://host:26379, with commas; they are asked for the "
+		"master, and "
+		"registry has the master's name there as its host: redis://mymaster/0; empty: registry is the "
+		"server "
+		"itself."},
+	{"sentinel_username", OPTION_TEXT, 0, AT(cluster.sentinel_username), "", 0, 180, NULL,
+		"User name at the Sentinels; empty: none."},
+	{"sentinel_password", OPTION_TEXT, OPTION_SECRET, AT(cluster.sentinel_password), "", 0, 180, NULL,
+		"Password at the Sentinels; empty: none."},
 	{"tls_ca_file", OPTION_TEXT, 0, AT(cluster.tls_ca_file), "", 0, 180, NULL,
 		"Certificates (PEM) of the authorities to trust for rediss://; empty: those of the system."},
 	{"lease", OPTION_DURATION, 0, AT(cluster.lease), "10s", SECOND, 10 * 60 * SECOND, NULL,

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The registry of a fleet as people run it: a master with a copy, watched by Sentinels; TLS; a login."""
+
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from certificates import Authority
+from conftest import BUILD, free_port, wait_for
+from fleet import Fleet, Redis, end, order
+
+CAR = "9170503816"
+
+
+class Sentinel(Redis):
+    def __init__(self, directory, master, quorum=1, password=None):
+        self.master, self.quorum, self.password = master, quorum, password
+        super().__init__(directory)
+
+    def start(self):
+        conf = self.directory / "sentinel.conf"
+        if not conf.exists():
+            lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}", "protected-mode no",
+                     f"sentinel monitor cars 127.0.0.1 {self.master} {self.quorum}",
+                     "sentinel down-after-milliseconds cars 1000", "sentinel failover-timeout cars 3000"]
+            conf.write_text("\n".join(lines + ([f"requirepass {self.password}"] if self.password else [])) + "\n")
+        self.process = subprocess.Popen(["redis-server", conf, "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self.answers, "the sentinel")
+
+
+@pytest.fixture
+def servers(tmp_path):
+    """A master and its copy."""
+    made = [Redis(tmp_path / "master")]
+    made.append(Redis(tmp_path / "copy", ["--replicaof", f"127.0.0.1 {made[0].port}"]))
+    wait_for(lambda: "master_link_status:up" in made[1].call("INFO", "replication"), "the copy")
+    yield made
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def keep():
+    made = []
+
+    def add(one):
+        made.append(one)
+        return one
+
+    yield add
+    for one in reversed(made):
+        getattr(one, "close", None) and one.close()
+        hasattr(one, "process") and one.stop()
+
+
+def answered(sub, ident=CAR):
+    """A command that is answered, soon."""
+    def one():
+        id = f"y{time.monotonic()}"
+        order(sub, ident, id)
+        return end(sub, ident, id)[-1] == "answered"
+    wait_for(one, "an answered command")
+
+
+@pytest.mark.parametrize("how", ("killed", "ordered"))
+def test_a_promotion_is_followed(tmp_path, broker, servers, keep, subscribe, how):
+    master, copy = servers
+    sentinels = [keep(Sentinel(tmp_path / f"sentinel{n}", master.port, password="watch")) for n in range(2)]
+    for s in sentinels:
+        s.call = lambda *words, s=s: logged_in(s, words)
+    wait_for(lambda: all("num-slaves" in (x := s.call("SENTINEL", "master", "cars")) and x[x.index("num-slaves") + 1] == "1"
+                         and x[x.index("num-other-sentinels") + 1] == "1" for s in sentinels), "all know all")
+    list_of = ",".join([f"redis://127.0.0.1:{free_port()}"] + [f"redis://127.0.0.1:{s.port}" for s in sentinels])
+    fleet = keep(Fleet(tmp_path, broker, master, "ab", options={"cluster": {
+        "registry": "redis://cars/0", "sentinels": list_of, "sentinel_password": "watch"}}))
+    sub = subscribe()
+    fleet.car("a", CAR)
+    fleet.wait_has("a", CAR)
+    answered(sub)
+    if how == "killed":
+        master.stop(signal.SIGKILL)
+        sentinels[0].stop(signal.SIGKILL)  # nobody has to answer but one
+        sentinels[0].start()
+    else:
+        sentinels[0].call("SENTINEL", "failover", "cars")
+    fleet.redis = copy
+    for name in "ab":
+        wait_for(lambda name=name: f"the master is 127.0.0.1:{copy.port}" in fleet.bridges[name].log(), "the copy is used")
+    wait_for(lambda: fleet.router() in ("a", "b") and fleet.has("a", CAR), "its data")
+    answered(sub)
+
+
+def logged_in(server, words):
+    """A call after AUTH."""
+    with socket.create_connection(("127.0.0.1", server.port), 5) as s:
+        file = s.makefile("rb")
+        for call in (("AUTH", server.password), words):
+            s.sendall(b"*%d\r\n" % len(call) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in (str(x).encode() for x in call)))
+            value = server.read(file)
+        return value
+
+
+def test_without_a_sentinel_records_go_on(tmp_path, broker, keep, subscribe):
+    fleet = keep(Fleet(tmp_path, broker, None, "", options={"cluster": {
+        "registry": "redis://cars/0", "sentinels": f"redis://127.0.0.1:{free_port()}"}}))
+    fleet.redis = type("Nobody", (), {"port": 1})()
+    fleet.add("a")
+    sub = subscribe()
+    fleet.bridges["a"].wait_connected()
+    fleet.car("a", CAR)
+    sub.on(f"trackers/{CAR}/position")
+    wait_for(lambda: "sentinel" in fleet.bridges["a"].log(), "the log")
+
+
+def test_tls_and_a_login(tmp_path, broker, keep, subscribe):
+    authority = Authority(tmp_path)
+    pem, key = authority.issue("redis")
+    port = free_port()
+    redis = keep(Redis(tmp_path / "redis", [
+        "--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", key, "--tls-ca-cert-file", authority.pem,
+        "--tls-auth-clients", "no"]))
+    assert redis.call("ACL", "SETUSER", "fleet", "on", ">open-sesame", "~t2m:*", "+@all", "-@dangerous") == "OK"
+    fleet = keep(Fleet(tmp_path, broker, redis, "ab", options={"cluster": {
+        "registry": f"rediss://127.0.0.1:{port}/0", "tls_ca_file": authority.pem, "username": "fleet", "password": "open-sesame"}}))
+    sub = subscribe()
+    fleet.car("b", CAR)
+    fleet.wait_has("b", CAR)
+    answered(sub)
+    clients = [line for line in redis.call("CLIENT", "LIST").splitlines() if "user=fleet" in line]
+    assert len(clients) == 4 and all(f"laddr=127.0.0.1:{port}" in line for line in clients)
+
+
+@pytest.mark.parametrize("names, authority_of, said", (
+    ("DNS:elsewhere.example", "ca", "IP address mismatch"), ("IP:127.0.0.1", "other", "certificate")))
+def test_a_certificate_that_is_not_the_registrys(tmp_path, broker, keep, subscribe, names, authority_of, said):
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    pem, key = authority.issue("redis", names)
+    port = free_port()
+    redis = keep(Redis(tmp_path / "redis", ["--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", key,
+                                           "--tls-ca-cert-file", authority.pem, "--tls-auth-clients", "no"]))
+    fleet = keep(Fleet(tmp_path, broker, redis, "", options={"cluster": {
+        "registry": f"rediss://127.0.0.1:{port}/0", "tls_ca_file": authority.pem if authority_of == "ca" else other.pem}}))
+    fleet.add("a")
+    wait_for(lambda: "(claims)" in fleet.bridges["a"].log(), "the refusal")
+    assert said in fleet.bridges["a"].log(), fleet.bridges["a"].log()
+    assert redis.call("KEYS", "*") == []
+
+
+@pytest.mark.parametrize("cluster, said", (
+    ("registry = redis://cars/0\nsentinels = host:26379", "[cluster] sentinels: it does not begin with redis://"),
+    ("sentinels = redis://host", "names one master"),
+    ("registry = redis://a,redis://b\nsentinels = redis://host", "names one master"),
+))
+def test_sentinels_with_faults(tmp_path, cluster, said):
+    ini = tmp_path / "t.ini"
+    ini.write_text(f"[cluster]\n{cluster}\n[outbox]\npath = {tmp_path}/outbox\n")
+    done = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
