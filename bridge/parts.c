@@ -5,6 +5,7 @@
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
 #include "bridge/check.h"
+#include "bridge/drain.h"
 #include "bridge/outbox/wishes.h"
 #include "bridge/base/topic.h"
 
@@ -128,6 +129,8 @@ static const char *trouble(void *ctx)
 	double away = mqtt_away_seconds(b->mqtt);
 	if (!outbox_room(b->outbox))
 		return "the outbox is full: reading from units pauses";
+	if (b->drains)
+		return drain_trouble(b);
 	const char *cluster = b->cluster != NULL ? cluster_trouble(b->cluster) : NULL;
 	if (away * 1000 < (double)b->config.metrics.offline_limit)
 		return cluster != NULL ? cluster : mqtt_trouble(b->mqtt);
@@ -185,6 +188,10 @@ static bool open_mqtt(struct bridge *b)
 		return false;
 	if (c->commands.enabled &&
 		!mqtt_route(b->mqtt, raw.text, raw_message, b->raw, "nobody can ask for a unit's frames"))
+		return false;
+	struct topic drain = topic_bridge(c->publish.prefix, c->publish.instance, "drain");
+	if (c->commands.enabled &&
+		!mqtt_route(b->mqtt, drain.text, drain_message, b, "nobody can drain this bridge"))
 		return false;
 	return !c->homeassistant.discovery ||
 	       mqtt_route(b->mqtt, homeassistant_birth_topic(c).text, homeassistant_birth, b->homeassistant,
@@ -290,6 +297,7 @@ bool parts_open(struct bridge *b, char *why, size_t size)
 	if (*c->relay.server && ((b->relay = relay_open(b->loop, c, b->sessions, &b->stats)) == NULL ||
 					!sessions_listen(b->sessions, relay_listener(b->relay))))
 		return false;
+	drain_open(b);
 	if (!open_mqtt(b) || !open_http(b, why, size))
 		return false;
 	b->listeners = listeners_open(b->loop, c, b->conns, why, size);
@@ -415,6 +423,7 @@ bool parts_are_usurped(const struct bridge *b)
 void parts_tick(struct bridge *b)
 {
 	struct moment now = parts_now(b);
+	drain_tick(b);
 	fulfil_wishes(b, now);
 	downlink_tick(b->downlink, now);
 	sessions_tick(b->sessions, now);

@@ -90,9 +90,11 @@ struct bridge {
 	char trouble[120];
 	ev_prepare before_sleep;
 	ev_timer stats_timer, stop_timer, command_timer, service_timer, wake;
-	ev_signal term, interrupt, hangup;
+	ev_signal term, interrupt, hangup, drain;
 	int64_t started_ms; /* by the steady clock; 0: not yet */
 	bool stopping;
+	bool drains;      /* no new connections; units are asked to go */
+	double drain_due; /* so many connections are to be closed */
 };
 
 /* Gives the log the options of the configuration. */

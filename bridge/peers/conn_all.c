@@ -303,13 +303,20 @@ struct conns *conns_open(struct ev_loop *loop, const struct config *config, cons
 	return c;
 }
 
-void conns_close_all(struct conns *c, const char *reason)
+size_t conns_close_some(struct conns *c, size_t count, const char *reason)
 {
 	struct conn **lines[] = {
 		&c->idle_fresh, &c->idle_tcp, &c->idle_udp, &c->idle_udp_known, &c->speaking, &c->drained};
+	size_t closed = 0;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		while (*lines[i] != NULL)
+		for (; *lines[i] != NULL && closed < count; closed++)
 			conn_close(*lines[i], reason);
+	return closed;
+}
+
+void conns_close_all(struct conns *c, const char *reason)
+{
+	conns_close_some(c, SIZE_MAX, reason);
 	conns_reap(c);
 }
 

@@ -17,6 +17,8 @@ struct conns *conns_open(struct ev_loop *loop, const struct config *config, cons
 	struct sources *sources, struct stats *stats);
 /* Closes all, each with this reason, at once: not from inside a call of this room, nor of one of the conn_ops. */
 void conns_close_all(struct conns *conns, const char *reason);
+/* Closes so many of them, with this reason: they go with the next conns_reap. How many it has closed. */
+size_t conns_close_some(struct conns *conns, size_t count, const char *reason);
 void conns_free(struct conns *conns);
 
 /* A new TCP connection; takes the descriptor over, also when it refuses. `tls`: NULL for a plain one. `proxied`: it comes

@@ -35,6 +35,7 @@ struct listeners {
 	struct tls_server *tls; /* NULL: no TLS listener */
 	ev_timer pause;
 	bool told; /* that accepting pauses */
+	bool refuses;
 	struct log_limit pauses;
 	unsigned count;
 	struct listener item[3 * CONFIG_ENDPOINTS_MAX];
@@ -235,16 +236,29 @@ void listeners_stop(struct listeners *all)
 	watch(all, true, false);
 }
 
+void listeners_refuse(struct listeners *all)
+{
+	listeners_stop(all);
+	all->refuses = true;
+	for (unsigned i = 0; i < all->count; i++)
+		if (all->item[i].kind != KIND_UDP && all->item[i].fd >= 0) {
+			close(all->item[i].fd);
+			all->item[i].fd = -1;
+		}
+}
+
 void listeners_resume(struct listeners *all)
 {
-	watch(all, true, true);
+	if (!all->refuses)
+		watch(all, true, true);
 }
 
 void listeners_free(struct listeners *all)
 {
 	listeners_stop(all);
 	for (unsigned i = 0; i < all->count; i++)
-		close(all->item[i].fd);
+		if (all->item[i].fd >= 0)
+			close(all->item[i].fd);
 	if (all->tls != NULL)
 		tls_server_free(all->tls);
 	free(all);

@@ -19,6 +19,8 @@ struct listeners *listeners_open(
 bool listeners_reload(struct listeners *listeners, char *why, size_t size);
 /* No more connections and datagrams; the sockets stay open for what is still to be sent. */
 void listeners_stop(struct listeners *listeners);
+/* New connections are refused, so that a balancer or a unit tries another bridge at once. Datagrams are read no more. For good. */
+void listeners_refuse(struct listeners *listeners);
 /* After conns_resume: datagrams are read again. */
 void listeners_resume(struct listeners *listeners);
 void listeners_free(struct listeners *listeners);

@@ -32,6 +32,7 @@ struct config {
 		struct networks proxy_from;
 		char *tls_cert_file, *tls_key_file;
 		int64_t max_connections, max_connections_per_address;
+		int64_t drain_per_second;
 		int64_t first_frame_timeout, idle_timeout, udp_timeout, keepalive, user_timeout;
 	} listen;
 	struct {

@@ -67,6 +67,8 @@ static const struct option_row listen_rows[] = {
 		DAY, NULL, "A connection that has not sent a whole frame after this time is closed."},
 	{"idle_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.idle_timeout), "30m", SECOND, 30 * DAY, NULL,
 		"A TCP unit that has been silent for this time is closed."},
+	{"drain_per_second", OPTION_INTEGER, OPTION_RELOAD, AT(listen.drain_per_second), "100", 1, 100000, NULL,
+		"So many connections a second are closed while the bridge is drained (SIGUSR1)."},
 	{"udp_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.udp_timeout), "30m", SECOND, 30 * DAY, NULL,
 		"A UDP unit that has been silent for this time is off line."},
 	{"tcp_keepalive", OPTION_DURATION, OPTION_RELOAD, AT(listen.keepalive), "2m", 0, HOUR, NULL,
