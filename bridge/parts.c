@@ -21,6 +21,7 @@ _Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse
 #define WISHES_MOST 100       /* at a time */
 #define STATE_BELOW 10000     /* messages wait: else states wait, too */
 #define CATCH_UP_MS 10        /* between two turns that tell what is due */
+#define LAST_SYNC_MS 5000     /* at most, when the bridge stops: units are not acknowledged then, and send again */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
 struct moment parts_now(const struct bridge *b)
@@ -249,15 +250,38 @@ static bool open_outputs(struct bridge *b)
 	return true;
 }
 
+static void wake_loop(void *ctx)
+{
+	struct bridge *b = ctx;
+	ev_async_send(b->loop, &b->disk);
+}
+
+static void on_disk(struct ev_loop *loop, ev_async *disk, int events)
+{
+	(void)loop;
+	(void)disk;
+	(void)events; /* it only wakes the loop: parts_turn follows */
+}
+
+static bool open_outbox(struct bridge *b, char *why, size_t size)
+{
+	const struct config *c = &b->config;
+	const struct outbox_options options = {c->outbox.path, (size_t)c->outbox.size,
+		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval,
+		(enum outbox_damaged)c->outbox.damaged};
+	ev_async_init(&b->disk, on_disk);
+	ev_async_start(b->loop, &b->disk);
+	b->outbox = outbox_open(&options, why, size);
+	if (b->outbox != NULL)
+		outbox_use_wake(b->outbox, wake_loop, b);
+	return b->outbox != NULL;
+}
+
 bool parts_open_inside(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
-	const struct outbox_options outbox = {c->outbox.path, (size_t)c->outbox.size,
-		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval,
-		(enum outbox_damaged)c->outbox.damaged};
-	b->outbox = outbox_open(&outbox, why, size);
-	if (b->outbox == NULL)
+	if (!open_outbox(b, why, size))
 		return false;
 	snprintf(why, size, "no memory");
 	b->sources = sources_open(&b->stats);
@@ -363,8 +387,10 @@ int64_t parts_turn(struct bridge *b)
 	}
 	int64_t states_ms = tell_states(b, false, now);
 	notebook_turn(publish_notebook(b->publish), false, now);
-	bool stored = outbox_sync(b->outbox);
-	conns_flush(b->conns, stored);
+	bool safe = outbox_sync(b->outbox);
+	struct outbox_flushes flushes = outbox_flushes(b->outbox);
+	conns_flushed(b->conns, flushes.begun, flushes.safe);
+	conns_flush(b->conns, safe);
 	if (b->cluster != NULL)
 		cluster_turn(b->cluster);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
@@ -374,7 +400,8 @@ int64_t parts_collect_us(struct bridge *b)
 {
 	const struct load load = {
 		stats_arrived(&b->stats), outbox_next_seqnum(b->outbox), b->stats.count[STAT_PUBLISHED]};
-	return collect_next(&b->collect, load, b->config.outbox.collect * 1000);
+	int64_t us = collect_next(&b->collect, load, b->config.outbox.collect * 1000);
+	return outbox_is_flushing(b->outbox) && us > COLLECT_LEAST_US ? COLLECT_LEAST_US : us;
 }
 
 /* Units that people want to be forgotten: once in a second is enough. */
@@ -425,7 +452,7 @@ void parts_stop(struct bridge *b)
 	if (b->listeners != NULL)
 		listeners_stop(b->listeners);
 	conns_reap(b->conns);
-	conns_flush(b->conns, outbox_sync(b->outbox));
+	conns_flush(b->conns, outbox_sync_within(b->outbox, LAST_SYNC_MS));
 	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
 	if (b->cluster != NULL)
@@ -487,4 +514,5 @@ void parts_close(struct bridge *b)
 		units_free(b->units);
 	if (b->outbox != NULL)
 		outbox_close(b->outbox);
+	ev_async_stop(b->loop, &b->disk);
 }

@@ -149,6 +149,8 @@ static void judge(struct conn *conn)
 		conn_close(conn, "unknown protocol");
 		return;
 	}
+	if (conn_owes_much(conn))
+		conn_listen(conn, false);
 	conn->ended |= conn->udp && conn->units == 0 && !conn->guest;
 	if (conn->ended && conn->out_len == 0)
 		conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
@@ -258,7 +260,8 @@ void conn_on_io(struct ev_loop *loop, ev_io *io, int events)
 		conn_listen(conn, false);
 		conn_want_work(conn);
 	}
-	bool may_read = !conn->ended && conn->stalled.line == NULL && conn->leaving == NULL;
+	bool may_read = !conn->ended && conn->stalled.line == NULL && conn->leaving == NULL &&
+			!conn_owes_much(conn);
 	if (may_read && ((events & EV_READ) || conn->tls != NULL)) /* a TLS handshake may wait for writing */
 		read_some(conn);
 }

@@ -12,7 +12,7 @@
 
 void conn_want_work(struct conn *conn)
 {
-	if (conn->work.line == NULL && conn->leaving == NULL)
+	if (conn->work.line != &conn->conns->work && conn->leaving == NULL)
 		JOIN(conn, work, &conn->conns->work);
 }
 
@@ -163,10 +163,38 @@ void conn_free_output(struct conn *conn)
 	conn->out_cap = 0;
 }
 
+bool conn_owes_much(const struct conn *conn)
+{
+	return !conn->udp &&
+	       conn->out_len - conn->out_safe > (size_t)conn->conns->config->limits.output / 2;
+}
+
+void conn_is_safe(struct conn *conn)
+{
+	conn_seal(conn);
+	conn_unseal(conn);
+}
+
+void conn_seal(struct conn *conn)
+{
+	conn->out_sealed = conn->out_len;
+	conn->answers_sealed = conn->answers;
+}
+
+void conn_unseal(struct conn *conn)
+{
+	bool much = conn_owes_much(conn);
+	conn->out_safe = conn->out_sealed;
+	conn->answers_safe = conn->answers_sealed;
+	if (much && !conn_owes_much(conn))
+		conn_listen(conn, false);
+}
+
 static void drop_out(struct conn *conn, size_t n)
 {
 	conn->out_len -= (uint32_t)n;
 	conn->out_safe -= (uint32_t)n;
+	conn->out_sealed -= (uint32_t)n;
 	if (conn->out_len > 0) {
 		memmove(conn->out, conn->out + n, conn->out_len);
 		return;
@@ -192,6 +220,7 @@ static enum sent send_answers(struct conn *conn)
 	if (conn->out_safe == 0) {
 		stats_add(conn->conns->stats, STAT_ACKS, conn->answers_safe);
 		conn->answers -= conn->answers_safe;
+		conn->answers_sealed -= conn->answers_safe;
 		conn->answers_safe = 0;
 	}
 	return sent;
@@ -242,10 +271,8 @@ static int64_t later(int64_t when, int64_t now)
 int64_t conn_work(struct conn *conn, bool stored, int64_t now)
 {
 	int64_t gap = conn->conns->config->commands.gap;
-	if (stored) {
-		conn->out_safe = conn->out_len;
-		conn->answers_safe = conn->answers;
-	}
+	if (stored)
+		conn_is_safe(conn);
 	bool commands_turn = conn->commands != NULL && conn->answered_last && !conn->partial;
 	if (conn->out_safe > 0 && now >= conn->answers_from_ms && !commands_turn) {
 		if (!flush_answers(conn, now, gap))
