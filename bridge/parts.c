@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* parts: see parts.h. */
-#include "bridge/parts.h"
+#include "bridge/parts_outbox.h"
 
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
@@ -8,20 +8,13 @@
 #include "bridge/outbox/wishes.h"
 #include "bridge/base/topic.h"
 
-/* the words of [outbox] sync and damaged are the outbox' own */
-_Static_assert((int)CONFIG_SYNC_ALWAYS == (int)OUTBOX_SYNC_ALWAYS, "always");
-_Static_assert((int)CONFIG_SYNC_INTERVAL == (int)OUTBOX_SYNC_INTERVAL, "interval");
-_Static_assert((int)CONFIG_SYNC_NEVER == (int)OUTBOX_SYNC_NEVER, "never");
-_Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
-_Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
-
 #define CATCH_UP_BELOW 1000
 #define INFO_AFTER 60. /* seconds of a connection */
 #define WISHES_MS 1000
-#define WISHES_MOST 100       /* at a time */
-#define STATE_BELOW 10000     /* messages wait: else states wait, too */
-#define CATCH_UP_MS 10        /* between two turns that tell what is due */
-#define LAST_SYNC_MS 5000     /* at most, when the bridge stops: units are not acknowledged then, and send again */
+#define WISHES_MOST 100   /* at a time */
+#define STATE_BELOW 10000 /* messages wait: else states wait, too */
+#define CATCH_UP_MS 10    /* between two turns that tell what is due */
+#define LAST_SYNC_MS 5000 /* at most, when the bridge stops: units are not acknowledged then, and send again */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
 struct moment parts_now(const struct bridge *b)
@@ -250,38 +243,11 @@ static bool open_outputs(struct bridge *b)
 	return true;
 }
 
-static void wake_loop(void *ctx)
-{
-	struct bridge *b = ctx;
-	ev_async_send(b->loop, &b->disk);
-}
-
-static void on_disk(struct ev_loop *loop, ev_async *disk, int events)
-{
-	(void)loop;
-	(void)disk;
-	(void)events; /* it only wakes the loop: parts_turn follows */
-}
-
-static bool open_outbox(struct bridge *b, char *why, size_t size)
-{
-	const struct config *c = &b->config;
-	const struct outbox_options options = {c->outbox.path, (size_t)c->outbox.size,
-		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval,
-		(enum outbox_damaged)c->outbox.damaged};
-	ev_async_init(&b->disk, on_disk);
-	ev_async_start(b->loop, &b->disk);
-	b->outbox = outbox_open(&options, why, size);
-	if (b->outbox != NULL)
-		outbox_use_wake(b->outbox, wake_loop, b);
-	return b->outbox != NULL;
-}
-
 bool parts_open_inside(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
-	if (!open_outbox(b, why, size))
+	if (!parts_outbox_open(b, why, size))
 		return false;
 	snprintf(why, size, "no memory");
 	b->sources = sources_open(&b->stats);
@@ -512,7 +478,5 @@ void parts_close(struct bridge *b)
 		sources_free(b->sources);
 	if (b->units != NULL)
 		units_free(b->units);
-	if (b->outbox != NULL)
-		outbox_close(b->outbox);
-	ev_async_stop(b->loop, &b->disk);
+	parts_outbox_close(b);
 }

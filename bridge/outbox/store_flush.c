@@ -150,7 +150,8 @@ bool store_collect_flush(struct store *s, struct outbox_ring *in, const char **w
 	int error;
 	if (!flush_collect(&s->flush, &error))
 		return false;
-	bool held = s->flushing.txn != NULL; /* else the files were opened again meanwhile, or there is no mark */
+	bool held =
+		s->flushing.txn != NULL; /* else the files were opened again meanwhile, or there is no mark */
 	*why = error != 0 ? strerror(error) : NULL;
 	if (held && error == 0) {
 		store_let_go_of(&s->safe);

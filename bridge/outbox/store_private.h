@@ -25,9 +25,9 @@ struct store_held {
 
 /* With sync = always the ring has all messages that are not safe, up to number s->last also those that are in the file. */
 struct store_unsafe {
-	size_t count, bytes;    /* of the ring's messages that are in the file */
-	struct keep_list keep;  /* what was kept or forgotten */
-	struct done_set gone;   /* numbers of messages that were deleted */
+	size_t count, bytes;   /* of the ring's messages that are in the file */
+	struct keep_list keep; /* what was kept or forgotten */
+	struct done_set gone;  /* numbers of messages that were deleted */
 	/* of these, what the flush under way makes safe: up to this change; these numbers */
 	struct keep_change *keep_flushing;
 	struct done_set gone_flushing;

@@ -163,13 +163,7 @@ void conn_free_output(struct conn *conn)
 	conn->out_cap = 0;
 }
 
-bool conn_owes_much(const struct conn *conn)
-{
-	return !conn->udp &&
-	       conn->out_len - conn->out_safe > (size_t)conn->conns->config->limits.output / 2;
-}
-
-void conn_is_safe(struct conn *conn)
+void conn_make_safe(struct conn *conn)
 {
 	conn_seal(conn);
 	conn_unseal(conn);
@@ -272,7 +266,7 @@ int64_t conn_work(struct conn *conn, bool stored, int64_t now)
 {
 	int64_t gap = conn->conns->config->commands.gap;
 	if (stored)
-		conn_is_safe(conn);
+		conn_make_safe(conn);
 	bool commands_turn = conn->commands != NULL && conn->answered_last && !conn->partial;
 	if (conn->out_safe > 0 && now >= conn->answers_from_ms && !commands_turn) {
 		if (!flush_answers(conn, now, gap))
@@ -281,7 +275,8 @@ int64_t conn_work(struct conn *conn, bool stored, int64_t now)
 			return 0;
 		commands_turn = conn->commands != NULL;
 	}
-	if (conn->out_len > 0 && !commands_turn)
+	bool only_answers = conn->out_safe > 0 ? !commands_turn : conn->commands == NULL;
+	if (conn->out_len > 0 && only_answers)
 		return later(conn->answers_from_ms, now);
 	if (conn->commands == NULL)
 		return 0;

@@ -77,9 +77,9 @@ struct conn {
 	uint32_t credit;    /* UDP: bytes that may be answered */
 	uint8_t *in;        /* bytes not yet used up */
 	uint32_t in_len, in_cap;
-	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
+	uint8_t *out; /* owed; UDP: each frame behind two bytes of length */
 	uint32_t out_len, out_cap;
-	uint32_t out_safe, out_sealed;               /* up to out_safe: what it answers is safe; up to
+	uint32_t out_safe, out_sealed;                  /* up to out_safe: what it answers is safe; up to
 							out_sealed: it is when the flush under way has ended */
 	uint32_t answers, answers_safe, answers_sealed; /* so many are owed, and of these, up to there */
 	struct outgoing *commands;
@@ -100,8 +100,8 @@ struct conns {
 	struct conn *udp; /* hash */
 	/* speaking: those whose last words are to be taken; drained: they were */
 	struct conn *idle_fresh, *idle_tcp, *idle_udp, *idle_udp_known, *speaking, *drained, *leaving,
-		*quiet_short, *quiet_long, *stalled, *slowed,
-		*work, *owing, /* to be looked at in this turn; owing only answers that are not safe yet */
+		*quiet_short, *quiet_long, *stalled, *slowed, *work,
+		*owing,  /* to be looked at in this turn; owing only answers that are not safe yet */
 		*silent; /* TCP: nothing came so far, for less than SILENT_MS; by `quiet` */
 	struct buffers buffers;
 	size_t count, fresh, fresh_weight; /* fresh: those that have not named a unit */
@@ -135,6 +135,12 @@ struct conns {
 		(conn)->kind.since_ms = conns_now((conn)->conns).steady_ms;                                    \
 		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                    \
 	} while (0)
+
+/* Does so much wait for the disk that it is not read for now? Else answers would be left out, and the unit would send again. */
+static inline bool conn_owes_much(const struct conn *conn)
+{
+	return !conn->udp && conn->out_len - conn->out_safe > (size_t)conn->conns->config->limits.output / 2;
+}
 
 /* --- conn_limits.c --- */
 
@@ -180,9 +186,7 @@ void conn_add_credit(struct conn *conn, size_t bytes);
 void conn_want_work(struct conn *conn);
 void conn_leave_work(struct conn *conn);
 /* All that it is owed so far is safe; or will be when the flush under way has ended; or that flush has ended well. */
-void conn_is_safe(struct conn *conn);
-/* Does so much wait for the disk that it is not read for now? Else answers would be left out, and the unit would send again. */
-bool conn_owes_much(const struct conn *conn);
+void conn_make_safe(struct conn *conn);
 void conn_seal(struct conn *conn);
 void conn_unseal(struct conn *conn);
 /* Sends what may go; answers only when `stored`, or when they were before. When should the conn be looked at again, by the steady
