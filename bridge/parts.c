@@ -366,8 +366,7 @@ int64_t parts_collect_us(struct bridge *b)
 {
 	const struct load load = {
 		stats_arrived(&b->stats), outbox_next_seqnum(b->outbox), b->stats.count[STAT_PUBLISHED]};
-	int64_t us = collect_next(&b->collect, load, b->config.outbox.collect * 1000);
-	return outbox_is_flushing(b->outbox) && us > COLLECT_LEAST_US ? COLLECT_LEAST_US : us;
+	return collect_next(&b->collect, load, b->config.outbox.collect * 1000);
 }
 
 /* Units that people want to be forgotten: once in a second is enough. */

@@ -124,12 +124,12 @@ bool flush_collect(struct flush *f, int *error)
 	return true;
 }
 
-void flush_wait(struct flush *f, int64_t most_us)
+bool flush_wait(struct flush *f, int64_t most_us)
 {
 	int64_t until_us = most_us == FLUSH_HOWEVER_LONG ? 0 : now_us() + most_us;
 	const struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
 	if (!f->running)
-		return;
+		return false;
 	pthread_mutex_lock(&f->lock);
 	f->awaited = true;
 	int rc = 0;
@@ -137,7 +137,9 @@ void flush_wait(struct flush *f, int64_t most_us)
 		rc = most_us == FLUSH_HOWEVER_LONG ? pthread_cond_wait(&f->changed, &f->lock)
 						   : pthread_cond_timedwait(&f->changed, &f->lock, &until);
 	f->awaited = false;
+	bool ended = f->ended;
 	pthread_mutex_unlock(&f->lock);
+	return ended;
 }
 
 int64_t flush_us(const struct flush *f)

@@ -45,8 +45,9 @@ bool flush_begin(struct flush *f, int fd, const struct flush_mark *mark);
 bool flush_is_running(const struct flush *f);
 /* True, once for each flush, when it has ended: *error is 0 or errno. */
 bool flush_collect(struct flush *f, int *error);
-/* Waits at most so long for the end of the flush that is under way, if there is one; flush_collect still returns true for it. */
-void flush_wait(struct flush *f, int64_t most_us);
+/* Waits at most so long for the end of the flush that is under way, if there is one. True: it has ended, and flush_collect still returns
+ * true for it. */
+bool flush_wait(struct flush *f, int64_t most_us);
 #define FLUSH_HOWEVER_LONG INT64_MAX
 /* For how long the flush under way has run; when there is none, how long the last one took. */
 int64_t flush_us(const struct flush *f);

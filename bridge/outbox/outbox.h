@@ -59,8 +59,8 @@ struct outbox_flushes {
 	uint64_t begun, safe;
 };
 struct outbox_flushes outbox_flushes(const struct outbox *outbox);
-/* Is a flush under way that outbox_sync did not wait for? */
-bool outbox_is_flushing(const struct outbox *outbox);
+/* When acknowledgements wait for a flush: waits for its end, at most so long. True: it has ended, and outbox_sync is due. */
+bool outbox_wait(struct outbox *outbox, int64_t most_us);
 
 /* In how many milliseconds outbox_sync must be called, though nothing was put meanwhile; -1: no need. */
 int64_t outbox_flush_in_ms(const struct outbox *outbox);

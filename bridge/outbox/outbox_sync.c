@@ -10,7 +10,6 @@
 /* with so many deletions due, or after DONE_WAIT_MS, they get a transaction of their own */
 #define DONE_MAX 512
 #define DONE_WAIT_MS 500
-#define FAST_US 2000 /* a disk that answers as fast as this is waited for: that costs less than one more turn */
 #define LATER_MS 1000           /* sync = always: a flush that nobody waits for, of deletions alone */
 #define SLOW_US 10000000        /* a flush that takes longer is told */
 #define UNSAFE_MOST (32u << 20) /* bytes of messages in memory that a slow disk makes wait */
@@ -113,12 +112,10 @@ static bool is_all_stored(const struct outbox *o)
 	return ring_count(o->ring) == store_unsafe_count(o->store) && !store_keeps(o->store);
 }
 
-/* Begins a flush when one is due. With sync = always a disk that was fast the last time is waited for, for it will be again; without
- * somebody to wake, any disk is. */
+/* Begins a flush when one is due. With sync = always it is waited for when there is nobody to wake. */
 static void flush_in_time(struct outbox *o, int64_t now)
 {
 	bool always = o->options.sync == OUTBOX_SYNC_ALWAYS;
-	bool fast = store_flush_us(o->store) < FAST_US;
 	if (store_is_flushing(o->store) || !is_flush_due(o, now))
 		return;
 	const char *why = store_flush(o->store);
@@ -130,9 +127,9 @@ static void flush_in_time(struct outbox *o, int64_t now)
 	o->unflushed = false;
 	o->flush++;
 	o->flushes.begun = is_all_stored(o) ? o->flush : 0;
-	if (!always || (!fast && !o->waits))
+	if (!always || !o->waits)
 		return;
-	store_wait(o->store, o->waits ? OUTBOX_HOWEVER_LONG : FAST_US);
+	store_wait(o->store, OUTBOX_HOWEVER_LONG);
 	take_flushed(o);
 }
 
@@ -200,12 +197,18 @@ bool outbox_sync(struct outbox *o)
 	       o->flush_trouble == NULL;
 }
 
+/* Is a flush under way that acknowledgements wait for? */
+static bool is_flushing(const struct outbox *o)
+{
+	return o->store != NULL && o->options.sync == OUTBOX_SYNC_ALWAYS && store_is_flushing(o->store);
+}
+
 bool outbox_sync_within(struct outbox *o, int64_t most_ms)
 {
 	int64_t until_ms = clock_steady_ms(), left_ms = most_ms;
 	bool all = outbox_sync(o);
 	until_ms = most_ms == OUTBOX_HOWEVER_LONG ? most_ms : until_ms + most_ms;
-	while (!all && left_ms > 0 && outbox_is_flushing(o)) {
+	while (!all && left_ms > 0 && is_flushing(o)) {
 		store_wait(o->store, most_ms == OUTBOX_HOWEVER_LONG ? most_ms : left_ms * 1000);
 		all = outbox_sync(o);
 		left_ms = until_ms - clock_steady_ms();
@@ -218,9 +221,9 @@ struct outbox_flushes outbox_flushes(const struct outbox *o)
 	return o->flushes;
 }
 
-bool outbox_is_flushing(const struct outbox *o)
+bool outbox_wait(struct outbox *o, int64_t most_us)
 {
-	return o->store != NULL && o->options.sync == OUTBOX_SYNC_ALWAYS && store_is_flushing(o->store);
+	return is_flushing(o) && store_wait(o->store, most_us);
 }
 
 int64_t outbox_flush_in_ms(const struct outbox *o)

@@ -80,8 +80,8 @@ const char *store_flush(struct store *store);
 bool store_is_flushing(const struct store *store);
 /* Was so much written since the last flush, or is the disk so full, that the next one should not wait? */
 bool store_flush_due(const struct store *store);
-/* Waits at most so long for the flush under way. */
-void store_wait(struct store *store, int64_t most_us);
+/* Waits at most so long for the flush under way. True: it has ended, and is to be collected. */
+bool store_wait(struct store *store, int64_t most_us);
 /* For how long the flush under way has run; when there is none, how long the last one took. */
 int64_t store_flush_us(const struct store *store);
 /* True, once for each flush, when it has ended: *why is NULL, or what the disk said (a text that stays). With sync = always, what is safe

@@ -94,9 +94,9 @@ bool store_is_flushing(const struct store *s)
 	return flush_is_running(&s->flush);
 }
 
-void store_wait(struct store *s, int64_t most_us)
+bool store_wait(struct store *s, int64_t most_us)
 {
-	flush_wait(&s->flush, most_us);
+	return flush_wait(&s->flush, most_us);
 }
 
 int64_t store_flush_us(const struct store *s)

@@ -123,7 +123,12 @@ static void feed(struct conn *conn, size_t len, int32_t quiet_ms)
 	enum input_end end = INPUT_DONE;
 	if (conn->ended && !conn->udp)
 		quiet_ms = CONN_QUIET_FINAL;
+	c->fed = conn;
+	c->fed_command = false;
 	size_t used = c->ops.input(c->ops.ctx, conn, span_of(c->input, len), quiet_ms, conns_now(c), &end);
+	c->fed = NULL;
+	if (c->fed_command)
+		conn->out_first = conn->out_len;
 	conn->recognized |= used > 0 || end == INPUT_DONE || end == INPUT_TOO_FAST;
 	keep(conn, c->input + used, len - used);
 	LEAVE(conn, quiet);

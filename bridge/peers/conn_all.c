@@ -147,7 +147,7 @@ void conns_flush(struct conns *c, bool stored)
 	DL_FOREACH_SAFE2(c->work, conn, next, work.next) {
 		int64_t again = conn_work(conn, stored, now);
 		bool waits = conn->out_len > conn->out_safe; /* for the disk, which wakes the loop */
-		if (waits && conn->out_safe == 0 && conn->commands == NULL && again > 0)
+		if (waits && conn->out_safe == 0 && conn_owes_only_answers(conn) && again > 0)
 			again = 0;
 		if (conn->idle.line == &c->drained && (!waits || again < 0)) {
 			conn_close(conn, conn->last_words);

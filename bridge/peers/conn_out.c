@@ -104,6 +104,7 @@ bool conn_command(
 	*o = (struct outgoing){.whose = whose, .sent = sent, .ctx = ctx, .id = id, .len = frame.len};
 	memcpy(o->bytes, frame.ptr, frame.len);
 	LL_APPEND(conn->commands, o);
+	conn->conns->fed_command |= conn->conns->fed == conn;
 	conn_want_work(conn);
 	return true;
 }
@@ -189,6 +190,7 @@ static void drop_out(struct conn *conn, size_t n)
 	conn->out_len -= (uint32_t)n;
 	conn->out_safe -= (uint32_t)n;
 	conn->out_sealed -= (uint32_t)n;
+	conn->out_first -= conn->out_first < n ? conn->out_first : (uint32_t)n;
 	if (conn->out_len > 0) {
 		memmove(conn->out, conn->out + n, conn->out_len);
 		return;
@@ -275,8 +277,7 @@ int64_t conn_work(struct conn *conn, bool stored, int64_t now)
 			return 0;
 		commands_turn = conn->commands != NULL;
 	}
-	bool only_answers = conn->out_safe > 0 ? !commands_turn : conn->commands == NULL;
-	if (conn->out_len > 0 && only_answers)
+	if (conn->out_safe > 0 ? !commands_turn : conn_owes_only_answers(conn))
 		return later(conn->answers_from_ms, now);
 	if (conn->commands == NULL)
 		return 0;

@@ -82,6 +82,7 @@ struct conn {
 	uint32_t out_safe, out_sealed;                  /* up to out_safe: what it answers is safe; up to
 							out_sealed: it is when the flush under way has ended */
 	uint32_t answers, answers_safe, answers_sealed; /* so many are owed, and of these, up to there */
+	uint32_t out_first;                             /* up to there it leaves before any command */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
 	int64_t echo_from_ms;     /* UDP: no answer that is what came, before; 0: there was none */
@@ -107,8 +108,10 @@ struct conns {
 	size_t count, fresh, fresh_weight; /* fresh: those that have not named a unit */
 	size_t places,
 		strangers; /* connections with units, none of them of the units file; units that are not in it */
-	size_t kept, owed; /* buffers of input that waits, and of answers */
-	uint64_t sealed;   /* the flush of out_sealed; 0: none is under way */
+	size_t kept, owed;      /* buffers of input that waits, and of answers */
+	uint64_t sealed;        /* the flush of out_sealed; 0: none is under way */
+	const struct conn *fed; /* its input is at work; NULL: none */
+	bool fed_command;       /* and has queued a command for it */
 	uint64_t number;
 	int64_t echo_from_ms[ECHOES]; /* UDP, by a hash of the peer: for those that are new */
 	struct log_limit full_lines;
@@ -140,6 +143,12 @@ struct conns {
 static inline bool conn_owes_much(const struct conn *conn)
 {
 	return !conn->udp && conn->out_len - conn->out_safe > (size_t)conn->conns->config->limits.output / 2;
+}
+
+/* Has nothing to go but answers? A command that its own frame brought about, as one that was held, goes behind the answer to that frame. */
+static inline bool conn_owes_only_answers(const struct conn *conn)
+{
+	return conn->out_len > 0 && (conn->commands == NULL || conn->out_first > 0);
 }
 
 /* --- conn_limits.c --- */

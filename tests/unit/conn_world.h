@@ -116,7 +116,7 @@ bool conn_kernel_holds(const struct conn *conn)
 void conn_listen(struct conn *conn, bool writable)
 {
 	(void)writable;
-	world.socket[conn->peer.fd].watched = conn->stalled.line == NULL;
+	world.socket[conn->peer.fd].watched = conn->stalled.line == NULL && !conn_owes_much(conn);
 }
 
 void conn_listen_tls(struct conn *conn)
