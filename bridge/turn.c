@@ -21,7 +21,8 @@ static void turn(struct bridge *b)
 	mqtt_kick(b->mqtt);
 }
 
-/* Once per turn of the loop. While it collects what comes, it does nothing else but wait for the disk. */
+/* Once per turn of the loop. Before it collects what comes it waits for the disk, for as long as it would collect: most disks have answered
+ * by then, and their answer needs no turn of its own. */
 static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	(void)events;
@@ -30,9 +31,12 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	int64_t collect_us = parts_collect_us(b);
 	if (mqtt_hurries(b->mqtt))
 		collect_us = 0;
-	if (collect_us > 0 && outbox_wait(b->outbox, collect_us))
+	int64_t began_us = clock_steady_us();
+	if (collect_us > 0 && outbox_wait(b->outbox, collect_us)) {
+		collect_us += clock_steady_us() - began_us; /* libev counts from the beginning of the turn */
 		turn(b);
-	ev_set_io_collect_interval(loop, (double)collect_us / 1e6); /* since this turn began */
+	}
+	ev_set_io_collect_interval(loop, (double)collect_us / 1e6);
 	if (parts_are_done(b))
 		ev_break(loop, EVBREAK_ALL);
 }

@@ -29,7 +29,7 @@ static void *flush_run(void *arg)
 	pthread_mutex_lock(&f->lock);
 	for (;;) {
 		while (!f->job && !f->leave)
-			pthread_cond_wait(&f->changed, &f->lock);
+			pthread_cond_wait(&f->asked, &f->lock);
 		if (!f->job)
 			break;
 		f->job = false;
@@ -40,10 +40,13 @@ static void *flush_run(void *arg)
 		f->error = error;
 		f->ended_us = ended_us;
 		f->ended = true;
-		if (f->awaited)
-			pthread_cond_broadcast(&f->changed);
+		bool awaited = f->awaited;
+		pthread_mutex_unlock(&f->lock); /* or who waits would wake up and wait for the lock */
+		if (awaited)
+			pthread_cond_signal(&f->answered);
 		else if (f->wake != NULL)
 			f->wake(f->ctx);
+		pthread_mutex_lock(&f->lock);
 	}
 	pthread_mutex_unlock(&f->lock);
 	return NULL;
@@ -56,7 +59,8 @@ void flush_open(struct flush *f)
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_condattr_init(&steady);
 	pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->changed, &steady);
+	pthread_cond_init(&f->asked, NULL);
+	pthread_cond_init(&f->answered, &steady);
 	pthread_condattr_destroy(&steady);
 }
 
@@ -72,11 +76,12 @@ void flush_close(struct flush *f)
 	if (f->threaded) {
 		pthread_mutex_lock(&f->lock);
 		f->leave = true;
-		pthread_cond_broadcast(&f->changed);
 		pthread_mutex_unlock(&f->lock);
+		pthread_cond_signal(&f->asked);
 		pthread_join(f->thread, NULL);
 	}
-	pthread_cond_destroy(&f->changed);
+	pthread_cond_destroy(&f->asked);
+	pthread_cond_destroy(&f->answered);
 	pthread_mutex_destroy(&f->lock);
 }
 
@@ -93,10 +98,10 @@ bool flush_begin(struct flush *f, int fd, const struct flush_mark *mark)
 	f->mark = *mark;
 	f->ended = false;
 	f->job = f->threaded;
-	if (f->threaded)
-		pthread_cond_broadcast(&f->changed);
 	pthread_mutex_unlock(&f->lock);
-	if (!f->threaded) {
+	if (f->threaded) {
+		pthread_cond_signal(&f->asked);
+	} else {
 		f->error = do_flush(fd, mark);
 		f->ended_us = now_us();
 		f->ended = true;
@@ -134,8 +139,8 @@ bool flush_wait(struct flush *f, int64_t most_us)
 	f->awaited = true;
 	int rc = 0;
 	while (!f->ended && rc == 0)
-		rc = most_us == FLUSH_HOWEVER_LONG ? pthread_cond_wait(&f->changed, &f->lock)
-						   : pthread_cond_timedwait(&f->changed, &f->lock, &until);
+		rc = most_us == FLUSH_HOWEVER_LONG ? pthread_cond_wait(&f->answered, &f->lock)
+						   : pthread_cond_timedwait(&f->answered, &f->lock, &until);
 	f->awaited = false;
 	bool ended = f->ended;
 	pthread_mutex_unlock(&f->lock);

@@ -21,8 +21,8 @@ struct flush_mark {
 
 struct flush {
 	pthread_t thread;
-	pthread_mutex_t lock; /* of what the thread and the loop share, down to `error` */
-	pthread_cond_t changed;
+	pthread_mutex_t lock;           /* of what the thread and the loop share, down to `error` */
+	pthread_cond_t asked, answered; /* by the loop; by the thread */
 	bool job, ended, awaited, leave;
 	int fd, error;
 	int64_t ended_us;

@@ -265,8 +265,11 @@ void conn_on_io(struct ev_loop *loop, ev_io *io, int events)
 		conn_listen(conn, false);
 		conn_want_work(conn);
 	}
-	bool may_read =
-		!conn->ended && conn->stalled.line == NULL && conn->leaving == NULL && !conn_owes_much(conn);
+	if (conn_owes_much(conn)) { /* it is listened to again when that has left */
+		conn_listen(conn, false);
+		return;
+	}
+	bool may_read = !conn->ended && conn->stalled.line == NULL && conn->leaving == NULL;
 	if (may_read && ((events & EV_READ) || conn->tls != NULL)) /* a TLS handshake may wait for writing */
 		read_some(conn);
 }
