@@ -180,6 +180,17 @@ static bool open_here(struct store *s, bool new_numbers)
 	return false;
 }
 
+static void tell_unknown_boot(const struct store *s)
+{
+	char boot[STORE_BOOT_MAX];
+	store_boot_id(boot);
+	if (boot[0] == '\0' && s->options.sync != OUTBOX_SYNC_NEVER)
+		log_warning(
+			"outbox %s: /proc/sys/kernel/random/boot_id cannot be read, so that after a crash of "
+			"the bridge it goes on from the last flush, as after a loss of power",
+			s->path);
+}
+
 bool store_bring_up(struct store *s, bool start)
 {
 	struct store_meta state;
@@ -216,6 +227,8 @@ bool store_bring_up(struct store *s, bool start)
 		s->last = found.last_seqnum;
 	if (!open_here(s, new_numbers))
 		return false;
+	if (start)
+		tell_unknown_boot(s);
 	store_measure_done(s);
 	store_measure_kept(s);
 	return true;

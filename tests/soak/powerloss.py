@@ -364,14 +364,15 @@ class Result:
         return max((age for _, gone in self.missing for age in gone.values()), default=0)
 
     def is_flushed(self, key, cut):
-        """Four syncs, one after the other, began after its acknowledgement and ended before the cut: both steps
-        (the pages; what says that they are whole) of a flush that had chosen its state before, and of one after it."""
+        """Three syncs, one after the other, began after its acknowledgement and ended before the cut: that of a flush that
+        had chosen its state before, that of one after it, and one more: the mark, which says that the pages are whole, is
+        written between two syncs."""
         place = self.recording.acknowledged[key]
         end, steps = place, 0
         for begin, ended in self.recording.disk.flushes:
             if begin > end and ended < cut:
                 end, steps = ended, steps + 1
-        return steps >= 4
+        return steps >= 3
 
     def broken(self, promise_ns):
         """What of the promise of this mode does not hold, a line each. With always, nothing is missing; with
