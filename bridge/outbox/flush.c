@@ -138,7 +138,7 @@ bool flush_wait(struct flush *f, int64_t most_us)
 	pthread_mutex_lock(&f->lock);
 	f->awaited = true;
 	int rc = 0;
-	while (!f->ended && rc == 0)
+	while (!f->ended && rc == 0 && most_us > 0)
 		rc = most_us == FLUSH_HOWEVER_LONG ? pthread_cond_wait(&f->answered, &f->lock)
 						   : pthread_cond_timedwait(&f->answered, &f->lock, &until);
 	f->awaited = false;

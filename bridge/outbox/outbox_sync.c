@@ -127,10 +127,9 @@ static void flush_in_time(struct outbox *o, int64_t now)
 	o->unflushed = false;
 	o->flush++;
 	o->flushes.begun = is_all_stored(o) ? o->flush : 0;
-	if (!always || !o->waits)
-		return;
-	store_wait(o->store, OUTBOX_HOWEVER_LONG);
-	take_flushed(o);
+	/* without a thread it has ended already */
+	if (always && store_wait(o->store, o->waits ? OUTBOX_HOWEVER_LONG : 0))
+		take_flushed(o);
 }
 
 /* Stores all that is in the ring and deletes all that is done, or as much of it as the disk takes. */
