@@ -56,6 +56,16 @@ void outbox_use_wake(struct outbox *o, void (*wake)(void *ctx), void *ctx)
 		store_use_wake(o->store, wake, ctx);
 }
 
+bool outbox_sync_within(struct outbox *o, int64_t most_ms)
+{
+	const int64_t ever = OUTBOX_HOWEVER_LONG;
+	int64_t until_us = most_ms == ever ? ever : clock_steady_us() + most_ms * 1000;
+	bool all = outbox_sync(o);
+	while (!all && outbox_wait(o, until_us == ever ? ever : until_us - clock_steady_us()))
+		all = outbox_sync(o);
+	return all;
+}
+
 void outbox_close(struct outbox *o)
 {
 	if (o->store != NULL) {

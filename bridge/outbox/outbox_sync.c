@@ -78,6 +78,7 @@ static void take_flushed(struct outbox *o)
 	bool always = o->options.sync == OUTBOX_SYNC_ALWAYS;
 	if (!store_collect_flush(o->store, o->ring, &o->flush_trouble))
 		return;
+	o->flushes.begun = 0;
 	if (o->told_slow)
 		log_notice("outbox %s: the disk answered after %.0f s", o->options.path,
 			(double)store_flush_us(o->store) / 1e6);
@@ -200,19 +201,6 @@ bool outbox_sync(struct outbox *o)
 static bool is_flushing(const struct outbox *o)
 {
 	return o->store != NULL && o->options.sync == OUTBOX_SYNC_ALWAYS && store_is_flushing(o->store);
-}
-
-bool outbox_sync_within(struct outbox *o, int64_t most_ms)
-{
-	int64_t until_ms = clock_steady_ms(), left_ms = most_ms;
-	bool all = outbox_sync(o);
-	until_ms = most_ms == OUTBOX_HOWEVER_LONG ? most_ms : until_ms + most_ms;
-	while (!all && left_ms > 0 && is_flushing(o)) {
-		store_wait(o->store, most_ms == OUTBOX_HOWEVER_LONG ? most_ms : left_ms * 1000);
-		all = outbox_sync(o);
-		left_ms = until_ms - clock_steady_ms();
-	}
-	return all;
 }
 
 struct outbox_flushes outbox_flushes(const struct outbox *o)

@@ -125,7 +125,7 @@ void conns_flushed(struct conns *c, uint64_t begun, uint64_t safe)
 			if (conn->out_safe > 0)
 				conn_want_work(conn);
 		}
-	c->sealed = begins ? begun : ended ? 0 : c->sealed;
+	c->sealed = begun;
 }
 
 /* What it is owed has left, or may not leave before the disk has it. */
@@ -146,8 +146,8 @@ void conns_flush(struct conns *c, bool stored)
 		conn_want_work(c->owing);
 	DL_FOREACH_SAFE2(c->work, conn, next, work.next) {
 		int64_t again = conn_work(conn, stored, now);
-		bool waits = conn->out_len > conn->out_safe; /* for the disk, which wakes the loop */
-		if (waits && conn->out_safe == 0 && conn_owes_only_answers(conn) && again > 0)
+		bool owes = conn->out_len > conn->out_safe, waits = owes && c->sealed != 0; /* for the disk */
+		if (owes && conn->out_safe == 0 && conn_owes_only_answers(conn) && again > 0)
 			again = 0;
 		if (conn->idle.line == &c->drained && (!waits || again < 0)) {
 			conn_close(conn, conn->last_words);

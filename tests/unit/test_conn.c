@@ -247,6 +247,7 @@ static void test_last_words_wait_for_the_disk(void **state)
 	assert_string_equal(world.wire, "a.");
 	assert_true(conn_is_closed(a));
 	conn_answer(b, span_text("b."), false);
+	conns_flushed(world.conns, 2, 1);
 	conn_close_after_last_words(b, "taken over");
 	conns_reap(world.conns);
 	conns_flush(world.conns, false);
