@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* main: flags, configuration, the turn of the loop, signals.
+/* main: flags, configuration, timers, signals.
  * Uses: bridge/base, bridge/outbox, bridge/units.
  * Not: hold any logic of its own. */
 #include "bridge/units/gbk.h"
 #include "bridge/base/log.h"
-#include "bridge/parts.h"
+#include "bridge/turn.h"
 #include "bridge/unit_list.h"
 #include "bridge/arguments.h"
 #include "bridge/check.h"
@@ -23,31 +23,6 @@ static void use_stats_interval(struct bridge *b)
 	double every = (double)b->config.publish.stats_interval / 1000.0;
 	ev_timer_set(&b->stats_timer, b->started_ms == 0 ? 1. : every, every);
 	ev_timer_start(b->loop, &b->stats_timer);
-}
-
-static void on_wake(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop;
-	(void)timer;
-	(void)events; /* it only wakes the loop: before_sleep follows */
-}
-
-/* Once per turn of the loop: the disk and the units, then the broker. */
-static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
-{
-	(void)events;
-	struct bridge *b = prepare->data;
-	int64_t again_ms = parts_turn(b);
-	ev_timer_stop(loop, &b->wake);
-	if (again_ms >= 0) {
-		ev_timer_set(&b->wake, (double)again_ms / 1000.0, 0.);
-		ev_timer_start(loop, &b->wake);
-	}
-	mqtt_kick(b->mqtt);
-	int64_t collect_us = parts_collect_us(b);
-	ev_set_io_collect_interval(loop, mqtt_hurries(b->mqtt) ? 0. : (double)collect_us / 1e6);
-	if (parts_are_done(b))
-		ev_break(loop, EVBREAK_ALL);
 }
 
 static void on_stats(struct ev_loop *loop, ev_timer *timer, int events)
@@ -131,11 +106,9 @@ static int run(struct bridge *b)
 	char why[400];
 	b->loop = ev_default_loop(EVFLAG_AUTO);
 	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
-	ev_prepare_init(&b->before_sleep, before_sleep);
-	ev_init(&b->wake, on_wake);
 	ev_timer_init(&b->command_timer, on_command_timer, 0.25, 0.25);
 	ev_timer_init(&b->service_timer, on_service, 0., service_interval_seconds());
-	b->stats_timer.data = b->before_sleep.data = b->command_timer.data = b->service_timer.data = b;
+	b->stats_timer.data = b->command_timer.data = b->service_timer.data = b;
 	parts_use_config(b);
 	srand48((long)clock_steady_us()); /* or all instances would wait equally long before they try again */
 	srandom((unsigned)clock_steady_us());
@@ -149,7 +122,7 @@ static int run(struct bridge *b)
 	}
 	use_stats_interval(b);
 	b->started_ms = clock_steady_ms();
-	ev_prepare_start(b->loop, &b->before_sleep);
+	turn_start(b);
 	ev_timer_start(b->loop, &b->command_timer);
 	ev_timer_start(b->loop, &b->service_timer);
 	mqtt_start(b->mqtt);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* parts: see parts.h. */
-#include "bridge/parts.h"
+#include "bridge/parts_outbox.h"
 
 #include "bridge/base/log.h"
 #include "bridge/base/tls.h"
@@ -9,19 +9,13 @@
 #include "bridge/outbox/wishes.h"
 #include "bridge/base/topic.h"
 
-/* the words of [outbox] sync and damaged are the outbox' own */
-_Static_assert((int)CONFIG_SYNC_ALWAYS == (int)OUTBOX_SYNC_ALWAYS, "always");
-_Static_assert((int)CONFIG_SYNC_INTERVAL == (int)OUTBOX_SYNC_INTERVAL, "interval");
-_Static_assert((int)CONFIG_SYNC_NEVER == (int)OUTBOX_SYNC_NEVER, "never");
-_Static_assert((int)CONFIG_DAMAGED_ASIDE == (int)OUTBOX_DAMAGED_ASIDE, "aside");
-_Static_assert((int)CONFIG_DAMAGED_REFUSE == (int)OUTBOX_DAMAGED_REFUSE, "refuse");
-
 #define CATCH_UP_BELOW 1000
 #define INFO_AFTER 60. /* seconds of a connection */
 #define WISHES_MS 1000
-#define WISHES_MOST 100       /* at a time */
-#define STATE_BELOW 10000     /* messages wait: else states wait, too */
-#define CATCH_UP_MS 10        /* between two turns that tell what is due */
+#define WISHES_MOST 100   /* at a time */
+#define STATE_BELOW 10000 /* messages wait: else states wait, too */
+#define CATCH_UP_MS 10    /* between two turns that tell what is due */
+#define LAST_SYNC_MS 5000 /* at most, when the bridge stops: units are not acknowledged then, and send again */
 #define CATCH_UP_AT_STOP 1000 /* times a few hundred units */
 
 struct moment parts_now(const struct bridge *b)
@@ -260,11 +254,7 @@ bool parts_open_inside(struct bridge *b, char *why, size_t size)
 {
 	const struct config *c = &b->config;
 	snprintf(why, size, "no memory");
-	const struct outbox_options outbox = {c->outbox.path, (size_t)c->outbox.size,
-		(enum outbox_sync)c->outbox.sync, c->outbox.sync_interval,
-		(enum outbox_damaged)c->outbox.damaged};
-	b->outbox = outbox_open(&outbox, why, size);
-	if (b->outbox == NULL)
+	if (!parts_outbox_open(b, why, size))
 		return false;
 	snprintf(why, size, "no memory");
 	b->sources = sources_open(&b->stats);
@@ -372,10 +362,12 @@ int64_t parts_turn(struct bridge *b)
 	records_turn(b->records, now);
 	int64_t states_ms = tell_states(b, false, now);
 	notebook_turn(publish_notebook(b->publish), false, now);
-	bool stored = outbox_sync(b->outbox);
-	conns_flush(b->conns, stored);
+	bool safe = outbox_sync(b->outbox);
+	struct outbox_flushes flushes = outbox_flushes(b->outbox);
+	conns_flushed(b->conns, flushes.begun, flushes.safe);
+	conns_flush(b->conns, safe);
 	if (b->cluster != NULL)
-		cluster_turn(b->cluster, stored);
+		cluster_turn(b->cluster);
 	return sooner(more ? CATCH_UP_MS : outbox_flush_in_ms(b->outbox), states_ms);
 }
 
@@ -435,7 +427,7 @@ void parts_stop(struct bridge *b)
 	if (b->listeners != NULL)
 		listeners_stop(b->listeners);
 	conns_reap(b->conns);
-	conns_flush(b->conns, outbox_sync(b->outbox));
+	conns_flush(b->conns, outbox_sync_within(b->outbox, LAST_SYNC_MS));
 	downlink_stop(b->downlink, parts_now(b));
 	conns_close_all(b->conns, "the bridge stops");
 	if (b->cluster != NULL)
@@ -495,6 +487,5 @@ void parts_close(struct bridge *b)
 		sources_free(b->sources);
 	if (b->units != NULL)
 		units_free(b->units);
-	if (b->outbox != NULL)
-		outbox_close(b->outbox);
+	parts_outbox_close(b);
 }

@@ -15,7 +15,9 @@
  *   outputs/records    completes the record, writes it with telemetry_emit() under its topic: publish_put(), outbox_put()
  *   peers/conn_out     conn_answer(): the acknowledgement is queued, it does not leave yet
  *   …
- *   parts_turn()       outbox_sync(): the turn's messages are stored. Only then conns_flush(): the unit is acknowledged
+ *   parts_turn()       outbox_sync(): the turn's messages are stored, and a flush makes them safe beside the loop
+ *   …                  the flush ends and wakes the loop
+ *   parts_turn()       outbox_sync(): what the flush had is safe. Only then conns_flush(): the unit is acknowledged
  *   broker/mqtt        mqtt_kick(): what the window has room for is published
  *   …                  the broker acknowledges: outbox_taken(). Only now the record is forgotten
  *
@@ -62,6 +64,7 @@ struct bridge {
 	struct config config;
 	struct stats stats;
 	struct outbox *outbox;
+	ev_async disk; /* the disk has answered the outbox */
 	struct units *units;
 	struct sources *sources;
 	struct sessions *sessions;

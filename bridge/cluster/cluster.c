@@ -203,9 +203,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	leave(c);
 }
 
-void cluster_turn(struct cluster *c, bool stored)
+void cluster_turn(struct cluster *c)
 {
-	ends_turn(c, stored);
+	ends_turn(c);
 	router_turn(c);
 }
 

@@ -48,8 +48,8 @@ bool cluster_begin(struct cluster *cluster, char *why, size_t size);
 void cluster_use_mqtt(struct cluster *cluster, struct mqtt *mqtt);
 void cluster_free(struct cluster *cluster);
 
-/* Once per turn of the loop, after outbox_sync, which has said whether all is `stored`. */
-void cluster_turn(struct cluster *cluster, bool stored);
+/* Once per turn of the loop, after outbox_sync. */
+void cluster_turn(struct cluster *cluster);
 /* Another process has taken the instance's name: this one is to end. */
 bool cluster_is_usurped(const struct cluster *cluster);
 /* The bridge stops; cluster_is_idle says when the registry has been told. */

@@ -3,7 +3,7 @@
  * Uses: bridge/base.
  * Not: decide what the end is.
  *
- * An end is safe when the outbox has stored it, or, where the outbox has no store, when the broker has it. A mark beside the outbox, stored with the end,
+ * An end is safe when the outbox says so, or, where the outbox has no store, when the broker has it. A mark beside the outbox, stored with the end,
  * says so to the next run. */
 #include "bridge/cluster/cluster_private.h"
 
@@ -92,18 +92,18 @@ static void on_confirmed(void *ctx, const struct redisReply *reply, int64_t numb
 	free(t);
 }
 
-static bool is_safe(const struct cluster *c, const struct told *t, bool stored)
+static bool is_safe(const struct cluster *c, const struct told *t)
 {
 	char topic[TOPIC_MOST];
 	if (t->last == 0)
 		return true;
 	if (outbox_keeps(c->parts.outbox))
-		return stored;
+		return t->last <= outbox_safe_seqnum(c->parts.outbox);
 	return !outbox_topic(c->parts.outbox, t->first, topic, sizeof(topic)) &&
 	       !outbox_topic(c->parts.outbox, t->last, topic, sizeof(topic));
 }
 
-void ends_turn(struct cluster *c, bool stored)
+void ends_turn(struct cluster *c)
 {
 	struct told *t, *next;
 	unsigned left = AT_ONCE;
@@ -111,7 +111,7 @@ void ends_turn(struct cluster *c, bool stored)
 		const struct span argv[] = {span_text(c->me), span_text(t->id)};
 		if (!c->joined || left-- == 0)
 			return;
-		if (!t->asked && is_safe(c, t, stored))
+		if (!t->asked && is_safe(c, t))
 			t->asked = cluster_call(c, SCRIPT_CONFIRM, 2, argv, on_confirmed, 0, t->id);
 	}
 }

@@ -292,8 +292,8 @@ bool carry_has(const struct cluster *c, const char *id);
 void ends_read_mark(struct cluster *c, struct span key);
 /* The end of this command was given to the outbox, from message `first` on. */
 void ends_told(struct cluster *c, const char *id, uint64_t first);
-/* Once in a turn of the loop. `stored`: the outbox has stored all. */
-void ends_turn(struct cluster *c, bool stored);
+/* Once in a turn of the loop. */
+void ends_turn(struct cluster *c);
 /* Ends commands that an instance had which is gone, or an earlier run of this one: `gone` is the reason where nothing better is known. `again`: it is
  * this very run, whose connection to the registry broke. */
 void ends_left(struct cluster *c, const struct redisReply *list, const char *gone, bool again);

@@ -32,6 +32,8 @@ struct keep_list {
 
 /* Adds a change; key and value are copied. False: no memory, or too long. */
 bool keep_add(struct keep_list *list, enum keep_of of, struct span key, struct span value, uint64_t after);
+/* Moves the changes in front of this one to the end of `to`; NULL: all. */
+void keep_move(struct keep_list *list, const struct keep_change *up_to, struct keep_list *to);
 /* Forgets the changes in front of this one, which are stored; NULL: all. */
 void keep_drop(struct keep_list *list, const struct keep_change *up_to);
 

@@ -1,40 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* outbox: see outbox.h. The ring holds the messages that are not stored yet; without a store it holds all of them. */
-#include "bridge/outbox/outbox.h"
+/* outbox: see outbox.h. The ring holds the messages that are not stored, or with sync = always not safe yet; without a store it holds all of
+ * them. */
+#include "bridge/outbox/outbox_private.h"
 
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
-#include "bridge/outbox/outbox_memory.h"
-#include "bridge/outbox/outbox_send.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RESERVE_BYTES (256 * 1024) /* room for what is not a record, and for the frame at hand */
-/* with so many deletions due, or after DONE_WAIT_MS, they get a transaction of their own */
-#define DONE_MAX 512
-#define DONE_WAIT_MS 500
-#define RETRY_MS 200
-#define WATCH_MS 1000
 #define MEMORY_KEY_MAX 255
-
-struct outbox {
-	struct outbox_options options;
-	struct outbox_ring *ring;
-	struct store *store; /* NULL: in memory only */
-	uint64_t seqnum, stored;
-	struct outbox_memory
-		memory; /* of the messages in the ring up to number `learnt`; without a store: all that is remembered */
-	uint64_t learnt;
-	int64_t done_since_ms, flushed_ms, retry_ms, watched_ms;
-	bool unflushed; /* something was written since the last flush began */
-	bool full;      /* outbox_room said no: some of it must go before it says yes */
-	const char *write_trouble, *flush_trouble; /* what the disk said last; NULL: nothing is wrong */
-	bool trouble;                              /* something is wrong, and it was logged */
-	struct sending sending;
-	uint8_t order_key[HASH_KEY_BYTES];
-	int64_t aside_retry_ms;
-};
 
 /* --- open and close --- */
 
@@ -45,6 +20,7 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	if (o == NULL)
 		return NULL;
 	o->options = *options;
+	o->waits = true;
 	o->ring = ring_open();
 	hash_new_key(o->order_key);
 	bool ok = o->ring != NULL;
@@ -64,7 +40,7 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 		return NULL;
 	}
 	if (o->store != NULL) {
-		o->seqnum = o->stored = store_last_seqnum(o->store);
+		o->seqnum = o->safe = store_last_seqnum(o->store);
 		o->flushed_ms = clock_steady_ms(); /* opening has made safe what is there */
 		if (store_count(o->store) > 0)
 			log_notice(
@@ -73,12 +49,29 @@ struct outbox *outbox_open(const struct outbox_options *options, char *why, size
 	return o;
 }
 
+void outbox_use_wake(struct outbox *o, void (*wake)(void *ctx), void *ctx)
+{
+	o->waits = wake == NULL;
+	if (o->store != NULL)
+		store_use_wake(o->store, wake, ctx);
+}
+
+bool outbox_sync_within(struct outbox *o, int64_t most_ms)
+{
+	const int64_t ever = OUTBOX_HOWEVER_LONG;
+	int64_t until_us = most_ms == ever ? ever : clock_steady_us() + most_ms * 1000;
+	bool all = outbox_sync(o);
+	while (!all && outbox_wait(o, until_us == ever ? ever : until_us - clock_steady_us()))
+		all = outbox_sync(o);
+	return all;
+}
+
 void outbox_close(struct outbox *o)
 {
 	if (o->store != NULL) {
 		o->done_since_ms = o->retry_ms = o->aside_retry_ms = 0; /* the last try is made now */
 		outbox_settle(o);
-		outbox_sync(o);
+		outbox_sync_within(o, OUTBOX_HOWEVER_LONG);
 		store_close(o->store);
 	}
 	if (o->ring != NULL)
@@ -95,29 +88,9 @@ uint64_t outbox_next_seqnum(const struct outbox *o)
 	return o->seqnum + 1;
 }
 
-size_t outbox_count(const struct outbox *o)
+uint64_t outbox_safe_seqnum(const struct outbox *o)
 {
-	return (o->store != NULL ? store_count(o->store) : 0) + ring_count(o->ring);
-}
-
-size_t outbox_bytes(const struct outbox *o)
-{
-	size_t stored = o->store != NULL ? store_bytes(o->store) : 0;
-	size_t keys = o->store != NULL ? store_remembered_count(o->store) : o->memory.count;
-	return stored + ring_bytes(o->ring) + keys * OUTBOX_MEMORY_BYTES;
-}
-
-bool outbox_room(const struct outbox *o)
-{
-	/* once the outbox is full, a tenth must be free before reading goes on: no flutter */
-	size_t limit = o->full ? o->options.size / 10 * 9 : o->options.size;
-	return !o->trouble && outbox_bytes(o) + RESERVE_BYTES <= limit &&
-	       (o->store == NULL || store_room(o->store, ring_bytes(o->ring) + RESERVE_BYTES));
-}
-
-bool outbox_fits(const struct outbox *o, size_t bytes)
-{
-	return bytes <= o->options.size && outbox_bytes(o) <= o->options.size - bytes;
+	return o->safe;
 }
 
 uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
@@ -134,86 +107,8 @@ uint64_t outbox_put(struct outbox *o, const struct outbox_message *message)
 	if (o->store == NULL && m.memory_key.len > 0)
 		outbox_memory_put(&o->memory, &m, outbox_memory_most(o));
 	send_order_put(&o->sending.order, (struct send_message){m.seqnum, m.order}, outbox_count(o));
-	o->full = !outbox_room(o);
+	o->full = !outbox_has_room(o);
 	return m.seqnum;
-}
-
-/* --- stored --- */
-
-static void tell_of_trouble(struct outbox *o)
-{
-	const char *trouble = o->write_trouble != NULL ? o->write_trouble : o->flush_trouble;
-	if (trouble == NULL) /* before a write fails, so that what was read can still be stored */
-		trouble = store_tight(o->store);
-	if (trouble != NULL && !o->trouble)
-		log_error("outbox %s: %s; nothing is acknowledged until it can be stored", o->options.path,
-			trouble);
-	if (trouble == NULL && o->trouble)
-		log_notice("outbox %s: stores again", o->options.path);
-	o->trouble = trouble != NULL;
-}
-
-/* Notes what became of the flush, if one has ended. */
-static void take_flushed(struct outbox *o)
-{
-	if (!store_collect_flush(o->store, &o->flush_trouble))
-		return;
-	o->unflushed |= o->flush_trouble != NULL; /* the next flush tries again */
-}
-
-static void flush_in_time(struct outbox *o, int64_t now)
-{
-	if (o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed ||
-		(now - o->flushed_ms < o->options.sync_interval_ms && !store_flush_due(o->store)) ||
-		!store_flush(o->store))
-		return;
-	o->flushed_ms = now;
-	o->unflushed = false;
-}
-
-/* Stores all that is in the ring and deletes all that is done, or as much of it as the disk takes. */
-static void write_turn(struct outbox *o, int64_t now)
-{
-	struct outbox_message m;
-	o->write_trouble = store_write(o->store, o->ring);
-	o->stored = ring_next(o->ring, 0, &m) ? m.seqnum - 1 : o->seqnum;
-	outbox_memory_clear(&o->memory);
-	o->learnt = 0;
-	o->unflushed = true;
-	bool left = o->write_trouble != NULL || store_done_count(o->store) > 0;
-	o->retry_ms = left ? now + RETRY_MS : 0;
-}
-
-bool outbox_sync(struct outbox *o)
-{
-	if (o->store == NULL) {
-		o->stored = o->seqnum;
-		o->full = !outbox_room(o);
-		return true;
-	}
-	take_flushed(o);
-	int64_t now = clock_steady_ms();
-	size_t done = store_done_count(o->store);
-	bool news = ring_count(o->ring) > 0 || store_keeps(o->store), gone = false;
-	bool late = done > 0 && now - o->done_since_ms >= DONE_WAIT_MS;
-	if (now - o->watched_ms >= WATCH_MS) {
-		o->watched_ms = now;
-		gone = !store_watch(o->store);
-	}
-	if (now >= o->retry_ms && (news || late || gone || done >= DONE_MAX || o->write_trouble != NULL))
-		write_turn(o, now);
-	flush_in_time(o, now);
-	tell_of_trouble(o);
-	o->full = !outbox_room(o);
-	return ring_count(o->ring) == 0 && !store_keeps(o->store) && o->flush_trouble == NULL;
-}
-
-int64_t outbox_flush_in_ms(const struct outbox *o)
-{
-	if (o->store == NULL || o->options.sync != OUTBOX_SYNC_INTERVAL || !o->unflushed)
-		return -1;
-	int64_t due = o->flushed_ms + o->options.sync_interval_ms - clock_steady_ms();
-	return due > 0 ? due : 20; /* the flush before still runs */
 }
 
 /* --- out --- */
@@ -232,7 +127,7 @@ static void settle_retain(struct outbox *o, struct outbox_message *m)
 
 bool outbox_next(struct outbox *o, struct outbox_message *out)
 {
-	if (sending_next(&o->sending, o->stored, out)) {
+	if (sending_next(&o->sending, o->safe, out)) {
 		settle_retain(o, out);
 		return true;
 	}

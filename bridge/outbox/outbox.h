@@ -3,14 +3,14 @@
  * Uses: bridge/base.
  * Not: know MQTT, units or formats.
  *
- * outbox_put keeps a message in memory. outbox_sync stores all that was put; only then may a unit be acknowledged. outbox_next
+ * outbox_put keeps a message in memory. outbox_sync stores all that was put; only when it is safe may a unit be acknowledged. outbox_next
  * gives the message that is to be published next. outbox_done forgets a message that the broker has acknowledged. Each message
  * gets a number; numbers rise by one and never go back.
  *
  * Order: messages with the same `order` (those about one unit) are published in the order in which they were put. After an outage
  * many messages wait. Units that have none of them need not wait for them: every second message is one of theirs (send_order.h).
  *
- * Threads: all calls come from one thread. */
+ * Threads: all calls come from one thread; the `wake` of outbox_use_wake is called by another. */
 #ifndef T2M_OUTBOX_H
 #define T2M_OUTBOX_H
 
@@ -22,11 +22,16 @@ struct outbox;
 
 /* `options` is copied, but for the text of `path`. NULL: `why` says what is wrong and what to do. */
 struct outbox *outbox_open(const struct outbox_options *options, char *why, size_t why_size);
+/* With sync = always, outbox_sync no longer waits for the disk: `wake` is called, by another thread, when outbox_sync is due because the disk
+ * has answered. It may only wake the loop. Before the first outbox_sync. */
+void outbox_use_wake(struct outbox *outbox, void (*wake)(void *ctx), void *ctx);
 /* Stores what the disk takes. An outbox in memory only loses what waits. */
 void outbox_close(struct outbox *outbox);
 
 /* The number that the next message will get. */
 uint64_t outbox_next_seqnum(const struct outbox *outbox);
+/* Messages up to this number are stored, with sync = always safe; without a store: put before the last outbox_sync. */
+uint64_t outbox_safe_seqnum(const struct outbox *outbox);
 
 /* Is there room for the messages that one frame of a unit may give, and does the disk take them? When not, stop reading from
  * units. */
@@ -39,11 +44,27 @@ bool outbox_fits(const struct outbox *outbox, size_t bytes);
  * room: for what is not a record (status, replies). */
 uint64_t outbox_put(struct outbox *outbox, const struct outbox_message *message);
 
-/* Stores what was put, and deletes what is done. True: everything put so far is stored. False: it is not, so no unit may be
- * acknowledged; try again later. */
+/* Stores what was put, and deletes what is done, as far as that is possible now. True: everything put so far is safe. False: it is not, so
+ * no unit may be acknowledged; try again later.
+ *
+ * With sync = always and outbox_use_wake the disk is not waited for. What was put is written and a flush of it begins, one at a time. What is
+ * put meanwhile waits in memory for the flush after it; so that commands need not wait for the disk, what is kept of them (outbox_keep) is
+ * written in each turn, with all before it. outbox_flushes says how far it is. outbox_next gives only what is safe. */
 bool outbox_sync(struct outbox *outbox);
+/* As outbox_sync, but waits for the disk, at most so long. */
+bool outbox_sync_within(struct outbox *outbox, int64_t most_ms);
+#define OUTBOX_HOWEVER_LONG INT64_MAX
 
-/* With sync = interval: in how many milliseconds outbox_sync must be called, though nothing was put meanwhile; -1: no need. */
+/* Flushes are numbered. `begun`: the one under way, when everything that was put before the last outbox_sync in which it began is in it; else
+ * 0. `safe`: the last one that has ended well. */
+struct outbox_flushes {
+	uint64_t begun, safe;
+};
+struct outbox_flushes outbox_flushes(const struct outbox *outbox);
+/* When acknowledgements wait for a flush: waits for its end, at most so long. True: it has ended, and outbox_sync is due. */
+bool outbox_wait(struct outbox *outbox, int64_t most_us);
+
+/* In how many milliseconds outbox_sync must be called, though nothing was put meanwhile; -1: no need. */
 int64_t outbox_flush_in_ms(const struct outbox *outbox);
 
 /* The `order` of messages about this unit: a keyed hash. With a store it stays the same over restarts. */

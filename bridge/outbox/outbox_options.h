@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* When the disk surely has what was stored: after each turn of the loop, after each interval, or whenever the kernel likes. */
+/* When the disk surely has what was stored: before it counts as stored, after each interval, or whenever the kernel likes. */
 enum outbox_sync { OUTBOX_SYNC_ALWAYS = 0, OUTBOX_SYNC_INTERVAL, OUTBOX_SYNC_NEVER };
 /* What becomes of a damaged outbox: it is moved aside and an empty one begins, or the start is refused. */
 enum outbox_damaged { OUTBOX_DAMAGED_ASIDE = 0, OUTBOX_DAMAGED_REFUSE };

@@ -6,6 +6,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static void free_all(struct store *s)
+{
+	flush_close(&s->flush);
+	done_clear(&s->done);
+	keep_drop(&s->keep, NULL);
+	free(s->copy);
+	free(s);
+}
+
 struct store *store_open(const struct store_options *options, char *why, size_t why_size)
 {
 	struct store *s = calloc(1, sizeof(*s));
@@ -20,6 +29,7 @@ struct store *store_open(const struct store_options *options, char *why, size_t 
 	s->options.path = s->path;
 	s->lock = s->mark_fd = -1;
 	store_watch_faults();
+	flush_open(&s->flush);
 	bool ok = store_dir_make(s->path, displace, why, why_size);
 	if (ok) {
 		s->lock = store_dir_lock(s->path, displace, why, why_size);
@@ -34,32 +44,43 @@ struct store *store_open(const struct store_options *options, char *why, size_t 
 	store_close_env(s);
 	if (s->lock >= 0)
 		close(s->lock);
-	free(s);
+	free_all(s);
 	return NULL;
+}
+
+void store_use_wake(struct store *s, void (*wake)(void *ctx), void *ctx)
+{
+	flush_use_wake(&s->flush, wake, ctx);
 }
 
 void store_close(struct store *s)
 {
 	store_rest(s);
-	flush_wait(&s->flush);
-	if (s->env != NULL && !s->lost && s->options.sync != OUTBOX_SYNC_NEVER) {
-		mdb_env_sync(s->env, 1);
+	flush_wait(&s->flush, FLUSH_HOWEVER_LONG);
+	if (s->env != NULL && !s->lost)
 		store_last_mark(s);
-	}
 	store_close_env(s);
 	close(s->lock);
-	done_clear(&s->done);
-	keep_drop(&s->keep, NULL);
-	free(s->copy);
-	free(s);
+	store_write_anew(s);
+	free_all(s);
+}
+
+void store_probe(struct store *s)
+{
+	if (s->env != NULL && !s->lost)
+		store_write_last(s);
 }
 
 const char *store_write(struct store *s, struct outbox_ring *in)
 {
 	store_rest(s);
 	store_watch(s);
-	if ((s->env == NULL || s->lost) && !store_recover(s))
-		return s->why;
+	if (s->env == NULL || s->lost) {
+		uint64_t had = s->last;
+		if (!store_recover(s))
+			return s->why;
+		ring_drop(in, s->last < had ? s->last : had); /* what is open is safe */
+	}
 	int rc = store_write_all(s, in);
 	return rc == 0 ? NULL : store_say(s, rc);
 }

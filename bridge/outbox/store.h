@@ -3,13 +3,13 @@
  * Uses: bridge/base.
  * Not: know MQTT, units or the order of sending.
  *
- * The directory holds data.mdb, the lock file of the one process that writes, and (sync = interval) the mark of the last flush.
+ * The directory holds data.mdb, the lock file of the one process that writes, and (unless sync = never) the mark of the last flush.
  * A file is examined before LMDB opens it. When the file is taken away or cut while the bridge runs, that is noticed, and no
  * reading of it ends the process. All calls come from one thread.
  *
  * Files, from the bottom up (see store_private.h): store_guard.c works on what LMDB has mapped, store_room.c makes room,
- * store_read.c reads, store_memory.c remembers values under keys, store_sync.c makes safe, store_env.c opens LMDB, store_write.c
- * writes, store_open.c decides what is opened and moves aside what is damaged, store.c opens, closes and does a turn. Beside them
+ * store_read.c reads, store_memory.c remembers values under keys, store_sync.c marks what is safe, store_env.c opens LMDB,
+ * store_flush.c makes safe beside the loop, store_write.c writes, store_open.c decides what is opened and moves aside what is damaged, store.c opens, closes and does a turn. Beside them
  * store_aside.c keeps what the broker can never take, and store_tools.c is for people. */
 #ifndef T2M_STORE_H
 #define T2M_STORE_H
@@ -42,12 +42,19 @@ bool store_fits(uint64_t size);
 
 /* Creates what is missing. `options` is copied. NULL: `why` says what is wrong and what to do. */
 struct store *store_open(const struct store_options *options, char *why, size_t why_size);
+/* `wake` is called, by another thread, when a flush has ended for which nobody waits. Before the first flush. */
+void store_use_wake(struct store *store, void (*wake)(void *ctx), void *ctx);
 void store_close(struct store *store);
 
 /* Stores the ring's messages, and deletes what is done; in several transactions when one is too large for the disk. A
- * message that is stored leaves the ring. NULL: all messages are stored, as safe as `sync` says. Else what the disk said,
- * valid until the next call: the messages that are still in the ring are to be tried again later. */
+ * message that is stored leaves the ring; with sync = always only when it is safe, for after a failed flush it is written again. NULL:
+ * all messages are stored. Else what the disk said, valid until the next call: the others are to be tried again later. */
 const char *store_write(struct store *store, struct outbox_ring *in);
+/* How many of the ring's messages are in the file already, and their bytes. */
+size_t store_unsafe_count(const struct store *store);
+size_t store_unsafe_bytes(const struct store *store);
+/* Is there something in the file that is to be safe, and is not? With sync = always alone. */
+bool store_is_unsafe(const struct store *store);
 /* The broker has this message: it is not read again, and it is deleted by a later store_write. */
 void store_done(struct store *store, uint64_t seqnum);
 size_t store_done_count(const struct store *store); /* how many are done and still to be deleted */
@@ -65,12 +72,22 @@ bool store_room(const struct store *store, size_t bytes);
 /* NULL, or what the disk said when it had no more room, valid until the next call. store_watch asks the disk again. */
 const char *store_tight(struct store *store);
 
-/* For OUTBOX_SYNC_INTERVAL: begins a flush, beside the loop, of all that was written. False: not now, try again later. */
-bool store_flush(struct store *store);
-/* Was so much written since the last flush that the next one should not wait? */
+/* Writes something, though there is nothing to write: whether the next flush succeeds then says something of the disk. */
+void store_probe(struct store *store);
+
+/* Begins a flush, beside the loop, of all that was written; one at a time. NULL, or why not (a text that stays). Not with sync = never. */
+const char *store_flush(struct store *store);
+bool store_is_flushing(const struct store *store);
+/* Was so much written since the last flush, or is the disk so full, that the next one should not wait? */
 bool store_flush_due(const struct store *store);
-/* True, once for each flush, when it has ended: *why is NULL, or what the disk said (a text that stays). */
-bool store_collect_flush(struct store *store, const char **why);
+/* Waits at most so long for the flush under way. True: it has ended, and is to be collected. */
+bool store_wait(struct store *store, int64_t most_us);
+/* For how long the flush under way has run; when there is none, how long the last one took. */
+int64_t store_flush_us(const struct store *store);
+/* True, once for each flush, when it has ended: *why is NULL, or what the disk said (a text that stays). With sync = always, what is safe
+ * now leaves the ring; and when the flush has failed, the file is again as it was when it was safe last, and the ring has what was stored
+ * since. Everything that is read is read anew. */
+bool store_collect_flush(struct store *store, struct outbox_ring *in, const char **why);
 
 /* The first message behind number `after` that is not done; the message with exactly number `seqnum`. False: there is none,
  * or it cannot be read (see store_try_reading). Its spans are valid until the next call. */
@@ -95,8 +112,9 @@ bool store_order_key(struct store *store, uint8_t out[HASH_KEY_BYTES]);
 /* Notes a value to be kept under a key, or (an empty one) the key to be forgotten: a later store_write writes it, in one transaction
  * with message number `after`. False: no room for it, or no memory. */
 bool store_keep(struct store *store, enum keep_of of, struct span key, struct span value, uint64_t after);
-/* Is there something that store_keep noted and that is not stored yet? */
+/* Is there something that store_keep noted and that is not stored yet? And something of this kind? */
 bool store_keeps(const struct store *store);
+bool store_keeps_of(const struct store *store, enum keep_of of);
 typedef void store_each_kept(void *ctx, struct span key, struct span value);
 /* Calls `each` for all that is kept and stored, in the order of the keys; the spans are valid during the call, which may not use the
  * store. */

@@ -59,7 +59,6 @@ static void remove_readers(struct store *s)
 static int open_env(struct store *s, void *arg)
 {
 	(void)arg;
-	unsigned sync = s->options.sync == OUTBOX_SYNC_ALWAYS ? 0 : MDB_NOSYNC;
 	MDB_envinfo info;
 	MDB_stat stat;
 	size_t map;
@@ -70,7 +69,7 @@ static int open_env(struct store *s, void *arg)
 	mdb_env_set_maxdbs(s->env, 8);
 	mdb_env_set_assert(s->env, store_on_assert);
 	remove_readers(s);
-	rc = mdb_env_open(s->env, s->path, sync | MDB_NORDAHEAD | MDB_NOTLS, 0600);
+	rc = mdb_env_open(s->env, s->path, MDB_NOSYNC | MDB_NORDAHEAD | MDB_NOTLS, 0600);
 	remove_readers(s);
 	if (rc != 0)
 		return rc;
@@ -102,11 +101,13 @@ static int close_env(struct store *s, void *arg)
 
 void store_close_env(struct store *s)
 {
-	flush_wait(&s->flush);
+	int error;
+	flush_wait(&s->flush, FLUSH_HOWEVER_LONG);
+	flush_collect(&s->flush, &error); /* what it made safe is no matter: opening makes all safe */
 	if (s->env != NULL && store_guarded(s, close_env, NULL) != 0) {
 		/* LMDB's memory is as broken as its file: it is not freed */
 		s->env = NULL;
-		s->reading = s->writing = s->safe = s->flushing = NULL;
+		s->reading = s->writing = s->safe.txn = s->flushing.txn = NULL;
 		s->cursor = NULL;
 	}
 	if (s->mark_fd >= 0)

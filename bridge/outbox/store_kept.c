@@ -42,7 +42,10 @@ int store_write_kept(struct store *s, uint64_t stored, struct store_kept_size *s
 
 void store_kept_stored(struct store *s, const struct store_kept_size *size)
 {
-	keep_drop(&s->keep, size->up_to);
+	if (s->options.sync == OUTBOX_SYNC_ALWAYS)
+		keep_move(&s->keep, size->up_to, &s->unsafe.keep);
+	else
+		keep_drop(&s->keep, size->up_to);
 	memcpy(s->kept_bytes, size->bytes, sizeof(size->bytes));
 }
 
@@ -57,6 +60,11 @@ bool store_keep(struct store *s, enum keep_of of, struct span key, struct span v
 bool store_keeps(const struct store *s)
 {
 	return s->keep.first != NULL;
+}
+
+bool store_keeps_of(const struct store *s, enum keep_of of)
+{
+	return s->keep.bytes[of] > 0;
 }
 
 /* --- reading --- */

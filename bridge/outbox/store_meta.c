@@ -77,7 +77,7 @@ enum store_condition store_meta_read(int fd, struct store_meta *meta, char *why,
 	return is_sane(meta) ? STORE_FINE : STORE_DAMAGED;
 }
 
-int store_meta_write(int fd, const struct store_meta *meta)
+int store_meta_put(int fd, const struct store_meta *meta)
 {
 	for (size_t i = 0; i < 2; i++) {
 		struct slot slot = {.head = {.number = i, .flags = PAGE_META}, .meta = *meta};
@@ -85,7 +85,13 @@ int store_meta_write(int fd, const struct store_meta *meta)
 		if (pwrite(fd, &slot, sizeof(slot), (off_t)(i * meta->free.pad)) != (ssize_t)sizeof(slot))
 			return errno;
 	}
-	return fdatasync(fd) == 0 ? 0 : errno;
+	return 0;
+}
+
+int store_meta_write(int fd, const struct store_meta *meta)
+{
+	int error = store_meta_put(fd, meta);
+	return error == 0 && fdatasync(fd) != 0 ? errno : error;
 }
 
 /* --- mark --- */
@@ -143,7 +149,7 @@ int store_mark_open(const char *path)
 {
 	char name[480];
 	snprintf(name, sizeof(name), "%s/%s", path, STORE_MARK_FILE);
-	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+	int fd = open(name, O_RDWR | O_CREAT | O_DSYNC | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -1;
 	int error = posix_fallocate(fd, 0, 2 * MARK_SLOT);
@@ -157,10 +163,14 @@ int store_mark_open(const char *path)
 void store_mark_next(struct store_mark *mark, const struct store_meta *meta, bool clean, int64_t *offset)
 {
 	uint64_t sequence = mark->sequence + 1;
+	char boot[STORE_BOOT_MAX]; /* of this process: it is read once */
+	memcpy(boot, mark->boot, sizeof(boot));
+	if (boot[0] == '\0')
+		store_boot_id(boot);
 	memset(mark, 0, sizeof(*mark)); /* the padding as well: the checksum covers it */
 	memcpy(mark->magic, MARK_MAGIC, sizeof(mark->magic));
 	mark->sequence = sequence;
-	store_boot_id(mark->boot);
+	memcpy(mark->boot, boot, sizeof(boot));
 	mark->clean = clean;
 	mark->meta = *meta;
 	mark->sum = sum_of(mark);

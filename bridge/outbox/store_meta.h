@@ -5,11 +5,12 @@
  *
  * An older state can be put back into the meta pages.
  *
- * The mark: with sync = interval the kernel writes pages whenever it likes. A power cut then leaves new pages beside old
- * ones, and the newest meta page may name pages that were never written. So each flush ends with a copy of a meta page in a
- * file of its own, the mark. No page of that state is used again before the next flush has ended. The mark names the kernel
- * that ran (its boot id). When another kernel runs at the next start, the machine went down, and the state of the mark is
- * put back. The mark has two slots, which are written in turns, each with a checksum: one of them is always whole. */
+ * The mark: LMDB writes without waiting for the disk, and the kernel writes pages whenever it likes. A power cut then leaves new
+ * pages beside old ones, and the newest meta page may name pages that were never written. So each flush ends with a copy of a meta
+ * page in a file of its own, the mark. No page of that state is used again before the next flush has ended. The mark names the kernel
+ * that ran (its boot id). When another kernel runs at the next start, or that cannot be told, the machine may have gone down, and the
+ * state of the mark is put back. The mark has two slots, which are written in turns, each with a checksum: one of them is always
+ * whole. */
 #ifndef T2M_STORE_META_H
 #define T2M_STORE_META_H
 
@@ -58,6 +59,8 @@ enum store_condition {
 enum store_condition store_meta_read(int fd, struct store_meta *meta, char *why, size_t why_size);
 /* Makes this the newest state, and waits until the disk has it. 0 or errno. */
 int store_meta_write(int fd, const struct store_meta *meta);
+/* The same, without waiting for the disk. */
+int store_meta_put(int fd, const struct store_meta *meta);
 
 #define STORE_BOOT_MAX 40
 
@@ -70,15 +73,17 @@ struct store_mark {
 	uint64_t sum;
 };
 
-/* The boot id of the running kernel. */
+/* The boot id of the running kernel; "": it cannot be read. */
 void store_boot_id(char id[STORE_BOOT_MAX]);
 /* The mark of a directory; false: there is none. */
 bool store_mark_read(const char *path, struct store_mark *mark);
 /* False: there was none. */
 bool store_mark_remove(const char *path);
-/* Opens the file of the mark, and gives it all the room that it needs. A descriptor, which the caller closes, or -1 and errno. */
+/* Opens the file of the mark with O_DSYNC, and gives it all the room that it needs. A descriptor, which the caller closes, or -1 and
+ * errno. */
 int store_mark_open(const char *path);
-/* Makes *mark the mark that follows it, of state `meta`; *offset is where it is to be written. */
+/* Makes *mark the mark that follows it, of state `meta`; *offset is where it is to be written. A mark that could not be written is followed
+ * by one of the same sequence, for the other slot has the last whole one. */
 void store_mark_next(struct store_mark *mark, const struct store_meta *meta, bool clean, int64_t *offset);
 
 #endif

@@ -32,7 +32,8 @@ static bool is_after_power_cut(const struct store_mark *mark)
 {
 	char boot[STORE_BOOT_MAX];
 	store_boot_id(boot);
-	return !mark->clean && strncmp(boot, mark->boot, sizeof(boot)) != 0;
+	bool known = boot[0] != '\0';
+	return !mark->clean && (!known || strncmp(boot, mark->boot, sizeof(boot)) != 0);
 }
 
 /* After a power cut the state that the mark names; else the newest one, and never the one before it, which lacks messages. */
@@ -142,8 +143,8 @@ static bool put_back(struct store *s, const struct store_meta *state)
 		snprintf(s->why, sizeof(s->why), "outbox %s: %s", s->path, strerror(error));
 	else
 		log_error("outbox %s: the machine went down without closing it: what was stored after the last "
-			  "flush "
-			  "([outbox] sync_interval) is lost",
+			  "flush is lost; of that, sync = always has acknowledged nothing, and sync = interval "
+			  "at most what came within sync_interval",
 			s->path);
 	return error == 0;
 }
@@ -177,6 +178,17 @@ static bool open_here(struct store *s, bool new_numbers)
 	snprintf(s->why, sizeof(s->why), "outbox %s: %s", s->path, why);
 	store_close_env(s);
 	return false;
+}
+
+static void tell_unknown_boot(const struct store *s)
+{
+	char boot[STORE_BOOT_MAX];
+	store_boot_id(boot);
+	if (boot[0] == '\0' && s->options.sync != OUTBOX_SYNC_NEVER)
+		log_warning(
+			"outbox %s: /proc/sys/kernel/random/boot_id cannot be read, so that after a crash of "
+			"the bridge it goes on from the last flush, as after a loss of power",
+			s->path);
 }
 
 bool store_bring_up(struct store *s, bool start)
@@ -215,6 +227,8 @@ bool store_bring_up(struct store *s, bool start)
 		s->last = found.last_seqnum;
 	if (!open_here(s, new_numbers))
 		return false;
+	if (start)
+		tell_unknown_boot(s);
 	store_measure_done(s);
 	store_measure_kept(s);
 	return true;
@@ -312,6 +326,7 @@ bool store_recover(struct store *s)
 	bool told = s->lost;
 	size_t waited = store_count(s);
 	store_close_env(s);
+	store_write_anew(s);
 	if (!store_bring_up(s, false))
 		return false;
 	if (told)

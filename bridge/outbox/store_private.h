@@ -15,6 +15,24 @@
 
 #include <lmdb.h>
 
+/* A state whose pages are not used again. */
+struct store_held {
+	MDB_txn *txn; /* keeps them from it; NULL: no state is held */
+	struct store_meta meta;
+	uint64_t last; /* s->last and so on in this state */
+	size_t count, bytes, special;
+};
+
+/* With sync = always the ring has all messages that are not safe, up to number s->last also those that are in the file. */
+struct store_unsafe {
+	size_t count, bytes;   /* of the ring's messages that are in the file */
+	struct keep_list keep; /* what was kept or forgotten */
+	struct done_set gone;  /* numbers of messages that were deleted */
+	/* of these, what the flush under way makes safe: up to this change; these numbers */
+	struct keep_change *keep_flushing;
+	struct done_set gone_flushing;
+};
+
 struct store {
 	struct store_options options;
 	char path[STORE_PATH_MAX], why[STORE_WHY_MAX];
@@ -43,14 +61,17 @@ struct store {
 	size_t tight_pages; /* pages in use when the disk had no more room; 0: it has room */
 	int tight_error;    /* what the disk said then */
 
-	/* sync = interval */
+	/* not with sync = never: see store_sync.c */
 	struct flush flush;
 	struct store_mark mark;
 	int mark_fd;
-	MDB_txn *safe;       /* keeps the pages of the state that the mark names from being used again */
-	MDB_txn *flushing;   /* the same for the state that is being flushed */
-	size_t flushed_page; /* last_page when the last flush began */
+	struct store_held safe;     /* the state that the mark names */
+	struct store_held flushing; /* the state that is being flushed */
+	size_t flushed_page;        /* last_page when the last flush began */
 	bool flush_wanted;
+
+	/* sync = always: what is in the file and not safe yet, to be written anew if the disk fails */
+	struct store_unsafe unsafe;
 };
 
 /* --- store_guard.c --- */
@@ -116,18 +137,29 @@ void store_measure_kept(struct store *s);
 
 /* --- store_sync.c --- */
 
-/* sync = interval: what is open is made safe, and held on to. 0 or what went wrong. */
+/* What is open is made safe, and held on to. 0 or what went wrong. */
 int store_first_mark(struct store *s);
 /* The store closes in order: nothing is written after this mark. */
 void store_last_mark(struct store *s);
 /* No state is held on to any more. */
 void store_let_go(struct store *s);
+/* The newest state, to be let go with store_let_go_of. 0 or what LMDB said: then it is not held. */
+int store_hold(struct store *s, struct store_held *held);
+void store_let_go_of(struct store_held *held);
+/* Makes s->mark the mark of the state that is held, to be written at *offset. */
+void store_next_mark(struct store *s, const struct store_held *held, bool clean, int64_t *offset);
 
 /* --- store_env.c --- */
 
 /* Opens LMDB's environment, s->env. 0 or what LMDB said: then store_close_env is due. */
 int store_open_env(struct store *s);
 void store_close_env(struct store *s);
+
+/* --- store_flush.c --- */
+
+/* What is in the file and not safe, with sync = always, is to be written anew, because the file is about to be another. What was kept and
+ * deleted is noted again; s->last becomes the number up to which all is safe. The ring still has the messages. */
+void store_write_anew(struct store *s);
 
 /* --- store_write.c --- */
 

@@ -11,6 +11,12 @@
 #define PART_DELETIONS 4096u  /* in one transaction */
 #define NOTE_MS 1000
 
+/* How many of the ring's messages are not in the file. */
+static size_t unstored(const struct store *s, const struct outbox_ring *in)
+{
+	return ring_count(in) - s->unsafe.count;
+}
+
 struct write_part {
 	struct outbox_ring *in; /* NULL: only deletions */
 	size_t put_most, delete_most;
@@ -101,7 +107,7 @@ static int write_messages(struct store *s, void *arg)
 	if (p->noted)
 		rc = store_note_last(s, s->writing, p->put > 0 ? p->stored : s->last,
 			s->bytes + p->put_bytes - p->deleted_bytes);
-	bool all = p->in == NULL || p->put == ring_count(p->in);
+	bool all = p->in == NULL || p->put == unstored(s, p->in);
 	if (rc == 0 && p->keep)
 		rc = store_write_kept(s, all ? UINT64_MAX : p->put > 0 ? p->stored : s->last, &p->kept);
 	if (rc == 0)
@@ -111,13 +117,22 @@ static int write_messages(struct store *s, void *arg)
 
 /* --- a turn --- */
 
+/* Deleted: with sync = always that is noted until it is safe. */
+static void forget_done(struct store *s, uint64_t up_to)
+{
+	uint64_t n = s->options.sync == OUTBOX_SYNC_ALWAYS ? done_next(&s->done, 1) : 0;
+	for (; n > 0 && n <= up_to; n = done_next(&s->done, n + 1))
+		done_add(&s->unsafe.gone, n);
+	done_drop(&s->done, up_to);
+}
+
 static void took(struct store *s, const struct write_part *p)
 {
 	s->count += p->put - p->deleted;
 	s->bytes += p->put_bytes - p->deleted_bytes;
 	s->done_bytes -= p->deleted_bytes;
 	if (p->deleted_to > 0)
-		done_drop(&s->done, p->deleted_to);
+		forget_done(s, p->deleted_to);
 	if (p->noted)
 		s->noted_ms = clock_steady_ms();
 	if (p->keep)
@@ -125,17 +140,21 @@ static void took(struct store *s, const struct write_part *p)
 	if (p->put == 0)
 		return;
 	s->last = p->stored;
-	if (p->put == ring_count(p->in))
+	if (s->options.sync == OUTBOX_SYNC_ALWAYS) { /* they leave the ring when they are safe */
+		s->unsafe.count += p->put;
+		s->unsafe.bytes += p->put_bytes;
+	} else if (p->put == ring_count(p->in)) {
 		ring_clear(p->in);
-	else
+	} else {
 		ring_drop(p->in, p->stored);
+	}
 }
 
 static int write_one(struct store *s, struct write_part *p)
 {
-	size_t bytes = p->in != NULL ? ring_bytes(p->in) : 0;
-	if (p->in != NULL && p->put_most < ring_count(p->in))
-		bytes = bytes / ring_count(p->in) * p->put_most; /* an estimate */
+	size_t bytes = p->in != NULL ? ring_bytes(p->in) - s->unsafe.bytes : 0;
+	if (p->in != NULL && p->put_most < unstored(s, p->in))
+		bytes = bytes / unstored(s, p->in) * p->put_most; /* an estimate */
 	if (bytes > PART_BYTES)
 		bytes = PART_BYTES;
 	bytes += p->keep ? s->keep.bytes[KEEP_COMMANDS] + s->keep.bytes[KEEP_UNITS] : 0;
@@ -178,18 +197,19 @@ static bool halve(struct portion *p, bool deleting, size_t puts, size_t deletion
 static int write_all(struct store *s, struct outbox_ring *in)
 {
 	struct portion most = {SIZE_MAX / 2, PART_DELETIONS, false};
-	while (ring_count(in) > 0 || store_keeps(s) || (s->done.count > 0 && most.deletions > 0)) {
+	while (unstored(s, in) > 0 || store_keeps(s) || (s->done.count > 0 && most.deletions > 0)) {
 		bool deleting = s->done.count > 0 && most.deletions > 0;
-		bool apart = most.apart && deleting, putting = ring_count(in) > 0 && !apart;
+		bool apart = most.apart && deleting, putting = unstored(s, in) > 0 && !apart;
 		struct write_part p = {.in = putting ? in : NULL,
 			.put_most = most.puts,
+			.stored = s->unsafe.count > 0 ? s->last : 0,
 			.keep = store_keeps(s) && !apart,
 			.delete_most = deleting ? most.deletions : 0};
 		int rc = write_one(s, &p);
 		if (rc == 0 && most.puts < SIZE_MAX / 2)
 			most.puts *= 2;
 		if (rc != 0 && (!store_is_full(rc) || s->env == NULL ||
-				       !halve(&most, deleting, ring_count(in), (size_t)s->done.count)))
+				       !halve(&most, deleting, unstored(s, in), (size_t)s->done.count)))
 			return rc;
 	}
 	return 0;

@@ -123,7 +123,12 @@ static void feed(struct conn *conn, size_t len, int32_t quiet_ms)
 	enum input_end end = INPUT_DONE;
 	if (conn->ended && !conn->udp)
 		quiet_ms = CONN_QUIET_FINAL;
+	c->fed = conn;
+	c->fed_command = false;
 	size_t used = c->ops.input(c->ops.ctx, conn, span_of(c->input, len), quiet_ms, conns_now(c), &end);
+	c->fed = NULL;
+	if (c->fed_command)
+		conn->out_first = conn->out_len;
 	conn->recognized |= used > 0 || end == INPUT_DONE || end == INPUT_TOO_FAST;
 	keep(conn, c->input + used, len - used);
 	LEAVE(conn, quiet);
@@ -149,6 +154,8 @@ static void judge(struct conn *conn)
 		conn_close(conn, "unknown protocol");
 		return;
 	}
+	if (conn_owes_much(conn))
+		conn_listen(conn, false);
 	conn->ended |= conn->udp && conn->units == 0 && !conn->guest;
 	if (conn->ended && conn->out_len == 0)
 		conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
@@ -257,6 +264,10 @@ void conn_on_io(struct ev_loop *loop, ev_io *io, int events)
 	if (events & EV_WRITE) {
 		conn_listen(conn, false);
 		conn_want_work(conn);
+	}
+	if (conn_owes_much(conn)) { /* it is listened to again when that has left */
+		conn_listen(conn, false);
+		return;
 	}
 	bool may_read = !conn->ended && conn->stalled.line == NULL && conn->leaving == NULL;
 	if (may_read && ((events & EV_READ) || conn->tls != NULL)) /* a TLS handshake may wait for writing */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define LAST_WORDS_MS 5000
 #define SLOW_MS 100 /* a connection that is too fast is not read for so long */
 
 /* --- how they come --- */
@@ -159,13 +160,44 @@ void conns_reap(struct conns *c)
 		conn_end(c->leaving);
 }
 
+void conns_flushed(struct conns *c, uint64_t begun, uint64_t safe)
+{
+	bool ended = c->sealed != 0 && c->sealed == safe, begins = begun != 0 && begun != c->sealed;
+	struct conn **const lines[] = {&c->work, &c->owing}, *conn, *next;
+	for (size_t i = 0; (ended || begins) && i < 2; i++)
+		DL_FOREACH_SAFE2(*lines[i], conn, next, work.next) {
+			if (ended)
+				conn_unseal(conn);
+			if (begins)
+				conn_seal(conn);
+			if (conn->out_safe > 0)
+				conn_want_work(conn);
+		}
+	c->sealed = begun;
+}
+
+/* What it is owed has left, or may not leave before the disk has it. */
+static void rest(struct conns *c, struct conn *conn)
+{
+	conn_leave_work(conn);
+	if (conn->out_len > conn->out_safe)
+		JOIN(conn, work, &c->owing);
+	else if (conn->ended && conn->out_len == 0)
+		conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
+}
+
 void conns_flush(struct conns *c, bool stored)
 {
 	struct conn *conn, *next;
 	int64_t now = conns_now(c).steady_ms, due = 0;
+	while (stored && c->owing != NULL)
+		conn_want_work(c->owing);
 	DL_FOREACH_SAFE2(c->work, conn, next, work.next) {
 		int64_t again = conn_work(conn, stored, now);
-		if (conn->idle.line == &c->drained) {
+		bool owes = conn->out_len > conn->out_safe, waits = owes && c->sealed != 0; /* for the disk */
+		if (owes && conn->out_safe == 0 && conn_owes_only_answers(conn) && again > 0)
+			again = 0;
+		if (conn->idle.line == &c->drained && (!waits || again < 0)) {
 			conn_close(conn, conn->last_words);
 		} else if (again < 0) {
 			conn_leave_work(conn);
@@ -173,9 +205,7 @@ void conns_flush(struct conns *c, bool stored)
 		} else if (again > 0) {
 			due = due == 0 || again < due ? again : due;
 		} else {
-			conn_leave_work(conn);
-			if (conn->ended && conn->out_len == 0)
-				conn_close(conn, conn->udp ? "not identified" : "closed by the unit");
+			rest(c, conn);
 		}
 	}
 	if (c->leaving != NULL || c->speaking != NULL)
@@ -223,6 +253,14 @@ static void close_idle(struct conns *c, struct conn **line, int64_t timeout_ms, 
 	}
 }
 
+/* Their answers have waited long enough for the disk: who is not acknowledged sends again. */
+static void end_last_words(struct conns *c)
+{
+	int64_t now = conns_now(c).steady_ms;
+	while (c->drained != NULL && now - c->drained->idle.since_ms >= LAST_WORDS_MS)
+		conn_close(c->drained, c->drained->last_words);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop;
@@ -230,6 +268,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	struct conns *c = timer->data;
 	sources_tick(c->sources, conns_now(c).steady_ms);
 	conns_tell_silent(c);
+	end_last_words(c);
 	close_idle(c, &c->idle_fresh, c->config->listen.first_frame_timeout, "no frame in time");
 	close_idle(c, &c->idle_tcp, c->config->listen.idle_timeout, "silent for too long");
 	close_idle(c, &c->idle_udp, c->config->listen.udp_timeout, "silent for too long");

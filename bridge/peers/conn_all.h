@@ -30,7 +30,10 @@ bool conns_datagram(struct conns *conns, int fd, const union address *from, stru
 
 /* Those that are marked go; of those whose unit speaks elsewhere, what has arrived is taken. At the top of the turn. */
 void conns_reap(struct conns *conns);
-/* Sends what is owed; answers only when `stored`. Once per turn of the loop. */
+/* Flushes of the outbox are numbered. `begun` is under way: what is answered so far is safe when it has ended (0: none is that). `safe` is the
+ * last that has ended well. Before conns_flush. */
+void conns_flushed(struct conns *conns, uint64_t begun, uint64_t safe);
+/* Sends what is owed; of the answers those that are safe, or all when all is `stored`. Once per turn of the loop. */
 void conns_flush(struct conns *conns, bool stored);
 /* The owner has room again: takes up what was left. */
 void conns_resume(struct conns *conns);

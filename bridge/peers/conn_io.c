@@ -111,7 +111,8 @@ void conn_listen(struct conn *conn, bool writable)
 	ev_io_stop(conn->conns->loop, &conn->io);
 	if (conn->leaving != NULL)
 		return;
-	bool readable = !conn->ended && conn->stalled.line == NULL && conn->last_words == NULL;
+	bool readable =
+		!conn->ended && conn->stalled.line == NULL && conn->last_words == NULL && !conn_owes_much(conn);
 	int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
 	ev_io_set(&conn->io, conn->peer.fd, events);
 	if (events != 0)

@@ -12,7 +12,7 @@
 
 void conn_want_work(struct conn *conn)
 {
-	if (conn->work.line == NULL && conn->leaving == NULL)
+	if (conn->work.line != &conn->conns->work && conn->leaving == NULL)
 		JOIN(conn, work, &conn->conns->work);
 }
 
@@ -104,6 +104,7 @@ bool conn_command(
 	*o = (struct outgoing){.whose = whose, .sent = sent, .ctx = ctx, .id = id, .len = frame.len};
 	memcpy(o->bytes, frame.ptr, frame.len);
 	LL_APPEND(conn->commands, o);
+	conn->conns->fed_command |= conn->conns->fed == conn;
 	conn_want_work(conn);
 	return true;
 }
@@ -163,10 +164,33 @@ void conn_free_output(struct conn *conn)
 	conn->out_cap = 0;
 }
 
+void conn_make_safe(struct conn *conn)
+{
+	conn_seal(conn);
+	conn_unseal(conn);
+}
+
+void conn_seal(struct conn *conn)
+{
+	conn->out_sealed = conn->out_len;
+	conn->answers_sealed = conn->answers;
+}
+
+void conn_unseal(struct conn *conn)
+{
+	bool much = conn_owes_much(conn);
+	conn->out_safe = conn->out_sealed;
+	conn->answers_safe = conn->answers_sealed;
+	if (much && !conn_owes_much(conn))
+		conn_listen(conn, false);
+}
+
 static void drop_out(struct conn *conn, size_t n)
 {
 	conn->out_len -= (uint32_t)n;
 	conn->out_safe -= (uint32_t)n;
+	conn->out_sealed -= (uint32_t)n;
+	conn->out_first -= conn->out_first < n ? conn->out_first : (uint32_t)n;
 	if (conn->out_len > 0) {
 		memmove(conn->out, conn->out + n, conn->out_len);
 		return;
@@ -192,6 +216,7 @@ static enum sent send_answers(struct conn *conn)
 	if (conn->out_safe == 0) {
 		stats_add(conn->conns->stats, STAT_ACKS, conn->answers_safe);
 		conn->answers -= conn->answers_safe;
+		conn->answers_sealed -= conn->answers_safe;
 		conn->answers_safe = 0;
 	}
 	return sent;
@@ -242,10 +267,8 @@ static int64_t later(int64_t when, int64_t now)
 int64_t conn_work(struct conn *conn, bool stored, int64_t now)
 {
 	int64_t gap = conn->conns->config->commands.gap;
-	if (stored) {
-		conn->out_safe = conn->out_len;
-		conn->answers_safe = conn->answers;
-	}
+	if (stored)
+		conn_make_safe(conn);
 	bool commands_turn = conn->commands != NULL && conn->answered_last && !conn->partial;
 	if (conn->out_safe > 0 && now >= conn->answers_from_ms && !commands_turn) {
 		if (!flush_answers(conn, now, gap))
@@ -254,7 +277,7 @@ int64_t conn_work(struct conn *conn, bool stored, int64_t now)
 			return 0;
 		commands_turn = conn->commands != NULL;
 	}
-	if (conn->out_len > 0 && !commands_turn)
+	if (conn->out_safe > 0 ? !commands_turn : conn_owes_only_answers(conn))
 		return later(conn->answers_from_ms, now);
 	if (conn->commands == NULL)
 		return 0;

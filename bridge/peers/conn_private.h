@@ -79,9 +79,12 @@ struct conn {
 	uint32_t credit;    /* UDP: bytes that may be answered */
 	uint8_t *in;        /* bytes not yet used up */
 	uint32_t in_len, in_cap;
-	uint8_t *out;                        /* owed; UDP: each frame behind two bytes of length */
-	uint32_t out_len, out_cap, out_safe; /* up to out_safe: what it answers is stored */
-	uint32_t answers, answers_safe;      /* so many are owed, up to out_safe so many */
+	uint8_t *out; /* owed; UDP: each frame behind two bytes of length */
+	uint32_t out_len, out_cap;
+	uint32_t out_safe, out_sealed;                  /* up to out_safe: what it answers is safe; up to
+							out_sealed: it is when the flush under way has ended */
+	uint32_t answers, answers_safe, answers_sealed; /* so many are owed, and of these, up to there */
+	uint32_t out_first;                             /* up to there it leaves before any command */
 	struct outgoing *commands;
 	int64_t answers_from_ms, commands_from_ms; /* not before; for the silence around a command */
 	int64_t echo_from_ms;     /* UDP: no answer that is what came, before; 0: there was none */
@@ -101,13 +104,17 @@ struct conns {
 	struct ways ways;
 	/* speaking: those whose last words are to be taken; drained: they were */
 	struct conn *idle_fresh, *idle_tcp, *idle_udp, *idle_udp_known, *speaking, *drained, *leaving,
-		*quiet_short, *quiet_long, *work, *stalled, *slowed,
+		*quiet_short, *quiet_long, *stalled, *slowed, *work,
+		*owing,  /* to be looked at in this turn; owing only answers that are not safe yet */
 		*silent; /* TCP: nothing came so far, for less than SILENT_MS; by `quiet` */
 	struct buffers buffers;
 	size_t count, fresh, fresh_weight; /* fresh: those that have not named a unit */
 	size_t places,
 		strangers; /* connections with units, none of them of the units file; units that are not in it */
-	size_t kept, owed; /* buffers of input that waits, and of answers */
+	size_t kept, owed;      /* buffers of input that waits, and of answers */
+	uint64_t sealed;        /* the flush of out_sealed; 0: none is under way */
+	const struct conn *fed; /* its input is at work; NULL: none */
+	bool fed_command;       /* and has queued a command for it */
 	uint64_t number;
 	int64_t echo_from_ms[ECHOES]; /* UDP, by a hash of the peer: for those that are new */
 	struct log_limit full_lines;
@@ -134,6 +141,18 @@ struct conns {
 		(conn)->kind.since_ms = conns_now((conn)->conns).steady_ms;                                    \
 		DL_APPEND2(*(conn)->kind.line, conn, kind.prev, kind.next);                                    \
 	} while (0)
+
+/* Does so much wait for the disk that it is not read for now? Else answers would be left out, and the unit would send again. */
+static inline bool conn_owes_much(const struct conn *conn)
+{
+	return !conn->udp && conn->out_len - conn->out_safe > (size_t)conn->conns->config->limits.output / 2;
+}
+
+/* Has nothing to go but answers? A command that its own frame brought about, as one that was held, goes behind the answer to that frame. */
+static inline bool conn_owes_only_answers(const struct conn *conn)
+{
+	return conn->out_len > 0 && (conn->commands == NULL || conn->out_first > 0);
+}
 
 /* --- conn_limits.c --- */
 
@@ -178,6 +197,10 @@ void conn_add_credit(struct conn *conn, size_t bytes);
 /* Something is to be sent: looked at in the next conns_flush. */
 void conn_want_work(struct conn *conn);
 void conn_leave_work(struct conn *conn);
+/* All that it is owed so far is safe; or will be when the flush under way has ended; or that flush has ended well. */
+void conn_make_safe(struct conn *conn);
+void conn_seal(struct conn *conn);
+void conn_unseal(struct conn *conn);
 /* Sends what may go; answers only when `stored`, or when they were before. When should the conn be looked at again, by the steady
  * clock? 0: not by itself; -1: it is broken. */
 int64_t conn_work(struct conn *conn, bool stored, int64_t now);

@@ -13,12 +13,12 @@ import powerloss  # noqa: E402
 IMAGES, SEED, INTERVAL_MS = 24, 3, 200
 
 
-def losses(tmp_path, sync, count):
+def losses(tmp_path, sync, count, sync_ms=0):
     before = None
     for n in range(count):
         directory = tmp_path / str(n)
         directory.mkdir()
-        recording = powerloss.Recording(directory, sync, INTERVAL_MS, 2, SEED, before, strict=True)
+        recording = powerloss.Recording(directory, sync, INTERVAL_MS, 2, SEED, before, strict=True, sync_ms=sync_ms)
         result = powerloss.Result(recording, IMAGES)
         yield result
         before = result.to_go_on()
@@ -33,6 +33,14 @@ def check_moments(result):
 
 def test_always_misses_nothing(tmp_path):
     for result in losses(tmp_path, "always", 1):
+        check_moments(result)
+        assert result.missing == []
+        assert result.broken(0) == []
+
+
+def test_always_misses_nothing_on_a_slow_disk(tmp_path):
+    """Units report, and are acknowledged, while a sync is under way."""
+    for result in losses(tmp_path, "always", 1, sync_ms=30):
         check_moments(result)
         assert result.missing == []
         assert result.broken(0) == []

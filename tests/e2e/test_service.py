@@ -150,6 +150,7 @@ def test_the_unit_file():
     for line in ("Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "WatchdogSec=", "StateDirectory=tracker2mqtt",
                  "LimitNOFILE=", "LoadCredential=mqtt-password:", "RestartPreventExitStatus=1\n"):
         assert f"\n{line}" in text
+    assert "ProcSubset=pid" not in text  # it hides the boot id, by which a loss of power is known
 
 
 def test_a_reload_with_a_fault_changes_nothing(make_bridge, tmp_path):

@@ -43,8 +43,8 @@ class Recording:
     sync; then only what the others acknowledge is looked at."""
 
     def __init__(self, directory, sync, interval_ms, seconds, seed, before=None, sync_before=None,
-                 strict=False):
-        self.strict = strict
+                 strict=False, sync_ms=0):
+        self.strict, self.sync_ms = strict, sync_ms
         self.directory, self.sync, self.sync_before, self.interval_ms = directory, sync, sync_before, interval_ms
         self.seed, self.rng = seed, random.Random(seed)
         self.root, self.log = directory / "disk", directory / "events"
@@ -96,7 +96,7 @@ class Recording:
         options = self.options(broker, self.root / "outbox", self.sync_before)
         bridge = Bridge(self.directory, broker.port, options, environment={
             "LD_PRELOAD": str(build_recorder(self.directory)), "RECORD_ROOT": str(self.root),
-            "RECORD_LOG": str(self.log), **self.boot_id(self.boot)})
+            "RECORD_LOG": str(self.log), "RECORD_SYNC_MS": str(self.sync_ms), **self.boot_id(self.boot)})
         wait_for(broker.connected.is_set, "the bridge at the broker")
         self._load(bridge, seconds / 4)
         broker.stop()
@@ -364,14 +364,15 @@ class Result:
         return max((age for _, gone in self.missing for age in gone.values()), default=0)
 
     def is_flushed(self, key, cut):
-        """Four syncs, one after the other, began after its acknowledgement and ended before the cut: both steps
-        (the pages; what says that they are whole) of a flush that had chosen its state before, and of one after it."""
+        """Three syncs, one after the other, began after its acknowledgement and ended before the cut: that of a flush that
+        had chosen its state before, that of one after it, and one more: the mark, which says that the pages are whole, is
+        written between two syncs."""
         place = self.recording.acknowledged[key]
         end, steps = place, 0
         for begin, ended in self.recording.disk.flushes:
             if begin > end and ended < cut:
                 end, steps = ended, steps + 1
-        return steps >= 4
+        return steps >= 3
 
     def broken(self, promise_ns):
         """What of the promise of this mode does not hold, a line each. With always, nothing is missing; with
@@ -431,7 +432,7 @@ def run(args, directory, print_table, tell):
             print(f"--- sync = {sync}, {name}, seed {args.seed}")
             try:
                 recording = Recording(below, sync, args.interval, args.seconds, args.seed, before,
-                                      OTHER[sync] if "change" in name else None, args.strict)
+                                      OTHER[sync] if "change" in name else None, args.strict, args.sync_ms)
             except (AssertionError, OSError) as error:  # what opened once did not live on
                 print(f"the bridge did not get through the load: {str(error)[-400:]}\n")
                 bad += 1

@@ -3,7 +3,7 @@
  * Preloaded into the bridge (LD_PRELOAD) by powerloss.py, which reads the log; builds with any C compiler of Linux.
  * May use: libc. May not: know LMDB, or anything of the bridge.
  *
- * RECORD_ROOT is the directory, RECORD_LOG the log. An event is a struct event and its bytes. What takes time has
+ * RECORD_ROOT is the directory, RECORD_LOG the log; RECORD_SYNC_MS: so long a sync takes at least. An event is a struct event and its bytes. What takes time has
  * two events: one before the call, with all that it may do, and one after it, with what it did (EVENT_END). The log is
  * appended to, so that others may add events of their own. */
 #define _GNU_SOURCE
@@ -378,14 +378,22 @@ static uint64_t put_sync(int fd, unsigned flags)
 	return inode != 0 ? put(EVENT_SYNC, flags, inode, 0, NULL, 0) : 0;
 }
 
+/* A disk that is slow: much is acknowledged, or must not be, while it works. */
+static void take_long(int fd)
+{
+	const char *ms = getenv("RECORD_SYNC_MS");
+	if (ms != NULL && inode_of(fd) != 0)
+		usleep((useconds_t)atoi(ms) * 1000);
+}
+
 int fsync(int fd)
 {
-	RECORDED(put_sync(fd, 0), REAL(fsync)(fd));
+	RECORDED(put_sync(fd, 0), (take_long(fd), REAL(fsync)(fd)));
 }
 
 int fdatasync(int fd)
 {
-	RECORDED(put_sync(fd, 0), REAL(fdatasync)(fd));
+	RECORDED(put_sync(fd, 0), (take_long(fd), REAL(fdatasync)(fd)));
 }
 
 int syncfs(int fd)

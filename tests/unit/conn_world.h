@@ -118,7 +118,7 @@ bool conn_kernel_holds(const struct conn *conn)
 void conn_listen(struct conn *conn, bool writable)
 {
 	(void)writable;
-	world.socket[conn->peer.fd].watched = conn->stalled.line == NULL;
+	world.socket[conn->peer.fd].watched = conn->stalled.line == NULL && !conn_owes_much(conn);
 }
 
 void conn_listen_tls(struct conn *conn)
@@ -228,12 +228,12 @@ static struct conn *connects(unsigned host, bool proxied)
 	return conns_count(world.conns) > before ? world.conns->idle_fresh->idle.prev : NULL;
 }
 
-static void reads(struct conn *conn)
+static inline void reads(struct conn *conn)
 {
 	conn->io.cb(world.loop, &conn->io, EV_READ);
 }
 
-static void says(struct conn *conn, const char *text)
+static inline void says(struct conn *conn, const char *text)
 {
 	size_t *len = &world.socket[conn->peer.fd].in_len;
 	memcpy(world.socket[conn->peer.fd].in + *len, text, strlen(text));
@@ -241,27 +241,27 @@ static void says(struct conn *conn, const char *text)
 	reads(conn);
 }
 
-static bool tells(unsigned host, unsigned port, const char *text)
+static inline bool tells(unsigned host, unsigned port, const char *text)
 {
 	union address a = address_of(host, port);
 	return conns_datagram(world.conns, PEERS - 1, &a, span_text(text), false);
 }
 
 /* The same to a listener behind a proxy. */
-static bool hands_on(unsigned host, unsigned port, struct span bytes)
+static inline bool hands_on(unsigned host, unsigned port, struct span bytes)
 {
 	union address a = address_of(host, port);
 	return conns_datagram(world.conns, PEERS - 1, &a, bytes, true);
 }
 
 /* So much time passes; then this timer is due. */
-static void passes(int64_t ms, ev_timer *timer)
+static inline void passes(int64_t ms, ev_timer *timer)
 {
 	world.now_ms += ms;
 	timer->cb(world.loop, timer, EV_TIMER);
 }
 
-static void turns(void)
+static inline void turns(void)
 {
 	conns_reap(world.conns);
 	conns_flush(world.conns, true);

@@ -431,6 +431,28 @@ static void test_flush_fails(void **state)
 	no_threads = false;
 }
 
+static void on_wake(void *ctx)
+{
+	(void)ctx;
+}
+
+/* Nobody would wake the loop: what the flush made safe counts at once. */
+static void test_no_thread_to_flush(void **state)
+{
+	(void)state;
+	char path[300], why[400];
+	snprintf(path, sizeof(path), "%s/no-thread", directory);
+	const struct outbox_options options = {.path = path, .size = 1 << 20, .sync = OUTBOX_SYNC_ALWAYS};
+	struct outbox *o = outbox_open(&options, why, sizeof(why));
+	assert_non_null(o);
+	outbox_use_wake(o, on_wake, NULL);
+	no_threads = true;
+	put(o, 1, 100, 1);
+	assert_true(outbox_sync(o));
+	no_threads = false;
+	outbox_close(o);
+}
+
 int main(void)
 {
 	snprintf(directory, sizeof(directory), "%s/test_outbox.XXXXXX",
@@ -447,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_one_process),
 		cmocka_unit_test(test_flush_fails),
+		cmocka_unit_test(test_no_thread_to_flush),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 	char command[300];

@@ -207,6 +207,7 @@ static void test_disk_full(void **state)
 	full_disk(OUTBOX_SYNC_NEVER, 3000); /* a page of its own for each */
 	full_disk(OUTBOX_SYNC_NEVER, 30000);
 	full_disk(OUTBOX_SYNC_INTERVAL, 900);
+	full_disk(OUTBOX_SYNC_ALWAYS, 3000);
 }
 
 /* A turn that does not fit: a part of it is stored and goes out, the rest waits. */

@@ -222,7 +222,8 @@ static struct outbox *open_slow(void)
 	return o;
 }
 
-/* The power goes: of what was written after the last flush, the disk has any part. */
+/* The power goes: of what was written after the last flush, the disk has any part. Where the kernel does not tell its boot id, it counts as
+ * another one. */
 static void test_power_cut(void **state)
 {
 	(void)state;
@@ -233,7 +234,7 @@ static void test_power_cut(void **state)
 		static struct history h;
 		h.count = 0;
 		fresh_path();
-		setenv("T2M_BOOT_ID", "before", 1);
+		setenv("T2M_BOOT_ID", round % 3 == 2 ? "" : "before", 1);
 		struct outbox *o = open_here(OUTBOX_SYNC_NEVER);
 		for (unsigned i = 0; i < 40; i++)
 			one_turn(o, &h, 30);
@@ -251,7 +252,7 @@ static void test_power_cut(void **state)
 			if (at < size && random_below(2))
 				memcpy(later + at, flushed + at, 4096);
 		save(later, more);
-		setenv("T2M_BOOT_ID", "after", 1);
+		setenv("T2M_BOOT_ID", round % 3 == 2 ? "" : "after", 1);
 		o = try_open(64 << 20, OUTBOX_SYNC_INTERVAL, OUTBOX_DAMAGED_REFUSE);
 		assert_non_null(o);
 		assert_true(outbox_next_seqnum(o) > next);
