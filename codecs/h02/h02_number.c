@@ -51,8 +51,8 @@ static const uint8_t *take_digits(const uint8_t *c, const uint8_t *end, uint64_t
 bool h02_decimal(struct span s, bool empty, struct h02_decimal *out)
 {
 	*out = (struct h02_decimal){0};
-	if (empty && h02_is_empty(s))
-		return true;
+	if (s.len == 0 || (empty && h02_is_empty(s)))
+		return empty;
 	uint64_t v = 0;
 	const uint8_t *first = s.ptr, *end = s.ptr + s.len;
 	while (first < end && *first == '0')

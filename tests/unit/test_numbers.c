@@ -91,9 +91,36 @@ static void test_scaled_numbers_are_exact(void **state)
 			h02_scaled(rows[i].d, rows[i].mul, rows[i].div, rows[i].decimals), rows[i].want);
 }
 
+/* Every text of these characters, the empty one as units' frames give it: without a place. */
+static void test_short_texts_are_numbers_or_none(void **state)
+{
+	(void)state;
+	static const char alphabet[] = "09.-";
+	for (unsigned n = 0; n < 1 + 4 + 16 + 64 + 256; n++) {
+		char text[5] = "";
+		size_t len = 0, digits = 0, points = 0, others = 0;
+		for (unsigned left = n; left > 0; left = (left - 1) / 4) {
+			char c = alphabet[(left - 1) % 4];
+			text[len++] = c;
+			digits += c == '0' || c == '9';
+			points += c == '.';
+			others += c == '-';
+		}
+		struct span s = len > 0 ? span_text(text) : span_of(NULL, 0);
+		struct h02_decimal d;
+		int64_t place;
+		bool number = digits > 0 && points <= 1 && others == 0;
+		assert_int_equal(h02_decimal(s, false, &d), number);
+		assert_int_equal(h02_decimal(s, true, &d), number || len == 0);
+		if (digits == 0)
+			assert_false(h02_coordinate(s, &place));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_short_texts_are_numbers_or_none),
 		cmocka_unit_test(test_numbers_are_exact),
 		cmocka_unit_test(test_numbers_are_those_of_printf),
 		cmocka_unit_test(test_scaled_numbers_are_exact),
