@@ -49,10 +49,14 @@ static void watch(struct listeners *all, bool udp, bool on)
 		struct listener *l = &all->item[i];
 		if ((l->kind == KIND_UDP) != udp)
 			continue;
-		if (on)
-			ev_io_start(all->loop, &l->io);
-		else
+		if (!on) {
 			ev_io_stop(all->loop, &l->io);
+			continue;
+		}
+		ev_io_start(all->loop, &l->io);
+		if (!udp &&
+			all->told) /* also when nobody waits any more: that accepting goes on is to be told */
+			ev_feed_event(all->loop, &l->io, EV_READ);
 	}
 }
 

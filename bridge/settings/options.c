@@ -56,11 +56,9 @@ static const struct option_row listen_rows[] = {
 		"The same for one address (IPv6: /64); 0: no limit, for many units share the address of their "
 		"operator."},
 	{"proxy_protocol", OPTION_SOME_ENDPOINTS, 0, AT(listen.proxy_protocol), "no", 0, 0, NULL,
-		"Which of the addresses have a proxy (haproxy, nginx) in front, whose connections begin with a "
-		"PROXY "
-		"header, v1 or v2; those without are refused. Over UDP the header is in the first datagram "
-		"from each "
-		"port of the proxy, or in all; datagrams of others are taken as they are. yes: all addresses."},
+		"Addresses behind a proxy: TCP must begin with a PROXY header, v1 or v2; UDP has it in the "
+		"first "
+		"datagram from each port of the proxy, or in all. yes: all."},
 	{"proxy_from", OPTION_NETWORKS, OPTION_RELOAD, AT(listen.proxy_from), "127.0.0.1,::1", 0, 0, NULL,
 		"Proxies: only these may connect there, and only their datagrams' headers are believed."},
 	{"first_frame_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.first_frame_timeout), "30s", SECOND,
@@ -336,11 +334,9 @@ static const struct option_row cluster_rows[] = {
 	{"password", OPTION_TEXT, OPTION_SECRET, AT(cluster.password), "", 0, 180, NULL,
 		"Password at the registry; empty: none."},
 	{"sentinels", OPTION_TEXT, 0, AT(cluster.sentinels), "", 0, 180, NULL,
-		"Addresses of Sentinels, such as redis://host:26379, with commas; they are asked for the "
-		"master, and "
-		"registry has the master's name there as its host: redis://mymaster/0; empty: registry is the "
-		"server "
-		"itself."},
+		"Sentinels that know the master, as redis://host:26379, comma-separated; registry then names "
+		"the "
+		"master: redis://mymaster/0. Empty: registry is the server itself."},
 	{"sentinel_username", OPTION_TEXT, 0, AT(cluster.sentinel_username), "", 0, 180, NULL,
 		"User name at the Sentinels; empty: none."},
 	{"sentinel_password", OPTION_TEXT, OPTION_SECRET, AT(cluster.sentinel_password), "", 0, 180, NULL,

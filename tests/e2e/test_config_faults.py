@@ -109,7 +109,7 @@ def test_hosts_that_are_some(tmp_path, value):
     ("[mqtt]\ntls_cert_file = {pem}\n", "a.ini:4: [mqtt] tls_cert_file and tls_key_file go together"),
     ("[mqtt]\ntls_ca_file = {pem}\n", "a.ini:4: [mqtt] tls_ca_file and tls_cert_file need tls = yes"),
     (f"[mqtt]\npassword = {SECRET}\n", "a.ini:4: [mqtt] a password (password) needs a username"),
-    ("[listen]\nproxy_protocol = 127.0.0.1:9000\n", "a.ini:4: [listen] proxy_protocol: address 1 of the list stands neither"),
+    ("[listen]\nproxy_protocol = 127.0.0.1:9000\n", "a.ini:4: [listen] proxy_protocol: address 1 of the list stands in none of tcp, tls and udp"),
 ])
 def test_names_and_options_that_do_not_go_together(tmp_path, text, fault):
     (tmp_path / "some.pem").write_text("x\n")
