@@ -17,15 +17,19 @@ def _of_this_process():
     size = (LAST - FIRST) // PARTS
     assert size > 100, f"the system gives ports from {LAST} on to connections; let net.ipv4.ip_local_port_range begin above 20000"
     ports = [FIRST + part * size + n for n in range(size)]
-    at = random.randrange(size)  # runs beside this one begin elsewhere
+    at = random.SystemRandom().randrange(size)  # runs beside this one, and forked processes, begin elsewhere
     return itertools.cycle(ports[at:] + ports[:at])
 
 
 _ports = _of_this_process()
+_owner = os.getpid()
 
 
 def free_port():
     """A port that is free for TCP and UDP, and is given to nobody else."""
+    global _ports, _owner
+    if _owner != os.getpid():  # forked: the process above would give the same ones
+        _ports, _owner = _of_this_process(), os.getpid()
     while True:
         port = next(_ports)
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
