@@ -6,6 +6,7 @@
 #define T2M_ROUTE_H
 
 #include "bridge/base/clock.h"
+#include "bridge/base/sum.h"
 #include "codecs/record/bytes.h"
 
 /* Valid until the handler returns. */
@@ -16,6 +17,13 @@ struct route_message {
 	int64_t expiry_s;                        /* MQTT 5 message expiry in seconds; -1: none */
 	uint16_t mid;                            /* the broker's packet identifier; 0: QoS 0 */
 };
+
+/* Of all that a requester gives: the same message, delivered twice, has the same sum. */
+static inline uint64_t route_sum(const struct route_message *message)
+{
+	uint64_t sum = sum_text(sum_text(SUM_OF_NOTHING, message->topic), message->payload);
+	return sum_text(sum_text(sum, message->response_topic), message->correlation);
+}
 
 /* `now`: when the message was read, by both clocks. */
 typedef void route_handler(void *ctx, const struct route_message *message, struct moment now);

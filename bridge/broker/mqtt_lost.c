@@ -185,10 +185,9 @@ void lost_note(struct mqtt *m, const struct mqtt_failure *f)
 /* False: it is remembered already, but perhaps with other bytes of the peer. */
 static bool remember_line(struct place *p, const char *text)
 {
-	uint64_t sum = 0xcbf29ce484222325;
 	const char *end = strstr(text, MQTT_IT_SAYS);
-	for (; *text != '\0' && text != end; text++)
-		sum = (sum ^ (uint8_t)*text) * 0x100000001b3;
+	uint64_t sum = sum_bytes(SUM_OF_NOTHING,
+		span_of((const uint8_t *)text, end != NULL ? (size_t)(end - text) : strlen(text)));
 	for (unsigned i = 0; i < TOLD_LINES; i++)
 		if (p->told[i] == sum)
 			return false;

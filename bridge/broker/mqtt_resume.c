@@ -136,13 +136,6 @@ static void take_delivery(struct mqtt *m, struct span key, struct span value)
 		m->resume.next = slot + 1;
 }
 
-static uint64_t add_to_sum(uint64_t sum, struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		sum = (sum ^ s.ptr[i]) * 0x100000001b3;
-	return (sum ^ s.len) * 0x100000001b3;
-}
-
 bool resume_again(struct mqtt *m, int mid, const struct route_message *message)
 {
 	struct resume *u = &m->resume;
@@ -150,9 +143,7 @@ bool resume_again(struct mqtt *m, int mid, const struct route_message *message)
 	struct writer w = writer_of(value, sizeof(value));
 	if (mid == 0 || !wants_session(m)) /* QoS 0, or nothing ever comes again */
 		return false;
-	uint64_t sum = add_to_sum(0xcbf29ce484222325, message->topic);
-	sum = add_to_sum(add_to_sum(sum, message->payload), message->response_topic);
-	sum = add_to_sum(sum, message->correlation);
+	uint64_t sum = route_sum(message);
 	for (unsigned i = 0; u->present && i < RESUME_DELIVERIES; i++) {
 		struct delivery *d = &u->delivery[i];
 		if (d->mid != mid || d->sum != sum || d->connection == u->connection)

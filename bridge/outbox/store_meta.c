@@ -2,6 +2,8 @@
 /* store_meta: see store_meta.h. */
 #include "bridge/outbox/store_meta.h"
 
+#include "bridge/base/sum.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -111,11 +113,7 @@ void store_boot_id(char id[STORE_BOOT_MAX])
 
 static uint64_t sum_of(const struct store_mark *m)
 {
-	uint64_t sum = 0xcbf29ce484222325;
-	const uint8_t *at = (const uint8_t *)m;
-	for (size_t i = 0; i < offsetof(struct store_mark, sum); i++)
-		sum = (sum ^ at[i]) * 0x100000001b3;
-	return sum;
+	return sum_bytes(SUM_OF_NOTHING, span_of((const uint8_t *)m, offsetof(struct store_mark, sum)));
 }
 
 bool store_mark_read(const char *path, struct store_mark *mark)
