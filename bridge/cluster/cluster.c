@@ -177,7 +177,7 @@ static void leave(struct cluster *c)
 
 static void tell_away(struct cluster *c)
 {
-	bool away = !c->joined && cluster_now(c).steady_ms - c->away_since_ms > CLUSTER_AWAY_MS;
+	bool away = cluster_is_away(c);
 	if (away && !c->away_told) {
 		notes_settle_alone(c);
 		gate_release(c); /* what is told without a registry */
@@ -239,22 +239,25 @@ static void know_run(struct cluster *c)
 	outbox_keep(c->parts.outbox, KEEP_COMMANDS, span_text(run_key), span_text(c->run));
 }
 
-unsigned cluster_check(const struct config *config, FILE *errors)
+/* How many addresses the option names. */
+static unsigned check_addresses(
+	const char *key, const char *text, const char *port, unsigned *faults, FILE *errors)
 {
 	struct registry_address addresses[REGISTRY_ADDRESSES_MOST];
 	char why[300];
+	unsigned count = *text != '\0' ? registry_addresses(text, port, addresses, why, sizeof(why)) : 0;
+	if (*text != '\0' && count == 0) {
+		log_fault(errors, "[cluster] %s: %s", key, why);
+		++*faults;
+	}
+	return count;
+}
+
+unsigned cluster_check(const struct config *config, FILE *errors)
+{
 	const char *registry = config->cluster.registry, *sentinels = config->cluster.sentinels;
-	unsigned faults = 0, count = 1;
-	if (*registry != '\0' &&
-		(count = registry_addresses(registry, REGISTRY_PORT, addresses, why, sizeof(why))) == 0) {
-		log_fault(errors, "[cluster] registry: %s", why);
-		faults++;
-	}
-	if (*sentinels != '\0' &&
-		registry_addresses(sentinels, REGISTRY_SENTINEL_PORT, addresses, why, sizeof(why)) == 0) {
-		log_fault(errors, "[cluster] sentinels: %s", why);
-		faults++;
-	}
+	unsigned faults = 0, count = check_addresses("registry", registry, REGISTRY_PORT, &faults, errors);
+	check_addresses("sentinels", sentinels, REGISTRY_SENTINEL_PORT, &faults, errors);
 	if (*sentinels != '\0' && (*registry == '\0' || count > 1)) {
 		log_fault(errors, "[cluster] registry: with sentinels it names one master, by its name there: "
 				  "redis://mymaster/0");
@@ -379,8 +382,7 @@ bool cluster_is_idle(const struct cluster *c)
 
 const char *cluster_trouble(const struct cluster *c)
 {
-	bool away = !c->joined && cluster_now(c).steady_ms - c->away_since_ms > CLUSTER_AWAY_MS;
-	return away ? "the registry of the cluster is away: commands are rejected" : NULL;
+	return cluster_is_away(c) ? "the registry of the cluster is away: commands are rejected" : NULL;
 }
 
 void cluster_free(struct cluster *c)

@@ -25,6 +25,11 @@ struct moment cluster_now(const struct cluster *c)
 	return clock_moment(ev_now(c->parts.loop));
 }
 
+bool cluster_is_away(const struct cluster *c)
+{
+	return !c->joined && cluster_now(c).steady_ms - c->away_since_ms > CLUSTER_AWAY_MS;
+}
+
 struct span cluster_number(int64_t n, char buf[24])
 {
 	snprintf(buf, 24, "%lld", (long long)n);

@@ -23,7 +23,7 @@ static void forget(struct cluster *c, struct carried *m)
 	free(m);
 }
 
-static struct carried *find(struct cluster *c, const char *id)
+static struct carried *find(const struct cluster *c, const char *id)
 {
 	struct carried *m = NULL;
 	HASH_FIND_STR(c->carried, id, m);
@@ -32,9 +32,7 @@ static struct carried *find(struct cluster *c, const char *id)
 
 bool carry_has(const struct cluster *c, const char *id)
 {
-	struct carried *m = NULL;
-	HASH_FIND_STR(c->carried, id, m);
-	return m != NULL;
+	return find(c, id) != NULL;
 }
 
 static void on_routed(void *ctx, const struct redisReply *reply, int64_t number, const char *id)
@@ -59,25 +57,13 @@ static void on_routed(void *ctx, const struct redisReply *reply, int64_t number,
 	forget(c, m);
 }
 
-static uint64_t sum_of(const struct route_message *m)
-{
-	const struct span parts[] = {m->topic, m->payload, m->response_topic, m->correlation};
-	uint64_t sum = 0xcbf29ce484222325;
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		for (size_t n = 0; n < parts[i].len; n++)
-			sum = (sum ^ parts[i].ptr[n]) * 0x100000001b3;
-		sum = (sum ^ parts[i].len) * 0x100000001b3;
-	}
-	return sum;
-}
-
 static bool route(struct cluster *c, struct carried *m)
 {
 	char mid[24], sum[24], expiry[24];
 	bool expires = m->message.expiry_s >= 0;
 	const struct route_message *r = &m->message;
 	const struct router *router = &c->router;
-	snprintf(sum, sizeof(sum), "%016llx", (unsigned long long)sum_of(r));
+	snprintf(sum, sizeof(sum), "%016llx", (unsigned long long)route_sum(r));
 	bool again =
 		router->mqtt != NULL && mqtt_resumed(router->mqtt) && mqtt_connected_seconds(router->mqtt) < 30;
 	const struct span argv[] = {span_text(c->me), span_text(c->run), span_text(m->id), span_text(m->ident),
@@ -167,7 +153,7 @@ void carry_tick(struct cluster *c)
 	drop_now(c);
 	HASH_ITER(hh, c->carried, m, next) {
 		bool known = c->router.mqtt != NULL && mqtt_connected(c->router.mqtt);
-		bool late = known && !c->joined && now.steady_ms - c->away_since_ms > CLUSTER_AWAY_MS;
+		bool late = known && cluster_is_away(c);
 		ask(c, m);
 		if (m->asked || !late || !m->from_broker)
 			continue;

@@ -18,18 +18,12 @@
 
 void claims_add(struct cluster *c, const char *ident, int64_t due_ms, bool again)
 {
-	struct todo *t = NULL;
-	HASH_FIND_STR(c->todo, ident, t);
-	if (t == NULL && (t = calloc(1, sizeof(*t))) != NULL) {
-		snprintf(t->ident, sizeof(t->ident), "%s", ident);
-		t->due_ms = due_ms;
-		t->again = again;
-		HASH_ADD_STR(c->todo, ident, t);
-	}
+	bool fresh;
+	struct todo *t = todo_of(&c->todo, ident, &fresh);
 	if (t == NULL)
 		return;
-	t->due_ms = t->due_ms < due_ms ? t->due_ms : due_ms;
-	t->again &= again;
+	t->due_ms = !fresh && t->due_ms < due_ms ? t->due_ms : due_ms;
+	t->again = again && (fresh || t->again);
 }
 
 /* --- answers --- */
@@ -183,7 +177,7 @@ static void comes(struct cluster *c, struct session *session, struct moment now)
 	u->late = false;
 	u->notes = 0;
 	session->elsewhere = false;
-	if (gate_is_away(c, now.steady_ms)) {
+	if (cluster_is_away(c)) {
 		notes_learn(c, session, u->lost, span_of(NULL, 0), 0);
 		notes_settle(c, session);
 	}
@@ -298,8 +292,7 @@ void claims_tick(struct cluster *c)
 			gate_tell(c, session);
 		else if (session != NULL && still_asked(c, session) && !ask(c, session))
 			return;
-		HASH_DEL(c->todo, t);
-		free(t);
+		todo_drop(&c->todo, t);
 	}
 }
 
@@ -327,11 +320,7 @@ void claims_open(struct cluster *c)
 
 void claims_free(struct cluster *c)
 {
-	struct todo *t, *next;
-	HASH_ITER(hh, c->todo, t, next) {
-		HASH_DEL(c->todo, t);
-		free(t);
-	}
+	todo_free(&c->todo);
 	while (c->reasons != NULL) {
 		struct reason_text *r = c->reasons;
 		c->reasons = r->next;

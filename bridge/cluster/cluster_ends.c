@@ -19,9 +19,7 @@
 
 static struct span mark_of(const char *id, char key[32])
 {
-	uint64_t sum = 0xcbf29ce484222325;
-	for (; *id != '\0'; id++)
-		sum = (sum ^ (uint8_t)*id) * 0x100000001b3;
+	uint64_t sum = sum_bytes(SUM_OF_NOTHING, span_text(id));
 	snprintf(key, 32, MARK "%016llx", (unsigned long long)sum);
 	return span_text(key);
 }

@@ -4,11 +4,6 @@
  * Not: ask the registry. */
 #include "bridge/cluster/cluster_private.h"
 
-bool gate_is_away(const struct cluster *c, int64_t now_ms)
-{
-	return !c->joined && now_ms - c->away_since_ms > CLUSTER_AWAY_MS;
-}
-
 /* May it have gone elsewhere without this bridge being told? Not if it has come since. */
 static bool is_unsure(const struct cluster *c, const struct unit_claim *u)
 {
@@ -26,7 +21,7 @@ static bool begin(void *ctx, struct session *session)
 		may = !is_unsure(c, u);
 		break;
 	case CLAIM_ASKED: /* without a registry the newest connection is the best that is known */
-		may = gate_is_away(c, cluster_now(c).steady_ms) && !is_unsure(c, u);
+		may = cluster_is_away(c) && !is_unsure(c, u);
 		break;
 	case CLAIM_NONE:
 	case CLAIM_RELEASING:

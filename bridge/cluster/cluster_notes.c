@@ -42,12 +42,8 @@ static bool write_note(struct cluster *c, struct session *session)
 
 static void write_later(struct cluster *c, const char *ident)
 {
-	struct todo *t = NULL;
-	HASH_FIND_STR(c->notes, ident, t);
-	if (t != NULL || (t = calloc(1, sizeof(*t))) == NULL)
-		return;
-	snprintf(t->ident, sizeof(t->ident), "%s", ident);
-	HASH_ADD_STR(c->notes, ident, t);
+	bool fresh;
+	todo_of(&c->notes, ident, &fresh); /* without memory the next change tries it */
 }
 
 void notes_send(struct cluster *c, struct session *session)
@@ -190,17 +186,12 @@ void notes_settle(struct cluster *c, struct session *session)
 
 void notes_wait(struct cluster *c, struct session *session)
 {
-	struct todo *t = NULL;
-	HASH_FIND_STR(c->late, session->unit.ident, t);
-	if (t == NULL && (t = calloc(1, sizeof(*t))) == NULL) {
+	bool fresh;
+	struct todo *t = todo_of(&c->late, session->unit.ident, &fresh);
+	if (t != NULL)
+		t->due_ms = cluster_now(c).steady_ms + LATE_MS;
+	else
 		notes_settle(c, session);
-		return;
-	}
-	if (*t->ident == '\0') {
-		snprintf(t->ident, sizeof(t->ident), "%s", session->unit.ident);
-		HASH_ADD_STR(c->late, ident, t);
-	}
-	t->due_ms = cluster_now(c).steady_ms + LATE_MS;
 }
 
 /* A note that does not come: its bridge stands still. */
@@ -213,8 +204,7 @@ static void wait_no_more(struct cluster *c, int64_t now_ms)
 			continue;
 		if (session != NULL && claim_of(c, session)->state == CLAIM_MINE)
 			notes_settle(c, session);
-		HASH_DEL(c->late, t);
-		free(t);
+		todo_drop(&c->late, t);
 	}
 }
 
@@ -268,8 +258,7 @@ void notes_tick(struct cluster *c)
 		if (session != NULL && session->trusted && claim_of(c, session)->state != CLAIM_LOST &&
 			!write_note(c, session))
 			return;
-		HASH_DEL(c->notes, t);
-		free(t);
+		todo_drop(&c->notes, t);
 	}
 }
 
@@ -314,14 +303,7 @@ bool notes_open(struct cluster *c)
 
 void notes_free(struct cluster *c)
 {
-	struct todo *t, *next;
 	free(c->dates);
-	HASH_ITER(hh, c->notes, t, next) {
-		HASH_DEL(c->notes, t);
-		free(t);
-	}
-	HASH_ITER(hh, c->late, t, next) {
-		HASH_DEL(c->late, t);
-		free(t);
-	}
+	todo_free(&c->notes);
+	todo_free(&c->late);
 }

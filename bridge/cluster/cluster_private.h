@@ -24,6 +24,7 @@
 #include "bridge/cluster/registry.h"
 #include "bridge/cluster/scripts.h"
 #include "bridge/cluster/sentinel.h"
+#include "bridge/cluster/todo.h"
 
 #define CLUSTER_AWAY_MS 3000 /* a registry that is not reached for so long counts as away */
 #define TOLD_MOST 200
@@ -59,14 +60,6 @@ struct unit_claim {
 	bool knows;                /* the registry need not say what it knows */
 	int64_t came_ms;           /* from another bridge; steady time, 0: never */
 	int64_t noted_ms;          /* its note was written; steady time, 0: never */
-};
-
-/* A unit of which the registry is to be asked, or its status told once more, at a time. */
-struct todo {
-	char ident[CODEC_IDENT_MAX + 1];
-	int64_t due_ms;
-	bool again; /* only the status */
-	UT_hash_handle hh;
 };
 
 /* An end, or a hold, that the registry has not answered. */
@@ -153,8 +146,8 @@ struct cluster {
 	bool away_told;
 	size_t place;
 	struct unit_listener listener;
-	struct todo *todo;
-	struct todo *notes;                 /* units whose notes are to be written */
+	struct todo *todo;  /* units of which the registry is to be asked, or their status told once more */
+	struct todo *notes; /* units whose notes are to be written */
 	uint8_t note[CLUSTER_NOTE_MOST];    /* the one at hand */
 	struct todo *late;                  /* units of which a note is to come, until then */
 	char (*dates)[CODEC_IDENT_MAX + 1]; /* units whose newest dates are to be written */
@@ -194,6 +187,8 @@ struct registry_options cluster_registry(const struct cluster *c, const char *wh
 bool cluster_call(struct cluster *c, enum script script, unsigned argc, const struct span *argv,
 	registry_answer *answer, int64_t number, const char *subject);
 struct moment cluster_now(const struct cluster *c);
+/* Has the registry been away for so long that nobody waits for it? */
+bool cluster_is_away(const struct cluster *c);
 /* A number as a text, in `buf`. */
 struct span cluster_number(int64_t n, char buf[24]);
 /* The command in an answer: its message points into the answer. False: it is none. */
@@ -255,8 +250,6 @@ void notes_free(struct cluster *c);
 /* --- cluster_gate.c --- */
 
 void gate_open(struct cluster *c);
-/* Has the registry been away for so long that nobody waits for it? */
-bool gate_is_away(const struct cluster *c, int64_t now_ms);
 /* What was held back is told now. */
 void gate_release(struct cluster *c);
 /* The status of a unit may have changed, or may be told now. */

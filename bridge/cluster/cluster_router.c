@@ -181,7 +181,7 @@ void router_tick(struct cluster *c)
 	int64_t now_ms = cluster_now(c).steady_ms;
 	/* without the registry it cannot know whether another one has taken over: it does not connect anew */
 	if (r->mqtt != NULL && !c->joined && !mqtt_connected(r->mqtt) && mqtt_away_seconds(r->mqtt) > 0)
-		r->step_down = c->away_since_ms + CLUSTER_AWAY_MS < now_ms;
+		r->step_down = cluster_is_away(c);
 	if (r->mqtt == NULL || c->mqtt == NULL || !c->joined || !r->mine || now_ms - r->swept_ms < SWEEP_MS)
 		return;
 	r->swept_ms = now_ms;

@@ -4,10 +4,9 @@
 
 #include "bridge/base/backoff.h"
 #include "bridge/base/log.h"
+#include "bridge/base/clock.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
-
-#include "bridge/base/clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
