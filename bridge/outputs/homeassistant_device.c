@@ -209,8 +209,8 @@ static void put_device(const struct document *d)
 	emit_end(d->e);
 }
 
-/* What a unit has said stays while it sleeps; only what is sent to it needs it on line. */
-/* One bridge of several may go while another one has the unit: there the unit's own status alone counts, which is told also when its bridge is gone. */
+/* What a unit has said stays while it sleeps; only what is sent to it needs it on line. One bridge of several may go while another one has
+ * the unit: there the unit's own status alone counts, which is told also when its bridge is gone. */
 static void put_availability(const struct document *d, bool of_unit)
 {
 	struct topic bridge = topic_bridge(d->config->publish.prefix, d->config->publish.instance, "status");

@@ -138,14 +138,21 @@ static bool ask(struct records *r, struct session *session, const struct conn *c
 	return true;
 }
 
+/* `part`: of the note of another bridge. `theirs_wins`: see alarms_join. */
+static void learn(struct records *r, struct session *session, struct span part, bool theirs_wins)
+{
+	struct alarms theirs;
+	struct reader in = reader_of(part);
+	alarms_recall(&theirs, &in);
+	alarms_join(session_memory(session, r->place), &theirs, theirs_wins);
+}
+
 void records_learn(struct records *r, struct session *session, bool stale, struct span note)
 {
-	struct alarms *known = session_memory(session, r->place), theirs;
-	struct reader in = reader_of(note_part(note, ALARMS_LETTER));
+	struct alarms *known = session_memory(session, r->place);
 	if (stale)
 		*known = (struct alarms){0};
-	alarms_recall(&theirs, &in);
-	alarms_join(known, &theirs, true);
+	learn(r, session, note_part(note, ALARMS_LETTER), true);
 }
 
 bool records_answer(struct records *r, struct session *session, struct moment now)
@@ -217,12 +224,8 @@ static void recall_alarms(void *ctx, struct session *session, struct span part)
 /* It knows of the unit what came later than what this bridge knows. */
 static void join_alarms(void *ctx, struct session *session, struct span part, struct moment now)
 {
-	struct records *r = ctx;
-	struct alarms *known = session_memory(session, r->place), theirs;
-	struct reader in = reader_of(part);
 	(void)now;
-	alarms_recall(&theirs, &in);
-	alarms_join(known, &theirs, false);
+	learn(ctx, session, part, false);
 }
 
 static bool on_forgotten(void *ctx, struct session *session, struct moment now)

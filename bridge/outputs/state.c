@@ -305,10 +305,13 @@ uint32_t state_table(const struct state *st, struct writer *text)
 	return st->table.key;
 }
 
-bool state_learn_table(struct state *st, struct span text)
+/* False: it is known already, or is none. `own`: it is this program's own. */
+static bool learn_table(struct state *st, struct span text, bool *own)
 {
 	struct old_table *o = calloc(1, sizeof(*o));
-	if (o == NULL || !known_table_load(&o->table, text) || find_table(st, o->table.key) != NULL) {
+	bool ok = o != NULL && known_table_load(&o->table, text);
+	*own = ok && o->table.key == st->table.key;
+	if (!ok || find_table(st, o->table.key) != NULL) {
 		free(o);
 		return false;
 	}
@@ -317,19 +320,19 @@ bool state_learn_table(struct state *st, struct span text)
 	return true;
 }
 
+bool state_learn_table(struct state *st, struct span text)
+{
+	bool own;
+	return learn_table(st, text, &own);
+}
+
 void state_recall_table(struct state *st, struct span name, struct span value)
 {
-	struct old_table *o;
-	if (!span_is(span_part(name, 0, sizeof(TABLE_NAME) - 1), TABLE_NAME) ||
-		(o = calloc(1, sizeof(*o))) == NULL)
+	bool own;
+	if (!span_is(span_part(name, 0, sizeof(TABLE_NAME) - 1), TABLE_NAME))
 		return;
-	if (!known_table_load(&o->table, value) || o->table.key == st->table.key) {
-		st->table_kept |= o->table.key == st->table.key;
-		free(o);
-		return;
-	}
-	o->next = st->old_tables;
-	st->old_tables = o;
+	learn_table(st, value, &own);
+	st->table_kept |= own;
 }
 
 static void forget_tables(struct state *st)
