@@ -21,7 +21,7 @@ static bool bcd_number(struct telemetry *t, enum telemetry_field field, struct s
 	if ((first_nibble + nibbles) % 2 == 1)
 		v >>= 4;
 	v &= (UINT64_C(1) << 4 * nibbles) - 1;
-	if ((((v & EIGHT(15)) + EIGHT(6)) | ((v >> 4 & EIGHT(15)) + EIGHT(6))) & ~EIGHT(15))
+	if (!word_is_bcd(v))
 		return false;
 	v = (v & EIGHT(15)) + (v >> 4 & EIGHT(15)) * 10;
 	v = (v & 0x00ff00ff00ff00ff) + (v >> 8 & 0x00ff00ff00ff00ff) * 100;

@@ -96,7 +96,7 @@ static bool take_pairs(struct span s, uint64_t *pairs)
 		return false;
 	uint64_t text = bytes_word(s.ptr, 6, EIGHT('0')), v = text - EIGHT('0');
 	*pairs = (v * 10 + (v >> 8)) & 0x00ff00ff00ff00ff;
-	return ((v | (text + EIGHT(0x7f - '9')) | text) & EIGHT(0x80)) == 0;
+	return word_is_digits(text);
 }
 
 bool h02_put_clock_fields(struct h02_text *x, struct span time, struct span date)

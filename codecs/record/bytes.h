@@ -125,15 +125,24 @@ static inline void bytes_word_put(uint8_t *at, uint64_t v)
 	memcpy(at, &v, sizeof(v));
 }
 
-/* Has each byte two decimal digits? Eight bytes at a time: a half byte over 9, plus 6, carries into the half byte above. */
+/* Has each of eight bytes two decimal digits? A half byte over 9, plus 6, carries into the half byte above. */
+static inline bool word_is_bcd(uint64_t v)
+{
+	return ((((v & EIGHT(15)) + EIGHT(6)) | ((v >> 4 & EIGHT(15)) + EIGHT(6))) & ~EIGHT(15)) == 0;
+}
+
+/* Is each of eight bytes a decimal digit, as text? */
+static inline bool word_is_digits(uint64_t v)
+{
+	return ((v | (v - EIGHT('0')) | (v + EIGHT(0x7f - '9'))) & EIGHT(0x80)) == 0;
+}
+
+/* Has each byte two decimal digits? */
 static inline bool span_is_bcd(struct span s)
 {
-	const uint64_t low = EIGHT(15), six = EIGHT(6);
-	for (size_t i = 0; i < s.len; i += 8) {
-		uint64_t v = bytes_word(s.ptr + i, s.len - i, 0);
-		if ((((v & low) + six) | ((v >> 4 & low) + six)) & ~low)
+	for (size_t i = 0; i < s.len; i += 8)
+		if (!word_is_bcd(bytes_word(s.ptr + i, s.len - i, 0)))
 			return false;
-	}
 	return true;
 }
 
@@ -150,11 +159,9 @@ static inline bool span_is_digits(struct span s, size_t min, size_t max)
 {
 	if (s.len < min || s.len > max)
 		return false;
-	for (; s.len >= 8; s = span_of(s.ptr + 8, s.len - 8)) {
-		uint64_t v = bytes_word(s.ptr, 8, 0);
-		if ((v | (v - EIGHT('0')) | (v + EIGHT(0x7f - '9'))) & EIGHT(0x80))
+	for (; s.len >= 8; s = span_of(s.ptr + 8, s.len - 8))
+		if (!word_is_digits(bytes_word(s.ptr, 8, 0)))
 			return false;
-	}
 	return span_all(s, byte_is_digit);
 }
 
