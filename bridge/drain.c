@@ -6,8 +6,6 @@
 
 #include <signal.h>
 
-#define TICK 0.25 /* seconds between two drain_tick */
-
 static void drain(struct bridge *b)
 {
 	if (b->drains || b->stopping)
@@ -38,7 +36,7 @@ void drain_tick(struct bridge *b)
 {
 	if (!b->drains || b->stopping)
 		return;
-	b->drain_due += (double)b->config.listen.drain_per_second * TICK;
+	b->drain_due += (double)b->config.listen.drain_per_second * PARTS_TICK;
 	size_t whole = (size_t)b->drain_due;
 	b->drain_due -= (double)whole;
 	conns_close_some(b->conns, whole, "the bridge is drained");

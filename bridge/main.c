@@ -106,7 +106,7 @@ static int run(struct bridge *b)
 	char why[400];
 	b->loop = ev_default_loop(EVFLAG_AUTO);
 	ev_timer_init(&b->stats_timer, on_stats, 1., 1.);
-	ev_timer_init(&b->command_timer, on_command_timer, 0.25, 0.25);
+	ev_timer_init(&b->command_timer, on_command_timer, PARTS_TICK, PARTS_TICK);
 	ev_timer_init(&b->service_timer, on_service, 0., service_interval_seconds());
 	b->stats_timer.data = b->command_timer.data = b->service_timer.data = b;
 	parts_use_config(b);

@@ -119,7 +119,8 @@ int64_t parts_collect_us(struct bridge *bridge);
 /* Is everything told that is to be told before the process ends, or has another process taken the instance's name? */
 bool parts_are_done(const struct bridge *bridge);
 bool parts_are_usurped(const struct bridge *bridge);
-/* A few times a second: what waits for a unit, or for its answer, may have waited long enough. */
+#define PARTS_TICK 0.25 /* seconds between two parts_tick */
+/* What waits for a unit, or for its answer, may have waited long enough. */
 void parts_tick(struct bridge *bridge);
 /* The bridge stops: what is stored is acknowledged, commands end, units go. The outbox stays open. */
 void parts_stop(struct bridge *bridge);

@@ -80,8 +80,7 @@ const struct stat_info stat_table[STAT_COUNT] = {
 		"[listen] proxy_protocol."},
 	[STAT_REFUSED_PROXY_HEADER] = {"refused.proxy_header", NULL, STAT_IS_COUNTER,
 		"A port of [listen] proxy_protocol expects a PROXY header first, and none came, or a wrong "
-		"one: let the "
-		"proxy send it, or take the port out of that option."},
+		"one: let the proxy send it, or take the port out of that option."},
 	[STAT_REFUSED_TLS] = {"refused.tls", NULL, STAT_IS_COUNTER,
 		"A port of [listen] tls expects TLS: the peer spoke plainly, broke off, or does not accept the "
 		"certificate."},

@@ -31,8 +31,7 @@ static unsigned check_listen(const struct config *c, FILE *errors)
 			!endpoints_have(&c->listen.udp, &proxied->item[i]))
 			faults += config_fault(c, errors, "listen", "proxy_protocol",
 				"[listen] proxy_protocol: address %u of the list stands in none of tcp, tls "
-				"and "
-				"udp",
+				"and udp",
 				i + 1);
 	return faults;
 }

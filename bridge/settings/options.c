@@ -57,8 +57,7 @@ static const struct option_row listen_rows[] = {
 		"operator."},
 	{"proxy_protocol", OPTION_SOME_ENDPOINTS, 0, AT(listen.proxy_protocol), "no", 0, 0, NULL,
 		"Addresses behind a proxy: TCP must begin with a PROXY header, v1 or v2; UDP has it in the "
-		"first "
-		"datagram from each port of the proxy, or in all. yes: all."},
+		"first datagram from each port of the proxy, or in all. yes: all."},
 	{"proxy_from", OPTION_NETWORKS, OPTION_RELOAD, AT(listen.proxy_from), "127.0.0.1,::1", 0, 0, NULL,
 		"Proxies: only these may connect there, and only their datagrams' headers are believed."},
 	{"first_frame_timeout", OPTION_DURATION, OPTION_RELOAD, AT(listen.first_frame_timeout), "30s", SECOND,
@@ -335,8 +334,7 @@ static const struct option_row cluster_rows[] = {
 		"Password at the registry; empty: none."},
 	{"sentinels", OPTION_TEXT, 0, AT(cluster.sentinels), "", 0, 180, NULL,
 		"Sentinels that know the master, as redis://host:26379, comma-separated; registry then names "
-		"the "
-		"master: redis://mymaster/0. Empty: registry is the server itself."},
+		"the master: redis://mymaster/0. Empty: registry is the server itself."},
 	{"sentinel_username", OPTION_TEXT, 0, AT(cluster.sentinel_username), "", 0, 180, NULL,
 		"User name at the Sentinels; empty: none."},
 	{"sentinel_password", OPTION_TEXT, OPTION_SECRET, AT(cluster.sentinel_password), "", 0, 180, NULL,
