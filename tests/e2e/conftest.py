@@ -11,6 +11,8 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import msgpack
 import paho.mqtt.client as paho
@@ -48,6 +50,15 @@ def wait_for(condition, what, patience=PATIENCE):
             return value
         assert time.monotonic() < end, f"waited {patience} s for {what}"
         time.sleep(0.01)
+
+
+def get(port, path):
+    """Status and text."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 def stop(process, sig=signal.SIGTERM):
@@ -239,8 +250,10 @@ class Bridge:
         assert self.process.poll() is None, self.log()
 
     def listens(self):
+        listen = self.sections["listen"]
+        addresses = [a for key in ("tcp", "udp", "tls") for a in str(listen.get(key, "")).split(",") if a]
         if self.sections.get("log", {}).get("level") not in ("warning", "error"):
-            return "listening on" in self.log()
+            return self.log().count("listening on") >= len(addresses)  # TCP comes first: who speaks UDP would be refused meanwhile
         try:  # the log does not tell
             socket.create_connection(("127.0.0.1", self.port), 1).close()
             return True

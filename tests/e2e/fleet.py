@@ -2,15 +2,16 @@
 """A fleet: a Redis, a broker, and several bridges that know of each other; units that answer commands."""
 
 import json
-import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 import threading
-import time
 
-from conftest import Bridge, PATIENCE, Unit, free_port, stop, v1, wait_for
+import pytest
+
+from conftest import BUILD, ROOT, Bridge, Unit, free_port, stop, v1, wait_for
 
 ENDS = ("answered", "timeout", "offline", "expired", "rejected")
 
@@ -54,10 +55,33 @@ class Redis:
             return None if n < 0 else file.read(n + 2)[:-2].decode(errors="replace")
         return [self.read(file) for _ in range(max(int(rest), 0))]
 
+    def heard(self, word):
+        """The calls that have this word from now on, as they come, also those of scripts."""
+        calls, s = [], socket.create_connection(("127.0.0.1", self.port), 5)
+        s.settimeout(None)
+        s.sendall(b"MONITOR\r\n")
+        file = s.makefile("rb")
+        assert file.readline() == b"+OK\r\n"
+
+        def listen():
+            for line in file:
+                if b'"%s"' % word.encode() in line:
+                    calls.append(line)
+        threading.Thread(target=listen, daemon=True).start()
+        return calls
+
     def stop(self, sig=signal.SIGTERM):
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             stop(self.process, sig)
+
+
+def cut(*sockets):
+    for s in sockets:
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 class Gate:
@@ -84,8 +108,11 @@ class Gate:
                 client.close()
                 continue
             self.ends += [client, server]
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self.pump, args=(one, other), daemon=True).start()
+            self.carry(client, server)
+
+    def carry(self, client, server):
+        for one, other in ((client, server), (server, client)):
+            threading.Thread(target=self.pump, args=(one, other), daemon=True).start()
 
     @staticmethod
     def pump(one, other):
@@ -94,19 +121,11 @@ class Gate:
                 other.sendall(data)
         except OSError:
             pass
-        for s in (one, other):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        cut(one, other)
 
     def shut(self):
         self.is_open = False
-        for s in self.ends:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        cut(*self.ends)
         self.ends = []
 
     def open(self):
@@ -242,3 +261,51 @@ def status(sub, ident):
     """The newest status of the unit."""
     found = [m for m in list(sub.messages) if m.topic == f"trackers/{ident}/status"]
     return found[-1].record if found else {}
+
+
+# --- what tests of a fleet share ---
+
+
+def check(tmp_path, cluster):
+    """What -t says of this section."""
+    ini = tmp_path / "t.ini"
+    ini.write_text(f"[cluster]\n{cluster}\n[outbox]\npath = {tmp_path}/outbox\n")
+    return subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
+
+
+def haproxy_sample(front, bridges, health):
+    """etc/haproxy-cluster.cfg with other ports: where units connect; and by name the bridges, and where each answers /healthz."""
+    text = (ROOT / "etc/haproxy-cluster.cfg").read_text()
+    assert text.count("bind :8888\n") == 1
+    text = text.replace("bind :8888\n", f"bind 127.0.0.1:{front}\n")
+    for n, name in enumerate(sorted(health)):
+        place, at = rf"10\.0\.0\.1{n + 1}:8889", f"127.0.0.1:{bridges[name].port}"
+        text, one = re.subn(rf"server {name} {place} check port 9888\n", f"server {name} {at} check port {health[name]}\n", text)
+        text, other = re.subn(rf"server {name}-anyway {place} ", f"server {name}-anyway {at} ", text)
+        assert (one, other) == (1, 1)
+    return text
+
+
+def online(sub, ident, instance):
+    wait_for(lambda: status(sub, ident).get("state") == "online" and status(sub, ident)["instance"] == instance,
+             f"{ident} online at {instance}")
+
+
+@pytest.fixture
+def redis(tmp_path):
+    r = Redis(tmp_path / "redis")
+    yield r
+    r.stop()
+
+
+@pytest.fixture
+def make_fleet(tmp_path, broker, redis):
+    made = []
+
+    def make(names="ab", **more):
+        made.append(Fleet(tmp_path, broker, redis, names, **more))
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.close()

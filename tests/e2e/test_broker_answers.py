@@ -4,11 +4,9 @@ delivered, kept, or set aside where --outbox-status shows it; others go on; and 
 
 import json
 import subprocess
-import urllib.error
-import urllib.request
 
 import pytest
-from conftest import BUILD, PATIENCE, Unit, free_port, libmosquitto, v1, wait_for
+from conftest import BUILD, PATIENCE, Unit, free_port, get, libmosquitto, v1, wait_for
 from fakebroker import FIN, GARBAGE, RST, SILENCE, FakeBroker, disconnect
 
 BAD, GOOD = "9170000666", "9170000777"
@@ -177,11 +175,7 @@ def test_healthz_says_why(fake, start):
     bridge.wait_connected(forwards=False)
 
     def health():
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+        return get(port, "/healthz")
 
     assert health()[0] == 200
     report(bridge, BAD)

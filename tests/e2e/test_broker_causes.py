@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from certificates import Authority
-from conftest import Broker, Unit, free_port, v1, wait_for
+from conftest import Broker, Unit, free_port, get, v1, wait_for
 from fakebroker import CONNACK, FIN, RST, SILENCE, FakeBroker, disconnect, packet
 
 VERSION_LINE = "set [mqtt] version = 4 to save the attempt"
@@ -304,19 +304,7 @@ def test_a_broker_that_flaps(fake, start):
 # --- subscriptions ---
 
 def metric(port, name):
-    import urllib.request
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-        return [line for line in answer.read().decode().splitlines() if line.startswith(name)]
-
-
-def health(port):
-    import urllib.error
-    import urllib.request
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+    return [line for line in get(port, "/metrics")[1].splitlines() if line.startswith(name)]
 
 
 @pytest.mark.parametrize("version", [5, 4])
@@ -332,11 +320,11 @@ def test_a_refused_subscription(fake, make_bridge, version, granted):
     fake.wait_taken("trackers/9170000001/position")
     assert metric(port, "tracker2mqtt_subscriptions_refused_total") == ["tracker2mqtt_subscriptions_refused_total 1"]
     if granted:
-        wait_for(lambda: health(port) == (503, "the broker refuses 1 subscription\nthe subscription to trackers/+/cmd is refused: "
+        wait_for(lambda: get(port, "/healthz") == (503, "the broker refuses 1 subscription\nthe subscription to trackers/+/cmd is refused: "
                                           "Unspecified error (0x80)\n"), "the health")
     else:
         wait_for(lambda: "grants the subscription to trackers/+/cmd now, at QoS 0" in bridge.log(), "the line")
-        assert health(port) == (200, "ok\nthe subscription to trackers/+/cmd has QoS 0 only\n")
+        assert get(port, "/healthz") == (200, "ok\nthe subscription to trackers/+/cmd has QoS 0 only\n")
     assert fake.connections == 1
 
 

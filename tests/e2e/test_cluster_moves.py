@@ -8,35 +8,12 @@ import time
 import pytest
 
 from conftest import Subscriber, Unit, v1, wait_for
-from fleet import Fleet, Redis, end, order, replies, status
+from fleet import end, make_fleet, online, order, redis, replies  # noqa: F401
+
+# ruff: noqa: F811
 
 CAR = "9170503816"
 CALM, SOS, CUT = "FFFFFBFF", "FFFFFBFD", "FFFFFBF7"
-
-
-@pytest.fixture
-def redis(tmp_path):
-    r = Redis(tmp_path / "redis")
-    yield r
-    r.stop()
-
-
-@pytest.fixture
-def make_fleet(tmp_path, broker, redis):
-    made = []
-
-    def make(names="ab", **more):
-        made.append(Fleet(tmp_path, broker, redis, names, **more))
-        return made[-1]
-
-    yield make
-    for fleet in made:
-        fleet.close()
-
-
-def online(sub, ident, instance):
-    wait_for(lambda: status(sub, ident).get("state") == "online" and status(sub, ident)["instance"] == instance,
-             f"{ident} online at {instance}")
 
 
 def alarms(sub, ident=CAR):

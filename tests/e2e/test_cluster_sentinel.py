@@ -9,8 +9,8 @@ import time
 import pytest
 
 from certificates import Authority
-from conftest import BUILD, free_port, wait_for
-from fleet import Fleet, Redis, end, order
+from conftest import free_port, wait_for
+from fleet import Fleet, Redis, check, end, order
 
 CAR = "9170503816"
 
@@ -155,7 +155,5 @@ def test_a_certificate_that_is_not_the_registrys(tmp_path, broker, keep, subscri
     ("registry = redis://a,redis://b\nsentinels = redis://host", "names one master"),
 ))
 def test_sentinels_with_faults(tmp_path, cluster, said):
-    ini = tmp_path / "t.ini"
-    ini.write_text(f"[cluster]\n{cluster}\n[outbox]\npath = {tmp_path}/outbox\n")
-    done = subprocess.run([BUILD / "tracker2mqtt", "-t", "-c", ini], capture_output=True, text=True, timeout=30)
+    done = check(tmp_path, cluster)
     assert done.returncode == 1 and said in done.stderr, done.stderr

@@ -4,20 +4,10 @@
 import signal
 import socket
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
-from conftest import Unit, free_port, v1, wait_for
-
-
-def health(port):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as answer:
-        return answer.code, answer.read().decode()
+from conftest import Unit, free_port, get, v1, wait_for
 
 
 @pytest.mark.parametrize("how", ("signal", "message"))
@@ -29,7 +19,7 @@ def test_a_bridge_is_drained(make_bridge, subscribe, how):
         unit.send(v1(f"917050381{n}"))
     for n in range(4):
         sub.on(f"trackers/917050381{n}/position")
-    assert health(port)[0] == 200
+    assert get(port, "/healthz")[0] == 200
     instance = sub.wait(lambda m: m.topic.endswith("/status") and "/bridge/" in m.topic, "its name")[0].topic.split("/")[2]
     topic = f"trackers/bridge/{instance}/drain"
     if how == "signal":
@@ -37,10 +27,10 @@ def test_a_bridge_is_drained(make_bridge, subscribe, how):
     else:
         sub.publish(topic, "", retain=False)
         time.sleep(0.3)
-        assert health(port)[0] == 200, "an empty message is none"
+        assert get(port, "/healthz")[0] == 200, "an empty message is none"
         sub.publish(topic, "now")
-    wait_for(lambda: health(port)[0] == 503, "503")
-    assert "draining" in health(port)[1]
+    wait_for(lambda: get(port, "/healthz")[0] == 503, "503")
+    assert "draining" in get(port, "/healthz")[1]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", bridge.port), 5)
     assert bridge.process.wait(30) == 0

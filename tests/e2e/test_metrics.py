@@ -9,20 +9,11 @@ import socket
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 
 import pytest
 from certificates import Authority
-from conftest import ROOT, Unit, free_port, v1, wait_for
-
-
-def get(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+from conftest import ROOT, Unit, free_port, get, v1, wait_for
 
 
 def test_metrics(make_bridge, subscribe):

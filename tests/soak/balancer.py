@@ -6,20 +6,15 @@ import signal
 import subprocess
 import time
 
-from conftest import BUILD, ROOT, Bridge, Broker, Unit, free_port, wait_for
+from conftest import BUILD, Bridge, Broker, Unit, free_port, wait_for
 from cluster import NAMES, Observer
-from fleet import Redis
+from fleet import Redis, haproxy_sample
 from hostile import percentile, table
 
 
 def start_haproxy(directory, bridges, health):
     front = free_port()
-    text = (ROOT / "etc/haproxy-cluster.cfg").read_text().replace("bind :8888", f"bind 127.0.0.1:{front}")
-    for n, name in enumerate(NAMES):
-        place, at = rf"10\.0\.0\.1{n + 1}:8889", f"127.0.0.1:{bridges[name].port}"
-        text = re.sub(rf"server {name} {place} check port 9888", f"server {name} {at} check port {health[name]}", text)
-        text = re.sub(rf"server {name}-anyway {place}", f"server {name}-anyway {at}", text)
-    (directory / "haproxy.cfg").write_text(text)
+    (directory / "haproxy.cfg").write_text(haproxy_sample(front, bridges, health))
     process = subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", directory / "haproxy.cfg"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def answers():

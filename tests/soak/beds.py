@@ -21,13 +21,6 @@ def answers(port):
         return False
 
 
-def ports(n):
-    found = set()
-    while len(found) < n:
-        found.add(free_port())
-    return list(found)
-
-
 class Mosquitto:
     account, options, ordered, local = None, {}, True, False
 
@@ -54,7 +47,7 @@ class Bed:
         self.join()
 
     def prepare(self, nodes):
-        self.ports, self.others = ports(nodes), [ports(3) for _ in range(nodes)]
+        self.ports, *self.others = [[free_port() for _ in range(n)] for n in (nodes, *[3] * nodes)]
 
     def join(self):
         pass
