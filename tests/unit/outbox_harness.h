@@ -151,4 +151,26 @@ static inline int remove_directory(int rc)
 	return system(command) != 0 ? 1 : rc;
 }
 
+/* False: it was not so within 15 s. */
+static inline bool turns_until(struct outbox *o, bool (*condition)(struct outbox *))
+{
+	for (int i = 0; i < 3000; i++) {
+		outbox_sync(o);
+		if (condition(o))
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+static inline bool is_stored(struct outbox *o)
+{
+	return outbox_sync(o);
+}
+
+static inline void file_name(char *out, size_t size, const char *name)
+{
+	snprintf(out, size, "%s/%s", path, name);
+}
+
 #endif

@@ -19,30 +19,9 @@ int fdatasync(int fd)
 
 /* --- helpers --- */
 
-static bool turns_until(struct outbox *o, bool (*condition)(struct outbox *))
-{
-	for (int i = 0; i < 3000; i++) {
-		outbox_sync(o);
-		if (condition(o))
-			return true;
-		usleep(5000);
-	}
-	return false;
-}
-
-static bool is_stored(struct outbox *o)
-{
-	return outbox_sync(o);
-}
-
 static bool is_empty(struct outbox *o)
 {
 	return outbox_count(o) == 0 && outbox_room(o);
-}
-
-static void file_name(char *out, size_t size, const char *name)
-{
-	snprintf(out, size, "%s/%s", path, name);
 }
 
 /* --- what is done --- */

@@ -39,27 +39,6 @@ int fdatasync(int fd)
 	return disk_error != 0 ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
-static bool turns_until(struct outbox *o, bool (*condition)(struct outbox *))
-{
-	for (int i = 0; i < 3000; i++) {
-		outbox_sync(o);
-		if (condition(o))
-			return true;
-		usleep(5000);
-	}
-	return false;
-}
-
-static bool is_stored(struct outbox *o)
-{
-	return outbox_sync(o);
-}
-
-static void file_name(char *out, size_t size, const char *name)
-{
-	snprintf(out, size, "%s/%s", path, name);
-}
-
 /* --- a slow disk --- */
 
 static atomic_int wakes;
