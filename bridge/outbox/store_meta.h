@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* store_meta: the two meta pages of LMDB's file; and the mark, a copy of the state that the disk surely has.
- * Uses: nothing else.
+ * Uses: bridge/base.
  * Not: use LMDB.
  *
  * An older state can be put back into the meta pages.
