@@ -25,6 +25,10 @@ static inline uint64_t route_sum(const struct route_message *message)
 	return sum_text(sum_text(sum, message->response_topic), message->correlation);
 }
 
+/* Does the requester give it a name of its own, an id or correlation data? Then what has the same sum is the same request, whatever its packet
+ * identifier: some brokers number anew what they deliver again. */
+bool route_is_named(const struct route_message *message);
+
 /* `now`: when the message was read, by both clocks. */
 typedef void route_handler(void *ctx, const struct route_message *message, struct moment now);
 

@@ -237,7 +237,7 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 
 void mqtt_assume_session(struct mqtt *m)
 {
-	m->resume.known = true;
+	m->resume.known = m->resume.shared = true;
 	m->resume.noted = m->routes.number;
 }
 

@@ -26,8 +26,8 @@ bool mqtt_check(const struct config *config, char why[TLS_WHY_MAX]);
  * `stats` are kept and must live longer. NULL: no memory. */
 struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const char *status_topic,
 	struct outbox *outbox, struct stats *stats);
-/* The session that the broker keeps under this client id has no filter but those that are routed now: another process of the same fleet has
- * subscribed them. */
+/* The session that the broker keeps under this client id is that of a fleet: it has no filter but those that are routed now, another process may
+ * have subscribed them. What the broker delivers again is given to the handlers again. */
 void mqtt_assume_session(struct mqtt *mqtt);
 /* Begins to connect. */
 void mqtt_start(struct mqtt *mqtt);
@@ -77,6 +77,8 @@ int mqtt_version(const struct mqtt *mqtt);
 unsigned mqtt_host_number(const struct mqtt *mqtt);
 /* Has the broker kept the session of the connection before? */
 bool mqtt_resumed(const struct mqtt *mqtt);
+/* May what comes now have come on an earlier connection? A broker delivers again when it resumes a session, some of them only seconds later. */
+bool mqtt_may_repeat(const struct mqtt *mqtt);
 /* What the broker refuses, as a sentence that is valid until the next call; NULL: nothing. */
 const char *mqtt_trouble(struct mqtt *mqtt);
 /* What is worth knowing beside it, as lines that are valid until the next call: which broker of several is in use, which subscription is refused

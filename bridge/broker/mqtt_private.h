@@ -83,18 +83,23 @@ struct stale {
 	char filter[];
 };
 
-/* A message of QoS 1 whose acknowledgement may not have arrived. */
+/* A message of QoS 1 that may come again. */
 struct delivery {
 	uint16_t mid;        /* 0: none */
+	bool open;           /* its acknowledgement may not have arrived */
 	uint64_t sum;        /* of all that it says */
 	uint64_t connection; /* on which it came last; 0: of an earlier run */
 	uint64_t number;     /* in the order of coming */
+	ev_tstamp at;        /* when it came first */
 };
 
 #define RESUME_DELIVERIES 1024 /* a broker has a few dozen on their way at most, unless it is set to more */
 
+#define REPEAT_SECONDS 30. /* a broker may deliver again so long after it has resumed a session */
+
 struct resume {
 	bool known;   /* the filters of the session at the broker */
+	bool shared;  /* other processes of a fleet have the session at other times */
 	bool present; /* this connection has resumed a session */
 	/* hosts, as bits: those that had a connection, and those of them that may still keep a session from before the one that is known. The nodes
 	 * of a cluster have one session; brokers that stand in for each other have one each */
@@ -104,7 +109,7 @@ struct resume {
 	struct delivery delivery[RESUME_DELIVERIES];
 	unsigned next;           /* slot */
 	uint64_t connection;     /* counts connections from 1 */
-	unsigned open;           /* deliveries in use */
+	unsigned open;           /* deliveries that are `open` */
 	uint64_t received;       /* counts deliveries */
 	int barrier;             /* packet identifier of a message behind acknowledgements; 0: none */
 	uint64_t barrier_covers; /* deliveries up to this number */

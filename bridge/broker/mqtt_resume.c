@@ -8,7 +8,10 @@
  *
  * A message of QoS 1 is acknowledged when what became of it is stored. So one whose acknowledgement did not arrive comes again on the
  * next connection, with the same packet identifier, and is not handled twice. An acknowledgement has arrived when the broker has answered
- * something that was sent behind it. */
+ * something that was sent behind it.
+ *
+ * Some brokers number anew what they deliver again, or deliver again for a while what was acknowledged: a cluster one of whose nodes has died.
+ * A request that has a name of its own is recognised there as well. */
 #include "bridge/broker/mqtt_private.h"
 
 #include <stdlib.h>
@@ -17,7 +20,8 @@ static const char SESSION_KEY[] = "session";
 #define WHOSE_MOST 1200  /* bytes that name a session: client id, host, port */
 #define KEPT_MOST 16384u /* bytes of the name and the filters; with more of them the session is never resumed */
 #define DELIVERY_KEY 3
-#define AGAIN_SECONDS 10 /* a broker delivers again at the beginning of a connection */
+#define AGAIN_SECONDS 10  /* a broker that numbers as before delivers again at the beginning of a connection */
+#define NAMED_SECONDS 120 /* so old it may be when it comes again under another number */
 
 /* --- the filters that the broker's session has --- */
 
@@ -112,15 +116,25 @@ static void delivery_key(unsigned slot, uint8_t out[DELIVERY_KEY])
 	out[2] = (uint8_t)slot;
 }
 
-static void forget_delivery(struct mqtt *m, unsigned slot)
+/* Its acknowledgement has arrived. */
+static void close_delivery(struct mqtt *m, unsigned slot)
 {
 	uint8_t key[DELIVERY_KEY];
-	if (m->resume.delivery[slot].mid == 0)
+	if (!m->resume.delivery[slot].open)
 		return;
-	m->resume.delivery[slot].mid = 0;
+	m->resume.delivery[slot].open = false;
 	m->resume.open--;
 	delivery_key(slot, key);
 	outbox_keep(m->outbox, KEEP_COMMANDS, span_of(key, sizeof(key)), span_of(NULL, 0));
+}
+
+static void note_delivery(struct mqtt *m, unsigned slot, const struct delivery *d)
+{
+	struct resume *u = &m->resume;
+	u->open += !u->delivery[slot].open;
+	u->delivery[slot] = *d;
+	u->delivery[slot].open = true;
+	u->delivery[slot].at = ev_now(m->loop);
 }
 
 static void take_delivery(struct mqtt *m, struct span key, struct span value)
@@ -129,11 +143,24 @@ static void take_delivery(struct mqtt *m, struct span key, struct span value)
 	unsigned slot = (unsigned)key.ptr[1] << 8 | key.ptr[2];
 	if (slot >= RESUME_DELIVERIES || value.len != 10)
 		return;
-	m->resume.open += m->resume.delivery[slot].mid == 0;
-	m->resume.delivery[slot].mid = reader_u16(&r);
-	m->resume.delivery[slot].sum = reader_u64(&r);
+	struct delivery d = {.mid = reader_u16(&r)};
+	d.sum = reader_u64(&r);
+	note_delivery(m, slot, &d);
 	if (m->resume.next <= slot)
 		m->resume.next = slot + 1;
+}
+
+/* Has this message come on an earlier connection? `renumbered`: perhaps under another number. NULL: no. */
+static struct delivery *find_delivery(struct mqtt *m, int mid, uint64_t sum, bool renumbered)
+{
+	for (unsigned i = 0; i < RESUME_DELIVERIES; i++) {
+		struct delivery *d = &m->resume.delivery[i];
+		if (d->mid == 0 || d->sum != sum || d->connection == m->resume.connection)
+			continue;
+		if ((d->open && d->mid == mid) || (renumbered && ev_now(m->loop) - d->at < NAMED_SECONDS))
+			return d;
+	}
+	return NULL;
 }
 
 bool resume_again(struct mqtt *m, int mid, const struct route_message *message)
@@ -141,20 +168,21 @@ bool resume_again(struct mqtt *m, int mid, const struct route_message *message)
 	struct resume *u = &m->resume;
 	uint8_t key[DELIVERY_KEY], value[10];
 	struct writer w = writer_of(value, sizeof(value));
-	if (mid == 0 || !wants_session(m)) /* QoS 0, or nothing ever comes again */
+	if (mid == 0 || !wants_session(m) || u->shared) /* QoS 0, or nothing ever comes again, or it may */
 		return false;
 	uint64_t sum = route_sum(message);
-	for (unsigned i = 0; u->present && i < RESUME_DELIVERIES; i++) {
-		struct delivery *d = &u->delivery[i];
-		if (d->mid != mid || d->sum != sum || d->connection == u->connection)
-			continue;
+	bool renumbered = mqtt_may_repeat(m) && route_is_named(message);
+	struct delivery *d = u->present ? find_delivery(m, mid, sum, renumbered) : NULL;
+	if (d != NULL && d->open && d->mid == mid) {
 		d->connection = u->connection;
 		d->number = ++u->received;
-		return true;
 	}
+	if (d != NULL)
+		return true;
 	unsigned slot = u->next++ % RESUME_DELIVERIES;
-	u->open += u->delivery[slot].mid == 0;
-	u->delivery[slot] = (struct delivery){(uint16_t)mid, sum, u->connection, ++u->received};
+	const struct delivery fresh = {
+		.mid = (uint16_t)mid, .sum = sum, .connection = u->connection, .number = ++u->received};
+	note_delivery(m, slot, &fresh);
 	delivery_key(slot, key);
 	writer_u16(&w, (uint16_t)mid);
 	writer_u64(&w, sum);
@@ -181,7 +209,7 @@ void resume_answered(struct mqtt *m, int mid)
 	for (unsigned i = 0; i < RESUME_DELIVERIES; i++) {
 		bool here = u->delivery[i].connection == u->connection;
 		if (here ? u->delivery[i].number <= u->barrier_covers : long_ago)
-			forget_delivery(m, i);
+			close_delivery(m, i);
 	}
 }
 
@@ -221,8 +249,10 @@ void resume_connected(struct mqtt *m, bool present)
 	u->seen |= 1u << m->at;
 	u->connection++;
 	u->barrier = 0;
-	for (unsigned i = 0; !present && i < RESUME_DELIVERIES; i++)
-		forget_delivery(m, i);
+	for (unsigned i = 0; !present && i < RESUME_DELIVERIES; i++) {
+		close_delivery(m, i);
+		u->delivery[i].mid = 0;
+	}
 	drop_wanted(m);
 	if (!present)
 		drop_stale(m);

@@ -26,6 +26,11 @@ double mqtt_connected_seconds(const struct mqtt *m)
 	return mqtt_connected(m) ? ev_now(m->loop) - m->connected_at : 0;
 }
 
+bool mqtt_may_repeat(const struct mqtt *m)
+{
+	return m->resume.present && mqtt_connected_seconds(m) < REPEAT_SECONDS;
+}
+
 bool mqtt_takes(const struct mqtt *m, size_t bytes)
 {
 	return m->packet_most == 0 || bytes <= m->packet_most;

@@ -49,8 +49,10 @@ static void on_renewed(void *ctx, const struct redisReply *reply, int64_t number
 	struct cluster *c = ctx;
 	(void)number;
 	(void)subject;
-	if (reply == NULL)
+	if (reply == NULL) {
+		c->refused = *registry_error(c->registry) != '\0';
 		return;
+	}
 	c->answered = true;
 	if (span_is(registry_text(reply, 0), "other")) {
 		if (ev_is_active(&c->tick)) /* else the start is refused */
@@ -190,6 +192,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct cluster *c = timer->data;
+	if (c->refused)
+		registry_leave(c->registry, "it does not grant the lease of this instance");
+	c->refused = false;
 	claims_tick(c);
 	notes_tick(c);
 	answers_tick(c);

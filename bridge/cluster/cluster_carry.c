@@ -3,21 +3,25 @@
  * Uses: nothing else.
  * Not: take commands from the broker.
  *
- * Without an answer of the registry a command is not sent anywhere: after a few seconds it is rejected, and what the registry may have of it
- * is removed as soon as it is back. */
+ * Without an answer of the registry a command is not sent anywhere: after a few seconds it is rejected. Only a command that the registry may
+ * have waits until the registry says so, or it would end twice. */
 #include "bridge/cluster/cluster_private.h"
 
 #include <stdlib.h>
 
-#define DROPS_MOST 10000
 #define CARRIED_MOST 20000
 
 static const char away[] = "the registry is away: nobody knows which bridge has the unit; try again later";
-static const char away_maybe[] = "the registry is away; whether the unit got the command is not known";
+
+static void acknowledge(struct cluster *c, struct carried *m)
+{
+	c->router.waiting -= m->waits;
+	m->waits = false;
+}
 
 static void forget(struct cluster *c, struct carried *m)
 {
-	c->router.from_broker -= m->from_broker;
+	acknowledge(c, m);
 	HASH_DEL(c->carried, m);
 	free(m->bytes);
 	free(m);
@@ -35,45 +39,107 @@ bool carry_has(const struct cluster *c, const char *id)
 	return find(c, id) != NULL;
 }
 
+static void refuse(struct cluster *c, struct carried *m, const char *ticket, const char *reason)
+{
+	downlink_end(c->parts.downlink, &m->message, ticket, DOWNLINK_REFUSED, reason, cluster_now(c));
+	forget(c, m);
+}
+
+/* Seconds that are left of its life; below 0: it has no end. */
+static int64_t expiry_s(const struct cluster *c, const struct carried *m)
+{
+	int64_t left = m->message.expiry_s - (cluster_now(c).steady_ms - m->since_ms) / 1000;
+	return m->message.expiry_s < 0 ? -1 : left > 0 ? left : 0;
+}
+
+static void on_unanswered(struct cluster *c, struct carried *m)
+{
+	char why[200];
+	const char *error = registry_error(c->registry);
+	m->maybe = true;
+	if (*error == '\0')
+		return; /* once more, later */
+	snprintf(why, sizeof(why), "the registry refuses the command: %s", error);
+	refuse(c, m, m->id, why);
+}
+
+/* Nobody else ends it, and the registry does not have it. */
+static const char *refusal(const struct carried *m, struct span word)
+{
+	if (span_is(word, "unknown"))
+		return away;
+	if (span_is(word, "stale") && m->message.mid == 0) /* the broker does not deliver it again */
+		return "another bridge takes the commands now; try again";
+	return NULL;
+}
+
+/* Is anything said that settles it? */
+static bool is_settled(struct span word)
+{
+	static const char *const words[] = {"sent", "again", "dup", "gone", "stale", "nobody"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (span_is(word, words[i]))
+			return true;
+	return false;
+}
+
 static void on_routed(void *ctx, const struct redisReply *reply, int64_t number, const char *id)
 {
 	struct cluster *c = ctx;
 	struct carried *m = find(c, id);
+	struct span word = registry_text(reply, 0);
 	(void)number;
 	if (m == NULL)
 		return;
 	m->asked = false;
 	if (reply == NULL) {
-		m->maybe = true;
-		return; /* once more, later */
-	}
-	struct span word = registry_text(reply, 0);
-	if (span_is(word, "wait"))
+		on_unanswered(c, m);
 		return;
-	if (span_is(word, "stale"))
+	}
+	const char *reason = refusal(m, word);
+	if (reason != NULL) {
+		refuse(c, m, "", reason);
+		return;
+	}
+	if (span_is(word, "wait"))
+		acknowledge(c, m);
+	if (!is_settled(word)) /* wait, or what is not understood: once more, later */
+		return;
+	if (span_is(word, "stale") && m->waits)
 		c->router.step_down = true; /* the next router gets it from the broker */
-	else if (span_is(word, "nobody") && !downlink_has(c->parts.downlink, id))
-		downlink_take(c->parts.downlink, &m->message, id, cluster_now(c));
+	m->message.expiry_s = expiry_s(c, m);
+	if (span_is(word, "nobody"))
+		command_take(c, &m->message, id);
 	forget(c, m);
+}
+
+/* What a repetition is recognised by: its packet identifier, or, where it has a name of its own, all of it; 0: it is never repeated. */
+static void repetition_key(const struct carried *m, const char *sum, char out[TICKET_MAX + 1])
+{
+	const struct route_message *r = &m->message;
+	if (r->mid != 0 && route_is_named(r))
+		snprintf(out, TICKET_MAX + 1, "=%s", sum);
+	else
+		snprintf(out, TICKET_MAX + 1, "%u", r->mid);
 }
 
 static bool route(struct cluster *c, struct carried *m)
 {
-	char mid[24], sum[24], expiry[24];
-	bool expires = m->message.expiry_s >= 0;
+	char key[TICKET_MAX + 1], sum[24], expiry[24];
 	const struct route_message *r = &m->message;
-	const struct router *router = &c->router;
 	snprintf(sum, sizeof(sum), "%016llx", (unsigned long long)route_sum(r));
-	bool again =
-		router->mqtt != NULL && mqtt_resumed(router->mqtt) && mqtt_connected_seconds(router->mqtt) < 30;
+	repetition_key(m, sum, key);
 	const struct span argv[] = {span_text(c->me), span_text(c->run), span_text(m->id), span_text(m->ident),
-		cluster_number(r->mid, mid), span_text(router->mark), span_text(sum),
-		span_text(again ? "1" : "0"), span_text("topic"), r->topic, span_text("payload"), r->payload,
-		span_text("retained"), span_text(r->retained ? "1" : "0"), span_text("response"),
-		r->response_topic, span_text("correlation"), r->correlation, span_text("responds"),
+		span_text(key), span_text(m->mark), span_text(sum),
+		span_text(m->late    ? "2"
+			  : m->maybe ? "1"
+				     : "0"),
+		span_text("topic"), r->topic, span_text("payload"), r->payload, span_text("retained"),
+		span_text(r->retained ? "1" : "0"), span_text("response"), r->response_topic,
+		span_text("correlation"), r->correlation, span_text("responds"),
 		span_text(r->response_topic.ptr != NULL ? "1" : "0"), span_text("expiry"),
-		cluster_number(r->expiry_s, expiry)};
-	return cluster_call(c, SCRIPT_ROUTE, expires ? 22 : 20, argv, on_routed, 0, m->id);
+		cluster_number(expiry_s(c, m), expiry)};
+	return cluster_call(c, SCRIPT_ROUTE, r->expiry_s >= 0 ? 22 : 20, argv, on_routed, 0, m->id);
 }
 
 static void ask(struct cluster *c, struct carried *m)
@@ -112,56 +178,50 @@ bool carry_message(
 	m->message.response_topic = copy(&to, r->response_topic);
 	m->message.correlation = copy(&to, r->correlation);
 	m->since_ms = cluster_now(c).steady_ms;
-	m->from_broker = from_broker;
-	c->router.from_broker += from_broker;
+	snprintf(m->mark, sizeof(m->mark), "%s", c->router.mark);
+	m->from_broker = m->waits = from_broker;
+	m->maybe = from_broker && r->mid != 0 && mqtt_may_repeat(c->router.mqtt);
+	c->router.waiting += from_broker;
 	HASH_ADD_STR(c->carried, id, m);
 	ask(c, m);
 	return true;
 }
 
-static void drop_later(struct cluster *c, const char *id)
-{
-	if (c->drops == NULL)
-		c->drops = calloc(DROPS_MOST, sizeof(*c->drops));
-	if (c->drops != NULL && c->drops_count < DROPS_MOST)
-		snprintf(c->drops[c->drops_count++], sizeof(*c->drops), "%s", id);
-}
-
-/* What the registry may have of commands that were answered without it. */
-static void drop_now(struct cluster *c)
-{
-	while (c->joined && c->drops_count > 0) {
-		const struct span argv[] = {span_text(c->drops[c->drops_count - 1])};
-		if (!cluster_call(c, SCRIPT_DROP, 1, argv, NULL, 0, ""))
-			return;
-		c->drops_count--;
-	}
-}
-
 void carry_drop(struct cluster *c)
 {
 	struct carried *m, *next;
-	HASH_ITER(hh, c->carried, m, next)
-		if (m->from_broker)
+	HASH_ITER(hh, c->carried, m, next) {
+		if (!m->waits || m->message.mid == 0) /* nobody delivers that again */
+			continue;
+		if (!m->asked && !m->maybe) {
 			forget(c, m);
+			continue;
+		}
+		acknowledge(c, m); /* what the registry has of it is seen to the end */
+		m->maybe = m->comes_again = true;
+	}
+}
+
+static void give_up(struct cluster *c, struct carried *m)
+{
+	if (!m->maybe) {
+		refuse(c, m, "", away);
+		return;
+	}
+	m->late = true;
+	acknowledge(c, m);
 }
 
 void carry_tick(struct cluster *c)
 {
 	struct carried *m, *next;
-	struct moment now = cluster_now(c);
-	drop_now(c);
+	bool known = c->router.mqtt != NULL && mqtt_connected(c->router.mqtt);
+	bool gives_up = known && cluster_is_away(c);
 	HASH_ITER(hh, c->carried, m, next) {
-		bool known = c->router.mqtt != NULL && mqtt_connected(c->router.mqtt);
-		bool late = known && cluster_is_away(c);
-		ask(c, m);
-		if (m->asked || !late || !m->from_broker)
-			continue;
-		if (m->maybe)
-			drop_later(c, m->id);
-		downlink_end(c->parts.downlink, &m->message, "", DOWNLINK_REFUSED, m->maybe ? away_maybe : away,
-			now);
-		forget(c, m);
+		if (gives_up && m->waits)
+			give_up(c, m);
+		else
+			ask(c, m);
 	}
 }
 
@@ -170,5 +230,4 @@ void carry_free(struct cluster *c)
 	struct carried *m, *next;
 	HASH_ITER(hh, c->carried, m, next)
 		forget(c, m);
-	free(c->drops);
 }

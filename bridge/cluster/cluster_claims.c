@@ -76,14 +76,14 @@ static void on_claim(void *ctx, const struct redisReply *reply, int64_t number, 
 	if (session == NULL || session->conn == NULL)
 		return;
 	struct unit_claim *u = claim_of(c, session);
-	if (reply == NULL) {
+	if (reply == NULL)
 		notes_asked(c, u);
-		return;
-	}
 	if (span_is(registry_text(reply, 0), "lost")) {
 		lose(c, session, registry_text(reply, 2));
 		return;
 	}
+	if (!span_is(registry_text(reply, 0), "mine"))
+		return; /* nobody knows, the registry's error is in the log, or it says what is not understood */
 	u->state = CLAIM_MINE;
 	u->number = registry_number(reply, 1);
 	if (u->number < u->moved) {

@@ -124,8 +124,6 @@ static void tell(struct cluster *c, const struct redisReply *left, const char *i
 	const struct downlink_ending end = {registry_text(left, LEFT_REPLY), registry_text(left, LEFT_RESPONSE),
 		registry_text(left, LEFT_CORRELATION)};
 	uint64_t first = outbox_next_seqnum(c->parts.outbox);
-	if (find(c, id) != NULL)
-		return;
 	bool known = is_marked(c, id) || end.reply.len == 0 || end.reply.len > OUTCOME_MOST ||
 		     end.response_topic.len > TOPIC_MOST;
 	if (!known && !downlink_tell_for(c->parts.downlink, ident, &end, cluster_now(c)))
@@ -142,14 +140,15 @@ static void end_left(struct cluster *c, const struct redisReply *left, const cha
 	struct moment now = cluster_now(c);
 	struct span fate = registry_text(left, LEFT_FATE);
 	if (left->elements != LEFT_WORDS || !cluster_read_kept(registry_item(left, LEFT_KEPT), &m, ident, id) ||
-		!topic_ident_ok(span_text(ident)) || downlink_has(c->parts.downlink, id) || carry_has(c, id))
+		!topic_ident_ok(span_text(ident)) || downlink_has(c->parts.downlink, id) || carry_has(c, id) ||
+		find(c, id) != NULL || command_was_had(c, id))
 		return;
 	if (span_is(registry_text(left, LEFT_STATE), "ending"))
 		tell(c, left, ident, id);
 	else if (span_is(fate, "expired"))
 		downlink_end(c->parts.downlink, &m, id, DOWNLINK_EXPIRED, "the unit did not come in time", now);
 	else if (again && fate.len == 0)
-		downlink_take(c->parts.downlink, &m, id, now); /* the answer to its taking was lost */
+		command_take(c, &m, id); /* the answer to its taking was lost */
 	else
 		downlink_end(c->parts.downlink, &m, id, DOWNLINK_GONE, gone, now);
 }

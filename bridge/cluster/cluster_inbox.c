@@ -18,11 +18,12 @@ static void on_taken(void *ctx, const struct redisReply *reply, int64_t number, 
 	char ident[CODEC_IDENT_MAX + 1], id[TICKET_MAX + 1];
 	(void)number;
 	(void)subject;
-	if (!cluster_read_kept(reply, &m, ident, id) || downlink_has(c->parts.downlink, id))
+	if (!cluster_read_kept(reply, &m, ident, id) || downlink_has(c->parts.downlink, id) ||
+		command_was_had(c, id))
 		return;
 	if (session_find(c->parts.sessions, span_text(ident)) == NULL && carry_message(c, &m, ident, id, false))
 		return;
-	downlink_take(c->parts.downlink, &m, id, cluster_now(c));
+	command_take(c, &m, id);
 }
 
 static void forget_entry(struct cluster *c, struct span entry)
@@ -66,7 +67,8 @@ static void on_read(void *ctx, const struct redisReply *reply, int64_t number, c
 		return;
 	for (size_t i = 0; entries != NULL && i < entries->elements; i++)
 		on_entry(c, entries->element[i]);
-	ask(c);
+	if (entries != NULL || reply->type == REDIS_REPLY_NIL)
+		ask(c); /* else, what is not understood: at the next tick */
 }
 
 static void ask(struct cluster *c)

@@ -8,6 +8,7 @@
  *   cluster_inbox    what others tell this instance
  *   cluster_ends     ends of commands until they are safe, and of those that others left
  *   cluster_carry    commands on their way to the bridge that has the unit
+ *   cluster_commands commands that are this bridge's
  *   cluster_tickets  the ends of commands
  *   cluster_answers  answers that units give through another bridge
  *   cluster_claims   who has a unit
@@ -31,6 +32,7 @@
 #define CLUSTER_NOTE_MOST (32 << 10)
 #define TABLES_MOST 32
 #define DATES_MOST 65536
+#define HAD_MOST 4096u
 #define CLUSTER_KEPT 11 /* elements of what a script says of a command: see kept() in scripts.c */
 
 /* What a bridge knows of a unit's claim; in each session. */
@@ -78,10 +80,15 @@ struct carried {
 	char id[TICKET_MAX + 1];
 	char ident[CODEC_IDENT_MAX + 1];
 	struct route_message message;
-	int64_t since_ms;  /* steady time */
-	bool from_broker;  /* its acknowledgement waits */
-	bool asked, maybe; /* maybe: a call was not answered, so the registry may have it */
-	char *bytes;       /* what the message points to */
+	int64_t since_ms;          /* steady time */
+	char mark[TICKET_MAX + 1]; /* of the connection on which it came */
+	bool from_broker;          /* not from another bridge */
+	bool waits;                /* its acknowledgement waits for it */
+	bool comes_again;          /* it came on a connection that is no more, unacknowledged */
+	bool asked;
+	bool maybe;  /* the registry may have it: a call was not answered, or it has come before */
+	bool late;   /* too late to be sent: the registry is only asked whether it has it */
+	char *bytes; /* what the message points to */
 	UT_hash_handle hh;
 };
 
@@ -108,8 +115,9 @@ struct router {
 	struct mqtt *mqtt; /* NULL: not the router */
 	bool step_down;
 	char mark[TICKET_MAX + 1]; /* of the connection at hand */
+	uint64_t connects;         /* so many there were */
 	int64_t swept_ms;
-	unsigned from_broker;                      /* of the commands that wait */
+	unsigned waiting;                          /* commands whose acknowledgement waits */
 	char buried[64];                           /* the instance whose status was told last */
 	char told[TOLD_MOST][CODEC_IDENT_MAX + 1]; /* units that were told to be off line */
 	unsigned told_count;
@@ -136,7 +144,8 @@ struct cluster {
 	struct registry *registry;
 	char run[33], boot[17];
 	uint64_t next_id;
-	bool joined; /* the registry has granted the lease on this connection */
+	bool joined;  /* the registry has granted the lease on this connection */
+	bool refused; /* the registry answers that it cannot grant it */
 	bool usurped, left, stopping, answered, leaving, gone;
 	bool swept;                                /* units of an earlier run are dealt with */
 	bool marked;                               /* the answer that ends `unsure` is on its way */
@@ -159,12 +168,12 @@ struct cluster {
 	int64_t fresh_ms;     /* since then there are some; steady time */
 	int64_t tables;       /* so many the registry had */
 	bool tables_asked;
+	uint64_t had[HAD_MOST]; /* the sums of the ids of commands that were taken last; 0: none */
+	unsigned had_next;
 	struct ticket *tickets;
 	struct carried *carried;
 	struct told *told;
 	struct mark *marks;
-	char (*drops)[TICKET_MAX + 1]; /* answered without the registry, which may have them */
-	size_t drops_count;
 	struct router router;
 	struct inbox inbox;
 	struct reason_text *reasons;
@@ -194,6 +203,15 @@ struct span cluster_number(int64_t n, char buf[24]);
 /* The command in an answer: its message points into the answer. False: it is none. */
 bool cluster_read_kept(const struct redisReply *reply, struct route_message *out,
 	char ident[CODEC_IDENT_MAX + 1], char id[TICKET_MAX + 1]);
+
+/* --- cluster_commands.c --- */
+
+/* A command is this bridge's: it is sent, or it ends. One that this run has had is not taken again. */
+void command_take(struct cluster *c, const struct route_message *message, const char *id);
+/* Has this run had it, and ended it? Then the registry forgets it: it may not know that, where a copy has taken over its last moments late. */
+bool command_was_had(struct cluster *c, const char *id);
+/* It is held, and may come back. */
+void command_let_go(struct cluster *c, const char *id);
 
 /* --- cluster_tickets.c --- */
 
@@ -270,7 +288,7 @@ void router_free(struct cluster *c);
 /* A command is to go where its unit is. False: no memory. */
 bool carry_message(struct cluster *c, const struct route_message *message, const char *ident, const char *id,
 	bool from_broker);
-/* The next router gets those of the broker again. */
+/* The broker delivers again what was not acknowledged: those of the broker are this connection's no more. */
 void carry_drop(struct cluster *c);
 void carry_tick(struct cluster *c);
 void carry_free(struct cluster *c);

@@ -17,21 +17,32 @@
 
 /* --- commands --- */
 
+/* On a new one, what was not acknowledged on the one before comes again. */
+static void look_at_connection(struct cluster *c)
+{
+	struct router *r = &c->router;
+	uint64_t connects = r->stats->count[STAT_MQTT_CONNECTS];
+	if (r->connects == connects)
+		return;
+	r->connects = connects;
+	snprintf(r->mark, sizeof(r->mark), "%s-%llu", c->boot, (unsigned long long)connects);
+	if (mqtt_resumed(r->mqtt))
+		carry_drop(c);
+}
+
 static void on_message(void *ctx, const struct route_message *r, struct moment now)
 {
 	struct cluster *c = ctx;
-	struct router *router = &c->router;
 	struct span name = span_of(NULL, 0);
 	char ident[CODEC_IDENT_MAX + 1], id[TICKET_MAX + 1];
 	bool parsed = topic_parse_unit(c->parts.config->publish.prefix, r->topic, "cmd", &name);
 	struct span whose = parsed ? session_ident(c->parts.sessions, name) : name;
 	bool clears = r->retained && r->payload.len == 0;
-	uint64_t connects = router->stats->count[STAT_MQTT_CONNECTS];
 	if (clears || !parsed || !topic_ident_ok(whose) || r->payload.len > REQUEST_MAX) {
 		downlink_message(c->parts.downlink, r, now); /* no unit gets it, whoever has it */
 		return;
 	}
-	snprintf(router->mark, sizeof(router->mark), "%s-%llu", c->boot, (unsigned long long)connects);
+	look_at_connection(c);
 	span_copy(whose, ident, sizeof(ident));
 	snprintf(id, sizeof(id), "%s-%llu", c->boot, (unsigned long long)++c->next_id);
 	if (!carry_message(c, r, ident, id, true))
@@ -46,7 +57,7 @@ static void take_each(struct cluster *c, const struct redisReply *list)
 	char ident[CODEC_IDENT_MAX + 1], id[TICKET_MAX + 1];
 	for (size_t i = 0; list != NULL && i < list->elements; i++)
 		if (cluster_read_kept(list->element[i], &m, ident, id))
-			downlink_take(c->parts.downlink, &m, id, cluster_now(c));
+			command_take(c, &m, id);
 }
 
 static void on_expired(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
@@ -160,7 +171,7 @@ static void end(struct cluster *c)
 	struct router *r = &c->router;
 	if (r->mqtt == NULL)
 		return;
-	if (r->from_broker == 0 && !r->step_down)
+	if (r->waiting == 0 && !r->step_down)
 		mqtt_kick(r->mqtt); /* what is acknowledged is not delivered again */
 	mqtt_abandon(r->mqtt);
 	r->mqtt = NULL;
@@ -200,7 +211,7 @@ void router_turn(struct cluster *c)
 		carry_drop(c);
 	}
 	r->step_down = false;
-	if (r->mqtt != NULL && r->from_broker == 0)
+	if (r->mqtt != NULL && r->waiting == 0)
 		mqtt_kick(r->mqtt);
 }
 

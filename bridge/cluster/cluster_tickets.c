@@ -61,6 +61,8 @@ static void on_held(void *ctx, const struct redisReply *reply, int64_t number, c
 		hold = DOWNLINK_CROWDED;
 	else if (span_is(word, "same"))
 		hold = DOWNLINK_SAME_ID;
+	if (hold == DOWNLINK_HELD || hold == DOWNLINK_ELSEWHERE)
+		command_let_go(c, t->id);
 	forget(c, t);
 	downlink_held(c->parts.downlink, (uint64_t)number, hold, cluster_now(c));
 }

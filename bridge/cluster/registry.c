@@ -7,6 +7,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
+#include "bridge/cluster/calls.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,17 +19,11 @@
 #define RETRY_MOST 2.0
 #define OUT_MOST (16 << 20) /* bytes that wait to be written */
 #define READ_BURST 32
+#define REPLY_MOST (256u << 20) /* bytes of an answer */
 #define LOOKUP_AGAIN 0.02
 #define LOOKUPS_MOST 100
 #define TICK 0.5
 #define FAILURES_A_MINUTE 6 /* lines in the log */
-
-struct pending {
-	registry_answer *answer; /* NULL: nobody wants to know */
-	void *ctx;
-	int64_t number;
-	char subject[64];
-};
 
 struct registry {
 	struct ev_loop *loop;
@@ -46,43 +41,13 @@ struct registry {
 	redisReader *reader;
 	uint8_t *out;
 	size_t out_len, out_gone, out_room;
-	struct pending *pending; /* a ring */
-	size_t head, count, room;
+	struct calls calls;
 	struct backoff backoff;
-	char why[300];
+	char why[300], error[200];
 	struct log_limit failures;
 	ev_io io;
 	ev_timer retry, tick;
 };
-
-/* --- the calls that are not answered --- */
-
-static bool pending_put(struct registry *r, const struct pending *p)
-{
-	if (r->count == r->room) {
-		size_t room = r->room > 0 ? r->room * 2 : 64;
-		struct pending *fresh = malloc(room * sizeof(*fresh));
-		if (fresh == NULL)
-			return false;
-		for (size_t i = 0; i < r->count; i++)
-			fresh[i] = r->pending[(r->head + i) % r->room];
-		free(r->pending);
-		r->pending = fresh;
-		r->room = room;
-		r->head = 0;
-	}
-	r->pending[(r->head + r->count++) % r->room] = *p;
-	return true;
-}
-
-static void answer_first(struct registry *r, const struct redisReply *reply)
-{
-	struct pending p = r->pending[r->head];
-	r->head = (r->head + 1) % r->room;
-	r->count--;
-	if (p.answer != NULL)
-		p.answer(p.ctx, reply, p.number, p.subject);
-}
 
 /* --- the connection --- */
 
@@ -136,9 +101,9 @@ static void lost(struct registry *r)
 	r->why[0] = '\0';
 	r->up = false;
 	close_socket(r);
-	size_t unanswered = r->count;
+	size_t unanswered = r->calls.count;
 	while (unanswered-- > 0)
-		answer_first(r, NULL);
+		calls_answer(&r->calls, NULL);
 	r->at = (r->at + 1) % r->addresses;
 	if (r->options.finder.find != NULL)
 		r->options.finder.wrong(r->options.finder.ctx);
@@ -155,7 +120,7 @@ static void on_reply(struct registry *r, const struct redisReply *reply)
 {
 	bool failed = reply->type == REDIS_REPLY_ERROR, login = r->logins > 0;
 	r->silent = 0;
-	if (r->count == 0) {
+	if (r->calls.count == 0) {
 		give_up(r, "it answers what was not asked");
 		return;
 	}
@@ -166,7 +131,10 @@ static void on_reply(struct registry *r, const struct redisReply *reply)
 	if (failed && log_limit_take(&r->failures, FAILURES_A_MINUTE, clock_steady_ms()))
 		log_warning("registry %s (%s): %s", r->address[r->at].server, r->options.what,
 			log_bytes(span_text(reply->str)).text);
-	answer_first(r, failed ? NULL : reply);
+	if (failed)
+		snprintf(r->error, sizeof(r->error), "%s", log_bytes(span_text(reply->str)).text);
+	calls_answer(&r->calls, failed ? NULL : reply);
+	r->error[0] = '\0';
 	if (!login || --r->logins > 0)
 		return;
 	r->up = true;
@@ -213,6 +181,8 @@ static void read_all(struct registry *r)
 			give_up(r, "no memory");
 		else
 			read_replies(r);
+		if (!r->broken && r->reader->len > REPLY_MOST)
+			give_up(r, "its answer is too long");
 	}
 }
 
@@ -263,20 +233,20 @@ static bool call(struct registry *r, unsigned argc, const struct span *argv, con
 	const char *words[REGISTRY_ARGUMENTS_MOST];
 	size_t lengths[REGISTRY_ARGUMENTS_MOST];
 	char *text = NULL;
-	if (argc > REGISTRY_ARGUMENTS_MOST || r->count >= REGISTRY_PENDING_MOST)
+	if (argc > REGISTRY_ARGUMENTS_MOST || r->calls.count >= REGISTRY_PENDING_MOST)
 		return false;
 	for (unsigned i = 0; i < argc; i++) {
 		words[i] = argv[i].len > 0 ? (const char *)argv[i].ptr : "";
 		lengths[i] = argv[i].len;
 	}
 	long long len = redisFormatCommandArgv(&text, (int)argc, words, lengths);
-	bool ok = len > 0 && pending_put(r, p);
+	bool ok = len > 0 && calls_put(&r->calls, p);
 	if (ok && !out_put(r, text, (size_t)len)) {
-		r->count--;
+		calls_take_back(&r->calls);
 		ok = false;
 	}
 	redisFreeCommand(text);
-	if (ok && r->count == 1)
+	if (ok && r->calls.count == 1)
 		r->silent = 0;
 	return ok;
 }
@@ -342,7 +312,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct registry *r = timer->data;
-	r->silent = r->connected && r->count == 0 ? 0 : r->silent + TICK;
+	r->silent = r->connected && r->calls.count == 0 ? 0 : r->silent + TICK;
 	if (r->silent <= r->options.patience)
 		return;
 	give_up(r, "it does not answer");
@@ -475,14 +445,19 @@ void registry_free(struct registry *r)
 			lookup_free(r->lookup[i]);
 	if (r->tls != NULL)
 		tls_client_free(r->tls);
-	free(r->pending);
+	calls_free(&r->calls);
 	free(r->out);
 	free(r);
 }
 
 size_t registry_pending(const struct registry *r)
 {
-	return r->count;
+	return r->calls.count;
+}
+
+const char *registry_error(const struct registry *r)
+{
+	return r->error;
 }
 
 const char *registry_server(const struct registry *r)

@@ -77,6 +77,9 @@ void registry_leave(struct registry *registry, const char *why);
 /* Calls without an answer. */
 size_t registry_pending(const struct registry *registry);
 
+/* In an answer that is NULL: the error with which the server answered the call, which it may have executed in part; "": the connection broke. */
+const char *registry_error(const struct registry *registry);
+
 /* Sends a call. `argv`: its words, any bytes; `subject`: at most 63 bytes, copied. False: not connected, too many pending, or no memory;
  * `answer` is not called then. */
 bool registry_call(struct registry *registry, unsigned argc, const struct span *argv, registry_answer *answer,

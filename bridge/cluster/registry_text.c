@@ -96,9 +96,11 @@ int64_t registry_number(const struct redisReply *reply, size_t i)
 bool registry_is_refusal(const char *error)
 {
 	static const char *const kinds[] = {"READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS",
-		"MISCONF", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED"};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strncmp(error, kinds[i], strlen(kinds[i])) == 0)
+		"MISCONF", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED", "OOM", "NOPERM", "BUSY"};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *at = strstr(error, kinds[i]);
+		if (at != NULL && (at == error || at[-1] == '-')) /* -: of a script's call */
 			return true;
-	return strstr(error, "READONLY") != NULL; /* of a script's call */
+	}
+	return false;
 }

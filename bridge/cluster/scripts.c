@@ -122,38 +122,44 @@ static const char *const scripts[] = {
 	"redis.call('HSET', key, 'online', '0')\n"
 	"keep(key, u[3], 7776000000, 600000)\n"
 	"return 1\n",
-	/* The router has a command: ARGV inst, run, id, ident, packet identifier (0: none), connection, sum, can the broker deliver it again
-	 * (0, 1), then names and values of what is kept of it. Returns stale, dup, again, wait, nobody, or sent and the instance. */
+	/* The router has a command: ARGV inst, run, id, ident, what a repetition has as well (0: it is never repeated), connection, sum, 0: it is new,
+	 * 1: it may be a repetition, or 2: it is only asked whether the registry has it, then names and values of what is kept of it. Returns again, dup,
+	 * unknown, stale, wait, nobody, or sent and the instance. */
 	[SCRIPT_ROUTE] = COMMON
 	"local inst, id, ident = ARGV[1], ARGV[3], ARGV[4]\n"
-	"if redis.call('GET', P .. 'router') ~= inst .. '|' .. ARGV[2] then return {'stale'} end\n"
-	"if redis.call('EXISTS', P .. 'cmd:' .. id) == 1 or redis.call('EXISTS', P .. 'done:' .. id) == 1 "
-	"then\n"
-	" local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
+	"local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
+	"local waits = c[1] == 'wait' and c[2] == inst\n"
+	"if not waits and (c[1] or redis.call('EXISTS', P .. 'done:' .. id) == 1) then\n"
 	" return {c[1] == 'taken' and c[2] == inst and 'nobody' or 'again'}\n"
 	"end\n"
+	"local seen, mark = P .. 'seen:' .. ARGV[5], ARGV[7] .. '|'\n"
+	"if not waits then\n"
+	" if ARGV[5] ~= '0' and ARGV[8] ~= '0' then\n"
+	"  local before = redis.call('GET', seen)\n"
+	"  if before and before:sub(1, #mark) == mark and before ~= mark .. ARGV[6] then return {'dup'} end\n"
+	" end\n"
+	" if ARGV[8] == '2' then return {'unknown'} end\n"
+	" if redis.call('GET', P .. 'router') ~= inst .. '|' .. ARGV[2] then return {'stale'} end\n"
+	"end\n"
 	"local to = holder_of(ident)\n"
-	"if not to then\n"
-	" local epoch = redis.call('GET', P .. 'epoch')\n"
-	" local age = epoch and now - tonumber(epoch) or 0 if age >= 0 and age < SETTLE then return {'wait'} "
+	"local epoch = not to and redis.call('GET', P .. 'epoch')\n"
+	"local age = epoch and now - tonumber(epoch) or -1\n"
+	"local state = age >= 0 and age < SETTLE and 'wait' or 'taken'\n"
+	"if waits then\n"
+	" redis.call('HSET', P .. 'cmd:' .. id, 'state', state)\n"
+	"else\n"
+	" if ARGV[5] ~= '0' then redis.call('SET', seen, mark .. ARGV[6], 'EX', 120) end\n"
+	" local fields = {'ident', ident, 'at', text(now), 'owner', inst, 'state', state}\n"
+	" for i = 9, #ARGV do fields[#fields + 1] = ARGV[i] end\n"
+	" redis.call('HSET', P .. 'cmd:' .. id, unpack(fields))\n"
 	"end\n"
-	"end\n"
-	"if ARGV[5] ~= '0' then\n"
-	" local seen = P .. 'seen:' .. ARGV[5]\n"
-	" local before, mark = redis.call('GET', seen), ARGV[7] .. '|'\n"
-	" if ARGV[8] == '1' and before and before:sub(1, #mark) == mark and before ~= mark .. ARGV[6] then "
-	"return {'dup'} end\n"
-	" redis.call('SET', seen, mark .. ARGV[6], 'EX', 120)\n"
-	"end\n"
-	"local fields = {'ident', ident, 'at', text(now), 'owner', inst, 'state', 'taken'}\n"
-	"for i = 9, #ARGV do fields[#fields + 1] = ARGV[i] end\n"
-	"redis.call('HSET', P .. 'cmd:' .. id, unpack(fields))\n"
 	"if to then\n"
+	" if waits then redis.call('SREM', P .. 'open:' .. inst, id) end\n"
 	" give(id, to)\n"
 	" return {'sent', to}\n"
 	"end\n"
 	"redis.call('SADD', P .. 'open:' .. inst, id)\n"
-	"return {'nobody'}\n",
+	"return {state == 'wait' and 'wait' or 'nobody'}\n",
 	/* An instance takes a command out of its inbox: ARGV inst, id, entry. Returns what is kept of it; nothing: it is not for inst. */
 	[SCRIPT_TAKE] = COMMON "redis.call('XDEL', P .. 'inbox:' .. ARGV[1], ARGV[3])\n"
 			       "local key = P .. 'cmd:' .. ARGV[2]\n"
@@ -218,14 +224,14 @@ static const char *const scripts[] = {
 				  "redis.call('DEL', P .. 'cmd:' .. ARGV[2])\n"
 				  "redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600)\n"
 				  "return 1\n",
-	/* A command was answered without the registry, which may have it: ARGV id. */
-	[SCRIPT_DROP] = COMMON "local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[1], 'owner', 'ident')\n"
-			       "redis.call('SET', P .. 'done:' .. ARGV[1], 'dropped', 'EX', 3600)\n"
-			       "if not c[1] then return 0 end\n"
-			       "redis.call('SREM', P .. 'open:' .. c[1], ARGV[1])\n"
-			       "redis.call('LREM', P .. 'hold:' .. c[2], 0, ARGV[1])\n"
-			       "redis.call('ZREM', P .. 'held', ARGV[1])\n"
-			       "redis.call('DEL', P .. 'cmd:' .. ARGV[1])\n"
+	/* A command that inst has ended, of which the registry does not know: ARGV inst, id. */
+	[SCRIPT_DROP] = COMMON "local c = redis.call('HMGET', P .. 'cmd:' .. ARGV[2], 'owner', 'ident')\n"
+			       "if c[1] ~= ARGV[1] then return 0 end\n"
+			       "redis.call('SET', P .. 'done:' .. ARGV[2], 'by ' .. ARGV[1], 'EX', 3600)\n"
+			       "redis.call('SREM', P .. 'open:' .. c[1], ARGV[2])\n"
+			       "redis.call('LREM', P .. 'hold:' .. c[2], 0, ARGV[2])\n"
+			       "redis.call('ZREM', P .. 'held', ARGV[2])\n"
+			       "redis.call('DEL', P .. 'cmd:' .. ARGV[2])\n"
 			       "return 1\n",
 	/* The router ends what was held for too long: ARGV inst, run. Returns a list of commands, as left() says. */
 	[SCRIPT_EXPIRE] = COMMON
@@ -254,13 +260,14 @@ static const char *const scripts[] = {
 	"   local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner', 'ident', 'fate')\n"
 	"   redis.call('SREM', P .. 'open:' .. dead, id)\n"
 	"   if c[2] == dead then\n"
-	"    local to = c[1] == 'inbox' and holder_of(c[3])\n"
+	"    local unsent = c[1] == 'inbox' or c[1] == 'wait'\n"
+	"    local to = unsent and holder_of(c[3])\n"
 	"    if to then\n"
 	"     give(id, to)\n"
 	"    else\n"
 	"     redis.call('HSET', P .. 'cmd:' .. id, 'owner', inst)\n"
 	"     redis.call('SADD', P .. 'open:' .. inst, id)\n"
-	"     if c[1] == 'inbox' then\n"
+	"     if unsent then\n"
 	"      redis.call('HSET', P .. 'cmd:' .. id, 'state', 'taken')\n"
 	"      absent[#absent + 1] = kept(id)\n"
 	"     else\n"
@@ -320,16 +327,16 @@ static const char *const scripts[] = {
 	/* inst has told that the unit is off line: ARGV inst, ident. */
 	[SCRIPT_TOLD] = COMMON "return redis.call('SREM', P .. 'gone:' .. ARGV[1], ARGV[2])\n",
 	/* What an earlier run of inst left: ARGV inst. Returns a list of commands that it had taken, as left() says. */
-	[SCRIPT_LEFT] =
-		COMMON "local out = {}\n"
-		       "for _, id in ipairs(redis.call('SMEMBERS', P .. 'open:' .. ARGV[1])) do\n"
-		       " local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
-		       " if (c[1] == 'taken' or c[1] == 'ending') and c[2] == ARGV[1] then out[#out + 1] = "
-		       "left(id) end\n"
-		       " if not c[1] then redis.call('SREM', P .. 'open:' .. ARGV[1], id) end\n"
-		       " if #out >= 1000 then break end\n"
-		       "end\n"
-		       "return out\n",
+	[SCRIPT_LEFT] = COMMON
+	"local out = {}\n"
+	"for _, id in ipairs(redis.call('SMEMBERS', P .. 'open:' .. ARGV[1])) do\n"
+	" local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
+	" if (c[1] == 'taken' or c[1] == 'wait' or c[1] == 'ending') and c[2] == ARGV[1] then out[#out + 1] = "
+	"left(id) end\n"
+	" if not c[1] then redis.call('SREM', P .. 'open:' .. ARGV[1], id) end\n"
+	" if #out >= 1000 then break end\n"
+	"end\n"
+	"return out\n",
 	/* What is known of a unit: ARGV ident, inst, claim, newest date, note. Another instance that has it by now gets it into its inbox. */
 	[SCRIPT_NOTE] = COMMON
 	"local key = P .. 'unit:' .. ARGV[1]\n"

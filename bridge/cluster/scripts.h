@@ -15,12 +15,12 @@
  *   gone:<instance>   idents of dead instances, which this one, the router, is to tell as off line
  *   inbox:<instance>  stream: cmd <id>; moved <ident> claim <number> to <instance>; note <ident> newest <ms> bytes <note>;
  *                     answer <ident> and what the unit says
- *   cmd:<id>          a command until its end: what was published, owner, state (inbox, taken, held, ending); fate: how
+ *   cmd:<id>          a command until its end: what was published, owner, state (wait: until claims are complete; inbox, taken, held, ending); fate: how
  *                     it is to end; end, endto, endwith: how it ends, until that is safe
  *   open:<instance>   ids of commands of which it is the owner
  *   hold:<ident>      ids of commands that wait for the unit; held: all of them by their expiry
  *   done:<id>         a command that has ended, for a while
- *   seen:<number>     the broker's packet identifier: what came under it last
+ *   seen:<number>     the broker's packet identifier: what came under it last; seen:=<sum> of a command that has a name of its own
  * A command is executed by the one that moves it from inbox to taken, and told by the one that makes it ending. */
 #ifndef T2M_SCRIPTS_H
 #define T2M_SCRIPTS_H

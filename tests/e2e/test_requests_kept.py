@@ -196,30 +196,49 @@ def command(mid, payload, again=False):
                   2 | again << 3)
 
 
+REPLY = "trackers/9170000053/cmd/reply"
+
+
+def told(fake):
+    """The id of each end, "": it has none; an end that is published again is one."""
+    ends = {r["server.seqnum"]: r.get("id", "") for r in (json.loads(p.payload) for p in list(fake.taken) if p.topic == REPLY)}
+    return sorted(ends.values())
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_what_comes_again_is_not_handled_twice(make_bridge, fake, killed):
-    """The broker did not get the acknowledgement, so it delivers once more: on the next connection, or after the bridge was killed."""
+    """The broker did not get the acknowledgement, so it delivers once more: on the next connection, or after the bridge was killed. Under
+    another number it is the same when it has a name, else it is another one."""
     bridge = make_bridge({"mqtt": {"port": fake.port}})
     wait_for(lambda: fake.taken, "the first connection, and its status")
     fake.on_publish = lambda p: None if p.topic.endswith("/cmd/reply") else 0  # the bridge sends the end when its status is answered
-    same = '{"payload":"R7,010101","id":"same"}'
-    fake.deliver = lambda number: command(7, same)
+    bare, named = '{"payload":"R7,010101"}', '{"payload":"R7,010101","id":"named"}'
+    fake.deliver = lambda number: command(7, bare) + command(17, named)
     fake.drop_all()
-    reply = "trackers/9170000053/cmd/reply"
-    wait_for(lambda: reply in fake.topics(taken=False), "an end that the broker does not take")
-    fake.deliver = lambda number: command(7, same, True) + command(8, same) + command(9, '{"payload":"R7","id":"end"}')
+    wait_for(lambda: fake.topics(taken=False).count(REPLY) >= 2, "ends that the broker does not take")
+    fake.deliver = lambda number: (command(7, bare, True) + command(8, bare) + command(1, named, True) +
+                                   command(9, '{"payload":"R7","id":"end"}'))
     fake.on_publish = lambda p: 0
     if killed:
         bridge.stop(signal.SIGKILL)
         bridge.start()
     else:
         fake.drop_all()
+    wait_for(lambda: "end" in told(fake), "the end of the last one")
+    assert told(fake) == ["", "", "end", "named"]  # 7 and 8 are two, 7 again is none, and named is one
 
-    def ends():
-        return {r["server.seqnum"]: r["id"] for r in (json.loads(p.payload) for p in list(fake.taken) if p.topic == reply)}
 
-    wait_for(lambda: "end" in ends().values(), "the end of the last one")
-    assert sorted(ends().values()) == ["end", "same", "same"]  # 7 and 8 are two, 7 again is none
+def test_what_was_acknowledged_may_come_again(make_bridge, fake):
+    """As from a cluster of brokers one of whose nodes died: under another number, after the acknowledgement has arrived."""
+    bridge = make_bridge({"mqtt": {"port": fake.port}})
+    wait_for(lambda: fake.taken, "the first connection, and its status")
+    for n in range(3):
+        named = [command(20 + 7 * n + i, f'{{"payload":"R7","id":"{i}"}}', n > 0) for i in range(4)]
+        other = command(19, f'{{"payload":"R7","id":"other {n}"}}')
+        fake.deliver = lambda number: b"".join([*named, named[0], other] if n > 0 else [*named, other])
+        fake.drop_all()
+        wait_for(lambda: f"other {n}" in told(fake), "the last one of the connection")
+    assert told(fake) == ["0", "1", "2", "3", "other 0", "other 1", "other 2"]
 
 
 def test_what_is_acknowledged_is_stored(make_bridge, fake):
