@@ -129,6 +129,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
 	struct mqtt *m = io->data;
+	m->stirred = true;
 	int rc = events & EV_READ ? read_guarded(m) : MOSQ_ERR_SUCCESS;
 	if (rc == MOSQ_ERR_SUCCESS && !m->broken && !m->connected && (events & EV_WRITE))
 		rc = mosquitto_loop_write(m->client, 1); /* later packets: see mqtt_kick */
@@ -142,6 +143,7 @@ static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	struct mqtt *m = timer->data;
+	m->stirred = true;
 	session_tick(m);
 	lost_tick(m);
 	mqtt_publish_tick(m);
@@ -154,14 +156,15 @@ static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)
 static void on_more(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop;
-	(void)timer;
 	(void)events;
+	((struct mqtt *)timer->data)->stirred = true;
 }
 
 static void on_attempt_ended(void *owner, struct link *link, int rc, int error)
 {
 	struct mqtt *m = owner;
 	m->attempt = NULL;
+	m->stirred = true;
 	m->link = link;
 	m->client = link->client;
 	if (rc != MOSQ_ERR_SUCCESS)
@@ -227,7 +230,7 @@ struct mqtt *mqtt_open(struct ev_loop *loop, const struct config *config, const 
 	ev_init(&m->timeout, on_timeout);
 	ev_init(&m->more, on_more);
 	ev_timer_init(&m->misc, on_misc, 1., 1.);
-	m->io.data = m->retry.data = m->timeout.data = m->misc.data = m;
+	m->io.data = m->retry.data = m->timeout.data = m->misc.data = m->more.data = m;
 	resume_open(m);
 	if (lost_open(m) && mqtt_publish_open(m))
 		return m;
@@ -253,6 +256,7 @@ void mqtt_start(struct mqtt *m)
 void mqtt_kick(struct mqtt *m)
 {
 	m->received = resume_filters_changed(m);
+	m->stirred = false;
 	if (m->window.full && mqtt_connected(m)) /* what was acknowledged in this turn makes room */
 		after(m, read_guarded(m));
 	int rc = mqtt_publish_waiting(m, session_answered(m));
@@ -271,6 +275,11 @@ void mqtt_kick(struct mqtt *m)
 bool mqtt_resumed(const struct mqtt *m)
 {
 	return m->resume.present;
+}
+
+bool mqtt_stirs(const struct mqtt *m)
+{
+	return m->stirred;
 }
 
 bool mqtt_hurries(const struct mqtt *m)

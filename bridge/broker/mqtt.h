@@ -60,6 +60,8 @@ void mqtt_use_gate(struct mqtt *mqtt, mqtt_gate *gate, mqtt_pause *pause, void *
 
 /* Publishes as many messages of the outbox as fit into the window. Once per turn of the loop. */
 void mqtt_kick(struct mqtt *mqtt);
+/* Has anything come, or is anything due, since the last mqtt_kick? Without messages in the outbox mqtt_kick has nothing to do otherwise. */
+bool mqtt_stirs(const struct mqtt *mqtt);
 /* Is the window full, and so small that the next acknowledgement must not wait? */
 bool mqtt_hurries(const struct mqtt *mqtt);
 /* Publishes at QoS 0, and only while connected. A payload larger than the broker accepts is dropped; that is logged once. */

@@ -155,6 +155,7 @@ struct mqtt {
 	struct stats *stats;
 	struct routes routes;
 	struct resume resume;
+	bool stirred;  /* see mqtt_stirs */
 	bool received; /* a message came since the outbox stored last: its acknowledgement waits */
 	char *status_topic;
 	struct link *link;        /* NULL: none, or an attempt has it */

@@ -115,12 +115,15 @@ static void on_wake(struct ev_loop *loop, ev_check *check, int events)
 {
 	struct cluster *c = check->data;
 	int64_t now_ms = clock_steady_ms(), still_ms = now_ms - c->woken_ms;
-	int64_t quarter = c->parts.config->cluster.lease / 4;
+	int64_t quarter = c->parts.config->cluster.lease / 4, before_ms = c->woken_ms;
 	(void)loop;
 	(void)events;
-	bool first = c->woken_ms == 0;
 	c->woken_ms = now_ms;
-	if (first || still_ms < (quarter < STOOD_STILL_MS ? STOOD_STILL_MS : quarter))
+	if (before_ms == 0 || still_ms < STOOD_STILL_MS)
+		return;
+	c->still_ms = before_ms;
+	c->still_until_ms = now_ms;
+	if (still_ms < quarter)
 		return;
 	log_warning("cluster: this process stood still for %.1f s", (double)still_ms / 1000);
 	downlink_take_back(

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define APART_MS 1000
+#define FOUND_MS 1000
 #define CALLS_MOST 2000 /* claims under way */
 #define SWEEP_AFTER_MS 1000
 
@@ -120,6 +121,8 @@ static void on_release(void *ctx, const struct redisReply *reply, int64_t number
 		return;
 	bool mine = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0;
 	u->state = mine ? CLAIM_RELEASED : CLAIM_LOST;
+	if (mine)
+		u->number = reply->integer;
 	session->elsewhere = !mine;
 	if (mine)
 		gate_tell(c, session);
@@ -165,14 +168,21 @@ static bool ask(struct cluster *c, struct session *session)
 
 /* --- events --- */
 
+/* When the unit came. What is found just after this process stood still came meanwhile: by what is known, at its beginning. */
+static int64_t since_ms(const struct cluster *c, struct moment now)
+{
+	return c->still_ms != 0 && now.steady_ms - c->still_until_ms < FOUND_MS ? c->still_ms : now.steady_ms;
+}
+
 static void comes(struct cluster *c, struct session *session, struct moment now)
 {
 	struct unit_claim *u = claim_of(c, session);
 	int64_t due_ms = u->asked_ms != 0 ? u->asked_ms + APART_MS : now.steady_ms;
 	u->session = session->number;
 	u->state = CLAIM_ASKED;
+	u->past = u->number > u->past ? u->number : u->past;
 	u->number = 0;
-	u->since_ms = now.steady_ms;
+	u->since_ms = since_ms(c, now);
 	u->unsettled = true;
 	u->late = false;
 	u->notes = 0;

@@ -32,10 +32,13 @@ static bool begin(void *ctx, struct session *session)
 	return may;
 }
 
+/* Without the registry a number of the same kind: it grows with time. */
 static int64_t number(void *ctx, const struct session *session)
 {
 	const struct cluster *c = ctx;
-	return claim_of(c, (struct session *)(uintptr_t)session)->number;
+	const struct unit_claim *u = claim_of(c, (struct session *)(uintptr_t)session);
+	int64_t now_ms = cluster_now(c).unix_ms;
+	return u->number != 0 ? u->number : now_ms > u->past ? now_ms : u->past + 1;
 }
 
 void gate_tell(struct cluster *c, struct session *session)

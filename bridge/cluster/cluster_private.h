@@ -47,6 +47,7 @@ enum claim_state {
 
 struct unit_claim {
 	int64_t number;   /* 0: none */
+	int64_t past;     /* the highest of its earlier ones that is known */
 	int64_t since_ms; /* its connection, steady time */
 	int64_t asked_ms; /* steady time; 0: never */
 	int64_t moved;    /* another bridge has this claim, which came before the answer to this bridge's own */
@@ -152,6 +153,7 @@ struct cluster {
 	bool unsure;                               /* it may have missed that units went elsewhere */
 	int64_t unsure_ms;                         /* since then; steady time */
 	int64_t away_since_ms, woken_ms, began_ms; /* steady time */
+	int64_t still_ms, still_until_ms;          /* this process stood still last; steady time, 0: never */
 	bool away_told;
 	size_t place;
 	struct unit_listener listener;

@@ -211,7 +211,7 @@ void router_turn(struct cluster *c)
 		carry_drop(c);
 	}
 	r->step_down = false;
-	if (r->mqtt != NULL && r->waiting == 0)
+	if (r->mqtt != NULL && r->waiting == 0 && mqtt_stirs(r->mqtt))
 		mqtt_kick(r->mqtt);
 }
 

@@ -17,6 +17,7 @@
 
 #define RETRY_FIRST 0.2
 #define RETRY_MOST 2.0
+#define FIND_AGAIN 0.4      /* where somebody else knows when a server has been replaced */
 #define OUT_MOST (16 << 20) /* bytes that wait to be written */
 #define READ_BURST 32
 #define REPLY_MOST (256u << 20) /* bytes of an answer */
@@ -108,7 +109,8 @@ static void lost(struct registry *r)
 	if (r->options.finder.find != NULL)
 		r->options.finder.wrong(r->options.finder.ctx);
 	r->lookups = 0;
-	ev_timer_set(&r->retry, backoff_wait(&r->backoff, RETRY_MOST, RETRY_MOST), 0.);
+	double most = r->options.finder.find != NULL ? FIND_AGAIN : RETRY_MOST;
+	ev_timer_set(&r->retry, backoff_wait(&r->backoff, most, most), 0.);
 	ev_timer_start(r->loop, &r->retry);
 	if (was_up)
 		r->ops.down(r->ops.ctx);

@@ -7,11 +7,14 @@
 
 #include <stdlib.h>
 
+#define WRONGS_MOST 10 /* it may take a while to promote a copy */
+
 struct sentinel {
 	struct registry *registry; /* a connection to one of them */
 	const char *master;
 	char server[REGISTRY_SERVER_MOST], host[REGISTRY_SERVER_MOST];
-	bool known, asked, wrong;
+	bool known, asked;
+	unsigned wrongs; /* so often in a row what it named did not serve */
 };
 
 static void up(void *ctx)
@@ -36,9 +39,11 @@ static bool use_master(struct sentinel *s, struct span host, struct span port)
 		(const char *)port.ptr);
 	if (strlen(name) != host.len || !lookup_allowed(server))
 		return false;
-	if (strcmp(server, s->server) != 0)
+	if (strcmp(server, s->server) != 0) {
+		s->wrongs = 0;
 		log_notice("registry: the master is %s, says sentinel %s", log_bytes(span_text(server)).text,
 			registry_server(s->registry));
+	}
 	memcpy(s->server, server, sizeof(server));
 	memcpy(s->host, name, sizeof(name));
 	return true;
@@ -53,7 +58,8 @@ static void on_master(void *ctx, const struct redisReply *reply, int64_t number,
 	if (reply == NULL)
 		return;
 	s->known = use_master(s, registry_text(reply, 0), registry_text(reply, 1));
-	s->wrong = !s->known; /* it is left later, not from inside its own answer */
+	if (!s->known)
+		s->wrongs = WRONGS_MOST; /* it is left later, not from inside its own answer */
 }
 
 static bool find(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTRY_SERVER_MOST])
@@ -61,9 +67,10 @@ static bool find(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTR
 	struct sentinel *s = ctx;
 	const struct span words[] = {
 		span_text("SENTINEL"), span_text("get-master-addr-by-name"), span_text(s->master)};
-	if (s->wrong)
+	if (s->wrongs >= WRONGS_MOST) {
 		registry_leave(s->registry, "the master that it names does not serve, or it knows none");
-	s->wrong = false;
+		s->wrongs = 0;
+	}
 	if (!s->known && !s->asked)
 		s->asked = registry_call(s->registry, 3, words, on_master, s, 0, "");
 	if (!s->known)
@@ -76,7 +83,7 @@ static bool find(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTR
 static void wrong(void *ctx)
 {
 	struct sentinel *s = ctx;
-	s->wrong |= s->known;
+	s->wrongs += s->known;
 	s->known = false;
 }
 

@@ -372,6 +372,46 @@ def test_a_frozen_bridge_whose_unit_went_elsewhere_says_nothing_false(make_fleet
     assert all(m.record["instance"] == "c" and m.record["state"] == "online" for m in told), told
 
 
+def test_a_frozen_bridge_does_not_take_back_a_unit_that_came_meanwhile_and_went_elsewhere(make_fleet, subscribe):
+    """Its connection waited at the frozen bridge; the unit's newest one is at another."""
+    fleet, sub = make_fleet("ab", lease="20s"), subscribe()
+    fleet.car("a", "9170503818")
+    fleet.wait_has("a", "9170503818")
+    fleet.freeze("a")
+    time.sleep(0.2)
+    waiting = fleet.car("a", CAR)
+    time.sleep(0.2)
+    newest = fleet.car("b", CAR)
+    fleet.wait_has("b", CAR)
+    time.sleep(1.5)
+    fleet.freeze("a", False)
+    assert waiting.closed.wait(10) and fleet.has("b", CAR)
+    order(sub, CAR, "x")
+    assert settled(sub, CAR, "x") == ["sent", "answered"] and len(newest.executed) == 1
+    assert status(sub, CAR)["instance"] == "b"
+
+
+def test_the_session_of_a_status_only_grows(make_fleet, subscribe, redis):
+    """With the registry, without it, and for a unit that has gone before the registry has answered."""
+    fleet, sub = make_fleet("a"), subscribe()
+    for n in range(3):
+        fleet.car("a", CAR).close()  # perhaps gone before the answer
+        wait_for(lambda: status(sub, CAR).get("state") == "offline", "its end")
+    redis.stop(signal.SIGKILL)
+    time.sleep(3.5)
+    car = fleet.car("a", CAR)
+    online(sub, CAR, "a")
+    redis.start()
+    fleet.wait_has("a", CAR)
+    car.close()
+    wait_for(lambda: status(sub, CAR).get("state") == "offline", "its end")
+    told = [m.record for m in sub.now(lambda m: m.topic == f"trackers/{CAR}/status")]
+    numbers = [t["session"] for t in told]
+    assert all(numbers) and numbers == sorted(numbers), told
+    for before, after in zip(told, told[1:]):
+        assert after["session"] > before["session"] or after["state"] != "online" or before["state"] == "online", told
+
+
 def test_a_frozen_router_wakes_and_nothing_is_executed_twice(make_fleet, subscribe):
     fleet, sub = make_fleet("ab"), subscribe()
     router = fleet.router()
