@@ -48,7 +48,7 @@ class Server(Redis):
         conf = self.directory / "redis.conf"
         if not conf.exists():
             lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}", 'save ""', "appendonly yes", "appendfsync no",
-                     "auto-aof-rewrite-percentage 0", "repl-diskless-sync-delay 0"]
+                     "auto-aof-rewrite-percentage 0", "repl-diskless-sync-delay 0", "logfile redis.log"]
             conf.write_text("\n".join(lines + ([f"replicaof 127.0.0.1 {self.follows.port}"] if self.follows else [])) + "\n")
         self.process = subprocess.Popen(["redis-server", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self.answers, "redis")
@@ -76,7 +76,8 @@ class Watched:
         directory.mkdir(exist_ok=True)
         self.servers = [Server(directory / "server0")]
         self.servers.append(Server(directory / "server1", follows=self.servers[0]))
-        wait_for(lambda: self.servers[1].replication().get("master_link_status") == "up", "the copy")
+        self.servers[0].call("SET", "copied", 1)
+        wait_for(lambda: self.servers[1].call("GET", "copied") == "1", "the copy")
         self.sentinels = [Sentinel(directory / f"sentinel{n}", self.servers[0].port, sentinels // 2 + 1) for n in range(sentinels)]
         wait_for(self.is_whole, "all Sentinels know all", 60)
 
@@ -89,22 +90,25 @@ class Watched:
         port = self.named()
         return sorted(self.servers, key=lambda server: server.port != port)
 
-    def is_whole(self):
-        """The copy follows the master, and could be promoted."""
-        master, copy = self.pair()
+    def is_copied(self, master, copy):
+        """What the master does reaches the copy, and stands in the copy's log."""
         if not (master.is_up() and copy.is_up()) or "aof_rewrite_in_progress:0" not in (copy.call("INFO", "persistence") or ""):
             return False
-        state = copy.replication()
-        if master.replication().get("role") != "master" or (state.get("role"), state.get("master_link_status")) != ("slave", "up"):
-            return False
-        for sentinel in self.sentinels:
-            told, of_copy = sentinel.told("master", NAME), (sentinel.call("SENTINEL", "replicas", NAME) or [[]])
-            follows = [dict(zip(x[::2], x[1::2])) for x in of_copy]
-            if (told.get("port"), told.get("flags"), told.get("num-slaves"), told.get("num-other-sentinels")) != \
-                    (str(master.port), "master", "1", str(len(self.sentinels) - 1)) or [x.get("flags") for x in follows] != ["slave"] or \
-                    follows[0].get("master-link-status") != "ok":
-                return False
-        return True
+        of_master, of_copy = master.replication(), copy.replication()
+        heard = re.search(r"state=online,offset=(\d+)", of_master.get("slave0", ""))
+        return of_master.get("role") == "master" and of_copy.get("master_link_status") == "up" and heard is not None and int(heard[1]) > 0
+
+    def is_known(self, sentinel, master):
+        """This Sentinel knows the master, the copy and the other Sentinels, and finds nothing wrong with them."""
+        told, copies = sentinel.told("master", NAME), sentinel.call("SENTINEL", "replicas", NAME) or []
+        known = [dict(zip(copy[::2], copy[1::2])) for copy in copies]
+        return (told.get("port"), told.get("flags"), told.get("num-other-sentinels")) == (str(master.port), "master", str(len(self.sentinels) - 1)) and \
+            [(copy.get("flags"), copy.get("master-link-status")) for copy in known] == [("slave", "ok")]
+
+    def is_whole(self):
+        """The copy could be promoted."""
+        master, copy = self.pair()
+        return self.is_copied(master, copy) and all(self.is_known(sentinel, master) for sentinel in self.sentinels)
 
     def call(self, *words):
         """One call of the master."""

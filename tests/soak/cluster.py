@@ -358,8 +358,11 @@ def cluster(args, directory):
     while time.monotonic() < end and (movers.acknowledged.keys() - observer.records.keys() or not orders.sent.keys() <= observer.done.keys()):
         movers.turn(0.2)
     movers.turn(2)
+    still_wrong, end = wrong_statuses(observer, movers, not args.without), time.monotonic() + 30
+    while time.monotonic() < end and movers.acknowledged.keys() - observer.records.keys():
+        time.sleep(0.1)  # units say nothing new meanwhile
     verdict = Verdict(movers, observer, orders, faults, COMMAND_TIMEOUT + 1)
-    report(args, len(world.bed.ports), verdict, (wrong, wrong_statuses(observer, movers, not args.without), arrived))
+    report(args, len(world.bed.ports), verdict, (wrong, still_wrong, arrived))
     verdict.details(start, args.show)
     print_statuses(observer, wrong, start, args.show)
     if args.timeline:
