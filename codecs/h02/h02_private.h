@@ -38,11 +38,11 @@ enum codec_status h02_text_start(struct span in);
 /* The same, and a digit behind it: even in the middle of another frame this starts one. */
 bool h02_text_sure(struct span in);
 
-/* How sure is it that a binary frame starts at the head? NO, MORE (bytes are missing to tell), WEAK (id or date are damaged) or YES. */
-enum h02_start { H02_START_NO = 0, H02_START_MORE, H02_START_WEAK, H02_START_YES };
+/* How sure is it that a binary frame starts at the head? NO, MORE (bytes are missing to tell), WEAK (id or date are damaged), or from YES on
+ * sure: there is a plausible id of 5 bytes with time and date behind it; LONG: only one of 8 bytes. */
+enum h02_start { H02_START_NO = 0, H02_START_MORE, H02_START_WEAK, H02_START_YES, H02_START_LONG };
 enum h02_start h02_binary_start(struct span in);
-/* Is there a plausible id of 5 bytes (8 bytes) with time and date behind it? */
-bool h02_short_id(struct span in);
+/* Is there a plausible id of 8 bytes with time and date behind it? */
 bool h02_long_id(struct span in);
 
 /* The first place from `from` to before `to` where a frame surely starts, or 0. `text_only`: where a text frame does. */
@@ -113,8 +113,9 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 
 /* `*XX,<ident>,`; XX as the unit writes it, or HQ. */
 void h02_put_head(struct writer *w, const struct codec_unit *unit);
-/* HHMMSS, with yyyymmdd in front when `date` is set; UTC. */
-void h02_put_clock(struct writer *w, int64_t now_ms, bool date);
+/* yyyymmdd and HHMMSS, UTC. */
+void h02_put_date(struct writer *w, int64_t now_ms);
+void h02_put_clock(struct writer *w, int64_t now_ms);
 
 /* --- h02_command.c --- */
 

@@ -125,10 +125,10 @@ static inline void bytes_word_put(uint8_t *at, uint64_t v)
 	memcpy(at, &v, sizeof(v));
 }
 
-/* Has each of eight bytes two decimal digits? A half byte over 9, plus 6, carries into the half byte above. */
+/* Has each of eight bytes two decimal digits? A half byte over 9 has bit 3, and bit 2 or bit 1. */
 static inline bool word_is_bcd(uint64_t v)
 {
-	return ((((v & EIGHT(15)) + EIGHT(6)) | ((v >> 4 & EIGHT(15)) + EIGHT(6))) & ~EIGHT(15)) == 0;
+	return (v & (v << 1 | v << 2) & EIGHT(0x88)) == 0;
 }
 
 /* Is each of eight bytes a decimal digit, as text? */
