@@ -25,9 +25,10 @@ void h02_put_date(struct writer *w, int64_t now_ms)
 void h02_put_clock(struct writer *w, int64_t now_ms)
 {
 	struct calendar c = calendar_of(now_ms / 1000);
-	uint8_t digits[8]; /* the first two are zeros */
-	bytes_word_put(digits, decimal_split((uint32_t)((c.hour * 100 + c.minute) * 100 + c.second)) | EIGHT('0'));
-	writer_bytes(w, digits + 2, 6);
+	uint64_t pairs = (uint64_t)c.hour | (uint64_t)c.minute << 16 | (uint64_t)c.second << 32;
+	uint8_t digits[8];
+	bytes_word_put(digits, decimal_pairs(pairs) | EIGHT('0'));
+	writer_bytes(w, digits, 6);
 }
 
 /* The form to answer in: the one of the frame's type, or the one that the options prefer to it. */

@@ -64,6 +64,8 @@ static enum behind look_behind(struct span rest)
 		i++;
 	if (i == rest.len)
 		return BEHIND_NEWLINE;
+	if (!h02_may_start(rest.ptr[i]))
+		return BEHIND_OTHER;
 	struct span head = span_after(rest, i);
 	enum codec_status text = h02_text_start(head);
 	enum h02_start binary = h02_binary_start(head);
@@ -80,7 +82,8 @@ static bool length_allowed(struct span head, enum h02_start start, size_t len)
 
 /* Of the known lengths the one behind which the bytes make most sense: `best` says what stands there. Of several that are as good,
  * the length of this connection's frames, else the smallest; 0 when none is any good. */
-static size_t best_length(const struct codec_link *link, struct span in, enum h02_start start, enum behind *best)
+static size_t best_length(
+	const struct codec_link *link, struct span in, enum h02_start start, enum behind *best)
 {
 	static const uint8_t rank[] = {[BEHIND_OTHER] = 0,
 		[BEHIND_UNSURE] = 1,
@@ -109,7 +112,7 @@ static enum codec_status binary_frame(
 	struct codec_link *link, struct span in, enum h02_start start, bool noise, size_t *len)
 {
 	uint8_t *known = &link->priv[H02_KNOWN_LENGTH];
-	size_t next = h02_next_start(in, 1, H02_BINARY_MIN, true);
+	size_t next = h02_next_text(in, 1, H02_BINARY_MIN);
 	if (next > 0) {
 		*len = next;
 		return CODEC_TRUNCATED;
@@ -138,7 +141,7 @@ static enum codec_status binary_frame(
 	/* An unknown length: wait until the start of the next frame must be in sight. */
 	if (in.len < H02_BINARY_MAX + 16 && link->quiet_ms < CODEC_QUIET_LONG_MS)
 		return CODEC_MORE;
-	next = h02_next_start(in, H02_BINARY_MIN, H02_BINARY_MAX, false);
+	next = h02_next_start(in, H02_BINARY_MIN, H02_BINARY_MAX);
 	if (next == 0)
 		next = in.len <= H02_BINARY_MAX ? in.len : H02_BINARY_MIN;
 	*len = next;

@@ -99,14 +99,26 @@ enum h02_start h02_binary_start(struct span in)
 	return H02_START_NO;
 }
 
-size_t h02_next_start(struct span in, size_t from, size_t to, bool text_only)
+size_t h02_next_text(struct span in, size_t from, size_t to)
 {
 	size_t end = to < in.len ? to : in.len;
-	if (text_only && (end <= from || memchr(in.ptr + from, '*', end - from) == NULL))
-		return 0;
+	for (; from < end; from++) {
+		const uint8_t *star = memchr(in.ptr + from, '*', end - from);
+		if (star == NULL)
+			return 0;
+		from = (size_t)(star - in.ptr);
+		if (h02_text_sure(span_after(in, from)))
+			return from;
+	}
+	return 0;
+}
+
+size_t h02_next_start(struct span in, size_t from, size_t to)
+{
+	size_t end = to < in.len ? to : in.len;
 	for (size_t i = from; i < end; i++) {
 		struct span head = span_after(in, i);
-		if (h02_text_sure(head) || (!text_only && h02_binary_start(head) >= H02_START_YES))
+		if (h02_text_sure(head) || h02_binary_start(head) >= H02_START_YES)
 			return i;
 	}
 	return 0;
@@ -115,13 +127,13 @@ size_t h02_next_start(struct span in, size_t from, size_t to, bool text_only)
 /* Is a WEAK start, with a whole frame in sight, enough to recognise the protocol when no other codec does? BAD_FIELDS or NOT_MINE. */
 static enum codec_status weak_sniff(struct span in)
 {
-	bool sure = plausible_clock(in, 6) && h02_next_start(in, 1, H02_BINARY_MIN, false) == 0;
+	bool sure = plausible_clock(in, 6) && h02_next_start(in, 1, H02_BINARY_MIN) == 0;
 	return sure ? CODEC_BAD_FIELDS : CODEC_NOT_MINE;
 }
 
 enum codec_status h02_binary_doubt(const struct codec_link *link, struct span in)
 {
-	if (h02_next_start(in, 1, H02_BINARY_MIN, false) > 0)
+	if (h02_next_start(in, 1, H02_BINARY_MIN) > 0)
 		return CODEC_NOT_MINE;
 	bool in_sight = in.len >= H02_BINARY_MIN + 16 || link->quiet_ms >= CODEC_QUIET_LONG_MS;
 	return in_sight ? CODEC_OK : CODEC_MORE;
