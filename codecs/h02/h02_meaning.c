@@ -41,17 +41,12 @@
 	STATUS_BITS(X)                                                                                         \
 	X(6, TM_ANTENNA_SHORT_ALARM)                                                                           \
 	X(5, TM_ANTENNA_OPEN_ALARM)
-#define BATTERY_BITS(X)                                                                                        \
-	STATUS_BITS(X)                                                                                         \
-	X(6, TM_BATTERY_LOW_ALARM)                                                                             \
-	X(5, TM_BATTERY_LOW_ALARM)
-static const struct telemetry_flags antenna_bits = TM_FLAGS(ANTENNA_BITS),
-				    battery_bits = TM_FLAGS(BATTERY_BITS);
+static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS), antenna_bits = TM_FLAGS(ANTENNA_BITS);
 #define ACTIVE_HIGH (1u << 10)
 
 void h02_set_status(struct telemetry *t, struct span bytes, uint32_t word, bool low_battery_bits)
 {
-	const struct telemetry_flags *bits = low_battery_bits ? &battery_bits : &antenna_bits;
+	const struct telemetry_flags *bits = low_battery_bits ? &status_bits : &antenna_bits;
 	struct writer w = telemetry_scratch(t);
 	writer_hex_number(&w, word, 8);
 	telemetry_set_scratch(t, TM_VEHICLE_STATE, &w);
@@ -59,7 +54,11 @@ void h02_set_status(struct telemetry *t, struct span bytes, uint32_t word, bool 
 	telemetry_set_flags(t, ~word ^ ACTIVE_HIGH, bits);
 	mark_bits(t, bytes, TM_VEHICLE_STATE, bits);
 	mark(t, bytes, TM_POWER_CUT_ALARM);
-	const uint32_t power = 1u << 28 | 1u << 20 | 1u << 19;
+	const uint32_t battery = 1u << 6 | 1u << 5, power = 1u << 28 | 1u << 20 | 1u << 19;
+	if (low_battery_bits) {
+		telemetry_set(t, TM_BATTERY_LOW_ALARM, (word & battery) != battery);
+		mark(t, bytes, TM_BATTERY_LOW_ALARM);
+	}
 	telemetry_set(t, TM_POWER_CUT_ALARM, (word & power) != power);
 }
 
