@@ -65,6 +65,9 @@ static void on_read(void *ctx, const struct redisReply *reply, int64_t number, c
 	c->inbox.asked = false;
 	if (reply == NULL || !c->joined)
 		return;
+	if (c->inbox.outdated) /* it was read from behind what is to be read once more */
+		entries = NULL;
+	c->inbox.outdated = false;
 	for (size_t i = 0; entries != NULL && i < entries->elements; i++)
 		on_entry(c, entries->element[i]);
 	if (entries != NULL || reply->type == REDIS_REPLY_NIL)
@@ -90,6 +93,7 @@ void inbox_tick(struct cluster *c)
 void inbox_rewind(struct cluster *c)
 {
 	snprintf(c->inbox.last, sizeof(c->inbox.last), "0");
+	c->inbox.outdated = c->inbox.asked;
 	ask(c);
 }
 
@@ -107,7 +111,8 @@ static void on_up(void *ctx)
 
 static void on_down(void *ctx)
 {
-	((struct cluster *)ctx)->inbox.asked = false;
+	struct cluster *c = ctx;
+	c->inbox.asked = c->inbox.outdated = false;
 }
 
 bool inbox_open(struct cluster *c)
