@@ -134,3 +134,34 @@ def test_each_of_many_commands_that_a_run_left_has_an_end(make_fleet, subscribe,
     wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [] and redis.call("KEYS", "t2m:open:*") == [], "nothing is left", 30)
 
 
+
+
+# --- no room for an end ---
+
+
+def test_an_end_for_which_there_was_no_room_is_told_later(tmp_path, broker, redis, subscribe):
+    """The outbox is full, for there is no broker: the registry has the end until there is one."""
+    sub, gate = subscribe(), Gate(broker.port)
+    fleet = Fleet(tmp_path, broker, redis, "b", options={"outbox": {"size": "1M"}})
+    try:
+        fleet.add("a", port=gate.port).wait_connected()
+        cars = [fleet.car("a", f"91705040{n:02}", answers=False) for n in range(50)]
+        for car in cars:
+            fleet.wait_has("a", car.ident)
+        gate.shut()
+        for n in range(1500):
+            cars[0].report(f"{12 + n // 3600:02}{n // 60 % 60:02}{n % 60:02}")
+        orders = [(car, f"x{n}") for n in range(40) for car in cars]
+        for n, (car, id) in enumerate(orders):
+            if n % 500 == 499:
+                time.sleep(1.5)
+            sub.publish(f"trackers/{car.ident}/cmd", json.dumps({"payload": "S77," + 200 * "1", "id": id, "timeout": 1}))
+        wait_for(lambda: "is lost: no room" in fleet.bridges["a"].log(), "a reply for which there is no room")
+        gate.open()
+        for car, id in orders:
+            assert sum(s in ENDS for s in end(sub, car.ident, id)) == 1
+        assert max(len(car.executed) for car in cars) <= 40
+        wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [], "nothing is left")
+    finally:
+        fleet.close()
+        gate.close()
