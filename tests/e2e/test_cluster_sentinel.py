@@ -2,8 +2,6 @@
 """The registry of a fleet as people run it: a master with a copy, watched by Sentinels; TLS; a login."""
 
 import signal
-import socket
-import subprocess
 import time
 
 import pytest
@@ -11,24 +9,9 @@ import pytest
 from certificates import Authority
 from conftest import free_port, wait_for
 from fleet import Fleet, Redis, check, end, order
+from registries import Sentinel, logged_in
 
 CAR = "9170503816"
-
-
-class Sentinel(Redis):
-    def __init__(self, directory, master, quorum=1, password=None):
-        self.master, self.quorum, self.password = master, quorum, password
-        super().__init__(directory)
-
-    def start(self):
-        conf = self.directory / "sentinel.conf"
-        if not conf.exists():
-            lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}", "protected-mode no",
-                     f"sentinel monitor cars 127.0.0.1 {self.master} {self.quorum}",
-                     "sentinel down-after-milliseconds cars 1000", "sentinel failover-timeout cars 3000"]
-            conf.write_text("\n".join(lines + ([f"requirepass {self.password}"] if self.password else [])) + "\n")
-        self.process = subprocess.Popen(["redis-server", conf, "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self.answers, "the sentinel")
 
 
 @pytest.fixture
@@ -91,16 +74,6 @@ def test_a_promotion_is_followed(tmp_path, broker, servers, keep, subscribe, how
         wait_for(lambda name=name: f"the master is 127.0.0.1:{copy.port}" in fleet.bridges[name].log(), "the copy is used")
     wait_for(lambda: fleet.router() in ("a", "b") and fleet.has("a", CAR), "its data")
     answered(sub)
-
-
-def logged_in(server, words):
-    """A call after AUTH."""
-    with socket.create_connection(("127.0.0.1", server.port), 5) as s:
-        file = s.makefile("rb")
-        for call in (("AUTH", server.password), words):
-            s.sendall(b"*%d\r\n" % len(call) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in (str(x).encode() for x in call)))
-            value = server.read(file)
-        return value
 
 
 def test_without_a_sentinel_records_go_on(tmp_path, broker, keep, subscribe):

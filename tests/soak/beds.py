@@ -80,7 +80,8 @@ class Nats(Bed):
         cluster = f"cluster {{ name: t2m, listen: 127.0.0.1:{route}, routes: [{routes}] }}\n" if len(self.ports) > 1 else ""
         conf = self.directory / f"nats{n}.conf"
         conf.write_text(f"server_name: n{n}\nlisten: 127.0.0.1:{own}\njetstream {{ store_dir: \"{self.directory}/js{n}\" }}\n"
-                        f"mqtt {{ listen: 127.0.0.1:{self.ports[n]}, stream_replicas: {len(self.ports)}, max_ack_pending: 1000, ack_wait: \"5s\" }}\n{cluster}")
+                        f"mqtt {{ listen: 127.0.0.1:{self.ports[n]}, stream_replicas: {len(self.ports)}, max_ack_pending: 1000, ack_wait: \"5s\", "
+                        f"js_api_timeout: \"1s\" }}\n{cluster}")
         self.launch(n, [shutil.which(self.program) or self.program, "-c", conf], {"GOMAXPROCS": "2"})
 
     def join(self):

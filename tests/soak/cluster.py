@@ -4,6 +4,8 @@
 import collections
 import json
 import random
+import re
+import shutil
 import signal
 import threading
 import time
@@ -11,10 +13,11 @@ import time
 import paho.mqtt.client as paho
 from beds import make_bed
 from conftest import Bridge, wait_for
-from fleet import ENDS, Redis
+from fleet import ENDS
 from gates import Gates
-from hostile import percentile, table
 from movers import Movers
+from registries import Watched, writes, writes_not_copied
+from verdict import Verdict, print_statuses, report, timeline, wrong_statuses
 
 NAMES = "abc"
 ABSENT = [f"91707{n:05d}" for n in range(20)]  # units that never come
@@ -79,30 +82,43 @@ class World:
     def __init__(self, args, directory):
         self.args, self.directory = args, directory
         self.bed = make_bed(args.broker, directory / "broker", args.nodes)
-        (directory / "redis").mkdir()
-        self.redis = Redis(directory / "redis", ("--appendonly", "yes")) if not args.without else None
+        self.registry = Watched(directory / "registry") if not args.without else None
+        self.behind = [*self.registry.servers, *self.registry.sentinels] if self.registry else []
         targets = [self.bed.ports[n % len(self.bed.ports):] + self.bed.ports[:n % len(self.bed.ports)] for n in range(len(NAMES))]
-        self.gates = Gates(targets + ([[self.redis.port]] * len(NAMES) if self.redis else []))
+        self.gates = Gates(targets + [[one.port] for one in self.behind] * len(NAMES))
         self.bridges = {name: self.add(n, name) for n, name in enumerate(NAMES)}
         for bridge in self.bridges.values():
             wait_for(lambda: "connected to broker" in bridge.log(), "the broker connection", 60)
-        if self.redis:
+        if self.registry:
             wait_for(lambda: any("takes the commands" in b.log() for b in self.bridges.values()), "a router", 60)
         time.sleep(1)
         self.observer = Observer(self.bed.ports[0], self.bed.account)
+
+    def to_registry(self, n):
+        """The gates through which this bridge reaches the servers and the Sentinels."""
+        first = len(NAMES) + n * len(self.behind)
+        return range(first, first + len(self.behind))
 
     def add(self, n, name):
         directory = self.directory / name
         directory.mkdir()
         options = {"publish": {"instance": name}, "commands": {"timeout": "5s"}, "log": {"level": "info"},
                    "mqtt": {"port": self.gates.ports[n], **self.bed.options}}
-        if self.redis:
-            options["cluster"] = {"registry": f"redis://127.0.0.1:{self.gates.ports[len(NAMES) + n]}/0", "lease": f"{self.args.lease}s"}
+        if self.registry:
+            gates, count = self.to_registry(n), len(self.registry.servers)
+            servers = [(server.port, self.gates.ports[gate]) for server, gate in zip(self.registry.servers, gates)]
+            for gate in gates[count:]:
+                self.gates.rename(gate, servers)
+            options["cluster"] = {"registry": "redis://cars/0", "lease": f"{self.args.lease}s",
+                                  "sentinels": ", ".join(f"redis://127.0.0.1:{self.gates.ports[gate]}" for gate in gates[count:])}
         return Bridge(directory, self.gates.ports[n], options)
 
     def router(self):
-        value = self.redis.call("GET", "t2m:router") if self.redis and self.redis.process.poll() is None else None
-        return value.split("|")[0] if value else None
+        """The bridge that takes commands, as far as the registry can be asked."""
+        try:
+            return (self.registry.call("GET", "t2m:router") or "").split("|")[0] if self.registry else None
+        except OSError:
+            return None
 
     def close(self):
         self.observer.close()
@@ -111,46 +127,115 @@ class World:
                 bridge.process.send_signal(signal.SIGCONT)
                 bridge.stop()
         self.gates.close()
-        if self.redis:
-            self.redis.stop()
+        if self.registry:
+            self.registry.stop()
         self.bed.close()
 
 
+KINDS = ("kill", "freeze", "cut broker", "cut registry", "kill registry", "promote", "promote late", "kill node")
+
+
+class Promotion:
+    """A master that was killed, and what it had done that the copy had not got: that has never happened, for replication does not wait."""
+
+    def __init__(self, registry, late):
+        self.registry, self.began, self.seconds = registry, time.monotonic(), None
+        self.killed, self.done, self.got = registry.kill_master(late)
+        self.waiter = threading.Thread(target=self.wait)
+        self.waiter.start()
+
+    def wait(self):
+        wait_for(lambda: self.registry.named() != self.killed.port, "a new master", 60)
+        self.seconds = time.monotonic() - self.began
+
+    def undo(self):
+        self.waiter.join()
+        self.killed.start()
+
+    def compare(self):
+        """What was lost: the writes (None: the logs do not show it), the commands by their own ids, the units."""
+        done = writes(self.done)
+        self.lost = writes_not_copied(done, writes(self.got))
+        ids = {}
+        for words in done:
+            if words[1:2] and words[1].startswith(b"t2m:cmd:") and b"payload" in words:
+                ids[words[1][8:]] = json.loads(words[words.index(b"payload") + 1])["id"]
+        said = {word.split(b":", 2)[-1] if word.startswith(b"t2m:") else word for words in self.lost or () for word in words[1:]}
+        self.commands = {ids.get(id, id.decode()) for id in said if id in ids}
+        self.units = {word.decode() for word in said if re.fullmatch(rb"9170\d{6}", word)}
+
+
 class Faults:
-    """One at a time; each is told when it begins and when it is over."""
+    """One at a time; each is told when it begins and when it is over. All kinds take turns, in an order by chance."""
 
     def __init__(self, world, rng):
         self.world, self.rng, self.told, self.active, self.ending = world, rng, [], None, None
-        self.kills = []
-        self.kinds = ["kill", "freeze", "cut broker"] + (["cut registry", "kill registry"] if world.redis else []) + \
-            (["kill node"] if len(world.bed.ports) > 1 else [])
-        self.kinds = [kind for kind in self.kinds if not world.args.only or kind in world.args.only] or self.kinds
+        self.kills, self.promotions, self.left = [], [], []
+        kinds = [kind for kind in KINDS if (world.registry or kind not in ("cut registry", "kill registry", "promote", "promote late")) and
+                 (len(world.bed.ports) > 1 or kind != "kill node")]
+        self.kinds = [kind for kind in kinds if not world.args.only or kind in world.args.only] or kinds
+        self.begins = {"kill": self.kill, "freeze": self.freeze, "cut broker": self.cut, "cut registry": self.cut, "kill registry": self.kill_registry,
+                       "promote": self.promote, "promote late": self.promote, "kill node": self.kill_node}
+
+    def next_kind(self):
+        """The copy of the registry takes some seconds until it can be promoted again: another kind goes before."""
+        whole = not self.world.registry or self.world.registry.is_whole()
+        if not self.left:
+            self.left = self.rng.sample(self.kinds, len(self.kinds))
+        possible = [kind for kind in self.left if whole or kind not in ("kill registry", "promote", "promote late")]
+        if not possible:
+            possible = [kind for kind in self.kinds if kind not in ("kill registry", "promote", "promote late")]
+            return self.rng.choice(possible) if possible else None
+        self.left.remove(possible[0])
+        return possible[0]
 
     def begin(self):
-        kind, name = self.rng.choice(self.kinds), self.rng.choice(NAMES)
-        seconds = self.rng.uniform(0.3, 8)
-        n, w = NAMES.index(name), self.world
-        bridge = w.bridges[name]
-        if kind == "kill":
-            bridge.stop(signal.SIGKILL)
-            self.kills.append((time.monotonic(), name))
-            undo = bridge.start
-        elif kind == "freeze":
-            bridge.process.send_signal(signal.SIGSTOP)
-            undo = lambda: bridge.process.send_signal(signal.SIGCONT)  # noqa: E731
-        elif kind in ("cut broker", "cut registry"):
-            gate = n + (len(NAMES) if kind == "cut registry" else 0)
-            w.gates.set(gate, self.rng.choice(("shut", "deaf")))
-            undo = lambda: w.gates.set(gate, "open")  # noqa: E731
-        elif kind == "kill registry":
-            w.redis.stop(signal.SIGKILL)
-            undo, name = w.redis.start, ""
-        else:
-            node = self.rng.randrange(1, len(w.bed.ports))
-            w.bed.kill(node)
-            undo, name = (lambda: w.bed.start(node)), f"{node + 1}"
-        self.active = (kind, name, time.monotonic() + seconds, undo)
-        self.told.append([kind, name, time.monotonic(), None])
+        kind, name = self.next_kind(), self.rng.choice(NAMES)
+        if kind is None:
+            return
+        began = time.monotonic()
+        about, undo = self.begins[kind](kind, name)
+        self.active = (kind, about, began + self.rng.uniform(0.3, 8), undo)
+        self.told.append([kind, about, began, None])
+
+    def kill(self, kind, name):
+        bridge, router = self.world.bridges[name], self.world.router()
+        bridge.stop(signal.SIGKILL)
+        self.kills.append((time.monotonic(), name, router == name))
+        return name, bridge.start
+
+    def freeze(self, kind, name):
+        process = self.world.bridges[name].process
+        process.send_signal(signal.SIGSTOP)
+        return name, lambda: process.send_signal(signal.SIGCONT)
+
+    def cut(self, kind, name):
+        n, how = NAMES.index(name), self.rng.choice(("shut", "deaf"))
+        gates = self.world.to_registry(n) if kind == "cut registry" else (n,)
+
+        def set_all(mode):
+            for gate in gates:
+                self.world.gates.set(gate, mode)
+        set_all(how)
+        return f"{name} {how}", lambda: set_all("open")
+
+    def kill_registry(self, kind, name):
+        """Both servers: nobody can be promoted until one is back."""
+        servers = self.rng.sample(self.world.registry.servers, 2)
+        for server in servers:
+            server.stop(signal.SIGKILL)
+        return "", lambda: [server.start() for server in servers]
+
+    def promote(self, kind, name):
+        """The master; late: some milliseconds after the copy heard of it last. When the copy is the master, the one that was killed comes back, to follow it."""
+        late = self.rng.uniform(0.005, 0.05) if kind == "promote late" else 0
+        self.promotions.append(Promotion(self.world.registry, late))
+        return "", self.promotions[-1].undo
+
+    def kill_node(self, kind, name):
+        node = self.rng.randrange(1, len(self.world.bed.ports))
+        self.world.bed.kill(node)
+        return f"{node + 1}", lambda: self.world.bed.start(node)
 
     def look(self):
         if self.active and self.ending is None and time.monotonic() > self.active[2]:
@@ -160,9 +245,12 @@ class Faults:
             self.active = self.ending = None
             self.told[-1][3] = time.monotonic()
 
-    def quiet(self, start, end, margin):
-        """Was nothing at fault, nor shortly before?"""
-        return not any(begin < end and (over is None or over + margin > start) for _, _, begin, over in self.told)
+    def undisturbed(self, start, end, margin):
+        """How long from start until the end, or until the first fault; was that the end? None: something was at fault then or shortly before."""
+        if any(begin <= start and (over is None or over + margin > start) for _, _, begin, over in self.told):
+            return None
+        until = min([begin for _, _, begin, _ in self.told if begin > start] + [end])
+        return until - start, until == end
 
 
 class Orders:
@@ -170,7 +258,7 @@ class Orders:
 
     def __init__(self, world, movers, rng):
         self.world, self.movers, self.rng = world, movers, rng
-        self.sent, self.probes, self.taken = {}, {}, []
+        self.sent, self.probes, self.taken, self.left = {}, {}, [], []  # left: units that were elsewhere before they had obeyed
 
     def one(self, ident, hold=0):
         n = len(self.sent) + 1
@@ -194,7 +282,9 @@ class Orders:
         for ident, probe in list(self.probes.items()):
             unit = self.movers.units[ident]
             if unit.moved_at != probe[0] or unit.line is None or unit.at != probe[2]:
-                del self.probes[ident]  # it has moved again
+                if probe[1] is not None:
+                    self.left.append((time.monotonic() - probe[3], probe[3], time.monotonic(), ident))
+                del self.probes[ident]
             elif probe[1] is None:
                 if unit.line.heard:
                     probe.append(unit.line.heard)
@@ -237,7 +327,6 @@ def play(args, world, movers, faults, orders, rng):
     while time.monotonic() < last[-1] + SETTLE:
         movers.turn(0.1)
         orders.look()
-    return gone
 
 
 def calm(world, movers, orders, rng):
@@ -254,93 +343,37 @@ def calm(world, movers, orders, rng):
     orders.look()
 
 
-def newest(told, by_session):
-    """The status that came last, or the one with the highest session: a broker that delivers again what was acknowledged delivers what is old."""
-    records = [record for _, record in told] or [{}]
-    return max(records, key=lambda r: (r.get("session", 0), r.get("since", 0))) if by_session else records[-1]
-
-
-def wrong_statuses(world, movers, by_session=False):
-    wrong = []
-    for ident, unit in movers.units.items():
-        told = newest(world.observer.status.get(ident, []), by_session)
-        true = ("offline", None) if ident in movers.away else ("online", unit.at)
-        if told.get("state") != true[0] or (true[1] and told.get("instance") != true[1]):
-            wrong.append((ident, true, {k: told.get(k) for k in ("state", "instance", "reason", "session")}))
-    return wrong
-
-
-def judge_orders(world, movers, faults, orders):
-    """Commands that were executed twice; those whose number of ends is not one, apart from those whose instance was killed meanwhile."""
-    twice = [(id, movers.executed[(ident, key)]) for id, (ident, key, *_) in orders.sent.items() if len(movers.executed[(ident, key)]) > 1]
-    odd, named = [], []
-    for id, (ident, _, when, at, hold) in orders.sent.items():
-        ends = [r["status"] for r in world.observer.ends(id)]
-        if len(ends) == 1:
-            continue
-        killed = [name for t, name in faults.kills if when - 1 < t < when + COMMAND_TIMEOUT + hold + 1]
-        (named if not ends and killed else odd).append(
-            (id, ident, at, [r["status"] + "@" + str(r.get("server.instance", "")) for _, r in world.observer.replies.get(id, {}).values()],
-             [r.get("reason") for r in world.observer.ends(id)], killed))
-    return twice, odd, named
-
-
-def timeline(start, faults, observer, orders):
-    """Each fault, and what ends commands had in each second."""
-    for kind, name, begin, over in faults.told:
-        print(f"  {begin - start:6.1f} to {(over or 0) - start:6.1f} s: {kind} {name}")
-    seconds = collections.defaultdict(collections.Counter)
-    for id in orders.sent:
-        for when, r in observer.replies.get(id, {}).values():
-            if r["status"] in ENDS:
-                seconds[int(when - start)][r["status"] + (" " + r["reason"] if r["status"] == "rejected" else "")] += 1
-    for second in sorted(seconds):
-        print(f"  {second:4} s: {dict(seconds[second])}")
-
-
 def cluster(args, directory):
     rng = random.Random(args.seed)
+    args.settle = SETTLE
     world = World(args, directory)
     movers = Movers(args.units, {name: bridge.port for name, bridge in world.bridges.items()}, args.interval, random.Random(args.seed + 1))
-    faults, orders = Faults(world, rng), Orders(world, movers, rng)
+    faults, orders, observer = Faults(world, rng), Orders(world, movers, rng), world.observer
     movers.turn(2 + args.units / 200)
     start = time.monotonic()
-    gone = play(args, world, movers, faults, orders, rng)
-    wrong, arrived = (wrong_statuses(world, movers, by_session) for by_session in (not args.without, False))
+    play(args, world, movers, faults, orders, rng)
+    wrong, arrived = (wrong_statuses(observer, movers, by_session) for by_session in (not args.without, False))
     calm(world, movers, orders, rng)
     end = time.monotonic() + HOLD + COMMAND_TIMEOUT + 2 * args.lease + 5
-    observer = world.observer
     while time.monotonic() < end and (movers.acknowledged.keys() - observer.records.keys() or not orders.sent.keys() <= observer.done.keys()):
         movers.turn(0.2)
     movers.turn(2)
-    still_wrong = wrong_statuses(world, movers, not args.without)
-    missing = movers.acknowledged.keys() - observer.records.keys()
-    twice, odd, named = judge_orders(world, movers, faults, orders)
-    margin = args.lease + 3
-    quiet = [t for t, begin, when, _ in orders.taken if faults.quiet(begin, when, margin)]
-    times = collections.Counter(kind for kind, *_ in faults.told)
-    kinds = collections.Counter(r["status"] for id in orders.sent for r in observer.ends(id))
-    table([("fleet", f"3 bridges, {'no [cluster]' if args.without else f'lease {args.lease} s'}, broker {args.broker} x {len(world.bed.ports)}, "
-            f"{args.units} units, {args.seconds:.0f} s, seed {args.seed}"),
-           ("faults", ", ".join(f"{n} x {kind}" for kind, n in sorted(times.items()))),
-           ("moves, 7 of 10 half open", movers.moves), ("other reconnects", movers.reconnects),
-           ("acknowledged", len(movers.acknowledged)), ("missing", len(missing)), ("repeated", observer.repeated),
-           ("commands", len(orders.sent)), ("ends", ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))),
-           ("executed more than once", len(twice)), ("written into dead connections", movers.into_left),
-           ("ends other than exactly one", len(odd)), ("no end, its instance was killed in the act", len(named)),
-           (f"statuses wrong {SETTLE} s after the last fault", len(wrong)), ("  wrong at the very end", len(still_wrong)), ("  wrong by the status that came last, not by its session", len(arrived)),
-           ("units that were to be off line by then", len(gone)),
-           ("moved units told to obey", len(orders.taken)),
-           ("until a moved unit took a command, longest, s", f"{max([t for t, *_ in orders.taken], default=0):.2f}"),
-           (f"  with no fault meanwhile nor {margin} s before, median, longest, s (of {len(quiet)})",
-            f"{percentile(quiet, .5):.3f}, {max(quiet, default=0):.2f}")])
-    for name, rows in (("missing", sorted((round(movers.acknowledged[key][0] - start, 1), movers.acknowledged[key][1], *key) for key in missing)), ("executed more than once", twice), ("odd ends", odd), ("no end, killed", named), ("wrong status", wrong)):
-        for row in rows[:args.show]:
-            print(f"  {name}: {row}")
-    for ident, *_ in wrong[:args.show]:
-        print(f"  statuses of {ident}:", *(f"{when - start:.1f} s {r['state']} {r['instance']} {r['session']}" for when, r in observer.status.get(ident, [])[-6:]))
+    still_wrong, end = wrong_statuses(observer, movers, not args.without), time.monotonic() + 30
+    while time.monotonic() < end and movers.acknowledged.keys() - observer.records.keys():
+        time.sleep(0.1)  # units say nothing new meanwhile
+    verdict = Verdict(movers, observer, orders, faults, COMMAND_TIMEOUT + 1)
+    report(args, len(world.bed.ports), verdict, (wrong, still_wrong, arrived))
+    verdict.details(start, args.show)
+    print_statuses(observer, wrong, start, args.show)
     if args.timeline:
         timeline(start, faults, observer, orders)
     movers.close()
     world.close()
-    return len(missing) + len(twice) + len(odd) + len(wrong) + (len(arrived) if world.bed.ordered else 0) if not args.without else len(missing)
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
+        for name, bridge in world.bridges.items():
+            shutil.copy(bridge.log_path, args.keep / f"{name}.log")
+    bad = len(verdict.missing) + len(verdict.nothing_happened())
+    if not args.without:
+        bad += len(verdict.twice) + len(verdict.odd) + len(wrong) + (len(arrived) if world.bed.ordered else 0)
+    return bad

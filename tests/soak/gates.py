@@ -8,10 +8,11 @@ import threading
 
 
 class Gate:
-    """Towards one port, or the first of several that answers. `mode`: open, shut (closed and refused), or deaf (nothing passes, nothing ends)."""
+    """Towards one port, or the first of several that answers. `mode`: open, shut (closed and refused), or deaf (nothing passes, nothing ends).
+    `names`: what stands for what in the answers: a Sentinel behind a gate must name the gate of a server, not the server."""
 
     def __init__(self, ports):
-        self.ports, self.mode, self.writers = ports, "open", set()
+        self.ports, self.mode, self.writers, self.names = ports, "open", set(), {}
         self.opened = None
 
     async def start(self):
@@ -35,13 +36,15 @@ class Gate:
             writer.close()
             return
         self.writers |= {writer, there[1]}
-        await asyncio.gather(self.pump(reader, there[1]), self.pump(there[0], writer))
+        await asyncio.gather(self.pump(reader, there[1]), self.pump(there[0], writer, answers=True))
         self.writers -= {writer, there[1]}
 
-    async def pump(self, reader, writer):
+    async def pump(self, reader, writer, answers=False):
         try:
             while data := await reader.read(65536):
                 await self.opened.wait()
+                for name, other in self.names.items() if answers else ():
+                    data = data.replace(name, other)
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -71,7 +74,10 @@ def serve(pipe, targets):
         def told():
             try:
                 number, mode = pipe.recv()
-                gates[number].set(mode)
+                if isinstance(mode, dict):
+                    gates[number].names = mode
+                else:
+                    gates[number].set(mode)
             except EOFError:
                 loop.remove_reader(pipe.fileno())
                 done.set_result(None)
@@ -95,8 +101,12 @@ class Gates:
         with self.lock:
             self.pipe.send((number, mode))
 
+    def rename(self, number, ports):
+        """In Redis' answers through this gate the second port of each pair stands for the first."""
+        assert all(len(str(port)) == 5 for pair in ports for port in pair)
+        self.set(number, {b"$5\r\n%d\r\n" % old: b"$5\r\n%d\r\n" % new for old, new in ports})
+
     def close(self):
         self.pipe.close()
-        self.process.join(5)
-        if self.process.is_alive():
-            self.process.kill()
+        self.process.kill()
+        self.process.join()

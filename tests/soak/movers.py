@@ -28,6 +28,7 @@ class Mover:
         self.ident, self.start, self.count = ident, start, 0
         self.line, self.at, self.unacknowledged, self.due = None, None, {}, 0.0  # unacknowledged: timestamp, frame
         self.moved_at, self.home_until = 0.0, 0.0
+        self.visited = []  # when it connected where
 
     def next_report(self):
         when = time.gmtime(self.start + self.count)
@@ -59,6 +60,7 @@ class Movers:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect_ex(("127.0.0.1", self.places[at]))
         unit.line, unit.at = Line(unit, at, sock), at
+        unit.visited.append((time.monotonic(), at))
         self.selector.register(sock, selectors.EVENT_WRITE, unit.line)
         unit.due = time.monotonic() + self.interval * self.rng.uniform(0.5, 1)
 
