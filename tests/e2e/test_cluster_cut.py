@@ -165,3 +165,30 @@ def test_an_end_for_which_there_was_no_room_is_told_later(tmp_path, broker, redi
     finally:
         fleet.close()
         gate.close()
+
+
+def test_a_bridge_that_dies_twice_is_told_twice(make_fleet, subscribe, redis):
+    """Without its last will: its node of the broker's cluster died as well."""
+    fleet, sub = make_fleet("b"), subscribe()
+    fleet.add("c").wait_connected()
+    for n in range(2):
+        fleet.kill("c")
+        wait_for(lambda: fleet.bridges["b"].log().count("instance c is gone: its units") == n + 1, "its death")
+        fleet.bridges["c"].start()
+        fleet.bridges["c"].wait_connected()
+        wait_for(lambda: redis.call("EXISTS", "t2m:alive:c") == 1, "it is back")
+
+
+def test_what_waits_and_is_lost_with_the_registry_has_an_end(make_fleet, subscribe, redis):
+    """The registry is emptied once more while commands wait, and another bridge takes the commands: the broker has been told that all is well."""
+    fleet, sub = make_fleet("ab", lease="60s"), subscribe()
+    other = "b" if fleet.router() == "a" else "a"
+    order(sub, CAR, "x")
+    wait_for(lambda: redis.call("SCARD", f"t2m:open:{fleet.router()}") == 1, "it waits")
+    time.sleep(0.5)
+    run = redis.call("GET", f"t2m:alive:{other}")
+    redis.call("EVAL", f"redis.call('FLUSHALL') redis.call('SET', 't2m:router', '{other}|{run}', 'PX', 60000) "
+               f"redis.call('SET', 't2m:alive:{other}', '{run}', 'PX', 60000)", 0)
+    assert end(sub, CAR, "x") == ["rejected"]
+    time.sleep(1)
+    assert replies(sub, CAR, "x") == ["rejected"]
