@@ -14,10 +14,11 @@
 	" if u[1] and u[2] == '1' and redis.call('EXISTS', P .. 'alive:' .. u[1]) == 1 then return u[1] end\n" \
 	" return nil\n"                                                                                        \
 	"end\n"                                                                                                \
+	"-- where it cannot be given, it stays what it was\n"                                                  \
 	"local function give(id, inst)\n"                                                                      \
-	" redis.call('HSET', P .. 'cmd:' .. id, 'state', 'inbox', 'owner', inst)\n"                            \
-	" redis.call('SADD', P .. 'open:' .. inst, id)\n"                                                      \
 	" redis.call('XADD', P .. 'inbox:' .. inst, 'MAXLEN', '~', 200000, '*', 'cmd', id)\n"                  \
+	" redis.call('SADD', P .. 'open:' .. inst, id)\n"                                                      \
+	" redis.call('HSET', P .. 'cmd:' .. id, 'state', 'inbox', 'owner', inst)\n"                            \
 	"end\n"                                                                                                \
 	"-- a stranger's unit is forgotten soon: anybody can make up idents\n"                                 \
 	"local function keep(key, trusted, long, short)\n"                                                     \
