@@ -40,8 +40,13 @@ static void on_finished(void *ctx, const struct redisReply *reply, int64_t numbe
 	uint64_t first = outbox_next_seqnum(c->parts.outbox);
 	snprintf(id, sizeof(id), "%s", t->id);
 	forget(c, t);
-	if (downlink_finished(c->parts.downlink, (uint64_t)number, counts) && counts)
+	bool told = downlink_finished(c->parts.downlink, (uint64_t)number, counts);
+	if (counts && told)
 		ends_told(c, id, first);
+	if (counts && !told) { /* the registry has it: it is told when there is room */
+		command_let_go(c, id);
+		c->untold = true;
+	}
 }
 
 static void on_held(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)

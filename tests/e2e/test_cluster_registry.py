@@ -245,6 +245,9 @@ def test_a_key_that_holds_something_else(make_fleet, subscribe, redis, key):
     if "unit:" in key:
         order(sub, CAR, "x", timeout=1)
         assert end(sub, CAR, "x") == ["rejected"] and not cars[0].executed
+    if key == "inbox:a":
+        order(sub, CAR, "x", timeout=1)
+        assert end(sub, CAR, "x") == ["rejected"] and not cars[0].executed
     if "{car}" in key:
         order(sub, OTHER, "y")
         assert end(sub, OTHER, "y") == ["sent", "answered"]
