@@ -345,9 +345,9 @@ bool tls_ssl_has_unread(void *ssl)
 		return false;
 	ERR_clear_error();
 	int n = SSL_peek(ssl, &byte, 1);
-	bool waits = n <= 0 && SSL_get_error(ssl, n) == SSL_ERROR_WANT_READ;
+	int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl, n);
 	ERR_clear_error();
-	return !waits;
+	return error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
 }
 
 void *tls_client_context(const struct tls_client *client)
