@@ -27,6 +27,8 @@ static void on_left(void *ctx, const struct redisReply *reply, int64_t number, c
 		"the bridge was started anew; whether the unit got the command is not known", c->left);
 	if (from.len > 0 && !span_is(from, "0"))
 		ask_left(c, from);
+	if (!c->left && span_is(from, "0"))
+		ends_drop_marks(c);
 	c->left |= span_is(from, "0");
 }
 

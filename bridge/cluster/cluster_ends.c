@@ -50,6 +50,26 @@ static bool is_marked(const struct cluster *c, const char *id)
 	return m != NULL;
 }
 
+/* Another bridge ended it meanwhile: a mark that belongs to no command that is left here. */
+void ends_drop_marks(struct cluster *c)
+{
+	struct mark *m, *next;
+	for (const struct told *t = c->told; t != NULL; t = t->hh.next) {
+		char key[32];
+		mark_of(t->id, key);
+		HASH_FIND_STR(c->marks, key, m);
+		if (m != NULL)
+			m->used = true;
+	}
+	HASH_ITER(hh, c->marks, m, next) {
+		if (m->used)
+			continue;
+		outbox_keep(c->parts.outbox, KEEP_COMMANDS, span_text(m->key), span_text(""));
+		HASH_DEL(c->marks, m);
+		free(m);
+	}
+}
+
 /* --- told here --- */
 
 static struct told *find(const struct cluster *c, const char *id)

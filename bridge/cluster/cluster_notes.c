@@ -21,7 +21,7 @@
 #define DATES_MS 1000
 #define AT_ONCE 25 /* in a tick */
 #define BUSY 500   /* calls under way: notes wait */
-#define PROMPT_MS 20
+#define PROMPT_MS 50
 
 /* --- written --- */
 

@@ -105,6 +105,7 @@ struct told {
 /* An earlier run stored the end of a command. */
 struct mark {
 	char key[32];
+	bool used; /* its command is left here */
 	UT_hash_handle hh;
 };
 
@@ -308,6 +309,8 @@ bool carry_has(const struct cluster *c, const char *id);
 #define OUTCOME_MOST (64 << 10)
 /* At the start: what is kept beside the outbox. */
 void ends_read_mark(struct cluster *c, struct span key);
+/* All that was left is known: marks of other commands go. */
+void ends_drop_marks(struct cluster *c);
 /* The end of this command was given to the outbox, from message `first` on. */
 void ends_told(struct cluster *c, const char *id, uint64_t first);
 /* Once in a turn of the loop. */

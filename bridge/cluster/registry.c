@@ -8,6 +8,7 @@
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
 #include "bridge/cluster/calls.h"
+#include "bridge/cluster/replies.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,7 +21,6 @@
 #define FIND_AGAIN 0.4      /* where somebody else knows when a server has been replaced */
 #define OUT_MOST (16 << 20) /* bytes that wait to be written */
 #define READ_BURST 32
-#define REPLY_MOST (256u << 20) /* bytes of an answer */
 #define LOOKUP_AGAIN 0.02
 #define LOOKUPS_MOST 100
 #define TICK 0.5
@@ -39,7 +39,7 @@ struct registry {
 	bool connected, up, broken, told;
 	unsigned logins; /* answers to AUTH and SELECT that are still due */
 	double silent;   /* seconds without a byte while answers are due, as far as this process ran */
-	redisReader *reader;
+	struct replies replies;
 	uint8_t *out;
 	size_t out_len, out_gone, out_room;
 	struct calls calls;
@@ -79,10 +79,8 @@ static void close_socket(struct registry *r)
 		tls_link_free(r->link);
 	if (r->fd >= 0)
 		close(r->fd);
-	if (r->reader != NULL)
-		redisReaderFree(r->reader);
+	replies_close(&r->replies);
 	r->link = NULL;
-	r->reader = NULL;
 	r->fd = -1;
 	r->out_len = r->out_gone = 0;
 	r->connected = r->broken = false;
@@ -149,12 +147,12 @@ static void on_reply(struct registry *r, const struct redisReply *reply)
 static void read_replies(struct registry *r)
 {
 	void *reply = NULL;
-	while (!r->broken && redisReaderGetReply(r->reader, &reply) == REDIS_OK && reply != NULL) {
+	while (!r->broken && redisReaderGetReply(r->replies.reader, &reply) == REDIS_OK && reply != NULL) {
 		on_reply(r, reply);
 		freeReplyObject(reply);
 		reply = NULL;
 	}
-	if (r->reader->err != 0)
+	if (r->replies.reader->err != 0)
 		give_up(r, "what it sends is not the protocol of Redis");
 }
 
@@ -179,11 +177,11 @@ static void read_all(struct registry *r)
 			give_up(r, n == 0 ? "it closed the connection" : trouble(r));
 			return;
 		}
-		if (redisReaderFeed(r->reader, buf, (size_t)n) != REDIS_OK)
+		if (redisReaderFeed(r->replies.reader, buf, (size_t)n) != REDIS_OK)
 			give_up(r, "no memory");
 		else
 			read_replies(r);
-		if (!r->broken && r->reader->len > REPLY_MOST)
+		if (!r->broken && replies_too_long(&r->replies))
 			give_up(r, "its answer is too long");
 	}
 }
@@ -376,8 +374,7 @@ static void connect_now(struct registry *r)
 		return;
 	}
 	setsockopt(r->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	r->reader = redisReaderCreate();
-	if (r->reader == NULL || (a->tls && (r->link = tls_connect(r->tls, r->fd)) == NULL)) {
+	if (!replies_open(&r->replies) || (a->tls && (r->link = tls_connect(r->tls, r->fd)) == NULL)) {
 		give_up(r, "no memory");
 		return;
 	}
