@@ -32,8 +32,11 @@ bool cluster_is_away(const struct cluster *c)
 
 struct span cluster_number(int64_t n, char buf[24])
 {
-	snprintf(buf, 24, "%lld", (long long)n);
-	return span_text(buf);
+	struct writer w = writer_of((uint8_t *)buf, 24);
+	if (n < 0)
+		writer_u8(&w, '-');
+	writer_decimal(&w, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, 1);
+	return writer_span(&w);
 }
 
 bool cluster_call(struct cluster *c, enum script script, unsigned argc, const struct span *argv,

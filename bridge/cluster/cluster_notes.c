@@ -4,7 +4,7 @@
  * Not: know what stands in a note.
  *
  * The bridge that has a unit writes its note into the registry: when an alarm of the unit begins or ends, when the unit goes, and while it reports: soon after it
- * has come, then once a minute; where many report, more seldom. Who claims the unit gets the note with the answer. Who loses a unit sends a last note after it. */
+ * has come, then once a minute, but once in some dozens of its records or ten minutes; where many report, more seldom. Who claims the unit gets the note with the answer. Who loses a unit sends a last note after it. */
 #include "bridge/cluster/cluster_private.h"
 
 #include "bridge/base/note.h"
@@ -14,8 +14,10 @@
 
 #define NOTE_FIRST_MS 1000 /* so long after the unit has come, then twice as long, and so on … */
 #define NOTE_DOUBLED 6     /* … so often */
-#define ALARMS_AT_ONCE 50  /* notes in a tick, beside those */
-#define LATE_MS 500        /* the note that a bridge sends after a unit comes by then, or not at all */
+#define NOTE_RECORDS 32 /* a note costs as much as half a record: with so many of them it does not count … */
+#define NOTE_MOST_MS (10 * 60 * 1000) /* … but it is not older than this, while the unit reports */
+#define ALARMS_AT_ONCE 50             /* notes in a tick, beside those */
+#define LATE_MS 500 /* the note that a bridge sends after a unit comes by then, or not at all */
 #define DATES_MS 1000
 #define AT_ONCE 25 /* in a tick */
 #define BUSY 500   /* calls under way: notes wait */
@@ -68,7 +70,6 @@ static void dates_tick(struct cluster *c, int64_t now_ms)
 		return;
 	c->dates_ms = now_ms;
 	while (c->dated > 0 && w.len + 100 < sizeof(c->note)) {
-		char ms[24];
 		const char *ident = c->dates[--c->dated];
 		struct session *session = session_known(c->parts.sessions, span_text(ident));
 		int64_t newest_ms = session != NULL ? publish_newest_ms(c->parts.publish, session) : 0;
@@ -78,13 +79,21 @@ static void dates_tick(struct cluster *c, int64_t now_ms)
 			continue;
 		writer_text(&w, ident);
 		writer_text(&w, " ");
-		writer_span_put(&w, cluster_number(newest_ms, ms));
+		writer_decimal(&w, (uint64_t)newest_ms, 1);
 		writer_text(&w, " ");
 	}
 	const struct span argv[] = {span_text(c->me), writer_span(&w)};
 	if (w.len > 0)
 		cluster_call(c, SCRIPT_DATES, 2, argv, NULL, 0, "");
 	c->dates_ms = c->dated > 0 ? 0 : now_ms; /* the rest with the next tick */
+}
+
+static bool note_is_due(const struct unit_claim *u, int64_t now_ms)
+{
+	int64_t age_ms = now_ms - u->noted_ms;
+	if (u->noted_ms == 0 || age_ms > NOTE_MOST_MS)
+		return true;
+	return age_ms > NOTE_FIRST_MS << u->notes && (u->notes < NOTE_DOUBLED || u->records >= NOTE_RECORDS);
 }
 
 static bool on_record(
@@ -98,12 +107,14 @@ static bool on_record(
 		return true;
 	if (!u->dated && c->dated < DATES_MOST) {
 		u->dated = true;
-		snprintf(c->dates[c->dated++], sizeof(c->dates[0]), "%s", session->unit.ident);
+		memcpy(c->dates[c->dated++], session->unit.ident, sizeof(c->dates[0]));
 	}
-	if (u->noted_ms == 0 || now.steady_ms - u->noted_ms > NOTE_FIRST_MS << u->notes) {
+	u->records++;
+	if (note_is_due(u, now.steady_ms)) {
 		if (u->notes < NOTE_DOUBLED)
 			u->notes++;
 		u->noted_ms = now.steady_ms;
+		u->records = 0;
 		write_later(c, session->unit.ident); /* with this record */
 	}
 	return true;

@@ -58,6 +58,7 @@ struct unit_claim {
 	bool fresh;                /* and was asked for just now */
 	bool late;                 /* the last note of the bridge before has come already */
 	uint8_t notes;             /* so many were written since it came; few are counted */
+	uint32_t records;          /* since the last one */
 	bool dated;                /* its newest date is to be written */
 	bool lost;                 /* what is known here is from before another bridge had it */
 	bool knows;                /* the registry need not say what it knows */
