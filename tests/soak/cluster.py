@@ -175,7 +175,7 @@ class Promotion:
     """A master that was killed, and what it had done that the copy had not got: that has never happened, for replication does not wait."""
 
     def __init__(self, registry, late):
-        self.registry, self.began, self.seconds = registry, time.monotonic(), None
+        self.registry, self.late, self.began, self.seconds = registry, late, time.monotonic(), None
         self.killed, self.done, self.got = registry.kill_master(late)
         self.waiter = threading.Thread(target=self.wait)
         self.waiter.start()

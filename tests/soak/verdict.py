@@ -77,8 +77,8 @@ class Verdict:
         return [("registry: masters killed, the copy promoted after, longest, s",
                  f"{len(done)}, {max((p.seconds for p in done if p.seconds), default=float('nan')):.1f}"),
                 ("  writes lost with them: the copy had not got them yet",
-                 f"{sum(writes)} (most at once {max(writes, default=0)}), about {len(self.lost)} commands and "
-                 f"{len(set().union(*(p.units for p in done)))} units" +
+                 f"{sum(writes)} (most at once {max(writes, default=0)}; {sum(len(p.lost or ()) for p in done if not p.late)} where the copy was in time), "
+                 f"about {len(self.lost)} commands and {len(set().union(*(p.units for p in done)))} units" +
                  (f"; not known for {len(done) - len(writes)}" if len(writes) < len(done) else "")),
                 ("  commands executed twice or without exactly one end for that", len(self.unwritten))]
 
