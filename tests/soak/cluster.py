@@ -171,6 +171,9 @@ class World:
 KINDS = ("kill", "freeze", "cut broker", "cut registry", "kill registry", "promote", "promote late", "kill node")
 
 
+NEED_COPY = ("kill registry", "promote", "promote late")
+
+
 class Promotion:
     """A master that was killed, and what it had done that the copy had not got: that has never happened, for replication does not wait."""
 
@@ -207,7 +210,7 @@ class Faults:
     def __init__(self, world, rng):
         self.world, self.rng, self.told, self.active, self.ending = world, rng, [], None, None
         self.kills, self.promotions, self.left = [], [], []
-        kinds = [kind for kind in KINDS if (world.registry or kind not in ("cut registry", "kill registry", "promote", "promote late")) and
+        kinds = [kind for kind in KINDS if (world.registry or kind not in ("cut registry", *NEED_COPY)) and
                  (len(world.bed.ports) > 1 or kind != "kill node")]
         self.kinds = [kind for kind in kinds if not world.args.only or kind in world.args.only] or kinds
         self.begins = {"kill": self.kill, "freeze": self.freeze, "cut broker": self.cut, "cut registry": self.cut, "kill registry": self.kill_registry,
@@ -218,9 +221,9 @@ class Faults:
         whole = not self.world.registry or self.world.registry.is_whole()
         if not self.left:
             self.left = self.rng.sample(self.kinds, len(self.kinds))
-        possible = [kind for kind in self.left if whole or kind not in ("kill registry", "promote", "promote late")]
+        possible = [kind for kind in self.left if whole or kind not in NEED_COPY]
         if not possible:
-            possible = [kind for kind in self.kinds if kind not in ("kill registry", "promote", "promote late")]
+            possible = [kind for kind in self.kinds if kind not in NEED_COPY]
             return self.rng.choice(possible) if possible else None
         self.left.remove(possible[0])
         return possible[0]
@@ -256,10 +259,12 @@ class Faults:
         return f"{name} {how}", lambda: set_all("open")
 
     def kill_registry(self, kind, name):
-        """Both servers: nobody can be promoted until one is back."""
-        servers = self.rng.sample(self.world.registry.servers, 2)
-        for server in servers:
-            server.stop(signal.SIGKILL)
+        """Both servers, the copy when it has all: whichever is back first may be the master."""
+        registry = self.world.registry
+        _, copy = registry.pair()
+        registry.kill_master()
+        copy.stop(signal.SIGKILL)
+        servers = self.rng.sample(registry.servers, 2)
         return "", lambda: [server.start() for server in servers]
 
     def promote(self, kind, name):
