@@ -6,7 +6,8 @@
 
 enum codec_status codec_set_place(struct telemetry *t, bool valid, int64_t latitude, int64_t longitude)
 {
-	const struct param *lat = &telemetry_params[TM_LATITUDE], *lon = &telemetry_params[TM_LONGITUDE];
+	const struct telemetry_range *lat = &telemetry_ranges[TM_LATITUDE],
+				     *lon = &telemetry_ranges[TM_LONGITUDE];
 	bool bad_lat = latitude > lat->max || latitude < lat->min;
 	bool bad_lon = longitude > lon->max || longitude < lon->min;
 	if (valid && bad_lat)

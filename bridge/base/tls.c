@@ -332,6 +332,24 @@ struct tls_link *tls_connect(struct tls_client *client, int fd)
 	return link;
 }
 
+void tls_client_read_ahead(struct tls_client *client)
+{
+	SSL_CTX_set_read_ahead(client->ctx, 1);
+}
+
+/* SSL_has_pending alone would also be true of a part of a record. */
+bool tls_ssl_has_unread(void *ssl)
+{
+	char byte;
+	if (ssl == NULL || !SSL_is_init_finished(ssl) || SSL_has_pending(ssl) != 1)
+		return false;
+	ERR_clear_error();
+	int n = SSL_peek(ssl, &byte, 1);
+	int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl, n);
+	ERR_clear_error();
+	return error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
+}
+
 void *tls_client_context(const struct tls_client *client)
 {
 	return client->ctx;

@@ -46,6 +46,12 @@ struct tls_client *tls_client_open(const struct tls_client_options *options, cha
 void tls_client_free(struct tls_client *client);
 /* The client's side of a connection that is made or being made, non-blocking; NULL: no memory. The descriptor stays the caller's. */
 struct tls_link *tls_connect(struct tls_client *client, int fd);
+/* Its connections read as much from the socket as there is, instead of one record in two pieces: fewer system calls. Before the first
+ * connection. Then bytes may be left that the socket does not become readable for. */
+void tls_client_read_ahead(struct tls_client *client);
+/* Are there bytes left, or an error or the end, that SSL_read gives without waiting for the socket? `ssl`: the SSL of a connection of
+ * tls_client_context; NULL: false. */
+bool tls_ssl_has_unread(void *ssl);
 /* An SSL_CTX, for libmosquitto; it lives as long as the client. */
 void *tls_client_context(const struct tls_client *client);
 /* Why the last certificate was refused, and for which names it is; "": none was. Printable ASCII. Valid until the next connection. */

@@ -37,7 +37,7 @@ static void drop_client(struct mqtt *m)
 	link_free(m->link);
 	m->link = NULL;
 	m->client = NULL;
-	m->connected = m->broken = m->silent = m->answered_connect = false;
+	m->connected = m->broken = m->silent = m->answered_connect = m->unread = false;
 	m->begun = m->busy = m->taken_over = m->quiet = false;
 	m->status_sent = m->status_answered = false;
 	m->why[0] = '\0';
@@ -98,6 +98,7 @@ static int read_all(void *ctx)
 	errno = 0;
 	for (int i = 0; i < READ_BURST && rc == MOSQ_ERR_SUCCESS && !m->broken && errno != EAGAIN; i++)
 		rc = mosquitto_loop_read(m->client, 1);
+	m->unread = rc == MOSQ_ERR_SUCCESS && !m->broken && link_has_unread(m->link);
 	return rc;
 }
 
@@ -152,12 +153,14 @@ static void on_misc(struct ev_loop *loop, ev_timer *timer, int events)
 		after(m, m->broken ? MOSQ_ERR_SUCCESS : mosquitto_loop_misc(m->client));
 }
 
-/* It only causes a turn of the loop, and with it mqtt_kick. */
+/* It causes a turn of the loop, and with it mqtt_kick; and goes on reading. */
 static void on_more(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	(void)loop;
 	(void)events;
-	((struct mqtt *)timer->data)->stirred = true;
+	struct mqtt *m = timer->data;
+	m->stirred = true;
+	if (m->unread)
+		on_io(loop, &m->io, EV_READ);
 }
 
 static void on_attempt_ended(void *owner, struct link *link, int rc, int error)
@@ -266,8 +269,9 @@ void mqtt_kick(struct mqtt *m)
 		rc = mqtt_write(m);
 	after(m, rc);
 	outbox_settle(m->outbox);
-	if (m->connected && (outbox_more(m->outbox) || m->received) && !ev_is_active(&m->more)) {
-		ev_timer_set(&m->more, 0.002, 0.);
+	bool more = m->connected && (outbox_more(m->outbox) || m->received);
+	if ((more || m->unread) && !ev_is_active(&m->more)) {
+		ev_timer_set(&m->more, m->unread ? 0. : 0.002, 0.);
 		ev_timer_start(m->loop, &m->more);
 	}
 }

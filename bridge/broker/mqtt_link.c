@@ -47,6 +47,11 @@ struct span link_head(const struct link *link)
 	return link->tls != NULL ? tls_client_head(link->tls) : span_of(link->head, link->head_len);
 }
 
+bool link_has_unread(const struct link *link)
+{
+	return link->tls != NULL && tls_ssl_has_unread(mosquitto_ssl_get(link->client));
+}
+
 bool link_is_closed(int rc, int error)
 {
 	return rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_NO_CONN ||
@@ -114,6 +119,7 @@ static bool use_tls(struct link *link, const struct config *c, const struct host
 	link->tls = tls_to(c, host, why);
 	if (link->tls == NULL)
 		return false;
+	tls_client_read_ahead(link->tls);
 	/* our own context instead of mosquitto_tls_set: it says why a certificate is refused, and it also checks IP addresses */
 	mosquitto_int_option(link->client, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
 	return mosquitto_void_option(link->client, MOSQ_OPT_SSL_CTX, tls_client_context(link->tls)) ==

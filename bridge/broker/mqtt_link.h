@@ -48,6 +48,8 @@ const char *link_reason(const struct link *link, const char *why);
 void link_look(struct link *link);
 /* The first bytes that came, of TLS or plain. `link` may be NULL. */
 struct span link_head(const struct link *link);
+/* After the library has read: has TLS more for it, which was read from the socket already? The socket does not become readable for that. */
+bool link_has_unread(const struct link *link);
 /* Does what a call returned, and errno, mean that the other side has closed a connection that stood? */
 bool link_is_closed(int rc, int error);
 /* Can a broker of MQTT have sent them? True also while there are none, and where TLS is spoken. */

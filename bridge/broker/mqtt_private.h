@@ -175,7 +175,8 @@ struct mqtt {
 	bool busy;       /* the CONNECT was refused because the broker cannot serve now */
 	bool taken_over; /* the broker has given the session to another client */
 	bool quiet; /* the connection ends because it has shown what it was made for: the log need not know */
-	char why[500];   /* why `broken` */
+	char why[500]; /* why `broken` */
+	bool unread; /* there is more for the library to read, for which the socket does not become readable */
 	size_t unparsed; /* bytes received since the library's last callback */
 
 	/* the hosts */

@@ -14,15 +14,26 @@ static const char run_key[] = "run";
 
 /* --- the lease --- */
 
+static void ask_left(struct cluster *c, struct span from);
+
+/* Some of what was left: the rest is asked for. */
 static void on_left(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
 {
 	struct cluster *c = ctx;
+	struct span from = registry_text(reply, 0);
 	(void)number;
 	(void)subject;
-	if (reply != NULL)
-		ends_left(c, reply,
-			"the bridge was started anew; whether the unit got the command is not known", c->left);
-	c->left |= reply != NULL;
+	ends_left(c, registry_item(reply, 1),
+		"the bridge was started anew; whether the unit got the command is not known", c->left);
+	if (from.len > 0 && !span_is(from, "0"))
+		ask_left(c, from);
+	c->left |= span_is(from, "0");
+}
+
+static void ask_left(struct cluster *c, struct span from)
+{
+	const struct span argv[] = {span_text(c->me), from};
+	cluster_call(c, SCRIPT_LEFT, 2, argv, on_left, 0, "");
 }
 
 /* Units may have gone elsewhere without this instance being told: it asks for each, and tells nothing until then. */
@@ -36,11 +47,10 @@ static void look_again(struct cluster *c)
 
 static void join(struct cluster *c)
 {
-	const struct span argv[] = {span_text(c->me)};
 	c->joined = true;
 	inbox_rewind(c);
 	tickets_ask(c);
-	cluster_call(c, SCRIPT_LEFT, 1, argv, on_left, 0, "");
+	ask_left(c, span_text("0"));
 	look_again(c);
 }
 
@@ -70,10 +80,22 @@ static void on_renewed(void *ctx, const struct redisReply *reply, int64_t number
 		join(c);
 	else if (over)
 		look_again(c);
+	if (c->untold)
+		ask_left(c, span_text("0"));
+	c->untold = false;
 	notes_use_tables(c, registry_number(reply, 4));
 	if (over)
 		inbox_rewind(c);
 	router_use(c, registry_number(reply, 2) != 0 && !c->stopping);
+}
+
+/* For RENEW: who has no broker is the router only until another one may be. */
+static const char *may_take_commands(const struct cluster *c)
+{
+	bool cut = c->mqtt != NULL && mqtt_away_seconds(c->mqtt) * 1000 > CLUSTER_AWAY_MS;
+	if (!c->parts.config->commands.enabled || c->stopping)
+		return "0";
+	return cut ? "2" : "1";
 }
 
 static void renew(struct cluster *c)
@@ -81,8 +103,7 @@ static void renew(struct cluster *c)
 	char lease[24];
 	const struct config *config = c->parts.config;
 	const struct span argv[] = {span_text(c->me), span_text(c->run),
-		cluster_number(config->cluster.lease, lease),
-		span_text(config->commands.enabled && !c->stopping ? "1" : "0")};
+		cluster_number(config->cluster.lease, lease), span_text(may_take_commands(c))};
 	if (!c->usurped && !c->leaving)
 		cluster_call(c, SCRIPT_RENEW, 4, argv, on_renewed, 0, "");
 }

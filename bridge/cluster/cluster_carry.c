@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #define CARRIED_MOST 20000
+#define WAITING_A_MS                                                                                           \
+	2 /* of those that wait until claims are complete, so many are asked for in a millisecond */
 
 static const char away[] = "the registry is away: nobody knows which bridge has the unit; try again later";
 
@@ -68,7 +70,8 @@ static const char *refusal(const struct carried *m, struct span word)
 {
 	if (span_is(word, "unknown"))
 		return away;
-	if (span_is(word, "stale") && m->message.mid == 0) /* the broker does not deliver it again */
+	bool again = m->message.mid != 0 && (m->waits || m->comes_again); /* the broker delivers it again */
+	if (span_is(word, "stale") && !again)
 		return "another bridge takes the commands now; try again";
 	return NULL;
 }
@@ -101,8 +104,10 @@ static void on_routed(void *ctx, const struct redisReply *reply, int64_t number,
 		refuse(c, m, "", reason);
 		return;
 	}
-	if (span_is(word, "wait"))
+	if (span_is(word, "wait")) {
 		acknowledge(c, m);
+		m->due_ms = cluster_now(c).steady_ms + HASH_COUNT(c->carried) / WAITING_A_MS;
+	}
 	if (!is_settled(word)) /* wait, or what is not understood: once more, later */
 		return;
 	if (span_is(word, "stale") && m->waits)
@@ -187,6 +192,15 @@ bool carry_message(
 	return true;
 }
 
+void carry_on(struct cluster *c, const struct route_message *r, const char *ident, const char *id)
+{
+	struct carried *m = carry_message(c, r, ident, id, true) ? find(c, id) : NULL;
+	if (m == NULL)
+		return;
+	m->maybe = true;
+	acknowledge(c, m);
+}
+
 void carry_drop(struct cluster *c)
 {
 	struct carried *m, *next;
@@ -215,12 +229,13 @@ static void give_up(struct cluster *c, struct carried *m)
 void carry_tick(struct cluster *c)
 {
 	struct carried *m, *next;
+	int64_t now_ms = cluster_now(c).steady_ms;
 	bool known = c->router.mqtt != NULL && mqtt_connected(c->router.mqtt);
 	bool gives_up = known && cluster_is_away(c);
 	HASH_ITER(hh, c->carried, m, next) {
 		if (gives_up && m->waits)
 			give_up(c, m);
-		else
+		else if (m->due_ms <= now_ms)
 			ask(c, m);
 	}
 }

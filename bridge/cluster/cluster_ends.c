@@ -126,8 +126,10 @@ static void tell(struct cluster *c, const struct redisReply *left, const char *i
 	uint64_t first = outbox_next_seqnum(c->parts.outbox);
 	bool known = is_marked(c, id) || end.reply.len == 0 || end.reply.len > OUTCOME_MOST ||
 		     end.response_topic.len > TOPIC_MOST;
-	if (!known && !downlink_tell_for(c->parts.downlink, ident, &end, cluster_now(c)))
-		return; /* no room: it stays in the registry */
+	if (!known && !downlink_tell_for(c->parts.downlink, ident, &end, cluster_now(c))) {
+		c->untold = true;
+		return;
+	}
 	if (!known)
 		log_notice("command for unit %s: its end, which another run had noted, is told", ident);
 	ends_told(c, id, first);
@@ -143,7 +145,9 @@ static void end_left(struct cluster *c, const struct redisReply *left, const cha
 		!topic_ident_ok(span_text(ident)) || downlink_has(c->parts.downlink, id) || carry_has(c, id) ||
 		find(c, id) != NULL || command_was_had(c, id))
 		return;
-	if (span_is(registry_text(left, LEFT_STATE), "ending"))
+	if (span_is(registry_text(left, LEFT_STATE), "wait"))
+		carry_on(c, &m, ident, id);
+	else if (span_is(registry_text(left, LEFT_STATE), "ending"))
 		tell(c, left, ident, id);
 	else if (span_is(fate, "expired"))
 		downlink_end(c->parts.downlink, &m, id, DOWNLINK_EXPIRED, "the unit did not come in time", now);

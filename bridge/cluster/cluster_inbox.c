@@ -65,6 +65,11 @@ static void on_read(void *ctx, const struct redisReply *reply, int64_t number, c
 	c->inbox.asked = false;
 	if (reply == NULL || !c->joined)
 		return;
+	if (c->inbox.outdated) { /* it was read from behind what is to be read once more */
+		c->inbox.outdated = false;
+		ask(c);
+		return;
+	}
 	for (size_t i = 0; entries != NULL && i < entries->elements; i++)
 		on_entry(c, entries->element[i]);
 	if (entries != NULL || reply->type == REDIS_REPLY_NIL)
@@ -89,7 +94,9 @@ void inbox_tick(struct cluster *c)
 /* Entries that were read and not taken, because a connection broke, are read once more. */
 void inbox_rewind(struct cluster *c)
 {
-	snprintf(c->inbox.last, sizeof(c->inbox.last), "0");
+	static const char beginning[] = "0";
+	c->inbox.outdated |= c->inbox.asked && strcmp(c->inbox.last, beginning) != 0;
+	snprintf(c->inbox.last, sizeof(c->inbox.last), "%s", beginning);
 	ask(c);
 }
 
@@ -107,7 +114,8 @@ static void on_up(void *ctx)
 
 static void on_down(void *ctx)
 {
-	((struct cluster *)ctx)->inbox.asked = false;
+	struct cluster *c = ctx;
+	c->inbox.asked = c->inbox.outdated = false;
 }
 
 bool inbox_open(struct cluster *c)

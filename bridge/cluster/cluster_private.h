@@ -82,7 +82,7 @@ struct carried {
 	char id[TICKET_MAX + 1];
 	char ident[CODEC_IDENT_MAX + 1];
 	struct route_message message;
-	int64_t since_ms;          /* steady time */
+	int64_t since_ms, due_ms;  /* steady time; due: asked again not before */
 	char mark[TICKET_MAX + 1]; /* of the connection on which it came */
 	bool from_broker;          /* not from another bridge */
 	bool waits;                /* its acknowledgement waits for it */
@@ -136,6 +136,7 @@ struct inbox {
 	char last[64]; /* id of the entry that was read last */
 	char key[120];
 	bool asked;
+	bool outdated; /* what is being read is from behind `last` */
 };
 
 struct cluster {
@@ -156,6 +157,7 @@ struct cluster {
 	int64_t away_since_ms, woken_ms, began_ms; /* steady time */
 	int64_t still_ms, still_until_ms;          /* this process stood still last; steady time, 0: never */
 	bool away_told;
+	bool untold; /* there was no room to tell an end: the registry keeps it */
 	size_t place;
 	struct unit_listener listener;
 	struct todo *todo;  /* units of which the registry is to be asked, or their status told once more */
@@ -291,6 +293,8 @@ void router_free(struct cluster *c);
 /* A command is to go where its unit is. False: no memory. */
 bool carry_message(struct cluster *c, const struct route_message *message, const char *ident, const char *id,
 	bool from_broker);
+/* The registry has it, and it waits there until claims are complete. */
+void carry_on(struct cluster *c, const struct route_message *message, const char *ident, const char *id);
 /* The broker delivers again what was not acknowledged: those of the broker are this connection's no more. */
 void carry_drop(struct cluster *c);
 void carry_tick(struct cluster *c);

@@ -68,13 +68,11 @@ static void on_expired(void *ctx, const struct redisReply *reply, int64_t number
 		ends_left(ctx, reply, "the unit did not come in time", false);
 }
 
+/* Not through the outbox: what waits there could be told when it is true no more. */
 static void tell_bridge_gone(struct cluster *c, const char *instance)
 {
 	struct topic topic = topic_bridge(c->parts.config->publish.prefix, instance, "status");
-	struct outbox_message m = publish_message(c->parts.publish, instance, &topic, cluster_now(c).unix_ms);
-	m.payload = span_text("offline");
-	m.retain = true;
-	outbox_put(c->parts.outbox, &m);
+	mqtt_publish_now(c->mqtt, topic.text, span_text("offline"), true);
 }
 
 static void on_buried(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
@@ -84,6 +82,8 @@ static void on_buried(void *ctx, const struct redisReply *reply, int64_t number,
 	struct span name = registry_text(reply, 0);
 	(void)number;
 	(void)subject;
+	if (reply != NULL && name.len == 0)
+		c->router.buried[0] = '\0'; /* it may come back, and go once more */
 	if (name.len == 0 || name.len >= sizeof(instance))
 		return;
 	span_copy(name, instance, sizeof(instance));
@@ -114,7 +114,7 @@ static bool tell_gone(struct cluster *c, const char *ident, struct span had, boo
 	return mqtt_connected(c->mqtt);
 }
 
-/* ident, instance, is it trusted, why: in turns. Not through the outbox: what waits there could be told when it is true no more. */
+/* ident, instance, is it trusted, why: in turns. Not through the outbox either. */
 static void on_gone(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
 {
 	struct cluster *c = ctx;
@@ -197,10 +197,11 @@ void router_tick(struct cluster *c)
 		return;
 	r->swept_ms = now_ms;
 	cluster_call(c, SCRIPT_EXPIRE, 2, argv, on_expired, 0, "");
-	cluster_call(c, SCRIPT_BURY, 2, argv, on_buried, 0, "");
 	note_told(c);
-	if (mqtt_connected(c->mqtt))
-		cluster_call(c, SCRIPT_GONE, 2, argv, on_gone, 0, "");
+	if (!mqtt_connected(c->mqtt))
+		return;
+	cluster_call(c, SCRIPT_BURY, 2, argv, on_buried, 0, "");
+	cluster_call(c, SCRIPT_GONE, 2, argv, on_gone, 0, "");
 }
 
 void router_turn(struct cluster *c)

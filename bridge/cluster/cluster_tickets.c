@@ -29,19 +29,24 @@ static void on_finished(void *ctx, const struct redisReply *reply, int64_t numbe
 	if (t == NULL || strcmp(t->id, subject) != 0)
 		return;
 	t->asked = false;
-	if (reply == NULL)
+	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
 		return; /* once more, later */
 	if (cluster_now(c).steady_ms - t->asked_ms > c->parts.config->cluster.lease / 2) {
 		ask(c, t); /* this process stood still: another one may have told the end meanwhile */
 		return;
 	}
 	char id[TICKET_MAX + 1];
-	bool counts = reply->type != REDIS_REPLY_INTEGER || reply->integer != 0;
+	bool counts = reply->integer != 0;
 	uint64_t first = outbox_next_seqnum(c->parts.outbox);
 	snprintf(id, sizeof(id), "%s", t->id);
 	forget(c, t);
-	if (downlink_finished(c->parts.downlink, (uint64_t)number, counts) && counts)
+	bool told = downlink_finished(c->parts.downlink, (uint64_t)number, counts);
+	if (counts && told)
 		ends_told(c, id, first);
+	if (counts && !told) { /* the registry has it: it is told when there is room */
+		command_let_go(c, id);
+		c->untold = true;
+	}
 }
 
 static void on_held(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)

@@ -14,10 +14,11 @@
 	" if u[1] and u[2] == '1' and redis.call('EXISTS', P .. 'alive:' .. u[1]) == 1 then return u[1] end\n" \
 	" return nil\n"                                                                                        \
 	"end\n"                                                                                                \
+	"-- where it cannot be given, it stays what it was\n"                                                  \
 	"local function give(id, inst)\n"                                                                      \
-	" redis.call('HSET', P .. 'cmd:' .. id, 'state', 'inbox', 'owner', inst)\n"                            \
-	" redis.call('SADD', P .. 'open:' .. inst, id)\n"                                                      \
 	" redis.call('XADD', P .. 'inbox:' .. inst, 'MAXLEN', '~', 200000, '*', 'cmd', id)\n"                  \
+	" redis.call('SADD', P .. 'open:' .. inst, id)\n"                                                      \
+	" redis.call('HSET', P .. 'cmd:' .. id, 'state', 'inbox', 'owner', inst)\n"                            \
 	"end\n"                                                                                                \
 	"-- a stranger's unit is forgotten soon: anybody can make up idents\n"                                 \
 	"local function keep(key, trusted, long, short)\n"                                                     \
@@ -37,27 +38,35 @@
 	"end\n"
 
 static const char *const scripts[] = {
-	/* The lease of an instance, and of the router: ARGV inst, run, lease in ms, may it be the router (0, 1).
+	/* The lease of an instance, and of the router: ARGV inst, run, lease in ms, may it be the router (0: no, 1: yes, 2: only until another one may, for it
+	 * has no broker).
 	 * Returns other, or ok, was the lease over (0, 1), is it the router (0, 1), are claims complete (0, 1), how many tables there are. */
-	[SCRIPT_RENEW] =
-		COMMON "local inst, run, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])\n"
-		       "local alive = redis.call('GET', P .. 'alive:' .. inst)\n"
-		       "if alive and alive ~= run then return {'other'} end\n"
-		       "redis.call('SET', P .. 'alive:' .. inst, run, 'PX', lease)\n"
-		       "redis.call('SADD', P .. 'instances', inst)\n"
-		       "redis.call('SETNX', P .. 'epoch', text(now))\n"
-		       "local me, router, mine = inst .. '|' .. run, redis.call('GET', P .. 'router'), 0\n"
-		       "if ARGV[4] == '1' then\n"
-		       " if not router or router == me then\n"
-		       "  redis.call('SET', P .. 'router', me, 'PX', lease)\n"
-		       "  mine = 1\n"
-		       " end\n"
-		       "elseif router == me then\n"
-		       " redis.call('DEL', P .. 'router')\n"
-		       "end\n"
-		       "local age = now - tonumber(redis.call('GET', P .. 'epoch'))\n"
-		       "return {'ok', alive and 0 or 1, mine, age > lease and 1 or 0, redis.call('HLEN', P .. "
-		       "'tables')}\n",
+	[SCRIPT_RENEW] = COMMON
+	"local inst, run, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])\n"
+	"local alive = redis.call('GET', P .. 'alive:' .. inst)\n"
+	"if alive and alive ~= run then return {'other'} end\n"
+	"redis.call('SET', P .. 'alive:' .. inst, run, 'PX', lease)\n"
+	"redis.call('SADD', P .. 'instances', inst)\n"
+	"redis.call('SETNX', P .. 'epoch', text(now))\n"
+	"local me, router, mine = inst .. '|' .. run, redis.call('GET', P .. 'router'), 0\n"
+	"if ARGV[4] == '0' and router == me then\n"
+	" redis.call('DEL', P .. 'router')\n"
+	"elseif ARGV[4] == '1' and router and router ~= me and redis.call('EXISTS', P .. 'cut') == 1 "
+	"then\n"
+	" local gone = P .. 'gone:' .. router:match('^(.*)|')\n"
+	" redis.call('SUNIONSTORE', P .. 'gone:' .. inst, P .. 'gone:' .. inst, gone)\n"
+	" redis.call('DEL', gone)\n"
+	" router = me\n"
+	"end\n"
+	"if ARGV[4] == '1' and not router or ARGV[4] ~= '0' and router == me then\n"
+	" redis.call('SET', P .. 'router', me, 'PX', lease)\n"
+	" if ARGV[4] == '2' then redis.call('SET', P .. 'cut', '1', 'PX', lease) else redis.call('DEL', P .. "
+	"'cut') end\n"
+	" mine = 1\n"
+	"end\n"
+	"local age = now - tonumber(redis.call('GET', P .. 'epoch'))\n"
+	"return {'ok', alive and 0 or 1, mine, age > lease and 1 or 0, redis.call('HLEN', P .. "
+	"'tables')}\n",
 	/* An instance stops: ARGV inst, run. */
 	[SCRIPT_LEAVE] = COMMON "if redis.call('GET', P .. 'router') == ARGV[1] .. '|' .. ARGV[2] then "
 				"redis.call('DEL', P .. 'router') end\n"
@@ -325,17 +334,18 @@ static const char *const scripts[] = {
 		       "return 1\n",
 	/* inst has told that the unit is off line: ARGV inst, ident. */
 	[SCRIPT_TOLD] = COMMON "return redis.call('SREM', P .. 'gone:' .. ARGV[1], ARGV[2])\n",
-	/* What an earlier run of inst left: ARGV inst. Returns a list of commands that it had taken, as left() says. */
+	/* What an earlier run of inst left: ARGV inst, where to go on (0: the beginning). Returns where to go on (0: that was all), and a list of commands that
+	 * it had taken, as left() says. */
 	[SCRIPT_LEFT] = COMMON
 	"local out = {}\n"
-	"for _, id in ipairs(redis.call('SMEMBERS', P .. 'open:' .. ARGV[1])) do\n"
+	"local some = redis.call('SSCAN', P .. 'open:' .. ARGV[1], ARGV[2], 'COUNT', 200)\n"
+	"for _, id in ipairs(some[2]) do\n"
 	" local c = redis.call('HMGET', P .. 'cmd:' .. id, 'state', 'owner')\n"
 	" if (c[1] == 'taken' or c[1] == 'wait' or c[1] == 'ending') and c[2] == ARGV[1] then out[#out + 1] = "
 	"left(id) end\n"
 	" if not c[1] then redis.call('SREM', P .. 'open:' .. ARGV[1], id) end\n"
-	" if #out >= 1000 then break end\n"
 	"end\n"
-	"return out\n",
+	"return {some[1], out}\n",
 	/* What is known of a unit: ARGV ident, inst, claim, newest date, note. Another instance that has it by now gets it into its inbox. */
 	[SCRIPT_NOTE] = COMMON
 	"local key = P .. 'unit:' .. ARGV[1]\n"

@@ -7,6 +7,7 @@
  *   alive:<instance>  the run of the instance that has the name; ends with its lease
  *   instances         instances of which something is left
  *   router            instance and run of the one that takes commands; ends with its lease
+ *   cut               the router has no broker: another one may take its place; ends with the lease
  *   epoch             since when the registry has data: shortly after it, claims may still be missing
  *   unit:<ident>      inst, claim (only grows), since (its connection), online, prev (the one before inst);
  *                     note, newest: what is known of it

@@ -155,7 +155,11 @@ static bool seek(const struct outbox_ring *o, uint64_t seqnum, struct place *out
 	if (from == o->chunks)
 		return false;
 	struct chunk *c = chunk_of(o, from);
-	for (from = 0, to = c->count; from < to;) {
+	/* the place of the entry when no number is missing behind it; else it is behind this place */
+	uint64_t behind = c->last - seqnum;
+	from = behind < c->count ? c->count - 1 - (size_t)behind : 0;
+	to = entry_of(c, from)->seqnum >= seqnum ? from : c->count;
+	while (from < to) {
 		size_t middle = from + (to - from) / 2;
 		if (entry_of(c, middle)->seqnum < seqnum)
 			from = middle + 1;

@@ -14,18 +14,21 @@ void h02_put_head(struct writer *w, const struct codec_unit *unit)
 	writer_u8(w, ',');
 }
 
-void h02_put_clock(struct writer *w, int64_t now_ms, bool date)
+void h02_put_date(struct writer *w, int64_t now_ms)
 {
 	struct calendar c = calendar_of(now_ms / 1000);
-	uint32_t day = (uint32_t)((c.year * 100 + c.month) * 100 + c.day);
-	uint32_t time = (uint32_t)((c.hour * 100 + c.minute) * 100 + c.second);
-	uint8_t digits[14]; /* the time has eight as well, of which the date covers the first two */
-	bytes_word_put(digits + 6, decimal_split(time) | EIGHT('0'));
-	bytes_word_put(digits, decimal_split(day) | EIGHT('0'));
-	if (date)
-		writer_bytes(w, digits, 14);
-	else
-		writer_bytes(w, digits + 8, 6);
+	uint8_t digits[8];
+	bytes_word_put(digits, decimal_split((uint32_t)((c.year * 100 + c.month) * 100 + c.day)) | EIGHT('0'));
+	writer_bytes(w, digits, sizeof(digits));
+}
+
+void h02_put_clock(struct writer *w, int64_t now_ms)
+{
+	struct calendar c = calendar_of(now_ms / 1000);
+	uint64_t pairs = (uint64_t)c.hour | (uint64_t)c.minute << 16 | (uint64_t)c.second << 32;
+	uint8_t digits[8];
+	bytes_word_put(digits, decimal_pairs(pairs) | EIGHT('0'));
+	writer_bytes(w, digits, 6);
 }
 
 /* The form to answer in: the one of the frame's type, or the one that the options prefer to it. */
@@ -64,7 +67,8 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 		writer_text(&w, "V4,");
 		writer_span_put(&w, type);
 		writer_u8(&w, ',');
-		h02_put_clock(&w, link->now_ms, true);
+		h02_put_date(&w, link->now_ms);
+		h02_put_clock(&w, link->now_ms);
 		break;
 	case H02_ANSWER_ECHO:
 		writer_span_put(&w, type);
@@ -72,7 +76,7 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 	case H02_ANSWER_R12:
 	case H02_ANSWER_BINARY:
 		writer_text(&w, "R12,");
-		h02_put_clock(&w, link->now_ms, false);
+		h02_put_clock(&w, link->now_ms);
 		break;
 	case H02_ANSWER_NONE:
 		break;

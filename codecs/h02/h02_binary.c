@@ -10,25 +10,34 @@
 #include "codecs/h02/h02_private.h"
 #include "codecs/record/mark.h"
 
-/* `nibbles`, at most 10, that are decimal digits, as a number. `field`: the parameter that they give. false: one is no digit. */
+/* `nibbles`, at most 10, that are decimal digits, as a number; there are eight bytes at the first. `field`: the parameter that they give.
+ * false: one is no digit. */
 static bool bcd_number(struct telemetry *t, enum telemetry_field field, struct span in, size_t first_nibble,
 	size_t nibbles, int64_t *out)
 {
 	size_t from = first_nibble / 2, to = (first_nibble + nibbles + 1) / 2;
-	uint64_t v = 0;
-	for (size_t i = from; i < to; i++)
-		v = v << 8 | in.ptr[i];
-	if ((first_nibble + nibbles) % 2 == 1)
-		v >>= 4;
-	v &= (UINT64_C(1) << 4 * nibbles) - 1;
+	uint64_t v = bytes_big(in.ptr + from);
+	v = v << first_nibble % 2 * 4 >> (16 - nibbles) * 4;
 	if (!word_is_bcd(v))
 		return false;
-	v = (v & EIGHT(15)) + (v >> 4 & EIGHT(15)) * 10;
+	v = word_bcd(v);
 	v = (v & 0x00ff00ff00ff00ff) + (v >> 8 & 0x00ff00ff00ff00ff) * 100;
 	v = (v & 0x0000ffff0000ffff) + (v >> 16 & 0x0000ffff0000ffff) * 10000;
 	*out = (int64_t)((v & UINT32_MAX) + (v >> 32) * 100000000);
 	mark(t, span_part(in, from, to - from), field);
 	return true;
+}
+
+/* hh mm ss DD MM YY at byte 6. What is no date leaves the record without a time. */
+static void take_time(struct telemetry *t, struct span in)
+{
+	uint64_t v = bytes_word(in.ptr + 6, 8, 0) & UINT64_C(0xffffffffffff);
+	if (!word_is_bcd(v))
+		return;
+	v = word_bcd(v);
+	struct calendar c = {
+		2000 + (int)(v >> 40), v >> 32 & 0xff, v >> 24 & 0xff, v & 0xff, v >> 8 & 0xff, v >> 16 & 0xff};
+	h02_set_time(t, &c);
 }
 
 /* DDMMMMMM or DDDMMMMMM, minutes in 1/10000, as 1e-7 degrees; 60 minutes or more: CODEC_NOWHERE. */
@@ -47,11 +56,7 @@ static enum codec_status decode_head(struct telemetry *t, struct span in, bool b
 	if (!bcd_number(t, TM_LATITUDE, in, 24, 8, &lat) || !bcd_number(t, TM_LONGITUDE, in, 34, 9, &lon) ||
 		!bcd_number(t, TM_SPEED, in, 44, 3, &knots) || !bcd_number(t, TM_DIRECTION, in, 47, 3, &course))
 		return CODEC_BAD_BCD;
-	if (span_is_bcd(span_of(in.ptr + 6, 6))) {
-		struct calendar c = {2000 + byte_bcd(in.ptr[11]), byte_bcd(in.ptr[10]), byte_bcd(in.ptr[9]),
-			byte_bcd(in.ptr[6]), byte_bcd(in.ptr[7]), byte_bcd(in.ptr[8])};
-		h02_set_time(t, &c);
-	}
+	take_time(t, in);
 	uint8_t flags = in.ptr[21] & 15;
 	mark_name(t, span_of(in.ptr + 21, 1), "flags: 8 east, 4 north, 2 valid");
 	mark(t, span_of(in.ptr + 21, 1), TM_POSITION_VALID);
@@ -218,11 +223,11 @@ enum codec_status h02_binary_decode(
 		return CODEC_TRUNCATED;
 	if (!odometer) {
 		uint8_t ident[16];
-		if (!wide && !span_is_bcd(span_of(frame.ptr + 1, 5)))
+		uint64_t id = bytes_big(frame.ptr + 1);
+		if (!wide && !word_is_bcd(id >> 24))
 			return CODEC_BAD_ID;
-		struct reader r = reader_of(span_of(frame.ptr + 1, 8));
-		bytes_word_put(ident, hex_text(reader_u32(&r)));
-		bytes_word_put(ident + 8, hex_text(reader_u32(&r)));
+		bytes_word_put(ident, half_bytes((uint32_t)(id >> 32)) | EIGHT('0'));
+		bytes_word_put(ident + 8, half_bytes((uint32_t)id) | EIGHT('0'));
 		link->unit = sink->identify(sink->ctx, span_of(ident, digits));
 		if (link->unit == NULL)
 			return CODEC_REFUSED;

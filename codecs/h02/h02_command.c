@@ -97,7 +97,7 @@ static void put_pattern(struct writer *w, const struct command *command, int64_t
 		const struct command_value *value = command_value(command, name, &arg);
 		p += 1 + n;
 		if (span_is(name, "time"))
-			h02_put_clock(w, now_ms, false);
+			h02_put_clock(w, now_ms);
 		else if (value == NULL)
 			w->full = true; /* the table names an argument that it does not have */
 		else if (arg->param.type == PARAM_INTEGER)

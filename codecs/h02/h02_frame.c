@@ -16,7 +16,7 @@ static bool starts_inside(struct span in)
 {
 	if (in.ptr[0] == '*')
 		return h02_text_sure(in);
-	return in.ptr[0] == '$' && h02_binary_start(in) == H02_START_YES;
+	return in.ptr[0] == '$' && h02_binary_start(in) >= H02_START_YES;
 }
 
 /* Where another frame surely starts inside of this one; `len` when none does. */
@@ -64,35 +64,37 @@ static enum behind look_behind(struct span rest)
 		i++;
 	if (i == rest.len)
 		return BEHIND_NEWLINE;
+	if (!h02_may_start(rest.ptr[i]))
+		return BEHIND_OTHER;
 	struct span head = span_after(rest, i);
 	enum codec_status text = h02_text_start(head);
 	enum h02_start binary = h02_binary_start(head);
-	if (text == CODEC_OK || binary == H02_START_YES)
+	if (text == CODEC_OK || binary >= H02_START_YES)
 		return BEHIND_START;
 	return text == CODEC_MORE || binary == H02_START_MORE ? BEHIND_UNSURE : BEHIND_OTHER;
 }
 
 /* May a frame with this head have this length? */
-static bool length_allowed(bool has_short_id, bool has_long_id, size_t len)
+static bool length_allowed(struct span head, enum h02_start start, size_t len)
 {
-	return len == H02_LONG_ID_LENGTH ? has_long_id : has_short_id || !has_long_id;
+	return len == H02_LONG_ID_LENGTH ? h02_long_id(head) : start != H02_START_LONG;
 }
 
 /* Of the known lengths the one behind which the bytes make most sense: `best` says what stands there. Of several that are as good,
  * the length of this connection's frames, else the smallest; 0 when none is any good. */
-static size_t best_length(const struct codec_link *link, struct span in, enum behind *best)
+static size_t best_length(
+	const struct codec_link *link, struct span in, enum h02_start start, enum behind *best)
 {
 	static const uint8_t rank[] = {[BEHIND_OTHER] = 0,
 		[BEHIND_UNSURE] = 1,
 		[BEHIND_NEWLINE] = 2,
 		[BEHIND_END] = 3,
 		[BEHIND_START] = 4};
-	bool has_short_id = h02_short_id(in), has_long_id = h02_long_id(in);
 	size_t found = 0;
 	*best = BEHIND_OTHER;
 	for (size_t i = 0; i < sizeof(lengths) && lengths[i] <= in.len; i++) {
 		size_t len = lengths[i];
-		if (!length_allowed(has_short_id, has_long_id, len))
+		if (!length_allowed(in, start, len))
 			continue;
 		enum behind behind = look_behind(span_after(in, len));
 		bool known = len == link->priv[H02_KNOWN_LENGTH];
@@ -104,12 +106,13 @@ static size_t best_length(const struct codec_link *link, struct span in, enum be
 	return found;
 }
 
-/* Finds the end of the binary frame at the head; its start is WEAK or YES. `noise`: bytes were skipped just before it. If then no known
+/* Finds the end of the binary frame at the head; its start is WEAK, or sure. `noise`: bytes were skipped just before it. If then no known
  * length fits, and none is known of this connection, it is more noise: BAD_LENGTH. */
-static enum codec_status binary_frame(struct codec_link *link, struct span in, bool noise, size_t *len)
+static enum codec_status binary_frame(
+	struct codec_link *link, struct span in, enum h02_start start, bool noise, size_t *len)
 {
 	uint8_t *known = &link->priv[H02_KNOWN_LENGTH];
-	size_t next = h02_next_start(in, 1, H02_BINARY_MIN, true);
+	size_t next = h02_next_text(in, 1, H02_BINARY_MIN);
 	if (next > 0) {
 		*len = next;
 		return CODEC_TRUNCATED;
@@ -118,12 +121,13 @@ static enum codec_status binary_frame(struct codec_link *link, struct span in, b
 		*len = in.len;
 		return link->quiet_ms >= CODEC_QUIET_LONG_MS ? CODEC_TRUNCATED : CODEC_MORE;
 	}
-	if (in.ptr[0] == 'X' || !span_is_bcd(span_of(in.ptr + 1, 5))) { /* the latter will be refused: BAD_ID */
+	bool bad_id = start == H02_START_WEAK && !span_is_bcd(span_of(in.ptr + 1, 5));
+	if (in.ptr[0] == 'X' || bad_id) { /* the latter will be refused: BAD_ID */
 		*len = H02_BINARY_MIN;
 		return CODEC_OK;
 	}
 	enum behind behind;
-	size_t best = best_length(link, in, &behind);
+	size_t best = best_length(link, in, start, &behind);
 	bool whole = behind == BEHIND_START;
 	if (behind == BEHIND_END || behind == BEHIND_NEWLINE)
 		whole = link->quiet_ms >= (best < *known ? CODEC_QUIET_LONG_MS : CODEC_QUIET_SHORT_MS);
@@ -137,7 +141,7 @@ static enum codec_status binary_frame(struct codec_link *link, struct span in, b
 	/* An unknown length: wait until the start of the next frame must be in sight. */
 	if (in.len < H02_BINARY_MAX + 16 && link->quiet_ms < CODEC_QUIET_LONG_MS)
 		return CODEC_MORE;
-	next = h02_next_start(in, H02_BINARY_MIN, H02_BINARY_MAX, false);
+	next = h02_next_start(in, H02_BINARY_MIN, H02_BINARY_MAX);
 	if (next == 0)
 		next = in.len <= H02_BINARY_MAX ? in.len : H02_BINARY_MIN;
 	*len = next;
@@ -162,8 +166,8 @@ enum codec_status h02_frame(struct codec_link *link, struct span in, struct fram
 			return CODEC_MORE;
 		if (doubt == CODEC_NOT_MINE)
 			continue;
-		if (binary == H02_START_WEAK || binary == H02_START_YES)
-			return binary_frame(link, head, noise || out->skip > 0, &out->len);
+		if (binary >= H02_START_WEAK)
+			return binary_frame(link, head, binary, noise || out->skip > 0, &out->len);
 		if (text != CODEC_MORE && binary != H02_START_MORE)
 			continue;
 		if (!final)

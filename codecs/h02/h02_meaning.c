@@ -5,7 +5,7 @@
 #include "codecs/h02/h02_private.h"
 #include "codecs/record/mark.h"
 
-/* Status word: a bit that is 0 means true; but in bit 10, the ignition, 1 does. Bits 5 and 6 have two meanings: h02_set_status. */
+/* Status word: a bit that is 0 means true; but in bit 10, the ignition, 1 does. Bits 5 and 6 have two meanings. */
 #define STATUS_BITS(X)                                                                                         \
 	X(31, TM_LOW_SENSOR_1)                                                                                 \
 	X(30, TM_HIGH_SENSOR_2)                                                                                \
@@ -37,29 +37,28 @@
 	X(2, TM_OVERSPEEDING_EVENT)                                                                            \
 	X(1, TM_SOS_ALARM)                                                                                     \
 	X(0, TM_THEFT_ALARM)
-static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS);
+#define ANTENNA_BITS(X)                                                                                        \
+	STATUS_BITS(X)                                                                                         \
+	X(6, TM_ANTENNA_SHORT_ALARM)                                                                           \
+	X(5, TM_ANTENNA_OPEN_ALARM)
+static const struct telemetry_flags status_bits = TM_FLAGS(STATUS_BITS), antenna_bits = TM_FLAGS(ANTENNA_BITS);
 #define ACTIVE_HIGH (1u << 10)
 
 void h02_set_status(struct telemetry *t, struct span bytes, uint32_t word, bool low_battery_bits)
 {
+	const struct telemetry_flags *bits = low_battery_bits ? &status_bits : &antenna_bits;
 	struct writer w = telemetry_scratch(t);
 	writer_hex_number(&w, word, 8);
 	telemetry_set_scratch(t, TM_VEHICLE_STATE, &w);
 	telemetry_set(t, TM_VEHICLE_STATE_BITMASK, word);
-	telemetry_set_flags(t, ~word ^ ACTIVE_HIGH, &status_bits);
-	mark_bits(t, bytes, TM_VEHICLE_STATE, &status_bits);
+	telemetry_set_flags(t, ~word ^ ACTIVE_HIGH, bits);
+	mark_bits(t, bytes, TM_VEHICLE_STATE, bits);
 	mark(t, bytes, TM_POWER_CUT_ALARM);
-	bool bit6 = !(word >> 6 & 1), bit5 = !(word >> 5 & 1);
+	const uint32_t battery = 1u << 6 | 1u << 5, power = 1u << 28 | 1u << 20 | 1u << 19;
 	if (low_battery_bits) {
-		telemetry_set(t, TM_BATTERY_LOW_ALARM, bit6 || bit5);
+		telemetry_set(t, TM_BATTERY_LOW_ALARM, (word & battery) != battery);
 		mark(t, bytes, TM_BATTERY_LOW_ALARM);
-	} else {
-		telemetry_set(t, TM_ANTENNA_SHORT_ALARM, bit6);
-		telemetry_set(t, TM_ANTENNA_OPEN_ALARM, bit5);
-		mark(t, bytes, TM_ANTENNA_SHORT_ALARM);
-		mark(t, bytes, TM_ANTENNA_OPEN_ALARM);
 	}
-	const uint32_t power = 1u << 28 | 1u << 20 | 1u << 19;
 	telemetry_set(t, TM_POWER_CUT_ALARM, (word & power) != power);
 }
 
@@ -72,13 +71,6 @@ void h02_set_battery_code(struct telemetry *t, unsigned code)
 		telemetry_set(t, TM_BATTERY_LEVEL, steps[code]);
 	else if (code >= 7 && code <= 100)
 		telemetry_set(t, TM_BATTERY_LEVEL, code);
-}
-
-void h02_set_time(struct telemetry *t, const struct calendar *c)
-{
-	int64_t unix_s;
-	if (calendar_unix(c, &unix_s))
-		telemetry_set(t, TM_TIMESTAMP, unix_s * 1000);
 }
 
 void h02_set_cell(struct telemetry *t, int64_t lac, int64_t cellid)

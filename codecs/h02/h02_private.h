@@ -33,20 +33,27 @@ enum { H02_VENDOR = 0 };
 
 enum codec_status h02_sniff(struct span head);
 
+/* No other byte starts a frame. */
+static inline bool h02_may_start(uint8_t c)
+{
+	return c == '*' || c == '$' || c == 'X';
+}
+
 /* Is there `*XX,` at the head? OK, MORE or NOT_MINE. */
 enum codec_status h02_text_start(struct span in);
 /* The same, and a digit behind it: even in the middle of another frame this starts one. */
 bool h02_text_sure(struct span in);
 
-/* How sure is it that a binary frame starts at the head? NO, MORE (bytes are missing to tell), WEAK (id or date are damaged) or YES. */
-enum h02_start { H02_START_NO = 0, H02_START_MORE, H02_START_WEAK, H02_START_YES };
+/* How sure is it that a binary frame starts at the head? NO, MORE (bytes are missing to tell), WEAK (id or date are damaged), or from YES on
+ * sure: there is a plausible id of 5 bytes with time and date behind it; LONG: only one of 8 bytes. */
+enum h02_start { H02_START_NO = 0, H02_START_MORE, H02_START_WEAK, H02_START_YES, H02_START_LONG };
 enum h02_start h02_binary_start(struct span in);
-/* Is there a plausible id of 5 bytes (8 bytes) with time and date behind it? */
-bool h02_short_id(struct span in);
+/* Is there a plausible id of 8 bytes with time and date behind it? */
 bool h02_long_id(struct span in);
 
-/* The first place from `from` to before `to` where a frame surely starts, or 0. `text_only`: where a text frame does. */
-size_t h02_next_start(struct span in, size_t from, size_t to, bool text_only);
+/* The first place from `from` to before `to` where a frame surely starts, or 0; where a text frame does. */
+size_t h02_next_start(struct span in, size_t from, size_t to);
+size_t h02_next_text(struct span in, size_t from, size_t to);
 
 /* Is a WEAK start the start of a frame? OK; NOT_MINE: noise, a sure start comes before its end; MORE: bytes are missing to tell. */
 enum codec_status h02_binary_doubt(const struct codec_link *link, struct span in);
@@ -84,7 +91,12 @@ enum codec_status h02_binary_decode(
 void h02_set_status(struct telemetry *t, struct span bytes, uint32_t word, bool low_battery_bits);
 void h02_set_battery_code(struct telemetry *t, unsigned code);
 /* A date that does not exist is dropped: the record has no time then. */
-void h02_set_time(struct telemetry *t, const struct calendar *c);
+static inline void h02_set_time(struct telemetry *t, const struct calendar *c)
+{
+	int64_t unix_s;
+	if (calendar_unix(c, &unix_s))
+		telemetry_set(t, TM_TIMESTAMP, unix_s * 1000);
+}
 /* The countries' codes begin at 200 and end at 799: with another one the network and cell are unknown, or the fields are no cell. */
 static inline bool h02_is_mcc(int64_t mcc)
 {
@@ -113,8 +125,9 @@ enum codec_status h02_finish(struct codec_link *link, struct telemetry *t, struc
 
 /* `*XX,<ident>,`; XX as the unit writes it, or HQ. */
 void h02_put_head(struct writer *w, const struct codec_unit *unit);
-/* HHMMSS, with yyyymmdd in front when `date` is set; UTC. */
-void h02_put_clock(struct writer *w, int64_t now_ms, bool date);
+/* yyyymmdd and HHMMSS, UTC. */
+void h02_put_date(struct writer *w, int64_t now_ms);
+void h02_put_clock(struct writer *w, int64_t now_ms);
 
 /* --- h02_command.c --- */
 

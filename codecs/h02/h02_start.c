@@ -56,7 +56,7 @@ static bool plausible_date(const uint8_t *at)
 
 static bool plausible_clock(struct span in, size_t at)
 {
-	return all_bcd(in, at, 6) && plausible_time(in.ptr + at) && plausible_date(in.ptr + at + 3);
+	return plausible_date(in.ptr + at + 3) && plausible_time(in.ptr + at) && all_bcd(in, at, 6);
 }
 
 /* A unit that never had a fix sends a date of zeros. */
@@ -75,14 +75,9 @@ static bool is_noise(struct span in)
 	return in.ptr[1] == '$' && short_head(span_after(in, 1));
 }
 
-bool h02_short_id(struct span in)
-{
-	return short_head(in) && !is_noise(in);
-}
-
 bool h02_long_id(struct span in)
 {
-	return in.ptr[0] == '$' && in.len >= 15 && all_bcd(in, 1, 8) && plausible_clock(in, 9) && !is_noise(in);
+	return in.ptr[0] == '$' && in.len >= 15 && plausible_clock(in, 9) && all_bcd(in, 1, 8) && !is_noise(in);
 }
 
 enum h02_start h02_binary_start(struct span in)
@@ -91,12 +86,12 @@ enum h02_start h02_binary_start(struct span in)
 		return H02_START_NO;
 	if (in.len < 12)
 		return H02_START_MORE;
-	if (h02_short_id(in))
+	if (short_head(in) && !is_noise(in))
 		return H02_START_YES;
 	if (in.ptr[0] == 'X')
 		return H02_START_NO;
 	if (h02_long_id(in))
-		return H02_START_YES;
+		return H02_START_LONG;
 	if (in.len < 15 && all_bcd(in, 1, 8))
 		return H02_START_MORE;
 	if (plausible_clock(in, 6) || (all_bcd(in, 1, 5) && all_bcd(in, 6, 6) && !all_zero(in, 1, 5)))
@@ -104,14 +99,26 @@ enum h02_start h02_binary_start(struct span in)
 	return H02_START_NO;
 }
 
-size_t h02_next_start(struct span in, size_t from, size_t to, bool text_only)
+size_t h02_next_text(struct span in, size_t from, size_t to)
 {
 	size_t end = to < in.len ? to : in.len;
-	if (text_only && (end <= from || memchr(in.ptr + from, '*', end - from) == NULL))
-		return 0;
+	for (; from < end; from++) {
+		const uint8_t *star = memchr(in.ptr + from, '*', end - from);
+		if (star == NULL)
+			return 0;
+		from = (size_t)(star - in.ptr);
+		if (h02_text_sure(span_after(in, from)))
+			return from;
+	}
+	return 0;
+}
+
+size_t h02_next_start(struct span in, size_t from, size_t to)
+{
+	size_t end = to < in.len ? to : in.len;
 	for (size_t i = from; i < end; i++) {
 		struct span head = span_after(in, i);
-		if (h02_text_sure(head) || (!text_only && h02_binary_start(head) == H02_START_YES))
+		if (h02_text_sure(head) || h02_binary_start(head) >= H02_START_YES)
 			return i;
 	}
 	return 0;
@@ -120,13 +127,13 @@ size_t h02_next_start(struct span in, size_t from, size_t to, bool text_only)
 /* Is a WEAK start, with a whole frame in sight, enough to recognise the protocol when no other codec does? BAD_FIELDS or NOT_MINE. */
 static enum codec_status weak_sniff(struct span in)
 {
-	bool sure = plausible_clock(in, 6) && h02_next_start(in, 1, H02_BINARY_MIN, false) == 0;
+	bool sure = plausible_clock(in, 6) && h02_next_start(in, 1, H02_BINARY_MIN) == 0;
 	return sure ? CODEC_BAD_FIELDS : CODEC_NOT_MINE;
 }
 
 enum codec_status h02_binary_doubt(const struct codec_link *link, struct span in)
 {
-	if (h02_next_start(in, 1, H02_BINARY_MIN, false) > 0)
+	if (h02_next_start(in, 1, H02_BINARY_MIN) > 0)
 		return CODEC_NOT_MINE;
 	bool in_sight = in.len >= H02_BINARY_MIN + 16 || link->quiet_ms >= CODEC_QUIET_LONG_MS;
 	return in_sight ? CODEC_OK : CODEC_MORE;
@@ -139,6 +146,7 @@ enum codec_status h02_sniff(struct span head)
 		return status;
 	switch (h02_binary_start(head)) {
 	case H02_START_YES:
+	case H02_START_LONG:
 		return CODEC_OK;
 	case H02_START_MORE:
 		return CODEC_MORE;

@@ -36,18 +36,17 @@ static inline struct calendar calendar_of(int64_t unix_s)
 /* Sets Unix seconds. false: there is no such date or time, or the year is not 2000 to 2079: units then have no time yet. */
 static inline bool calendar_unix(const struct calendar *c, int64_t *unix_s)
 {
-	if (c->year < 2000 || c->year > 2079 || c->month < 1 || c->month > 12 || c->day < 1 || c->day > 31)
+	static const uint16_t before[] = {
+		0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365}; /* days */
+	uint32_t year = (uint32_t)c->year - 2000, month = (uint32_t)c->month - 1, day = (uint32_t)c->day - 1;
+	uint32_t hour = (uint32_t)c->hour, minute = (uint32_t)c->minute, second = (uint32_t)c->second;
+	if (year > 79 || month > 11 || hour > 23 || minute > 59 || second > 59)
 		return false;
-	if (c->hour > 23 || c->minute > 59 || c->second > 59)
+	uint32_t leap = year % 4 == 0; /* 2000 was one; other centuries are out of range */
+	if (day >= before[month + 1] - before[month] + (month == 1 ? leap : 0))
 		return false;
-	static const uint8_t last[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = c->year % 4 == 0; /* 2000 was one; other centuries are out of range */
-	if (c->day > last[c->month - 1] || (c->month == 2 && c->day == 29 && !leap))
-		return false;
-	/* the years begin in March, and every fourth is a leap year */
-	int late = c->month <= 2, year = c->year - 1996 - late, month = c->month + 12 * late - 3;
-	int days = 9556 + 365 * year + year / 4 + (153 * month + 2) / 5 + c->day - 1;
-	*unix_s = (int64_t)days * 86400 + c->hour * 3600 + c->minute * 60 + c->second;
+	uint32_t days = 10957 + 365 * year + (year + 3) / 4 + before[month] + (month > 1 ? leap : 0) + day;
+	*unix_s = (int64_t)days * 86400 + hour * 3600 + minute * 60 + second;
 	return true;
 }
 

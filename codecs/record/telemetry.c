@@ -22,27 +22,15 @@ const char *const param_type_names[] = {
 
 static unsigned bit_count(const uint64_t *map)
 {
-	unsigned n = 0;
+	uint64_t bytes = 0;
 	for (size_t i = 0; i < TM_WORDS; i++) {
 		uint64_t v = map[i]; /* by hand: __builtin_popcountll is a slow call on plain x86-64 */
 		v -= v >> 1 & 0x5555555555555555;
 		v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
-		v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
-		n += (unsigned)(v * 0x0101010101010101 >> 56);
+		bytes += (v + (v >> 4)) & EIGHT(0x0f);
 	}
-	return n;
-}
-
-void telemetry_reset(struct telemetry *t)
-{
-	mark_settle(t);
-	memset(t->present, 0, sizeof(t->present));
-	memset(t->rejected, 0, sizeof(t->rejected));
-	memset(t->alarms, 0, sizeof(t->alarms));
-	memset(t->truth, 0, sizeof(t->truth));
-	t->cell_count = 0;
-	t->item_count = 0;
-	t->scratch_len = 0;
+	uint64_t pairs = (bytes & 0x00ff00ff00ff00ff) + (bytes >> 8 & 0x00ff00ff00ff00ff);
+	return (unsigned)(pairs * 0x0001000100010001 >> 48);
 }
 
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags)
@@ -62,6 +50,11 @@ void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct teleme
 void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text)
 {
 	mark(t, text, field);
+}
+
+void telemetry_mark_settle(struct telemetry *t)
+{
+	mark_settle(t);
 }
 #endif
 
@@ -196,14 +189,25 @@ static bool is_custom(const char *key)
 	return strncmp(key, "custom.", strlen("custom.")) == 0;
 }
 
+/* Notes when a parameter under `custom.` is not written. */
+static void hide(struct telemetry_keys *keys, size_t field)
+{
+	enum param_type type = telemetry_params[field].type;
+	if (keys->custom == CUSTOM_NONE)
+		params_add(keys->never, field);
+	else if (keys->custom == CUSTOM_ACTIVE && type >= PARAM_BOOLEAN)
+		params_add(keys->unless_false, field);
+	else if (keys->custom == CUSTOM_ACTIVE && type == PARAM_INTEGER)
+		params_add(keys->unless_zero, field);
+}
+
 void telemetry_keys_make(
 	struct telemetry_keys *keys, const struct emit_format *format, enum telemetry_custom custom)
 {
 	struct writer w = writer_of(keys->text, sizeof(keys->text) - WRITER_SHORT);
 	struct writer yes = writer_of(keys->yes, sizeof(keys->yes));
 	struct emitter e = emitter_of(format, &w), value = emitter_of(format, &yes);
-	memset(keys->booleans, 0, sizeof(keys->booleans));
-	memset(keys->customs, 0, sizeof(keys->customs));
+	*keys = (struct telemetry_keys){.format = format, .custom = custom};
 	emit_boolean(&value, true);
 	keys->yes_len = yes.len;
 	emit_map(&e, 1);
@@ -216,7 +220,7 @@ void telemetry_keys_make(
 		ready->at = (uint16_t)w.len;
 		ready->value = boolean ? READY_BOOLEAN : p->type == PARAM_TEXT ? READY_TEXT : p->decimals;
 		if (is_custom(p->key))
-			params_add(keys->customs, field);
+			hide(keys, field);
 		emit_key(&e, p->key);
 		ready->len = (uint8_t)(w.len - ready->at);
 		e.after_key = boolean; /* the value of any other is written by emit_fields */
@@ -226,25 +230,16 @@ void telemetry_keys_make(
 		}
 	}
 	keys->ready[TM_FIELD_COUNT].at = (uint16_t)w.len;
-	keys->format = format;
-	keys->custom = custom;
 }
 
 /* Those of one word of the sets that are shown. */
 static uint64_t shown_of(const struct telemetry *t, const struct telemetry_keys *k, size_t w)
 {
-	uint64_t custom = t->present[w] & k->customs[w], quiet = custom;
-	if (k->custom == CUSTOM_ALL)
-		return t->present[w];
-	if (k->custom == CUSTOM_ACTIVE) {
-		quiet &= k->booleans[w] & ~t->truth[w];
-		for (uint64_t left = custom & ~k->booleans[w]; left != 0; left &= left - 1) {
-			size_t field = w * 64 + (unsigned)__builtin_ctzll(left);
-			if (telemetry_params[field].type == PARAM_INTEGER && t->value[field].number == 0)
-				quiet |= left & -left;
-		}
-	}
-	return t->present[w] & ~quiet;
+	uint64_t hidden = k->never[w] | (k->unless_false[w] & ~t->truth[w]);
+	for (uint64_t left = t->present[w] & k->unless_zero[w]; left != 0; left &= left - 1)
+		if (t->value[w * 64 + (unsigned)__builtin_ctzll(left)].number == 0)
+			hidden |= left & -left;
+	return t->present[w] & ~hidden;
 }
 
 static bool shows_item(const struct telemetry_keys *k, const struct telemetry_item *item)
@@ -278,7 +273,7 @@ static unsigned pairs_of(
 		pairs += shows_item(keys, &t->items[i]) ? 1 : 0;
 	for (unsigned i = 0; i < t->cell_count; i++)
 		pairs += cell_pairs(&t->cells[i]);
-	return pairs + (params_any(t->rejected) ? 1 : 0) + (params_any(t->alarms) ? 1 : 0);
+	return pairs;
 }
 
 void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys, struct writer *out)
@@ -287,16 +282,17 @@ void telemetry_emit(const struct telemetry *t, const struct telemetry_keys *keys
 	uint64_t shown[TM_WORDS];
 	for (size_t w = 0; w < TM_WORDS; w++)
 		shown[w] = shown_of(t, keys, w);
-	emit_map(&e, keys->format->counts ? pairs_of(t, keys, shown) : 0);
+	bool rejected = params_any(t->rejected), alarms = params_any(t->alarms);
+	emit_map(&e, keys->format->counts ? pairs_of(t, keys, shown) + rejected + alarms : 0);
 	keys->format->fields(&e, t, keys, shown);
 	for (unsigned i = 0; i < t->cell_count; i++)
 		emit_cell(&e, i + 1, &t->cells[i]);
 	for (unsigned i = 0; i < t->item_count; i++)
 		if (shows_item(keys, &t->items[i]))
 			emit_item(&e, &t->items[i]);
-	if (params_any(t->rejected))
+	if (rejected)
 		emit_keys(&e, "rejected", t->rejected);
-	if (params_any(t->alarms))
+	if (alarms)
 		emit_keys(&e, "alarms", t->alarms);
 	emit_end(&e);
 }

@@ -102,8 +102,35 @@ struct telemetry {
 	uint8_t scratch[4096];
 };
 
+#ifdef T2M_MARKS
+/* mark() and mark_settle() of mark.h. */
+void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text);
+void telemetry_mark_settle(struct telemetry *t);
+#else
+static inline void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text)
+{
+	(void)t;
+	(void)field;
+	(void)text;
+}
+static inline void telemetry_mark_settle(struct telemetry *t)
+{
+	(void)t;
+}
+#endif
+
 /* Makes an empty record of any memory: needed before the first record and between two. With T2M_MARKS, `marker` must be set before. */
-void telemetry_reset(struct telemetry *t);
+static inline void telemetry_reset(struct telemetry *t)
+{
+	telemetry_mark_settle(t);
+	memset(t->present, 0, sizeof(t->present));
+	memset(t->rejected, 0, sizeof(t->rejected));
+	memset(t->alarms, 0, sizeof(t->alarms));
+	memset(t->truth, 0, sizeof(t->truth));
+	t->cell_count = 0;
+	t->item_count = 0;
+	t->scratch_len = 0;
+}
 
 /* What telemetry_set and telemetry_set_text need of the rows: here, so that a call which names its parameter costs no look into a table. */
 struct telemetry_range {
@@ -165,18 +192,6 @@ struct telemetry_flags {
 /* clang-format on */
 /* Sets all booleans of the table: true where the word has a 1. Where a 0 means true, give ~word. */
 void telemetry_set_flags(struct telemetry *t, uint32_t word, const struct telemetry_flags *flags);
-
-#ifdef T2M_MARKS
-/* mark() of mark.h. */
-void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text);
-#else
-static inline void telemetry_mark_text(struct telemetry *t, enum telemetry_field field, struct span text)
-{
-	(void)t;
-	(void)field;
-	(void)text;
-}
-#endif
 
 /* Sets a text. An empty one is absent; one whose length is out of the range of its row is rejected. The bytes are not copied. */
 static inline void telemetry_set_text(struct telemetry *t, enum telemetry_field field, struct span text)
@@ -260,9 +275,11 @@ enum { READY_TEXT = EMIT_DECIMALS_MAX + 1, READY_BOOLEAN };
 struct telemetry_keys {
 	const struct emit_format *format;
 	enum telemetry_custom custom;
-	uint64_t customs[TM_WORDS];  /* the parameters under `custom.` */
-	uint64_t booleans[TM_WORDS]; /* the parameters that are booleans or alarms */
-	uint8_t yes[8];              /* the value `true` */
+	uint64_t never[TM_WORDS];        /* the parameters that are not written, */
+	uint64_t unless_false[TM_WORDS]; /* the booleans that are written when they are true only, */
+	uint64_t unless_zero[TM_WORDS];  /* and the numbers that are when they are not 0 */
+	uint64_t booleans[TM_WORDS];     /* the parameters that are booleans or alarms */
+	uint8_t yes[8];                  /* the value `true` */
 	size_t yes_len;
 	struct telemetry_ready ready[TM_FIELD_COUNT + 1];
 	uint8_t text[TM_KEYS_BYTES];

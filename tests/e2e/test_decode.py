@@ -379,6 +379,17 @@ def test_a_jt808_frame_with_escapes_is_explained_where_its_bytes_stand():
     assert block.splitlines()[-1] == "  bad-checksum: the check code is wrong" and "13-" in row_of(block, "not understood")[0]
 
 
+def test_the_bits_of_an_h02_status_are_named_and_a_low_battery_that_two_of_them_tell_is_shown_once():
+    antenna = {6: "custom.antenna.short.alarm", 5: "custom.antenna.open.alarm"}
+    for word, bits in (("FFFFFB9F", (6, 5)), ("FFFFFBBF", (6,)), ("FFFFFBDF", (5,)), ("FFFFFBFF", ())):
+        blocks = {message: shown(f"*HQ,9170503816,{message},123506,A,2232.6024,N,11355.7983,E,021.60,090,131216,{word}#\n")[0]
+                  for message in ("V1", "V6")}
+        named = {message: re.findall(r"bit (\d+): (\S+) +true", block) for message, block in blocks.items()}
+        assert named == {"V1": [(str(bit), antenna[bit]) for bit in bits], "V6": []}
+        assert len(re.findall(r"battery\.low\.alarm +true", blocks["V6"])) == (1 if bits else 0)
+        assert "battery.low.alarm" not in blocks["V1"] and "antenna.short.alarm" not in blocks["V6"]
+
+
 def test_values_of_each_record_of_a_list_are_its_own():
     row = next(row for name, row in VECTORS if name == "jt808" and len(row["records"]) > 1 and "hex" in row)
     block = shown(row["hex"] + "\n")[0]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """TLS to the broker and from units: the right certificate works, and a wrong one is refused with its reason in the log."""
 
+import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -9,7 +11,7 @@ import threading
 
 import pytest
 from certificates import Authority
-from conftest import BUILD, Bridge, Broker, Unit, free_port, v1, wait_for
+from conftest import BUILD, Bridge, Broker, Subscriber, Unit, free_port, v1, wait_for
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def bridge_to(tmp_path):
     def make(port, **mqtt):
         directory = tmp_path / f"bridge{len(made)}"
         directory.mkdir()
-        made.append(Bridge(directory, port, {"mqtt": {"tls": "yes", **mqtt}}))
+        made.append(Bridge(directory, port, {"mqtt": {"tls": "yes", **mqtt}, "homeassistant": {"discovery": "yes"}}))
         return made[-1]
 
     yield make
@@ -84,6 +86,52 @@ def test_the_client_certificate(secure_broker, bridge_to, tmp_path):
     wait_for(lambda: "certificate required" in without.log(), "the broker's alert")
     assert "connected to broker" not in without.log()
     bridge_to(broker.tls_port, tls_ca_file=ca.pem, tls_cert_file=cert, tls_key_file=key).wait_connected()
+
+
+def socket_reads(bridge):
+    return int(re.search(r"syscr: (\d+)", pathlib.Path(f"/proc/{bridge.process.pid}/io").read_text())[1])
+
+
+def test_acknowledgements_are_read_in_large_pieces(secure_broker, bridge_to, tmp_path):
+    """Each is a TLS record of its own, and many of them wait in the socket when the bridge reads on."""
+    ca = Authority(tmp_path)
+    broker = secure_broker(*ca.issue("broker"))
+    bridge = bridge_to(broker.tls_port, tls_ca_file=ca.pem)
+    bridge.wait_connected()
+    broker.stop()
+    unit = Unit(bridge.port)
+    for n in range(2000):
+        unit.send(v1("9170503816", f"{n // 3600:02}{n // 60 % 60:02}{n % 60:02}"))
+        unit.receive()
+    before = socket_reads(bridge)
+    broker.start()
+    sub = Subscriber(broker.port, "trackers/bridge/#")
+    sub.on("trackers/bridge/test/stats", where=lambda m: m.record["messages.published"] >= 2000)
+    assert socket_reads(bridge) - before < 2000
+    sub.close()
+    unit.close()
+
+
+def test_what_was_read_ahead_does_not_wait_for_more(secure_broker, bridge_to, tmp_path):
+    """Several hundred messages come at once, and the broker has nothing to say after them."""
+    ca = Authority(tmp_path)
+    broker = secure_broker(*ca.issue("broker"))
+    bridge = bridge_to(broker.tls_port, tls_ca_file=ca.pem, keepalive="1h")
+    bridge.wait_connected()
+    unit = Unit(bridge.port)
+    unit.send(v1("9170503816"))
+    unit.receive()
+    sub = Subscriber(broker.port, "#")
+    sub.on("trackers/9170503816/position")
+    bridge.process.send_signal(signal.SIGSTOP)
+    for _ in range(250):
+        sub.publish("homeassistant/status", "offline", qos=0)
+    sub.publish("trackers/9170503816/cmd", "S32,000000,1", qos=0)
+    sub.on("trackers/9170503816/cmd")
+    bridge.process.send_signal(signal.SIGCONT)
+    assert unit.receive() == b"*HQ,9170503816,S32,000000,1#"
+    sub.close()
+    unit.close()
 
 
 def test_a_broker_that_speaks_no_tls(broker, bridge_to):
