@@ -20,6 +20,7 @@ from registries import Watched, writes, writes_not_copied
 from verdict import Verdict, print_statuses, report, timeline, wrong_statuses
 
 NAMES = "abc"
+BARE = "soak/bare"  # a topic
 ABSENT = [f"91707{n:05d}" for n in range(20)]  # units that never come
 COMMAND_TIMEOUT, HOLD = 5, 20
 FAULT_EVERY, SETTLE, CALM = 10, 15, 15
@@ -38,18 +39,21 @@ class Observer:
     """What the fleet says: records, statuses, what became of commands. It sends the commands, too."""
 
     def __init__(self, port, account):
-        self.records, self.repeated, self.unlike = {}, 0, 0
+        self.records, self.repeated = {}, 0
         self.status, self.replies, self.done = {}, collections.defaultdict(dict), {}
-        self.first_heard = {}
+        self.bare = set()
         ready, self.client = threading.Event(), client("soak-observer", account)
         self.client.on_message = self.on_message
-        self.client.on_connect = lambda c, *a: c.subscribe([(f"trackers/+/{what}", 1) for what in ("position", "status", "cmd/reply")])
+        self.client.on_connect = lambda c, *a: c.subscribe([(f"trackers/+/{what}", 1) for what in ("position", "status", "cmd/reply")] + [(BARE, 1)])
         self.client.on_subscribe = lambda *a: ready.set()
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
         assert ready.wait(30)
 
     def on_message(self, client, userdata, message):
+        if message.topic == BARE:
+            self.bare.add(message.payload.decode())
+            return
         record, now = json.loads(message.payload), time.monotonic()
         kind = message.topic.rsplit("/", 1)[1]
         if kind == "position":
@@ -76,6 +80,37 @@ class Observer:
         self.client.loop_stop()
 
 
+class Bare:
+    """Two clients that only publish, at the first and at the last node: what the broker acknowledges to anybody, and nobody gets."""
+
+    def __init__(self, bed):
+        self.clients, self.count, self.due, self.sent, self.acknowledged = [], 0, 0.0, {}, set()
+        for n, port in enumerate({bed.ports[0]: 0, bed.ports[-1]: 0}):
+            one = client(f"soak-bare{n}", bed.account)
+            one.on_publish = lambda c, userdata, mid, *a, n=n: self.acknowledged.add((n, mid))
+            one.reconnect_delay_set(1, 2)
+            one.connect("127.0.0.1", port)
+            one.loop_start()
+            self.clients.append(one)
+
+    def look(self):
+        if time.monotonic() < self.due:
+            return
+        self.due = time.monotonic() + 0.1
+        for n, one in enumerate(self.clients):
+            if one.is_connected():
+                self.count += 1
+                self.sent[f"{self.count}"] = (n, one.publish(BARE, f"{self.count}", 1).mid)
+
+    def taken(self):
+        return {number for number, key in self.sent.items() if key in self.acknowledged}
+
+    def close(self):
+        for one in self.clients:
+            one.disconnect()
+            one.loop_stop()
+
+
 class World:
     """Three bridges, each with its own way to the broker and to the registry."""
 
@@ -92,7 +127,7 @@ class World:
         if self.registry:
             wait_for(lambda: any("takes the commands" in b.log() for b in self.bridges.values()), "a router", 60)
         time.sleep(1)
-        self.observer = Observer(self.bed.ports[0], self.bed.account)
+        self.observer, self.bare = Observer(self.bed.ports[0], self.bed.account), Bare(self.bed)
 
     def to_registry(self, n):
         """The gates through which this bridge reaches the servers and the Sentinels."""
@@ -122,6 +157,7 @@ class World:
 
     def close(self):
         self.observer.close()
+        self.bare.close()
         for bridge in self.bridges.values():
             if bridge.process.poll() is None:
                 bridge.process.send_signal(signal.SIGCONT)
@@ -135,11 +171,14 @@ class World:
 KINDS = ("kill", "freeze", "cut broker", "cut registry", "kill registry", "promote", "promote late", "kill node")
 
 
+NEED_COPY = ("kill registry", "promote", "promote late")
+
+
 class Promotion:
     """A master that was killed, and what it had done that the copy had not got: that has never happened, for replication does not wait."""
 
     def __init__(self, registry, late):
-        self.registry, self.began, self.seconds = registry, time.monotonic(), None
+        self.registry, self.late, self.began, self.seconds = registry, late, time.monotonic(), None
         self.killed, self.done, self.got = registry.kill_master(late)
         self.waiter = threading.Thread(target=self.wait)
         self.waiter.start()
@@ -171,7 +210,7 @@ class Faults:
     def __init__(self, world, rng):
         self.world, self.rng, self.told, self.active, self.ending = world, rng, [], None, None
         self.kills, self.promotions, self.left = [], [], []
-        kinds = [kind for kind in KINDS if (world.registry or kind not in ("cut registry", "kill registry", "promote", "promote late")) and
+        kinds = [kind for kind in KINDS if (world.registry or kind not in ("cut registry", *NEED_COPY)) and
                  (len(world.bed.ports) > 1 or kind != "kill node")]
         self.kinds = [kind for kind in kinds if not world.args.only or kind in world.args.only] or kinds
         self.begins = {"kill": self.kill, "freeze": self.freeze, "cut broker": self.cut, "cut registry": self.cut, "kill registry": self.kill_registry,
@@ -182,9 +221,9 @@ class Faults:
         whole = not self.world.registry or self.world.registry.is_whole()
         if not self.left:
             self.left = self.rng.sample(self.kinds, len(self.kinds))
-        possible = [kind for kind in self.left if whole or kind not in ("kill registry", "promote", "promote late")]
+        possible = [kind for kind in self.left if whole or kind not in NEED_COPY]
         if not possible:
-            possible = [kind for kind in self.kinds if kind not in ("kill registry", "promote", "promote late")]
+            possible = [kind for kind in self.kinds if kind not in NEED_COPY]
             return self.rng.choice(possible) if possible else None
         self.left.remove(possible[0])
         return possible[0]
@@ -220,15 +259,17 @@ class Faults:
         return f"{name} {how}", lambda: set_all("open")
 
     def kill_registry(self, kind, name):
-        """Both servers: nobody can be promoted until one is back."""
-        servers = self.rng.sample(self.world.registry.servers, 2)
-        for server in servers:
-            server.stop(signal.SIGKILL)
+        """Both servers, the copy when it has all: whichever is back first may be the master."""
+        registry = self.world.registry
+        _, copy = registry.pair()
+        registry.kill_master()
+        copy.stop(signal.SIGKILL)
+        servers = self.rng.sample(registry.servers, 2)
         return "", lambda: [server.start() for server in servers]
 
     def promote(self, kind, name):
         """The master; late: some milliseconds after the copy heard of it last. When the copy is the master, the one that was killed comes back, to follow it."""
-        late = self.rng.uniform(0.005, 0.05) if kind == "promote late" else 0
+        late = self.rng.uniform(0.005, 0.1) if kind == "promote late" else 0
         self.promotions.append(Promotion(self.world.registry, late))
         return "", self.promotions[-1].undo
 
@@ -305,6 +346,7 @@ def play(args, world, movers, faults, orders, rng):
         movers.turn(0.02)
         faults.look()
         orders.look()
+        world.bare.look()
         running = now < start + args.seconds
         if now >= next_fault and running and not faults.active:
             faults.begin()
@@ -362,7 +404,7 @@ def cluster(args, directory):
     while time.monotonic() < end and movers.acknowledged.keys() - observer.records.keys():
         time.sleep(0.1)  # units say nothing new meanwhile
     verdict = Verdict(movers, observer, orders, faults, COMMAND_TIMEOUT + 1)
-    report(args, len(world.bed.ports), verdict, (wrong, still_wrong, arrived))
+    report(args, len(world.bed.ports), verdict, (wrong, still_wrong, arrived), world.bare.taken())
     verdict.details(start, args.show)
     print_statuses(observer, wrong, start, args.show)
     if args.timeline:

@@ -77,8 +77,8 @@ class Verdict:
         return [("registry: masters killed, the copy promoted after, longest, s",
                  f"{len(done)}, {max((p.seconds for p in done if p.seconds), default=float('nan')):.1f}"),
                 ("  writes lost with them: the copy had not got them yet",
-                 f"{sum(writes)} (most at once {max(writes, default=0)}), about {len(self.lost)} commands and "
-                 f"{len(set().union(*(p.units for p in done)))} units" +
+                 f"{sum(writes)} (most at once {max(writes, default=0)}; {sum(len(p.lost or ()) for p in done if not p.late)} where the copy was in time), "
+                 f"about {len(self.lost)} commands and {len(set().union(*(p.units for p in done)))} units" +
                  (f"; not known for {len(done) - len(writes)}" if len(writes) < len(done) else "")),
                 ("  commands executed twice or without exactly one end for that", len(self.unwritten))]
 
@@ -115,8 +115,8 @@ def print_statuses(observer, wrong, start, show):
                                             for when, r in observer.status.get(row[0], [])[-6:]))
 
 
-def report(args, nodes, verdict, statuses):
-    """`statuses`: wrong ones after the last fault, by their sessions, and at the end of all; and wrong ones by what came last."""
+def report(args, nodes, verdict, statuses, bare):
+    """`bare`: what the broker acknowledged to clients that only publish. `statuses`: wrong ones after the last fault, by their sessions, and at the end of all; and wrong ones by what came last."""
     wrong, still_wrong, arrived = statuses
     movers, times = verdict.movers, collections.Counter(kind for kind, *_ in verdict.faults.told)
     table([("fleet", f"3 bridges, {'no [cluster]' if args.without else f'lease {args.lease} s'}, broker {args.broker} x {nodes}, "
@@ -124,6 +124,7 @@ def report(args, nodes, verdict, statuses):
            ("faults", ", ".join(f"{n} x {kind}" for kind, n in sorted(times.items()))),
            ("moves, 7 of 10 half open", movers.moves), ("other reconnects", movers.reconnects),
            ("acknowledged", len(movers.acknowledged)), ("missing", len(verdict.missing)), ("repeated", verdict.observer.repeated),
+           ("  clients that only publish: acknowledged by the broker, missing", f"{len(bare)}, {len(bare - verdict.observer.bare)}"),
            *verdict.rows_of_commands(), *verdict.rows_of_promotions(),
            (f"statuses wrong {args.settle} s after the last fault", len(wrong)), ("  wrong at the very end", len(still_wrong)),
            ("  wrong by the status that came last, not by its session", len(arrived)), ("units that were to be off line by then", len(movers.away)),
