@@ -297,12 +297,21 @@ unsigned cluster_check(const struct config *config, FILE *errors)
 	return faults;
 }
 
+static void on_moved(void *ctx)
+{
+	struct cluster *c = ctx;
+	static const char why[] = "another server is the master now";
+	registry_leave(c->registry, why);
+	registry_leave(c->inbox.registry, why);
+}
+
 /* False: no memory. */
 static bool open_sentinel(struct cluster *c)
 {
 	const struct config *config = c->parts.config;
 	struct registry_address address[REGISTRY_ADDRESSES_MOST];
 	char why[300];
+	const struct sentinel_ops ops = {c, on_moved};
 	const struct registry_options options = {.addresses = config->cluster.sentinels,
 		.username = config->cluster.sentinel_username,
 		.password = config->cluster.sentinel_password,
@@ -315,7 +324,7 @@ static bool open_sentinel(struct cluster *c)
 	if (registry_addresses(config->cluster.registry, REGISTRY_PORT, address, why, sizeof(why)) != 1)
 		return false;
 	snprintf(c->master, sizeof(c->master), "%s", address[0].host);
-	c->sentinel = sentinel_open(c->parts.loop, &options, c->master);
+	c->sentinel = sentinel_open(c->parts.loop, &options, c->master, &ops);
 	return c->sentinel != NULL;
 }
 

@@ -2,77 +2,141 @@
 /* sentinel: see sentinel.h. */
 #include "bridge/cluster/sentinel.h"
 
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "bridge/base/lookup.h"
 
 #include <stdlib.h>
 
-#define WRONGS_MOST 10 /* it may take a while to promote a copy */
+#define LOOK_SECONDS 1.
+#define ALL_MS 300 /* those that have not answered by then are not waited for */
+#define OLD_MS                                                                                                 \
+	10000 /* then what all say counts, although it is older than what was known: somebody has set up the Sentinels anew */
+#define WORDS_MOST 100
 
-struct sentinel {
-	struct registry *registry; /* a connection to one of them */
-	const char *master;
+/* One of them, and what it has said last. */
+struct watcher {
+	struct sentinel *owner;
+	struct registry *registry;
+	char address[REGISTRY_SERVER_MOST + 16];
+	bool asked;
+	bool fresh; /* it was asked since the master did not serve, and has answered */
 	char server[REGISTRY_SERVER_MOST], host[REGISTRY_SERVER_MOST];
-	bool known, asked;
-	unsigned wrongs; /* so often in a row what it named did not serve */
+	int64_t epoch;
 };
 
-static void up(void *ctx)
+struct sentinel {
+	struct ev_loop *loop;
+	const char *master;
+	struct sentinel_ops ops;
+	struct watcher watcher[REGISTRY_ADDRESSES_MOST];
+	unsigned count;
+	bool known;
+	char server[REGISTRY_SERVER_MOST], host[REGISTRY_SERVER_MOST];
+	int64_t epoch;             /* the highest that was heard of; -1: none */
+	int64_t asked_ms, lost_ms; /* steady time: all were asked; the master was not known any more */
+	ev_timer look;
+};
+
+/* --- what they say --- */
+
+/* The value behind a word in a list of words and values. */
+static struct span value_of(const struct redisReply *reply, const char *word)
 {
-	(void)ctx;
+	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements && i < WORDS_MOST;
+		i += 2)
+		if (span_is(registry_text(reply, i), word))
+			return registry_text(reply, i + 1);
+	return span_of(NULL, 0);
 }
 
-static void down(void *ctx)
+/* False: it names no server. */
+static bool read_answer(struct watcher *w, const struct redisReply *reply)
 {
-	((struct sentinel *)ctx)->asked = false;
-}
-
-/* Host and port, as the Sentinel has them. False: they are none. */
-static bool use_master(struct sentinel *s, struct span host, struct span port)
-{
-	char server[REGISTRY_SERVER_MOST], name[REGISTRY_SERVER_MOST];
-	if (host.len == 0 || host.len > 180 || port.len == 0 || port.len > 5)
+	char epoch[24], *end;
+	struct span host = value_of(reply, "ip"), port = value_of(reply, "port"),
+		    number = value_of(reply, "config-epoch");
+	if (host.len == 0 || host.len > 180 || port.len == 0 || port.len > 5 || number.len > 18)
 		return false;
 	bool six = memchr(host.ptr, ':', host.len) != NULL;
-	span_copy(host, name, sizeof(name));
-	snprintf(server, sizeof(server), six ? "[%s]:%.*s" : "%s:%.*s", name, (int)port.len,
+	span_copy(host, w->host, sizeof(w->host));
+	span_copy(number, epoch, sizeof(epoch));
+	w->epoch = strtoll(epoch, &end, 10);
+	snprintf(w->server, sizeof(w->server), six ? "[%s]:%.*s" : "%s:%.*s", w->host, (int)port.len,
 		(const char *)port.ptr);
-	if (strlen(name) != host.len || !lookup_allowed(server))
-		return false;
-	if (strcmp(server, s->server) != 0) {
-		s->wrongs = 0;
-		log_notice("registry: the master is %s, says sentinel %s", log_bytes(span_text(server)).text,
-			registry_server(s->registry));
-	}
-	memcpy(s->server, server, sizeof(server));
-	memcpy(s->host, name, sizeof(name));
-	return true;
+	return strlen(w->host) == host.len && lookup_allowed(w->server) && *end == '\0' && w->epoch >= 0;
+}
+
+static void use(struct sentinel *s, const struct watcher *w)
+{
+	if (strcmp(w->server, s->server) != 0)
+		log_notice("registry: the master is %s, says sentinel %s", log_bytes(span_text(w->server)).text,
+			registry_server(w->registry));
+	memcpy(s->server, w->server, sizeof(s->server));
+	memcpy(s->host, w->host, sizeof(s->host));
+	s->epoch = w->epoch;
+	s->known = true;
 }
 
 static void on_master(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
 {
-	struct sentinel *s = ctx;
+	struct watcher *w = ctx;
+	struct sentinel *s = w->owner;
 	(void)number;
 	(void)subject;
-	s->asked = false;
-	if (reply == NULL)
+	w->asked = false;
+	w->fresh = reply != NULL && read_answer(w, reply);
+	if (!w->fresh || !s->known || w->epoch <= s->epoch)
 		return;
-	s->known = use_master(s, registry_text(reply, 0), registry_text(reply, 1));
-	if (!s->known)
-		s->wrongs = WRONGS_MOST; /* it is left later, not from inside its own answer */
+	bool moved = strcmp(w->server, s->server) != 0;
+	use(s, w);
+	if (moved)
+		s->ops.moved(s->ops.ctx);
+}
+
+/* --- asking --- */
+
+static void ask_all(struct sentinel *s)
+{
+	const struct span words[] = {span_text("SENTINEL"), span_text("MASTER"), span_text(s->master)};
+	s->asked_ms = clock_steady_ms();
+	for (unsigned i = 0; i < s->count; i++) {
+		struct watcher *w = &s->watcher[i];
+		if (!w->asked)
+			w->asked = registry_call(w->registry, 3, words, on_master, w, 0, "");
+	}
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	ask_all(timer->data);
+}
+
+/* What has the highest number of what they have said since they were asked; NULL: nothing yet, or others may still say more. */
+static const struct watcher *newest(const struct sentinel *s, int64_t now_ms)
+{
+	const struct watcher *best = NULL;
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct watcher *w = &s->watcher[i];
+		if (w->fresh && (best == NULL || w->epoch > best->epoch))
+			best = w;
+		else if (!w->fresh && w->asked && now_ms - s->asked_ms < ALL_MS)
+			return NULL;
+	}
+	return best;
 }
 
 static bool find(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTRY_SERVER_MOST])
 {
 	struct sentinel *s = ctx;
-	const struct span words[] = {
-		span_text("SENTINEL"), span_text("get-master-addr-by-name"), span_text(s->master)};
-	if (s->wrongs >= WRONGS_MOST) {
-		registry_leave(s->registry, "the master that it names does not serve, or it knows none");
-		s->wrongs = 0;
-	}
-	if (!s->known && !s->asked)
-		s->asked = registry_call(s->registry, 3, words, on_master, s, 0, "");
+	int64_t now_ms = clock_steady_ms();
+	const struct watcher *best = s->known ? NULL : newest(s, now_ms);
+	if (best != NULL && (best->epoch >= s->epoch || now_ms - s->lost_ms > OLD_MS))
+		use(s, best);
+	if (!s->known && now_ms - s->asked_ms >= ALL_MS)
+		ask_all(s);
 	if (!s->known)
 		return false;
 	memcpy(server, s->server, REGISTRY_SERVER_MOST);
@@ -83,8 +147,12 @@ static bool find(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTR
 static void wrong(void *ctx)
 {
 	struct sentinel *s = ctx;
-	s->wrongs += s->known;
+	if (s->known)
+		s->lost_ms = clock_steady_ms();
 	s->known = false;
+	for (unsigned i = 0; i < s->count; i++)
+		s->watcher[i].fresh = false;
+	ask_all(s);
 }
 
 struct registry_finder sentinel_finder(struct sentinel *s)
@@ -92,27 +160,71 @@ struct registry_finder sentinel_finder(struct sentinel *s)
 	return (struct registry_finder){s, find, wrong};
 }
 
-struct sentinel *sentinel_open(struct ev_loop *loop, const struct registry_options *options, const char *master)
+/* --- */
+
+/* One is on line: it may be the first that knows. */
+static void up(void *ctx)
+{
+	ask_all(((struct watcher *)ctx)->owner);
+}
+
+static void down(void *ctx)
+{
+	struct watcher *w = ctx;
+	w->asked = w->fresh = false;
+}
+
+static bool open_watcher(
+	struct sentinel *s, const struct registry_options *options, const struct registry_address *address)
+{
+	struct watcher *w = &s->watcher[s->count];
+	struct registry_options one = *options;
+	const struct registry_ops ops = {w, up, down};
+	snprintf(w->address, sizeof(w->address), "redis%s://%.*s", address->tls ? "s" : "",
+		REGISTRY_SERVER_MOST - 1, address->server);
+	one.addresses = w->address;
+	w->owner = s;
+	w->registry = registry_open(s->loop, &one, &ops);
+	s->count += w->registry != NULL;
+	return w->registry != NULL;
+}
+
+struct sentinel *sentinel_open(struct ev_loop *loop, const struct registry_options *options, const char *master,
+	const struct sentinel_ops *ops)
 {
 	struct sentinel *s = calloc(1, sizeof(*s));
-	const struct registry_ops ops = {s, up, down};
+	struct registry_address address[REGISTRY_ADDRESSES_MOST];
+	char why[300];
 	if (s == NULL)
 		return NULL;
+	s->loop = loop;
 	s->master = master;
-	s->registry = registry_open(loop, options, &ops);
-	if (s->registry != NULL)
-		return s;
-	free(s);
-	return NULL;
+	s->ops = *ops;
+	s->epoch = -1;
+	ev_timer_init(&s->look, on_look, LOOK_SECONDS, LOOK_SECONDS);
+	s->look.data = s;
+	unsigned count =
+		registry_addresses(options->addresses, REGISTRY_SENTINEL_PORT, address, why, sizeof(why));
+	for (unsigned i = 0; i < count; i++) {
+		if (!open_watcher(s, options, &address[i])) {
+			sentinel_free(s);
+			return NULL;
+		}
+	}
+	return s;
 }
 
 void sentinel_start(struct sentinel *s)
 {
-	registry_start(s->registry);
+	for (unsigned i = 0; i < s->count; i++)
+		registry_start(s->watcher[i].registry);
+	ev_timer_start(s->loop, &s->look);
 }
 
 void sentinel_free(struct sentinel *s)
 {
-	registry_free(s->registry);
+	ev_timer_stop(s->loop, &s->look);
+	for (unsigned i = 0; i < s->count; i++)
+		registry_free(s->watcher[i].registry);
 	free(s);
 }
