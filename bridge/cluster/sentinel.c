@@ -50,21 +50,26 @@ static struct span value_of(const struct redisReply *reply, const char *word)
 	return span_of(NULL, 0);
 }
 
-/* False: it names no server. */
-static bool read_answer(struct watcher *w, const struct redisReply *reply)
+/* -1: it says none. */
+static int64_t read_epoch(const struct redisReply *reply)
 {
-	char epoch[24], *end;
-	struct span host = value_of(reply, "ip"), port = value_of(reply, "port"),
-		    number = value_of(reply, "config-epoch");
-	if (host.len == 0 || host.len > 180 || port.len == 0 || port.len > 5 || number.len > 18)
+	char text[24], *end;
+	struct span number = value_of(reply, "config-epoch");
+	span_copy(number, text, sizeof(text));
+	int64_t epoch = strtoll(text, &end, 10);
+	return number.len == 0 || number.len > 18 || *end != '\0' ? -1 : epoch;
+}
+
+/* False: it names no server. */
+static bool read_server(struct watcher *w, struct span host, struct span port)
+{
+	if (host.len == 0 || host.len > 180 || port.len == 0 || port.len > 5)
 		return false;
 	bool six = memchr(host.ptr, ':', host.len) != NULL;
 	span_copy(host, w->host, sizeof(w->host));
-	span_copy(number, epoch, sizeof(epoch));
-	w->epoch = strtoll(epoch, &end, 10);
 	snprintf(w->server, sizeof(w->server), six ? "[%s]:%.*s" : "%s:%.*s", w->host, (int)port.len,
 		(const char *)port.ptr);
-	return strlen(w->host) == host.len && lookup_allowed(w->server) && *end == '\0' && w->epoch >= 0;
+	return strlen(w->host) == host.len && lookup_allowed(w->server);
 }
 
 static void use(struct sentinel *s, const struct watcher *w)
@@ -78,14 +83,22 @@ static void use(struct sentinel *s, const struct watcher *w)
 	s->known = true;
 }
 
-static void on_master(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
+static void on_epoch(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
+{
+	struct watcher *w = ctx;
+	(void)number;
+	(void)subject;
+	w->epoch = reply != NULL ? read_epoch(reply) : -1;
+}
+
+static void on_address(void *ctx, const struct redisReply *reply, int64_t number, const char *subject)
 {
 	struct watcher *w = ctx;
 	struct sentinel *s = w->owner;
 	(void)number;
 	(void)subject;
 	w->asked = false;
-	w->fresh = reply != NULL && read_answer(w, reply);
+	w->fresh = w->epoch >= 0 && read_server(w, registry_text(reply, 0), registry_text(reply, 1));
 	if (!w->fresh || !s->known || w->epoch <= s->epoch)
 		return;
 	bool moved = strcmp(w->server, s->server) != 0;
@@ -96,14 +109,17 @@ static void on_master(void *ctx, const struct redisReply *reply, int64_t number,
 
 /* --- asking --- */
 
+/* The address in the first answer is the one before, for a moment after the epoch has changed. */
 static void ask_all(struct sentinel *s)
 {
-	const struct span words[] = {span_text("SENTINEL"), span_text("MASTER"), span_text(s->master)};
+	const struct span epoch[] = {span_text("SENTINEL"), span_text("MASTER"), span_text(s->master)};
+	const struct span address[] = {
+		span_text("SENTINEL"), span_text("GET-MASTER-ADDR-BY-NAME"), span_text(s->master)};
 	s->asked_ms = clock_steady_ms();
 	for (unsigned i = 0; i < s->count; i++) {
 		struct watcher *w = &s->watcher[i];
-		if (!w->asked)
-			w->asked = registry_call(w->registry, 3, words, on_master, w, 0, "");
+		if (!w->asked && registry_call(w->registry, 3, epoch, on_epoch, w, 0, ""))
+			w->asked = registry_call(w->registry, 3, address, on_address, w, 0, "");
 	}
 }
 
