@@ -33,8 +33,10 @@ struct sentinel {
 	unsigned count;
 	bool known;
 	char server[REGISTRY_SERVER_MOST], host[REGISTRY_SERVER_MOST];
-	int64_t epoch;             /* the highest that was heard of; -1: none */
-	int64_t asked_ms, lost_ms; /* steady time: all were asked; the master was not known any more */
+	int64_t epoch;    /* the highest that was heard of; -1: none */
+	int64_t asked_ms; /* steady time: all were asked */
+	int64_t began_ms; /* … for the first time since the master did not serve */
+	int64_t lost_ms;  /* … since there is none that serves */
 	ev_timer look;
 };
 
@@ -138,7 +140,7 @@ static const struct watcher *newest(const struct sentinel *s, int64_t now_ms)
 		const struct watcher *w = &s->watcher[i];
 		if (w->fresh && (best == NULL || w->epoch > best->epoch))
 			best = w;
-		else if (!w->fresh && w->asked && now_ms - s->asked_ms < ALL_MS)
+		else if (!w->fresh && now_ms - s->began_ms < ALL_MS)
 			return NULL;
 	}
 	return best;
@@ -169,6 +171,7 @@ static void wrong(void *ctx)
 	for (unsigned i = 0; i < s->count; i++)
 		s->watcher[i].fresh = false;
 	ask_all(s);
+	s->began_ms = s->asked_ms;
 }
 
 struct registry_finder sentinel_finder(struct sentinel *s)
@@ -235,6 +238,7 @@ void sentinel_start(struct sentinel *s)
 	for (unsigned i = 0; i < s->count; i++)
 		registry_start(s->watcher[i].registry);
 	ev_timer_start(s->loop, &s->look);
+	s->began_ms = s->lost_ms = clock_steady_ms();
 }
 
 void sentinel_free(struct sentinel *s)

@@ -2,6 +2,8 @@
 """The registry of a fleet as people run it: a master with a copy, watched by Sentinels; TLS; a login."""
 
 import signal
+import socket
+import threading
 import time
 
 import pytest
@@ -130,3 +132,70 @@ def test_a_certificate_that_is_not_the_registrys(tmp_path, broker, keep, subscri
 def test_sentinels_with_faults(tmp_path, cluster, said):
     done = check(tmp_path, cluster)
     assert done.returncode == 1 and said in done.stderr, done.stderr
+
+
+# --- Sentinels that do not agree ---
+
+
+class SaysWhatIsSet:
+    """Answers as a Sentinel: `port` and `epoch` of the master."""
+
+    def __init__(self, port, epoch):
+        self.said, self.server = (port, epoch), socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                threading.Thread(target=self.serve, args=(self.server.accept()[0],), daemon=True).start()
+            except OSError:
+                return
+
+    @staticmethod
+    def words(*texts):
+        return b"*%d\r\n" % len(texts) + b"".join(b"$%d\r\n%s\r\n" % (len(t), t.encode()) for t in map(str, texts))
+
+    def serve(self, s):
+        file = s.makefile("rb")
+        try:
+            while head := file.readline():
+                call = [file.read(int(file.readline()[1:]) + 2)[:-2].decode().lower() for _ in range(int(head[1:]))]
+                port, epoch = self.said
+                if call[:2] == ["sentinel", "master"]:
+                    s.sendall(self.words("name", "cars", "ip", "127.0.0.1", "port", port, "flags", "master", "config-epoch", epoch))
+                elif call[0] == "sentinel":
+                    s.sendall(self.words("127.0.0.1", port))
+                else:
+                    s.sendall(b"+PONG\r\n")
+        except (OSError, ValueError):
+            pass
+
+    def close(self):
+        self.server.close()
+
+
+def test_the_newest_of_what_sentinels_say_counts(tmp_path, broker, keep, subscribe):
+    """A killed master is back as a master with old data, and only one Sentinel knows of the promotion yet."""
+    servers = [keep(Redis(tmp_path / f"server{n}")) for n in range(2)]
+    sentinels = [keep(SaysWhatIsSet(servers[0].port, 1)) for _ in range(3)]
+    fleet = keep(Fleet(tmp_path, broker, servers[1], "", options={"cluster": {
+        "registry": "redis://cars/0", "sentinels": ",".join(f"redis://127.0.0.1:{s.port}" for s in sentinels)}}))
+
+    def has(n):
+        return servers[n].call("EXISTS", "t2m:alive:a") == 1
+    sentinels[2].said = (servers[1].port, 2)
+    fleet.add("a")
+    wait_for(lambda: has(1), "the promoted server is used from the beginning")
+    assert not has(0)
+    sentinels[0].said = (servers[0].port, 3)  # while it is connected
+    wait_for(lambda: has(0), "the next one")
+    servers[0].stop(signal.SIGKILL)
+    wait_for(lambda: fleet.bridges["a"].log().count("trying again") >= 2, "the loss")
+    sentinels[0].said = (servers[1].port, 2)  # what is older than what was heard is not used
+    time.sleep(2)
+    servers[0].start()
+    sentinels[1].said = (servers[0].port, 3)
+    wait_for(lambda: has(0), "the same one, when it is back")
+    says = [line for line in fleet.bridges["a"].log().splitlines() if "the master is" in line]
+    assert [str(servers[n].port) in says[k] for k, n in enumerate((1, 0))] == [True, True] and len(says) == 2, says
