@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #define CARRIED_MOST 20000
-#define WAITING_A_MS                                                                                           \
-	2 /* of those that wait until claims are complete, so many are asked for in a millisecond */
+/* Of those that wait until claims are complete, so many are asked for in a millisecond. */
+#define WAITING_A_MS 2
 
 static const char away[] = "the registry is away: nobody knows which bridge has the unit; try again later";
 

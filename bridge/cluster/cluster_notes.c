@@ -14,10 +14,11 @@
 
 #define NOTE_FIRST_MS 1000 /* so long after the unit has come, then twice as long, and so on … */
 #define NOTE_DOUBLED 6     /* … so often */
-#define NOTE_RECORDS 32 /* a note costs as much as half a record: with so many of them it does not count … */
-#define NOTE_MOST_MS (10 * 60 * 1000) /* … but it is not older than this, while the unit reports */
-#define ALARMS_AT_ONCE 50             /* notes in a tick, beside those */
-#define LATE_MS 500 /* the note that a bridge sends after a unit comes by then, or not at all */
+/* A note costs as much as half a record: with so many of them it does not count; but it is not older than this, while the unit reports. */
+#define NOTE_RECORDS 32
+#define NOTE_MOST_MS (10 * 60 * 1000)
+#define ALARMS_AT_ONCE 50 /* notes in a tick, beside those */
+#define LATE_MS 500       /* the note that a bridge sends after a unit comes by then, or not at all */
 #define DATES_MS 1000
 #define AT_ONCE 25 /* in a tick */
 #define BUSY 500   /* calls under way: notes wait */
