@@ -143,6 +143,7 @@ class Car:
         self.ident, self.answers, self.executed = ident, answers, []
         self.unit = Unit(port)
         self.report(time)
+        self.unit.socket.settimeout(None)
         self.closed = threading.Event()
         self.thread = threading.Thread(target=self.listen, daemon=True)
         self.thread.start()
@@ -152,7 +153,6 @@ class Car:
 
     def listen(self):
         data = b""
-        self.unit.socket.settimeout(None)
         while True:
             try:
                 piece = self.unit.socket.recv(65536)
