@@ -106,14 +106,27 @@ static void renew(struct cluster *c)
 	const struct config *config = c->parts.config;
 	const struct span argv[] = {span_text(c->me), span_text(c->run),
 		cluster_number(config->cluster.lease, lease), span_text(may_take_commands(c))};
-	if (!c->usurped && !c->leaving)
+	if (!c->usurped && !c->leaving && !c->unchecked)
 		cluster_call(c, SCRIPT_RENEW, 4, argv, on_renewed, 0, "");
 }
 
 static void on_up(void *ctx)
 {
-	inbox_follow(ctx);
-	renew(ctx);
+	struct cluster *c = ctx;
+	inbox_follow(c);
+	c->unchecked = c->sentinel != NULL;
+	if (c->unchecked)
+		sentinel_check(c->sentinel);
+	renew(c);
+}
+
+/* The registry is used when the Sentinels have not said that it is another one by now. */
+static void use_checked(struct cluster *c)
+{
+	if (!c->unchecked || !sentinel_is_checked(c->sentinel))
+		return;
+	c->unchecked = false;
+	renew(c);
 }
 
 static void on_down(void *ctx)
@@ -221,6 +234,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	if (c->refused)
 		registry_leave(c->registry, "it does not grant the lease of this instance");
 	c->refused = false;
+	use_checked(c);
 	claims_tick(c);
 	notes_tick(c);
 	answers_tick(c);
@@ -382,8 +396,10 @@ bool cluster_begin(struct cluster *c, char *why, size_t size)
 	registry_start(c->registry);
 	ev_timer_init(&patience, on_patience, BEGIN_SECONDS, 0.);
 	ev_timer_start(loop, &patience);
-	while (!c->answered && ev_is_active(&patience))
+	while (!c->answered && ev_is_active(&patience)) {
 		ev_run(loop, EVRUN_ONCE);
+		use_checked(c);
+	}
 	ev_timer_stop(loop, &patience);
 	ev_timer_start(loop, &c->tick);
 	ev_timer_start(loop, &c->renew);

@@ -148,8 +148,9 @@ struct cluster {
 	struct registry *registry;
 	char run[33], boot[17];
 	uint64_t next_id;
-	bool joined;  /* the registry has granted the lease on this connection */
-	bool refused; /* the registry answers that it cannot grant it */
+	bool joined;    /* the registry has granted the lease on this connection */
+	bool unchecked; /* the Sentinels have not answered since it was reached */
+	bool refused;   /* the registry answers that it cannot grant it */
 	bool usurped, left, stopping, answered, leaving, gone;
 	bool swept;                                /* units of an earlier run are dealt with */
 	bool marked;                               /* the answer that ends `unsure` is on its way */

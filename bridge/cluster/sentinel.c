@@ -132,16 +132,23 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 	ask_all(timer->data);
 }
 
+/* Has each of them answered, or had the time to? */
+static bool is_settled(const struct sentinel *s, int64_t now_ms)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (!s->watcher[i].fresh && now_ms - s->began_ms < ALL_MS)
+			return false;
+	return true;
+}
+
 /* What has the highest number of what they have said since they were asked; NULL: nothing yet, or others may still say more. */
 static const struct watcher *newest(const struct sentinel *s, int64_t now_ms)
 {
 	const struct watcher *best = NULL;
-	for (unsigned i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count && is_settled(s, now_ms); i++) {
 		const struct watcher *w = &s->watcher[i];
 		if (w->fresh && (best == NULL || w->epoch > best->epoch))
 			best = w;
-		else if (!w->fresh && now_ms - s->began_ms < ALL_MS)
-			return NULL;
 	}
 	return best;
 }
@@ -162,16 +169,31 @@ static bool find(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTR
 	return true;
 }
 
+static void ask_anew(struct sentinel *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		s->watcher[i].fresh = false;
+	ask_all(s);
+	s->began_ms = s->asked_ms;
+}
+
 static void wrong(void *ctx)
 {
 	struct sentinel *s = ctx;
 	if (s->known)
 		s->lost_ms = clock_steady_ms();
 	s->known = false;
-	for (unsigned i = 0; i < s->count; i++)
-		s->watcher[i].fresh = false;
-	ask_all(s);
-	s->began_ms = s->asked_ms;
+	ask_anew(s);
+}
+
+void sentinel_check(struct sentinel *s)
+{
+	ask_anew(s);
+}
+
+bool sentinel_is_checked(const struct sentinel *s)
+{
+	return is_settled(s, clock_steady_ms());
 }
 
 struct registry_finder sentinel_finder(struct sentinel *s)

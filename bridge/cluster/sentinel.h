@@ -23,6 +23,10 @@ struct sentinel *sentinel_open(struct ev_loop *loop, const struct registry_optio
 	const struct sentinel_ops *ops);
 void sentinel_start(struct sentinel *sentinel);
 void sentinel_free(struct sentinel *sentinel);
+/* Is the server, which a connection to it has reached by now, still the master? Who knows better is heard until sentinel_is_checked: `moved` is
+ * called then. A server that was killed may have started again since the Sentinels were asked. */
+void sentinel_check(struct sentinel *sentinel);
+bool sentinel_is_checked(const struct sentinel *sentinel);
 /* For the registries that want to know: see registry_options. */
 struct registry_finder sentinel_finder(struct sentinel *sentinel);
 
