@@ -86,6 +86,7 @@ static void on_claim(void *ctx, const struct redisReply *reply, int64_t number, 
 	if (!span_is(registry_text(reply, 0), "mine"))
 		return; /* nobody knows, the registry's error is in the log, or it says what is not understood */
 	u->state = CLAIM_MINE;
+	u->alone = false;
 	u->number = registry_number(reply, 1);
 	if (u->number < u->moved) {
 		lose(c, session, span_text("another bridge"));
@@ -150,9 +151,9 @@ static bool release(struct cluster *c, struct session *session)
 {
 	char number[24];
 	const struct unit_claim *u = claim_of(c, session);
-	const struct span argv[] = {
-		span_text(session->unit.ident), span_text(c->me), cluster_number(u->number, number)};
-	return cluster_call(c, SCRIPT_RELEASE, 3, argv, on_release, 0, session->unit.ident);
+	const struct span argv[] = {span_text(session->unit.ident), span_text(c->me),
+		cluster_number(u->number, number), span_text(u->alone ? "1" : "0")};
+	return cluster_call(c, SCRIPT_RELEASE, 4, argv, on_release, 0, session->unit.ident);
 }
 
 /* False: not now. */
@@ -184,7 +185,7 @@ static void comes(struct cluster *c, struct session *session, struct moment now)
 	u->number = 0;
 	u->since_ms = since_ms(c, now);
 	u->unsettled = true;
-	u->late = false;
+	u->late = u->alone = false;
 	u->notes = 0;
 	session->elsewhere = false;
 	if (cluster_is_away(c)) {

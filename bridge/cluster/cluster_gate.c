@@ -21,7 +21,7 @@ static bool begin(void *ctx, struct session *session)
 		may = !is_unsure(c, u);
 		break;
 	case CLAIM_ASKED: /* without a registry the newest connection is the best that is known */
-		may = cluster_is_away(c) && !is_unsure(c, u);
+		may = u->alone = cluster_is_away(c) && !is_unsure(c, u);
 		break;
 	case CLAIM_NONE:
 	case CLAIM_RELEASING:

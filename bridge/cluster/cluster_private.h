@@ -53,6 +53,7 @@ struct unit_claim {
 	int64_t moved;    /* another bridge has this claim, which came before the answer to this bridge's own */
 	uint64_t session; /* that the claim is for; 0: off line */
 	uint8_t state;
+	bool alone;                /* it was told without the registry that the unit is on line */
 	bool told_trusted, untold; /* untold: its status was held back */
 	bool unsettled;            /* what another bridge knows of it is still to come */
 	bool fresh;                /* and was asked for just now */

@@ -121,15 +121,23 @@ static const char *const scripts[] = {
 	"end\n"
 	"return {'mine', claim, before, note[1] or '0', note[2] or '', redis.call('HEXISTS', key, "
 	"'note'), late}\n",
-	/* A unit is off line: ARGV ident, inst, claim (0: whichever inst has). Returns its claim, which grows with each; 0: it was not inst's. */
-	[SCRIPT_RELEASE] = COMMON
-	"local key = P .. 'unit:' .. ARGV[1]\n"
-	"local u = redis.call('HMGET', key, 'inst', 'claim', 'trusted')\n"
-	"redis.call('SREM', P .. 'units:' .. ARGV[2], ARGV[1])\n"
-	"if u[1] ~= ARGV[2] or (ARGV[3] ~= '0' and u[2] ~= ARGV[3]) then return u[1] and 0 or now end\n"
-	"redis.call('HSET', key, 'online', '0')\n"
-	"keep(key, u[3], 7776000000, 600000)\n"
-	"return tonumber(u[2] or '0') or now\n",
+	/* A unit is off line: ARGV ident, inst, claim (0: whichever inst has), has inst told without the registry that it is on line (0, 1). Then it is inst that
+	 * tells the contrary, unless another one has it on line. Returns its claim, which grows with each; 0: it was not inst's. */
+	[SCRIPT_RELEASE] =
+		COMMON "local key = P .. 'unit:' .. ARGV[1]\n"
+		       "local u = redis.call('HMGET', key, 'inst', 'claim', 'trusted', 'online')\n"
+		       "local claim = tonumber(u[2] or '0') or 0\n"
+		       "redis.call('SREM', P .. 'units:' .. ARGV[2], ARGV[1])\n"
+		       "if not u[1] then return now end\n"
+		       "if u[1] ~= ARGV[2] and ARGV[4] == '1' and u[4] == '0' then\n"
+		       " claim = math.max(now, claim + 1)\n"
+		       " redis.call('HSET', key, 'inst', ARGV[2], 'prev', u[1], 'claim', text(claim))\n"
+		       "elseif u[1] ~= ARGV[2] or (ARGV[3] ~= '0' and u[2] ~= ARGV[3]) then\n"
+		       " return 0\n"
+		       "end\n"
+		       "redis.call('HSET', key, 'online', '0')\n"
+		       "keep(key, u[3], 7776000000, 600000)\n"
+		       "return claim > 0 and claim or now\n",
 	/* The router has a command: ARGV inst, run, id, ident, what a repetition has as well (0: it is never repeated), connection, sum, 0: it is new,
 	 * 1: it may be a repetition, or 2: it is only asked whether the registry has it, then names and values of what is kept of it. Returns again, dup,
 	 * unknown, stale, wait, nobody, or sent and the instance. */

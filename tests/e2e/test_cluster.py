@@ -412,6 +412,32 @@ def test_the_session_of_a_status_only_grows(make_fleet, subscribe, redis):
         assert after["session"] > before["session"] or after["state"] != "online" or before["state"] == "online", told
 
 
+def test_a_unit_that_comes_and_goes_while_the_registry_is_away(make_fleet, subscribe, redis):
+    """Its bridge has told without the registry that it is on line, so it tells the contrary as well, with a higher session."""
+    fleet, sub, gate = make_fleet("a"), subscribe(), Gate(redis.port)
+    try:
+        fleet.add("b", cluster={"registry": f"redis://127.0.0.1:{gate.port}/0"})
+        fleet.bridges["b"].wait_connected()
+        first = fleet.car("a", CAR)
+        online(sub, CAR, "a")
+        gate.shut()
+        time.sleep(3.5)
+        second = fleet.car("b", CAR)
+        online(sub, CAR, "b")
+        first.close()
+        wait_for(lambda: status(sub, CAR)["state"] == "offline" and status(sub, CAR)["instance"] == "a", "a's word")
+        second.close()
+        wait_for(lambda: "off line" in fleet.bridges["b"].log(), "the end")
+        gate.open()
+
+        def newest():
+            told = [m.record for m in sub.now(lambda m: m.topic == f"trackers/{CAR}/status")]
+            return max(told, key=lambda t: t["session"])
+        wait_for(lambda: newest()["state"] == "offline" and newest()["instance"] == "b", "b's word")
+    finally:
+        gate.close()
+
+
 def test_a_frozen_router_wakes_and_nothing_is_executed_twice(make_fleet, subscribe):
     fleet, sub = make_fleet("ab"), subscribe()
     router = fleet.router()
