@@ -5,9 +5,9 @@
 #include "bridge/base/backoff.h"
 #include "bridge/base/log.h"
 #include "bridge/base/clock.h"
+#include "bridge/base/fifo.h"
 #include "bridge/base/lookup.h"
 #include "bridge/base/tls.h"
-#include "bridge/cluster/calls.h"
 #include "bridge/cluster/replies.h"
 
 #include <errno.h>
@@ -26,6 +26,14 @@
 #define TICK 0.5
 #define FAILURES_A_MINUTE 6 /* lines in the log */
 
+/* A call that is not answered yet. */
+struct pending {
+	registry_answer *answer; /* NULL: nobody wants to know */
+	void *ctx;
+	int64_t number;
+	char subject[64];
+};
+
 struct registry {
 	struct ev_loop *loop;
 	struct registry_options options;
@@ -42,13 +50,21 @@ struct registry {
 	struct replies replies;
 	uint8_t *out;
 	size_t out_len, out_gone, out_room;
-	struct calls calls;
+	struct fifo calls; /* struct pending, as they were sent */
 	struct backoff backoff;
 	char why[300], error[200];
 	struct log_limit failures;
 	ev_io io;
 	ev_timer retry, tick;
 };
+
+static void answer_first(struct registry *r, const struct redisReply *reply)
+{
+	const struct pending p = *(const struct pending *)fifo_at(&r->calls, 0);
+	fifo_drop_first(&r->calls);
+	if (p.answer != NULL)
+		p.answer(p.ctx, reply, p.number, p.subject);
+}
 
 /* --- the connection --- */
 
@@ -102,7 +118,7 @@ static void lost(struct registry *r)
 	close_socket(r);
 	size_t unanswered = r->calls.count;
 	while (unanswered-- > 0)
-		calls_answer(&r->calls, NULL);
+		answer_first(r, NULL);
 	r->at = (r->at + 1) % r->addresses;
 	if (r->options.finder.find != NULL)
 		r->options.finder.wrong(r->options.finder.ctx);
@@ -133,7 +149,7 @@ static void on_reply(struct registry *r, const struct redisReply *reply)
 			log_bytes(span_text(reply->str)).text);
 	if (failed)
 		snprintf(r->error, sizeof(r->error), "%s", log_bytes(span_text(reply->str)).text);
-	calls_answer(&r->calls, failed ? NULL : reply);
+	answer_first(r, failed ? NULL : reply);
 	r->error[0] = '\0';
 	if (!login || --r->logins > 0)
 		return;
@@ -240,9 +256,9 @@ static bool call(struct registry *r, unsigned argc, const struct span *argv, con
 		lengths[i] = argv[i].len;
 	}
 	long long len = redisFormatCommandArgv(&text, (int)argc, words, lengths);
-	bool ok = len > 0 && calls_put(&r->calls, p);
+	bool ok = len > 0 && fifo_put(&r->calls, p, sizeof(*p));
 	if (ok && !out_put(r, text, (size_t)len)) {
-		calls_take_back(&r->calls);
+		fifo_drop_last(&r->calls);
 		ok = false;
 	}
 	redisFreeCommand(text);
@@ -444,7 +460,7 @@ void registry_free(struct registry *r)
 			lookup_free(r->lookup[i]);
 	if (r->tls != NULL)
 		tls_client_free(r->tls);
-	calls_free(&r->calls);
+	fifo_free(&r->calls);
 	free(r->out);
 	free(r);
 }

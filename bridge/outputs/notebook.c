@@ -80,7 +80,7 @@ static void write_if_changed(struct notebook *n, struct session *session, struct
 
 void notebook_turn(struct notebook *n, bool last, struct moment now)
 {
-	for (size_t left = n->hurrying.count; left > 0; left--) {
+	for (size_t left = queue_count(&n->hurrying); left > 0; left--) {
 		struct session *session = queue_first(&n->hurrying)->session;
 		queue_drop_first(&n->hurrying);
 		if (session == NULL)
@@ -88,7 +88,7 @@ void notebook_turn(struct notebook *n, bool last, struct moment now)
 		of(n, session)->hurries = false;
 		write_if_changed(n, session, now);
 	}
-	for (size_t left = last ? n->waiting.count : AT_ONCE; left > 0; left--) {
+	for (size_t left = last ? queue_count(&n->waiting) : AT_ONCE; left > 0; left--) {
 		const struct queued *q = queue_first(&n->waiting);
 		if (q == NULL || (!last && q->due_ms > now.steady_ms))
 			break;

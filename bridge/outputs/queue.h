@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* queue: units whose time is to come, the first first.
- * Uses: bridge/units.
+ * Uses: bridge/base, bridge/units.
  * Not: know what is to be done then.
  *
  * All in one queue wait equally long. Who puts a unit in notes that in its own memory of the unit: the queue does not look whether it is
@@ -8,6 +8,7 @@
 #ifndef T2M_QUEUE_H
 #define T2M_QUEUE_H
 
+#include "bridge/base/fifo.h"
 #include "bridge/units/session.h"
 
 struct queued {
@@ -17,12 +18,12 @@ struct queued {
 
 /* All zero: empty. */
 struct queue {
-	struct queued *item;
-	size_t head, count, room;
+	struct fifo items; /* struct queued */
 };
 
 /* False: no memory. */
 bool queue_put(struct queue *queue, struct session *session, int64_t due_ms);
+size_t queue_count(const struct queue *queue);
 /* The first; NULL: the queue is empty. */
 const struct queued *queue_first(const struct queue *queue);
 void queue_drop_first(struct queue *queue);
