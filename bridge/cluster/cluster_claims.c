@@ -77,14 +77,15 @@ static void on_claim(void *ctx, const struct redisReply *reply, int64_t number, 
 	if (session == NULL || session->conn == NULL)
 		return;
 	struct unit_claim *u = claim_of(c, session);
-	if (reply == NULL)
-		notes_asked(c, u);
 	if (span_is(registry_text(reply, 0), "lost")) {
 		lose(c, session, registry_text(reply, 2));
 		return;
 	}
-	if (!span_is(registry_text(reply, 0), "mine"))
-		return; /* nobody knows, the registry's error is in the log, or it says what is not understood */
+	if (!span_is(registry_text(reply, 0),
+		    "mine")) { /* nobody knows; an error, which is in the log; nonsense */
+		notes_asked(c, u);
+		return;
+	}
 	u->state = CLAIM_MINE;
 	u->alone = false;
 	u->number = registry_number(reply, 1);

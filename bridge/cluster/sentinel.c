@@ -145,7 +145,9 @@ static bool is_settled(const struct sentinel *s, int64_t now_ms)
 static const struct watcher *newest(const struct sentinel *s, int64_t now_ms)
 {
 	const struct watcher *best = NULL;
-	for (unsigned i = 0; i < s->count && is_settled(s, now_ms); i++) {
+	if (!is_settled(s, now_ms))
+		return NULL;
+	for (unsigned i = 0; i < s->count; i++) {
 		const struct watcher *w = &s->watcher[i];
 		if (w->fresh && (best == NULL || w->epoch > best->epoch))
 			best = w;
@@ -169,7 +171,7 @@ static bool find(void *ctx, char server[REGISTRY_SERVER_MOST], char host[REGISTR
 	return true;
 }
 
-static void ask_anew(struct sentinel *s)
+void sentinel_check(struct sentinel *s)
 {
 	for (unsigned i = 0; i < s->count; i++)
 		s->watcher[i].fresh = false;
@@ -183,12 +185,7 @@ static void wrong(void *ctx)
 	if (s->known)
 		s->lost_ms = clock_steady_ms();
 	s->known = false;
-	ask_anew(s);
-}
-
-void sentinel_check(struct sentinel *s)
-{
-	ask_anew(s);
+	sentinel_check(s);
 }
 
 bool sentinel_is_checked(const struct sentinel *s)
