@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from conftest import BUILD, ROOT, Bridge, Unit, free_port, stop, v1, wait_for
+from conftest import BUILD, PATIENCE, ROOT, Bridge, Unit, free_port, stop, v1, wait_for
 
 ENDS = ("answered", "timeout", "offline", "expired", "rejected")
 
@@ -84,6 +84,18 @@ def cut(*sockets):
             pass
 
 
+def accept_each(server, handle):
+    """`handle(socket)` for each connection, until the server is closed; in a thread."""
+    def accept():
+        while True:
+            try:
+                client = server.accept()[0]
+            except OSError:
+                return
+            handle(client)
+    threading.Thread(target=accept, daemon=True).start()
+
+
 class Gate:
     """A TCP connection to a port that can be cut, and not made while it is shut."""
 
@@ -91,24 +103,18 @@ class Gate:
         self.to, self.is_open, self.ends = port, True, []
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        accept_each(self.server, self.let_through)
 
-    def accept(self):
-        while True:
-            try:
-                client = self.server.accept()[0]
-            except OSError:
-                return
-            if not self.is_open:
-                client.close()
-                continue
-            try:
-                server = socket.create_connection(("127.0.0.1", self.to))
-            except OSError:
-                client.close()
-                continue
-            self.ends += [client, server]
-            self.carry(client, server)
+    def let_through(self, client):
+        try:
+            server = socket.create_connection(("127.0.0.1", self.to)) if self.is_open else None
+        except OSError:
+            server = None
+        if server is None:
+            client.close()
+            return
+        self.ends += [client, server]
+        self.carry(client, server)
 
     def carry(self, client, server):
         for one, other in ((client, server), (server, client)):
@@ -264,6 +270,11 @@ def status(sub, ident):
 
 
 # --- what tests of a fleet share ---
+
+
+def wait_for_nothing_left(redis, of=("cmd", "open"), patience=PATIENCE):
+    """The registry has forgotten all commands."""
+    wait_for(lambda: not any(redis.call("KEYS", f"t2m:{kind}:*") for kind in of), "nothing is left", patience)
 
 
 def check(tmp_path, cluster):

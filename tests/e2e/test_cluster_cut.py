@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conftest import wait_for
-from fleet import ENDS, Fleet, Gate, end, make_fleet, order, redis, replies, status  # noqa: F401
+from fleet import ENDS, Fleet, Gate, end, make_fleet, order, redis, replies, status, wait_for_nothing_left  # noqa: F401
 from test_cluster_ends import TAKE, died, fleet_between, one_end  # noqa: F401
 
 # ruff: noqa: F811
@@ -120,7 +120,7 @@ def test_what_waits_until_claims_are_complete_outlives_a_restart(make_fleet, sub
     redis.call("SET", "t2m:epoch", "1")
     for n in range(29):
         assert end(sub, f"91705039{n:02}", f"absent {n}") == ["offline"]
-    wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [] and redis.call("KEYS", "t2m:open:*") == [], "nothing is left")
+    wait_for_nothing_left(redis)
 
 
 def test_each_of_many_commands_that_a_run_left_has_an_end(make_fleet, subscribe, redis):
@@ -131,9 +131,7 @@ def test_each_of_many_commands_that_a_run_left_has_an_end(make_fleet, subscribe,
                "redis.call('HSET', 't2m:cmd:' .. id, 'ident', '9170503816', 'state', 'taken', 'owner', 'a', 'at', '1700000000000', "
                "'topic', 'trackers/9170503816/cmd', 'payload', '{\"payload\":\"S20\",\"id\":\"' .. n .. '\"}', 'retained', '0', 'responds', '0') end", 0)
     fleet.bridges["a"].start()
-    wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [] and redis.call("KEYS", "t2m:open:*") == [], "nothing is left", 30)
-
-
+    wait_for_nothing_left(redis)
 
 
 # --- no room for an end ---
@@ -161,7 +159,7 @@ def test_an_end_for_which_there_was_no_room_is_told_later(tmp_path, broker, redi
         for car, id in orders:
             assert sum(s in ENDS for s in end(sub, car.ident, id)) == 1
         assert max(len(car.executed) for car in cars) <= 40
-        wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [], "nothing is left")
+        wait_for_nothing_left(redis, ("cmd",))
     finally:
         fleet.close()
         gate.close()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conftest import wait_for
-from fleet import ENDS, Fleet, Gate, cut, end, order, redis, replies  # noqa: F401
+from fleet import ENDS, Fleet, Gate, cut, end, order, redis, replies, wait_for_nothing_left  # noqa: F401
 
 # ruff: noqa: F811
 
@@ -102,7 +102,7 @@ def test_a_bridge_that_is_killed_while_it_ends_a_command(fleet_between, subscrib
     died(fleet)
     one_end(sub, "x", ("answered",))
     assert len(car.executed) == 1
-    wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [] and redis.call("KEYS", "t2m:open:*") == [], "nothing is left")
+    wait_for_nothing_left(redis)
 
 
 @pytest.mark.parametrize("mark, before", ((FINISH, False), (CONFIRM, True), (FINISH, True), (TAKE, False)),
@@ -120,7 +120,7 @@ def test_a_bridge_that_is_killed_and_comes_back_at_once(fleet_between, subscribe
     if mark == CONFIRM:  # what the outbox has, it publishes itself
         assert "which another run had noted" not in fleet.bridges["a"].log()
     assert len(car.executed) <= 1
-    wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [] and redis.call("KEYS", "t2m:open:*") == [], "nothing is left")
+    wait_for_nothing_left(redis)
 
 
 @pytest.mark.parametrize("mark", (TAKE, FINISH), ids=("it was taken", "it has ended"))
@@ -133,7 +133,7 @@ def test_a_call_whose_answer_was_lost(fleet_between, subscribe, redis, mark):
     order(sub, CAR, "x")
     one_end(sub, "x", ("answered",), 1)
     assert gate.fired and len(car.executed) == 1
-    wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [], "nothing is left")
+    wait_for_nothing_left(redis, ("cmd",))
 
 
 def test_without_a_store_an_end_is_kept_until_the_broker_has_it(fleet_between, subscribe, redis, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import wait_for
 from fakebroker import PUBLISH, FakeBroker, packet, text
-from fleet import ENDS, Fleet, Gate, cut, end, make_fleet, order, redis, replies  # noqa: F401
+from fleet import ENDS, Fleet, Gate, cut, end, make_fleet, order, redis, replies, wait_for_nothing_left  # noqa: F401
 from test_cluster_ends import Between
 
 # ruff: noqa: F811
@@ -122,7 +122,7 @@ def test_what_waits_until_claims_are_complete_holds_up_nothing(make_fleet, subsc
     redis.call("SET", "t2m:epoch", "1")
     for n in range(49):
         assert end(sub, f"91705039{n:02}", f"absent {n}") == ["offline"]
-    wait_for(lambda: redis.call("KEYS", "t2m:cmd:*") == [] and redis.call("KEYS", "t2m:open:*") == [], "nothing is left")
+    wait_for_nothing_left(redis)
 
 
 def test_what_waits_until_claims_are_complete_outlives_the_router(make_fleet, subscribe, redis):

@@ -10,7 +10,7 @@ import pytest
 
 from certificates import Authority
 from conftest import free_port, wait_for
-from fleet import Fleet, Redis, check, end, order
+from fleet import Fleet, Redis, accept_each, check, end, order
 from registries import Sentinel, logged_in
 
 CAR = "9170503816"
@@ -143,14 +143,7 @@ class SaysWhatIsSet:
     def __init__(self, port, epoch):
         self.said, self.server = (port, epoch), socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                threading.Thread(target=self.serve, args=(self.server.accept()[0],), daemon=True).start()
-            except OSError:
-                return
+        accept_each(self.server, lambda client: threading.Thread(target=self.serve, args=(client,), daemon=True).start())
 
     @staticmethod
     def words(*texts):

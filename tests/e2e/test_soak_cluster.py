@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import ROOT, wait_for
-from fleet import cut
+from fleet import accept_each, cut
 
 sys.path.insert(0, str(ROOT / "tests/soak"))
 import cluster  # noqa: E402
@@ -55,16 +55,11 @@ class Liar:
     def __init__(self):
         self.server, self.says, self.open = socket.create_server(("127.0.0.1", 0)), "", []
         self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        accept_each(self.server, self.take)
 
-    def accept(self):
-        while True:
-            try:
-                client = self.server.accept()[0]
-            except OSError:
-                return
-            self.open.append(client)
-            threading.Thread(target=self.answer, args=(client,), daemon=True).start()
+    def take(self, client):
+        self.open.append(client)
+        threading.Thread(target=self.answer, args=(client,), daemon=True).start()
 
     def answer(self, client):
         try:
